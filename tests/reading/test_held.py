@@ -115,7 +115,7 @@ def test_thinking_flows_and_a_call_behind_it_is_held() -> None:
 
 def test_a_long_piece_is_held_whole_or_not_at_all() -> None:
     """Servers that make a stream of a whole reply send it in one piece."""
-    prose = "All is well {here}. " * 300
+    prose = "All is (very) well here. " * 300
     text = HeldText(NAMED)
     text.feed(prose)
     assert text.held == 0

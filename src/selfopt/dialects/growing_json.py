@@ -14,7 +14,7 @@ _SPACE = re.compile(r"[ \t\r\n]*+")
 _WORD = re.compile(r"[\w.+\-]*+")
 _SCALAR = re.compile(r"(?:true|false|null|-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?)\Z")
 _CLOSES = {"{": "}", "[": "]"}
-_MOST_TRIES = 512
+_MOST_TRIES = 128
 _LONGEST_MENDED = 16_384
 
 

@@ -7,7 +7,7 @@ from selfopt.dialects.openai_edit import CallPiece, mended_arguments
 
 from .offered import OfferedTools
 
-MAX_CHARS = 65_536  # of damaged arguments
+MAX_CHARS = 16_384  # of damaged arguments
 
 
 class ReportedCall:

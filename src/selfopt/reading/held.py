@@ -27,6 +27,8 @@ TEXT_CHARS = 262_144
 
 _CONTEXT = 512  # characters before the held text that say how its beginning is to be understood
 _CHECKED = 4096  # the longest held text that is read before the reply ends
+_LOOKS = 32  # places of one piece that are looked at
+_LONG_PIECE = 1024
 _FIRST_CHECK = 48  # characters behind the name of a tool until the text is read for the first time
 _NEXT_CHECK = 48
 _LAST = 64  # characters at the end of a text without a call in which another may begin
@@ -97,8 +99,8 @@ class HeldText:
             self._begin = self._size - len(self._window)
             return
         self._more.append(piece)
-        if len(piece) > _CHECKED:
-            self._take_whole(piece, flows=flows)
+        if len(piece) > _LONG_PIECE:
+            self._take_whole()
         elif flows or self._size >= self._quiet:
             self._settle()
         if self._size - self.passed > CALL_CHARS or self._size > TEXT_CHARS:
@@ -121,12 +123,14 @@ class HeldText:
         """How many characters have come."""
         return self._size
 
-    def _take_whole(self, piece: str, *, flows: bool) -> None:
-        """Take a piece that is too long to look at every place of it: it is held if it may hold a call at all."""
-        if flows and not may_hold_calls(piece, self._tools):
-            self.let_go()
+    def _take_whole(self) -> None:
+        """Look no further at what is held: it stays so if it may hold a call at all."""
+        self._fold()
+        self.calling = may_hold_calls(self._window[self.passed - self._begin :], self._tools)
+        if self.calling:
+            self._quiet = TEXT_CHARS + 1
         else:
-            self.calling, self._quiet = True, TEXT_CHARS + 1
+            self._pass(len(self._window))
 
     def _fold(self) -> None:
         self._window += "".join(self._more)
@@ -146,7 +150,13 @@ class HeldText:
         self._fold()
         text, at = self._window, self.passed - self._begin
         blank = not self.passed and len(text) <= DOUBT_CHARS
+        looks = 0
         while at < len(text):
+            looks += 1
+            if looks > _LOOKS:
+                self._pass(at)
+                self._take_whole()
+                return
             if self._thinking:
                 past = self._past_thinking(text, at)
             else:
