@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.dialects.growing_json import GrowingJson, completed
@@ -31,6 +31,7 @@ def grown(text: str, places: list[int] | None = None) -> GrowingJson:
     return found
 
 
+@settings(deadline=None)
 @given(OBJECTS, st.lists(st.integers(0, 300), max_size=12), st.booleans(), st.sampled_from([None, 1]))
 def test_every_object_is_sound(value: dict[str, Any], places: list[int], plain: bool, indent: int | None) -> None:
     """However it is written and cut."""
@@ -39,6 +40,7 @@ def test_every_object_is_sound(value: dict[str, Any], places: list[int], plain: 
     assert (found.sound, found.broken, found.whole) == (len(text), False, True)
 
 
+@settings(deadline=None)
 @given(OBJECTS, st.integers(0, 300), st.booleans())
 def test_a_sound_beginning_can_be_completed(value: dict[str, Any], place: int, plain: bool) -> None:
     """With any rest of the same object."""
@@ -51,6 +53,7 @@ def test_a_sound_beginning_can_be_completed(value: dict[str, Any], place: int, p
     assert json.dumps(json.loads(sound + rest), sort_keys=True) == json.dumps(value, sort_keys=True)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60) | st.text('{}[]",:\\ntrue01.- ', max_size=40))
 def test_what_it_calls_whole_is_an_object(text: str) -> None:
     """As JSON itself has it; and what JSON reads is whole."""

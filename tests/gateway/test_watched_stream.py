@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.gateway.offered import OfferedTools
@@ -97,6 +97,7 @@ def test_the_pieces_add_up_to_the_whole_reply(text: str) -> None:
     assert got == expected
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TEXTS), st.sampled_from(TEXTS), st.lists(st.integers(0, 5000), max_size=40), st.data())
 def test_the_pieces_add_up_however_they_are_cut(one: str, other: str, places: list[int], data: st.DataObject) -> None:
     """Texts behind each other, in any pieces, in packets of any size; the calls are those of the whole reply."""
@@ -110,6 +111,7 @@ def test_the_pieces_add_up_however_they_are_cut(one: str, other: str, places: li
     assert got["text"].startswith(expected["text"])
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400), st.lists(st.integers(0, 400), max_size=20))
 def test_a_stream_without_a_call_is_passed_on_byte_for_byte(text: str, places: list[int]) -> None:
     """In the end nothing is changed, added or left out."""
@@ -260,6 +262,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=8), VALUES, max_size=4), st.lists(st.integers(0, 400), max_size=20), st.booleans())
 def test_sound_reported_calls_pass_byte_for_byte(arguments: dict[str, Any], places: list[int], plain: bool) -> None:
     """However they are cut; nothing of them waits until their end."""
@@ -279,6 +282,7 @@ DAMAGED = [
 ]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(DAMAGED), st.sampled_from(DAMAGED), st.lists(st.integers(0, 400), max_size=20))
 def test_damaged_reported_calls_are_mended(one: str, other: str, places: list[int]) -> None:
     """The pieces add up to sound arguments; the id, the name and the order stay."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.reading.held import CALL_CHARS, DOUBT_CHARS, TEXT_CHARS, HeldText
@@ -30,6 +30,7 @@ def held_of(pieces: list[str], tools: Any = TOOLS) -> list[int]:
     return held
 
 
+@settings(deadline=None)
 @given(st.sampled_from(TEXTS) | st.text(max_size=600), st.lists(st.integers(0, 3000), max_size=30))
 def test_it_passes_on_in_order_and_reads_the_whole(text: str, places: list[int]) -> None:
     """What was passed is never taken back; the calls are those of the whole text."""

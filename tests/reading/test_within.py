@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.reading import read
@@ -68,6 +68,7 @@ def test_a_call_that_is_cut_off_is_none() -> None:
     assert not calls_within(text, TOOLS, cut=True).calls
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_a_text_that_names_no_tool_holds_no_call(text: str) -> None:
     """That is told fast."""
