@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from typing import Any
 
 _STRING = re.compile(r'[^"\\\x00-\x1f]*+')
@@ -122,16 +123,14 @@ class GrowingJson:
 
 def completed(sound: str, value: dict[str, Any]) -> str | None:
     """What has to follow a sound beginning so that both together are this object; None if nothing does."""
-    full = json.dumps(value, ensure_ascii=False)
-    if max(len(full), len(sound)) > _LONGEST_MENDED:
-        return None
     wanted = json.dumps(value, sort_keys=True)
-    near = sorted(range(len(full) + 1), key=lambda place: abs(place - len(sound)))
-    for place in near[:_MOST_TRIES]:
-        try:
-            found = json.loads(sound + full[place:])
-        except ValueError:
-            continue
-        if json.dumps(found, sort_keys=True) == wanted:
-            return full[place:]
+    for plain in (False, True):
+        full = json.dumps(value, ensure_ascii=plain)
+        if max(len(full), len(sound)) > _LONGEST_MENDED:
+            return None
+        near = sorted(range(len(full) + 1), key=lambda place: abs(place - len(sound)))
+        for place in near[:_MOST_TRIES]:
+            with suppress(ValueError):
+                if json.dumps(json.loads(sound + full[place:]), sort_keys=True) == wanted:
+                    return full[place:]
     return None

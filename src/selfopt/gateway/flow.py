@@ -45,6 +45,8 @@ class Flow:
         self._watch: HeldText | None = None
         self._since = 0.0
         self._sent_chars = 0
+        self._thought: list[str] = []
+        self._thinks = False
         self.calls: tuple[ToolCall, ...] = ()
         self.watched = True
 
@@ -56,7 +58,13 @@ class Flow:
     def restart(self, *, watch: HeldText | None) -> None:
         """Forget what was held: another reply replaces this one. watch: says what of it can be no call; None: all of it."""
         self._held, self._fed, self._in_doubt, self.watched = [], False, False, watch is not None
-        self._watch = watch
+        self._watch, self._thought = watch, []
+
+    async def think(self, text: str) -> None:
+        """Take a piece of thinking. It begins no answer, so that another attempt may still follow."""
+        self._thought.append(text)
+        if self._spoke or self.calls:
+            await self._write(b"")
 
     async def feed(self, text: str) -> None:
         """Take a piece of the reply."""
@@ -102,6 +110,10 @@ class Flow:
     async def _write(self, event: bytes) -> None:
         await self._begin()
         reply = self._exchange.reply
+        thought = "".join(self._thought)
+        if thought.strip():
+            event = self._completion.piece(thinking=thought if self._thinks else thought.strip()) + event
+            self._thought, self._thinks = [], True
         reply.write(event)
         if reply.stuck:
             taken = asyncio.get_running_loop().create_future()
@@ -127,6 +139,8 @@ class Flow:
 
     async def end(self, *, with_usage: bool) -> None:
         """Send the rest of the settled completion: held text, calls, and the end."""
+        if not self._thinks:
+            self._thought = [self._completion.thinking]
         if not self._fed:  # it came in one piece
             await self._text(self._completion.text)
         elif not self._completion.calls or not self.watched:
@@ -134,6 +148,6 @@ class Flow:
         elif self._watch is not None:
             await self._text(self._completion.text[self._sent_chars :])
         await self.say_calls(self._completion.calls)
-        await self._begin()
+        await self._write(b"")
         self._exchange.reply.write(self._completion.ending(with_usage=with_usage))
         self._exchange.reply.end()

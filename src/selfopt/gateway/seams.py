@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from selfopt.records import Endpoint, ModelStatus
 from selfopt.web import HttpAddress
@@ -28,6 +28,8 @@ class Upstream:
         max_reply_bytes: limit of a whole reply.
         max_stream_bytes: limit of a streamed reply.
         ignores_choice: whether the server takes no notice of `tool_choice`.
+        finish: changes the fields of each request as the endpoint's settings want it; None where
+            they want nothing.
         family: tells the family that the model's chat template showed; "unknown" before any did.
     """
 
@@ -42,6 +44,7 @@ class Upstream:
     max_reply_bytes: int = 4_000_000
     max_stream_bytes: int = 64_000_000
     ignores_choice: bool = False
+    finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     family: Callable[[], str] = lambda: "unknown"
 
 

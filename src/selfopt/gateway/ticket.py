@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from selfopt.dialects.clients import PassReason
 from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision
 from selfopt.routing import event_of
@@ -106,6 +107,8 @@ class Ticket:
         mended_calls: calls that the server reported damaged, and that were mended.
         read_calls: calls that were read from the text of a reply that no variant asked for.
         unmet: the field of the request that the answer does not do; empty where it does all.
+        passed: why the request went past the rule's variant.
+        kept: the client's fields in whose place the variant keeps its own.
     """
 
     began: float
@@ -117,6 +120,8 @@ class Ticket:
     served: str | None = None
     fallback: str = ""
     variant: str | None = None
+    passed: PassReason | None = None
+    kept: tuple[str, ...] = ()
     key: str | None = None
     stream: bool = False
     attempts: list[LiveAttempt] = field(default_factory=list)
@@ -170,6 +175,10 @@ class Ticket:
             lines.append(b"x-selfopt-read: %s" % (b"text" if self.read_calls else b"mended"))
         if self.unmet:
             lines.append(b"x-selfopt-unmet: %s" % self.unmet.encode())
+        if self.passed is not None:
+            lines.append(b"x-selfopt-passed: %s" % self.passed.encode())
+        if self.kept:
+            lines.append(b"x-selfopt-kept: %s" % ", ".join(self.kept).encode())
         return lines
 
     def audit_event(self, decision: RouteDecision) -> AuditEvent:
