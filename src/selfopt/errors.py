@@ -128,6 +128,24 @@ EndpointFault = Literal[
     "protocol",  # the reply ended early, is too large, or does not have the documented form
 ]
 
+Blame = Literal[
+    "content",  # of the request or of what the model wrote: other requests are answered
+    "model",  # of this model: others of the same server are answered
+    "server",  # of the server: nobody is answered
+]
+
+_BLAMES: dict[EndpointFault, Blame] = {
+    "timeout": "model",
+    "connect": "server",
+    "loading": "model",
+    "rate_limited": "server",
+    "server": "model",
+    "auth": "server",
+    "not_found": "content",
+    "bad_request": "content",
+    "protocol": "model",
+}
+
 RETRYABLE: frozenset[EndpointFault] = frozenset({"timeout", "connect", "loading", "rate_limited", "server", "protocol"})
 
 Cause = Literal[
@@ -147,6 +165,19 @@ Cause = Literal[
 LASTING: frozenset[Cause] = frozenset({"no_tools", "tools_off", "roles", "context", "memory", "payment", "unknown_model"})
 """The causes for which the same request, made again, is refused again."""
 
+_BLAMED_FOR: dict[Cause, Blame] = {
+    "no_tools": "content",
+    "tools_off": "content",
+    "not_parsed": "content",
+    "roles": "content",
+    "context": "content",
+    "memory": "model",
+    "payment": "server",
+    "rate": "server",
+    "unknown_model": "content",
+    "not_loaded": "model",
+}
+
 LONGEST_RETRY_AFTER_S = 60.0
 
 
@@ -158,6 +189,7 @@ class EndpointError(SelfoptError):
         status: the HTTP status, if there was one.
         retry_after_s: how long the server asked to wait, in seconds.
         final: another attempt would fail the same way, whatever the kind.
+        blames: whose fault it is, where whoever raises the error knows better than its kind says.
         bodies: exactly what was sent, and what was received until then, up to a limit. So a failed
             attempt can be recorded like a good one.
         told: the message for clients of the gateway, without the server's address; None when the
@@ -178,6 +210,7 @@ class EndpointError(SelfoptError):
         final: bool = False,
         bodies: tuple[str, str] = ("", ""),
         told: str | None = None,
+        blames: Blame | None = None,
     ) -> None:
         super().__init__(message)
         self.told = told
@@ -185,6 +218,7 @@ class EndpointError(SelfoptError):
         self.status = status
         self.retry_after_s = retry_after_s
         self.final = final
+        self._blames = blames
         self.request_body, self.reply_body = bodies
         self.cause: Cause | None = None
         self.said = ""
@@ -193,6 +227,19 @@ class EndpointError(SelfoptError):
         """This error, with why the server refused and its own words."""
         self.cause, self.said = cause, said
         return self
+
+    @property
+    def blames(self) -> Blame:
+        """Whose fault it is. Only a fault of the server says anything about its other models."""
+        known = self._blames or (_BLAMED_FOR.get(self.cause) if self.cause is not None else None)
+        if known is not None:
+            return known
+        moved = self.status is not None and 300 <= self.status < 400  # the endpoint's address is set wrong
+        return "server" if moved else _BLAMES[self.kind]
+
+    def blame(self, whose: Blame) -> None:
+        """Note whose fault it is, where that is known better than by the kind."""
+        self._blames = whose
 
     @property
     def retryable(self) -> bool:

@@ -242,3 +242,15 @@ def test_what_a_huge_reply_is_cut_to_is_said(project: Project) -> None:
     trial = body["verdicts"][0]["trial_id"]
     assert "more characters; --json prints all" in project.ok("show", trial).out
     assert "y" * 60_000 in project.ok("show", trial, "--json").out
+
+
+def test_evidence_and_rules_count_under_every_name_of_a_model(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server takes NAME and NAME:latest as one model, and so do a measurement, a rule and the gateway's keys."""
+    with scripted_server(Script.model_validate({"models": {"m": {}}})) as url:
+        serve_as(project, monkeypatch, "there", "ollama", url)
+        first = json.loads(project.ok("run", "there/m:latest", "atomic", "native_api", "--json").out)
+        again = json.loads(project.ok("run", "there/m", "atomic", "native_api", "--fresh", "--json").out)
+        assert (again["served_by"], again["spec_id"]) == ("there/m:latest", first["spec_id"])
+        project.ok("routes", "set", "there/M", "atomic", "--deny")
+        refused = project.run("run", "there/m", "atomic")
+        refused.assert_refused(1, "there/m:latest may not serve atomic")

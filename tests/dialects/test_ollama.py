@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from selfopt.dialects.ollama import Ollama, load_evidence
+from selfopt.dialects.ollama import Ollama, load_evidence, one_name
 from selfopt.endpoints.factory import create_endpoint
 from selfopt.errors import EndpointError, SettingsError
 from selfopt.records import Constraint, Message, Sampling, ToolCall
@@ -138,3 +140,36 @@ def test_a_base_url_is_needed() -> None:
         Ollama(config_for("ollama"))
     assert Ollama(config_for("ollama", "0.0.0.0")).root == "http://127.0.0.1:11434"
     assert Ollama(config_for("ollama", "http://h:1/v1")).root == "http://h:1"
+
+
+SPELLINGS = {
+    "qwen2.5": (
+        "qwen2.5:latest",
+        "Qwen2.5",
+        "library/qwen2.5",
+        "registry.ollama.ai/library/QWEN2.5:LATEST",
+        "qwen2.5@sha256:ab12",
+    ),
+    "qwen2.5:3b": ("QWEN2.5:3B", "https://registry.ollama.ai/library/qwen2.5:3b"),
+    "ann/mine": ("ann/mine:latest", "registry.ollama.ai/ann/Mine"),
+    "hf.co/bartowski/llama-3.2-3b-instruct-gguf:q4_k_m": (
+        "hf.co/bartowski/Llama-3.2-3B-Instruct-GGUF:Q4_K_M",
+        "huggingface.co/bartowski/Llama-3.2-3B-Instruct-GGUF:q4_k_m",
+    ),
+    "127.0.0.1:5000/a/b": ("127.0.0.1:5000/A/b:latest",),
+}
+
+
+def test_all_that_ollama_takes_as_one_model_has_one_name() -> None:
+    """Tags, case, hosts, namespaces and digests; other tags and namespaces are other models."""
+    assert len({one_name(name) for name in SPELLINGS}) == len(SPELLINGS)
+    for name, others in SPELLINGS.items():
+        assert {one_name(other) for other in (name, *others)} == {one_name(name)}
+    assert one_name("qwen2.5:latest2") != one_name("qwen2.5")
+
+
+@given(st.text(alphabet="aB:/@.-", max_size=40) | st.text(max_size=20))
+def test_the_one_name_of_a_name_is_its_own(name: str) -> None:
+    """Whatever somebody types, nothing is raised and a second time changes nothing."""
+    assert one_name(one_name(name)) == one_name(name)
+    assert one_name(f"{name}:latest") == one_name(name) or "@" in name

@@ -22,7 +22,7 @@ from selfopt.wiring.app import App
 from selfopt.wiring.serving import build_gateway, gateway_options
 from tests.looptime import pass_time
 
-__all__ = ["Answer", "MemoryJournal", "World", "chat", "gateway_world", "until"]
+__all__ = ["Answer", "MemoryJournal", "World", "chat", "gateway_world", "tool_chat", "until"]
 
 # The time of some tests moves by minutes at once.
 NEVER = aiohttp.ClientTimeout(total=None)
@@ -54,6 +54,11 @@ class MemoryJournal:
 def chat(model: str = "up/good", **fields: Any) -> dict[str, Any]:
     """Return the body of a chat."""
     return {"model": model, "messages": USER, **fields}
+
+
+def tool_chat(model: str = "up/good", **fields: Any) -> dict[str, Any]:
+    """Return the body of a chat that offers a tool, which rules are about."""
+    return chat(model, **{"tools": [{"type": "function", "function": {"name": "play"}}], **fields})
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from tests.looptime import pass_time
 
 from .kit import World, chat, gateway_world, until
 from .servers import raw_upstream, whole
+from .test_harness import WEATHER, promote
 from .test_streaming import entry
 
 GOOD = b'{"choices":[{"index":0,"message":{"role":"assistant","content":"raw"},"finish_reason":"stop"}]}'
@@ -219,24 +220,113 @@ def gate_for_one(world: World) -> EndpointGate:
 
 
 @pytest.mark.own_time
-async def test_an_endpoint_that_keeps_failing_is_left_alone_until_a_probe_finds_it(tmp_path: Path) -> None:
-    """While the breaker is open, nothing but a probe is sent."""
+async def test_a_model_that_keeps_failing_is_left_alone_until_one_request_shows_it_works(tmp_path: Path) -> None:
+    """Its own breaker opens; nothing is sent meanwhile, and then one request at a time."""
     chosen = {**QUICK, "breaker_faults": 3, "breaker_s": 30}
-    spec = {"default": {"text": "there", "fault": {"kind": "status", "status": 500, "times": 3}}}
+    spec = {"default": {"text": "there", "fault": {"kind": "status", "status": 500, "times": 4}}}
     async with gateway_world(tmp_path, {"failing": spec}, options=chosen) as world:
         for _ in range(3):
             assert (await world.post(chat("up/failing"))).status == 502
         (gate,) = world.gateway.parts.chat.attempts.gates.values()
-        assert gate.state != "closed"
+        breaker = gate.models["up/failing"]
+        assert (gate.state, breaker.state) == ("closed", "open")
         refused = await world.post(chat("up/failing"))
         assert refused.status == 503
         assert 1 <= int(refused.headers["retry-after"]) <= 30
         assert [a.fault for a in world.records[-1].attempts] == ["down"]
         assert len(world.upstream.journal) == 3
+        assert (await world.post(chat("up/good"))).status == 200
+        await until(lambda: gate._probing is not None and gate._probing.done())
+        pass_time(30)
+        assert (await world.post(chat("up/failing"))).status == 502  # the trial
+        await until(lambda: gate._probing is not None and gate._probing.done())
+        pass_time(59)
+        assert (await world.post(chat("up/failing"))).status == 503  # twice as long
+        pass_time(1)
+        assert (await world.post(chat("up/failing"))).status == 200
+        assert gate.models == {}
+
+
+@pytest.mark.own_time
+async def test_a_server_without_connection_is_left_alone_until_a_probe_finds_it(tmp_path: Path) -> None:
+    """Whatever model was asked; nothing is generated to find it."""
+    chosen = {**QUICK, "breaker_faults": 3, "breaker_s": 30}
+    async with gateway_world(tmp_path, settings=entry("gone", "http://127.0.0.1:9/v1"), options=chosen) as world:
+        for number in range(3):
+            assert (await world.post(chat(f"gone/m{number}"))).status == 502
+        gate = world.gateway.parts.chat.attempts.gates["gone"]
+        refused = await world.post(chat("gone/another"))
+        assert (refused.status, gate.state) == (503, "open")
+        gate._probe = lambda: asyncio.sleep(0, True)
         pass_time(30)
         await until(lambda: gate.state == "closed")
-        assert len(world.upstream.journal) == 3
-        assert (await world.post(chat("up/failing"))).status == 200
+        assert (await world.post(chat("gone/another"))).status == 502
+
+
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("models", [("a", "b", "a"), ("a", "a", "a")])
+async def test_the_probe_says_whether_models_that_fail_are_the_servers_fault(
+    tmp_path: Path, models: tuple[str, ...], there: bool
+) -> None:
+    """A client may know how to make all models fail, but the others are served while the server answers."""
+    probed: list[bool] = []
+
+    async def probe() -> bool:
+        probed.append(there)
+        return there
+
+    chosen = {**QUICK, "breaker_faults": 3, "breaker_s": 60.0}
+    down = fault("status", status=500)
+    async with gateway_world(tmp_path, {"a": down, "b": down}, options=chosen) as world:
+        parts = world.gateway.parts.chat
+        parts.attempts.gates["up"] = EndpointGate("up", 64, parts.options, probe)
+        for model, status in (("b", 502), ("good", 200), *((model, 502) for model in models)):
+            assert (await world.post(chat(f"up/{model}"))).status == status
+        await until(lambda: probed == [there])
+        assert (await world.post(chat("up/good"))).status == (200 if there else 503)
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        whole(b"{}"),
+        whole(b"<html>no JSON"),
+        whole(
+            b'{"choices":[{"index":0,"message":{"role":"assistant","content":"' + b"x" * 2000 + b'"},"finish_reason":"stop"}]}'
+        ),
+        whole(b'{"error":{"message":"no"}}', b"400 Bad Request"),
+        whole(b'{"error":{"message":"no"}}', b"404 Not Found"),
+        whole(b'{"error":{"message":"no"}}', b"429 Too Many Requests"),
+        whole(b'{"error":{"message":"Conversation roles must alternate user/assistant/user"}}', b"500 Internal Server Error"),
+        whole(b'{"error":{"message":"error parsing tool call: raw=x"}}', b"500 Internal Server Error"),
+    ],
+    ids=["no answer", "no JSON", "too large", "refused", "unknown", "too many", "roles", "not parsed"],
+)
+async def test_no_content_opens_a_breaker(tmp_path: Path, talk: bytes) -> None:
+    """Whatever a client makes a server say, others are still served."""
+
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(talk)
+        await writer.drain()
+
+    chosen = {**QUICK, "breaker_faults": 1}
+    async with raw_upstream(say) as url:
+        settings = f"{entry('raw', url)}max_reply_bytes = 1000\n"
+        async with gateway_world(tmp_path, settings=settings, options=chosen) as world:
+            await promote(world, "native_api", "raw/m")
+            for _ in range(3):
+                assert (await world.post(chat("raw/m", tools=[WEATHER]))).status not in (200, 503)
+            gate = world.gateway.parts.chat.attempts.gates["raw"]
+            assert (gate.state, gate.models) == ("closed", {})
+
+
+async def test_a_request_that_its_deadline_left_no_time_counts_for_nobody(tmp_path: Path) -> None:
+    """The model had less than the time that it has otherwise."""
+    chosen = {**QUICK, "timeout_s": 30.0, "deadline_s": 0.1, "breaker_faults": 1}
+    async with gateway_world(tmp_path, {"failing": fault("hang")}, options=chosen) as world:
+        assert (await world.post(chat("up/failing"))).status == 504
+        gate = world.gateway.parts.chat.attempts.gates["up"]
+        assert (gate.state, gate.models) == ("closed", {})
 
 
 async def test_an_endpoint_that_is_down_is_passed_over_at_once(tmp_path: Path) -> None:
@@ -251,3 +341,25 @@ async def test_an_endpoint_that_is_down_is_passed_over_at_once(tmp_path: Path) -
             assert answer.headers["x-selfopt-model"] == "beside/other"
             assert world.records[-1].attempts[0].fault == ("down" if number else "server")
         assert [e.model for e in world.upstream.journal] == ["failing", "other", "other", "other"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("other", "words"), [("up/caller", ""), ("up/broken", "I only talk.")])
+async def test_a_required_call_that_nobody_makes_leaves_the_first_models_text(
+    tmp_path: Path, other: str, words: str, stream: bool
+) -> None:
+    """A fallback may make the call. If it fails, the client gets text, and no error that it would retry."""
+    models = {
+        "talker": {"default": {"text": "I only talk."}},
+        "caller": {"default": {"tool_calls": [{"name": "get_weather", "arguments": {"city": "Oslo"}}]}},
+        "broken": fault("status", status=500),
+    }
+    async with gateway_world(tmp_path, models, options={**QUICK, "retries": 3}) as world:
+        await promote(world, "native_api", "up/talker", fallback=other)
+        answer = await world.post(chat("up/talker", tools=[WEATHER], tool_choice="required", stream=stream))
+        assert (answer.status, answer.headers.get("x-selfopt-unmet")) == (200, "tool_choice" if words else None)
+        if words:
+            assert _words(answer.text, stream=stream) == words
+        else:
+            assert "Oslo" in answer.text
+        assert all(gate.models.keys() <= {"up/broken"} for gate in world.gateway.parts.chat.attempts.gates.values())

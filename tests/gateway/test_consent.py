@@ -12,7 +12,8 @@ from selfopt.errors import ConsentError
 from selfopt.routing import RouteOptions
 from selfopt.wiring.app import App
 
-from .kit import chat, gateway_world
+from .kit import chat, gateway_world, tool_chat
+from .test_harness import promote
 
 known = App.route_options
 
@@ -50,7 +51,7 @@ async def test_with_nobody_else_left_the_client_is_told_and_nothing_is_sent(
     async with gateway_world(tmp_path) as world:
         world.enforcer.set_rule("up/good", "atomic", allow=False, fallback="away/other")
         await world.reload()
-        answer = await world.post(chat(**fields))
+        answer = await world.post(tool_chat(**fields))
         assert (answer.status, answer.error["code"], answer.error["type"]) == (403, "no_consent", "permission_error")
         assert "away/other" in answer.error["message"]
         assert "up/good" in answer.error["message"]
@@ -102,3 +103,16 @@ async def test_a_decision_is_made_once_for_each_pair_and_memory_is_bounded(
         for n in range(5_000):
             sender.require(f"up/{n}", f"up/{n}")
         assert len(sender._permitted) <= 4096
+
+
+async def test_a_text_that_was_set_aside_comes_when_nobody_else_may_be_asked(tmp_path: Path, careless: None) -> None:
+    """A call was required, the model talked, and its fallback is elsewhere: nothing leaves this machine."""
+    async with gateway_world(tmp_path) as world:
+        await promote(world, "native_api", "up/good", fallback="away/other")
+        answer = await world.post(tool_chat("up/good", tool_choice="required"))
+        assert (answer.status, answer.headers["x-selfopt-unmet"], answer.headers["x-selfopt-model"]) == (
+            200,
+            "tool_choice",
+            "up/good",
+        )
+        assert {entry.model for entry in world.upstream.journal} == {"good"}

@@ -6,7 +6,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from selfopt.settings.tree import GatewaySettings
+from selfopt.settings.serve import GatewaySettings
 
 from .kit import gateway_world
 

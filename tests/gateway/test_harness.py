@@ -103,7 +103,9 @@ async def test_calls_are_chosen_as_the_client_says(tmp_path: Path) -> None:
         assert await names(parallel_tool_calls=False) == ["get_weather"]
         assert await names(tool_choice={"type": "function", "function": {"name": "play"}}) == ["play"]
         assert await names(text="other") == []
-        assert (await world.post(asking("hi", tool_choice="required"))).status == 502
+        unmet = await world.post(asking("hi", tool_choice="required"))
+        assert (unmet.status, unmet.headers["x-selfopt-unmet"]) == (200, "tool_choice")
+        assert unmet.body["choices"][0]["message"]["content"] == "Just text."
 
 
 @pytest.mark.parametrize("stream", [False, True])

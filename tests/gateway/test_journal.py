@@ -469,9 +469,11 @@ async def test_a_request_that_cannot_be_recorded_is_not_served(tmp_path: Path, m
             patched.setattr(segment_file, "write_all", full)
             await world.post(chat())
             await until(lambda: journal.fault != "")
-            answer = await world.post(chat())
-            assert (answer.status, answer.error["code"]) == (503, "audit_failed")
+            for answer in (await world.post(chat()), await world.get("/ready")):
+                assert (answer.status, answer.error["code"]) == (503, "audit_failed")
+            assert (await world.get("/health")).status == 200
         await _until_async(lambda: _served(world.post))
+        assert (await world.get("/ready")).status == 200
     assert verify_requests(world.app).ok
 
 

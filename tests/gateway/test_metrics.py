@@ -6,7 +6,7 @@ from pathlib import Path
 
 from selfopt.gateway.metrics import LiveCounters
 
-from .kit import chat, gateway_world
+from .kit import chat, gateway_world, tool_chat
 
 
 def figures(text: str) -> dict[str, float]:
@@ -22,7 +22,7 @@ async def test_requests_fallbacks_and_refusals_are_counted(tmp_path: Path) -> No
         world.enforcer.set_rule("beside/good", "atomic", allow=False)
         await world.reload()
         for model in ("up/good", "up/other", "beside/good"):
-            await world.post(chat(model))
+            await world.post(tool_chat(model))
         await world.get("/nowhere")
         answer = await world.get("/metrics")
         assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -54,14 +54,20 @@ async def test_the_histogram_adds_up(tmp_path: Path) -> None:
 
 
 async def test_an_open_breaker_shows(tmp_path: Path) -> None:
-    """Its state is 2, and the faults are counted."""
+    """Its state is 2, and the faults are counted. Models without a rule have no name there."""
     down = {"default": {"text": "x", "fault": {"kind": "status", "status": 500}}}
     options = {"retries": 0, "breaker_faults": 1, "breaker_s": 60.0}
-    async with gateway_world(tmp_path, {"failing": down}, options=options) as world:
+    async with gateway_world(tmp_path, {"failing": down, "stranger": down}, options=options) as world:
+        world.enforcer.set_rule("up/failing", "atomic", allow=True)
+        await world.reload()
         await world.post(chat("up/failing"))
+        await world.post(chat("up/good"))
+        await world.post(chat("up/stranger"))
         found = figures((await world.get("/metrics")).text)
-        assert found['selfopt_breaker_state{endpoint="up"}'] == 2
-        assert found['selfopt_attempt_faults_total{fault="server"}'] == 1
+        assert found['selfopt_breaker_state{endpoint="up"}'] == 0
+        assert found['selfopt_model_breaker_state{endpoint="up",model="up/failing"}'] == 2
+        assert found['selfopt_model_breaker_state{endpoint="up",model="other"}'] == 2
+        assert found['selfopt_attempt_faults_total{fault="server"}'] == 2
 
 
 def test_several_processes_tell_apart_what_they_count() -> None:

@@ -12,7 +12,8 @@ from selfopt.gateway.live_request import LiveRequest
 from selfopt.gateway.offered import OfferedTools, offered_by
 from selfopt.gateway.options import GatewayOptions
 from selfopt.gateway.seams import Upstream
-from selfopt.settings.tree import GatewaySettings, LimitSettings
+from selfopt.settings.serve import GatewaySettings
+from selfopt.settings.tree import LimitSettings
 from selfopt.web import WebLimits
 
 GOOD = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}

@@ -265,11 +265,9 @@ async def test_no_chat_with_tools_breaks_the_harness(tmp_path: Path, name: str) 
         async def check(body: dict[str, Any]) -> None:
             model.bodies[:] = []
             answer = await world.post({"model": "raw/0", **body})
-            assert answer.status in (200, 400, 502), answer.text
+            assert answer.status in (200, 400), answer.text
             if answer.status == 400:
                 assert answer.error["code"]
-            elif answer.status == 502:  # a call was required, and this model makes none
-                assert answer.error["code"] == "upstream_protocol"
             assert all(json.loads(sent) for sent in model.bodies)
 
         await holds_for_all(CHATS, check, 100)

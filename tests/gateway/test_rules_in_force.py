@@ -10,12 +10,12 @@ import pytest
 
 from selfopt.routing import rule_id_of
 
-from .kit import World, chat, gateway_world
+from .kit import World, gateway_world, tool_chat
 
 
 async def denied(world: World) -> bool:
     """Say whether the model is refused, by its rule or for lack of a sealed one."""
-    answer = await world.post(chat())
+    answer = await world.post(tool_chat())
     if answer.status != 200:
         assert answer.error["code"] in ("refused_by_rules", "audit_failed"), answer.text
     return answer.status != 200

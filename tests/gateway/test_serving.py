@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import openai
 import pytest
 
-from .kit import USER, chat, gateway_world
+from .kit import USER, chat, gateway_world, tool_chat, until
 
 
 async def test_a_chat_is_passed_on_and_answered_unchanged(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ async def test_a_denied_model_is_served_by_its_fallback_and_that_is_audited(tmp_
     async with gateway_world(tmp_path) as world:
         world.enforcer.set_rule("up/good", "atomic", allow=False, fallback="up/other")
         await world.reload()
-        answer = await world.post(chat())
+        answer = await world.post(tool_chat())
         assert answer.body["choices"][0]["message"]["content"] == "I am the other."
         assert answer.headers["x-selfopt-model"] == "up/other"
         assert answer.headers["x-selfopt-fallback"] == "rule"
@@ -59,19 +60,74 @@ async def test_a_denied_model_is_served_by_its_fallback_and_that_is_audited(tmp_
 
 
 async def test_a_denied_model_without_a_fallback_is_refused_and_that_is_audited(tmp_path: Path) -> None:
-    """403 says what to do, and nothing reaches the upstream."""
+    """403 says why, and nothing reaches the upstream. Advice is for the operator, in the trail."""
     async with gateway_world(tmp_path) as world:
         world.enforcer.set_rule("up/good", "extended", allow=False, reason="too weak")
         await world.reload()
-        answer = await world.post(chat(messages=[*USER, *USER]))
+        answer = await world.post(tool_chat(messages=[*USER, *USER]))
         assert answer.status == 403
         assert answer.error["code"] == "refused_by_rules"
         assert "too weak" in answer.error["message"]
-        assert "selfopt routes set" in answer.error["message"]
+        assert not any(word in answer.error["message"] for word in ("selfopt", "--", "`"))
         assert world.trail[-1].event == "refused"
+        assert "--force-model" in world.trail[-1].reason
         assert world.trail[-1].details["request_id"] == answer.headers["x-request-id"]
         assert world.records[-1].outcome == "refused"
         assert list(world.upstream.journal) == []
+
+
+CALLED: list[dict[str, Any]] = [
+    *USER,
+    {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [{"id": "1", "type": "function", "function": {"name": "play", "arguments": "{}"}}],
+    },
+]
+
+
+@pytest.mark.parametrize(
+    ("fields", "held"),
+    [
+        ({}, False),
+        ({"tools": None}, False),
+        ({"tools": []}, False),
+        ({"messages": [*USER, {"role": "assistant", "content": "y", "tool_calls": []}, *USER]}, False),
+        ({"functions": []}, False),
+        ({"tools": [{"type": "function", "function": {"name": "play"}}]}, True),
+        ({"functions": [{"name": "play", "parameters": {}}]}, True),
+        ({"messages": CALLED}, True),
+        ({"messages": [*USER, {"role": "tool", "tool_call_id": "1", "content": "z"}]}, True),
+    ],
+)
+async def test_rules_hold_for_requests_that_call_tools(tmp_path: Path, fields: dict[str, Any], held: bool) -> None:
+    """They were measured on them. A chat without tools goes where it is addressed, refused or diverted by no rule."""
+    async with gateway_world(tmp_path) as world:
+        for phase in ("atomic", "extended"):
+            world.enforcer.set_rule("up/good", phase, allow=False)
+            world.enforcer.set_rule("up/other", phase, allow=False, fallback="beside/good")
+        await world.reload()
+        refused = await world.post(chat("up/good", **fields))
+        diverted = await world.post(chat("up/other", **fields))
+        assert refused.status == (403 if held else 200)
+        assert diverted.headers["x-selfopt-model"] == ("beside/good" if held else "up/other")
+        assert ("x-selfopt-rule" in diverted.headers) == held
+        assert (len(world.trail) > 5) == held
+
+
+async def test_a_chat_without_tools_keeps_the_fallback_and_the_policy(tmp_path: Path) -> None:
+    """A rule's fallback serves when the model fails, and models that nobody measured may still be refused."""
+    down = {"default": {"text": "x", "fault": {"kind": "status", "status": 500}}}
+    settings = '[policy]\nunmeasured = "refuse"\n[limits]\nretries = 0\n'
+    async with gateway_world(tmp_path, {"failing": down}, settings=settings) as world:
+        world.enforcer.set_rule("up/failing", "atomic", allow=False, fallback="up/other")
+        world.enforcer.set_rule("up/other", "atomic", allow=True)
+        await world.reload()
+        answer = await world.post(chat("up/failing"))
+        assert (answer.headers["x-selfopt-model"], answer.headers["x-selfopt-fallback"]) == ("up/other", "server")
+        refused = await world.post(chat("up/good"))
+        assert (refused.status, refused.error["code"]) == (403, "refused_by_rules")
+        assert "selfopt" not in refused.error["message"]
 
 
 async def test_a_local_model_is_not_diverted_to_a_remote_one_without_consent(tmp_path: Path) -> None:
@@ -79,10 +135,10 @@ async def test_a_local_model_is_not_diverted_to_a_remote_one_without_consent(tmp
     async with gateway_world(tmp_path) as world:
         world.enforcer.set_rule("up/good", "atomic", allow=False, fallback="away/other")
         await world.reload()
-        assert (await world.post(chat())).status == 403
+        assert (await world.post(tool_chat())).status == 403
         assert list(world.upstream.journal) == []
     async with gateway_world(tmp_path, settings="allow_remote = true") as world:
-        assert (await world.post(chat())).headers["x-selfopt-model"] == "away/other"
+        assert (await world.post(tool_chat())).headers["x-selfopt-model"] == "away/other"
         assert world.trail[-1].details["crosses_to_remote"] is True
 
 
@@ -149,7 +205,11 @@ async def test_the_official_client_works_unchanged(tmp_path: Path) -> None:
         world.enforcer.set_rule("up/good", "atomic", allow=False, reason="too weak")
         await world.reload()
         with pytest.raises(openai.PermissionDeniedError, match="too weak"):
-            await client.chat.completions.create(model="up/good", messages=[{"role": "user", "content": "hi"}])
+            await client.chat.completions.create(
+                model="up/good",
+                messages=[{"role": "user", "content": "hi"}],
+                tools=[{"type": "function", "function": {"name": "play"}}],
+            )
 
 
 async def test_a_broken_rules_file_is_refused_and_the_old_version_stays(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -174,3 +234,19 @@ async def test_a_broken_rules_file_is_refused_and_the_old_version_stays(tmp_path
         await world.reload()
         assert (await world.post(chat())).headers["x-selfopt-config-version"] == "2"
         assert world.gateway.parts.chat.rules.fault == ""
+
+
+async def test_a_name_without_its_endpoint_is_found_where_one_has_it(tmp_path: Path) -> None:
+    """The record and the headers have the full name; a name that several have is told with all of them."""
+    settings = '[endpoints.off]\nkind = "openai_compatible"\nbase_url = "http://127.0.0.1:9/v1"\n'
+    async with gateway_world(tmp_path, settings=settings) as world:
+        ambiguous = await world.post(chat("good"))
+        assert (ambiguous.status, ambiguous.error["code"]) == (404, "model_not_found")
+        assert "up/good, beside/good" in ambiguous.error["message"]
+        key, _ = world.app.keys.add("one", models=["up/good"])
+        headers = {"Authorization": f"Bearer {key}"}
+        await until(lambda: world.gateway.parts.keys.required)
+        answer = await world.post(chat("good"), headers)
+        assert (answer.status, answer.headers["x-selfopt-model"]) == (200, "up/good")
+        assert world.records[-1].model == "up/good"
+        assert "selfopt" not in (await world.post(chat("nothing"), headers)).error["message"]

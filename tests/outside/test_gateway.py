@@ -163,6 +163,38 @@ def test_two_names_of_one_model_are_one_model_for_the_rules(plain_gateway: int, 
     assert post(plain_gateway, chat(name)).status == 403
 
 
+@pytest.mark.parametrize(
+    "name", ["oll/FN_Index", "oll/library/fn_index", "oll/registry.ollama.ai/library/fn_index:latest", "fn_index"]
+)
+def test_every_name_of_a_model_is_that_model_for_the_rules(plain_gateway: int, name: str) -> None:
+    """Case, the registry's name, and the name alone where one endpoint has it."""
+    assert post(plain_gateway, chat(name)).status == 403
+
+
+def test_a_chat_without_tools_is_held_by_no_rule_about_them(plain_gateway: int) -> None:
+    """And a client that is refused gets no operator's advice."""
+    plain = {key: value for key, value in chat("oll/fn_index").items() if key != "tools"}
+    assert post(plain_gateway, plain).status == 200
+    refused = post(plain_gateway, chat("oll/fn_index"))
+    assert refused.status == 403
+    assert "--force-model" not in refused.error
+
+
+def test_a_name_alone_is_found_or_told_in_full(plain_gateway: int) -> None:
+    """Where one endpoint has it, and where several have it."""
+    assert post(plain_gateway, chat("args_string")).read_calls == [GRAZ]
+    several = post(plain_gateway, chat("ok"))
+    assert several.status == 404
+    assert all(name in several.error for name in ("lab/ok", "held/ok", "oll/ok"))
+
+
+@pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "city_weather"}}])
+def test_a_required_call_that_is_not_made_is_no_error(gateway: int, choice: Any) -> None:
+    """An SDK would retry one. The text comes, with a header that says so."""
+    answer = post(gateway, chat("lab/finish_null", tool_choice=choice))
+    assert (answer.status, answer.headers["x-selfopt-unmet"], answer.text != "") == (200, "tool_choice", True)
+
+
 @pytest.mark.parametrize("fault", [marked("breaker", name, name) for name in ("content", "one model")])
 def test_only_a_fault_of_the_server_closes_an_endpoint(plain_gateway: int, fault: str) -> None:
     """Five replies without the required call, or five failures of one model, close nothing for others."""

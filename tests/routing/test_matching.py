@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.records import RoutingConfig, Rule
-from selfopt.routing import format_routed_line, validate_model_phase_compatibility
+from selfopt.routing import format_routed_line, standby_decisions, validate_model_phase_compatibility
 
 from .make import config, options, rule
 
@@ -30,6 +30,29 @@ def test_names_match_exactly() -> None:
         assert validate_model_phase_compatibility(rules, model, "extended", options=options()).outcome == "allow"
     assert validate_model_phase_compatibility(rules, "a/m", "atomic", options=options()).outcome == "allow"
     assert validate_model_phase_compatibility(rules, "a/m", "extended", options=options()).outcome == "refuse"
+
+
+def _lower(name: str) -> str:
+    return name.lower().removesuffix(":latest")
+
+
+def test_a_rule_holds_for_every_name_of_its_model() -> None:
+    """A rule of exactly that name comes first, then one that denies."""
+    named = options(one_name=_lower)
+    rules = config(rule("a/m", allow=False), rule("a/other:latest"), rule("a/other", allow=False))
+    for name, outcome in (("a/M:latest", "refuse"), ("a/other:latest", "allow"), ("a/OTHER", "refuse"), ("a/m2", "allow")):
+        decision = validate_model_phase_compatibility(rules, name, "extended", options=named)
+        assert (decision.outcome, decision.original_model) == (outcome, name)
+
+
+def test_a_model_is_no_fallback_of_itself_under_another_name() -> None:
+    """Neither by its rule nor when it fails."""
+    named = options(one_name=_lower)
+    denied = config(rule("a/m", allow=False, fallback="a/M:latest"))
+    assert validate_model_phase_compatibility(denied, "a/m", "extended", options=named).outcome == "refuse"
+    allowed = config(rule("a/m", fallback="a/M:latest"), rule("a/2"))
+    decision = validate_model_phase_compatibility(allowed, "a/m:latest", "extended", options=named)
+    assert [d.model for d in standby_decisions(allowed, decision, options=named, candidates=("a/m", "a/2"))] == ["a/2"]
 
 
 def test_a_denied_model_is_served_by_its_fallback() -> None:

@@ -9,6 +9,7 @@ import pytest
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.home import TrustStore
 from selfopt.settings import Settings, load_settings, read_settings, settings_files
+from selfopt.settings.endpoint import default_endpoints
 
 
 def load(
@@ -354,6 +355,27 @@ def test_paths_in_a_file_are_meant_from_its_folder(tmp_path: Path, monkeypatch: 
     assert load(tmp_path, user="variants = ''\n").variants == ""
     with pytest.raises(SettingsError, match="variants"):
         load(tmp_path, user="variants = 3\n")
+
+
+def test_how_much_is_asked_at_once_depends_on_the_server() -> None:
+    """One on this machine and four elsewhere, the engine's slots, what the settings name, and above all the flag."""
+    tree = {
+        "engine": {"slots": 2},
+        "endpoints": {
+            **{name: entry.model_dump() for name, entry in default_endpoints().items()},
+            "lan": {"kind": "ollama", "base_url": "http://10.1.1.1", "slots": 8},
+        },
+    }
+    found = Settings.model_validate(tree)
+    names = ("local", "ollama", "openai", "anthropic", "lan")
+    assert [found.concurrency_of(name) for name in names] == [2, 1, 4, 4, 8]
+    assert [found.live_concurrency_of(name) for name in names] == [2, 64, 64, 64, 8]
+    for cap in ("max_cost", "max_tokens"):
+        capped = Settings.model_validate({**tree, "limits": {cap: 5}})
+        assert [capped.concurrency_of(name) for name in names] == [2, 1, 1, 1, 8]
+    flagged = Settings.model_validate({**tree, "limits": {"concurrency": 3}})
+    assert {f(name) for name in names for f in (flagged.concurrency_of, flagged.live_concurrency_of)} == {3}
+    assert (found.engine_slots, flagged.engine_slots) == (2, 3)
 
 
 def test_fields_of_an_endpoint_are_left_out_and_added_but_not_the_chat_itself(tmp_path: Path) -> None:

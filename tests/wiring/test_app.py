@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfopt.errors import SettingsError, SuiteError, UnknownModelError, UsageError
-from selfopt.records import Usage
+from selfopt.records import Spec, Usage
 from selfopt.wiring.app import App
 from tests.cli.world import Project
 
@@ -107,3 +107,25 @@ async def test_the_engine_is_made_once_and_closed(project: Project) -> None:
         assert app.sender.residency(model, asked=model) is residency
         status = await residency.status(model)
         assert status.state == "unloaded"
+
+
+async def test_a_model_is_spelled_as_this_home_spells_it(project: Project) -> None:
+    """What was measured or set under another name of it still counts; a new model is spelled as typed."""
+    app = App.open()
+    assert app.resolve_model("ollama/Qwen2.5:latest") == "ollama/Qwen2.5:latest"
+    app.enforcer.set_rule("ollama/qwen2.5", "atomic", allow=True)
+    assert app.resolve_model("ollama/Qwen2.5:latest") == "ollama/qwen2.5"
+    spec = app.spec("ollama/Qwen2.5", "atomic", "native_api")
+    await app.ledger.append([spec])
+    assert app.resolve_model("ollama/qwen2.5:latest") == "ollama/Qwen2.5"
+    assert [s.spec_id for s in app.ledger.read(Spec, {"model": "ollama/qwen2.5:latest"})] == [spec.spec_id]
+    assert app.resolve_model("ollama/qwen2.5:3b") == "ollama/qwen2.5:3b"
+    await app.close()
+
+
+def test_a_price_counts_for_every_name_of_its_model(project: Project) -> None:
+    """So does a cap on cost."""
+    price = {"ollama/M:latest": {"input": 1.0, "output": 2.0}}
+    app = App.open(flags={"prices": price, "endpoints": {"ollama": {"kind": "ollama", "base_url": "http://10.1.1.1"}}})
+    assert app.settings.price_of("ollama/m") is not None
+    assert app.settings.price_of("ollama/m2") is None

@@ -90,16 +90,24 @@ def is_verbose(ctx: click.Context) -> bool:
 
 
 def limits_of(flags: dict[str, Any]) -> dict[str, Any]:
-    """Takes the caps out of a command's flags.
+    """Takes the limits out of a command's flags.
 
     Returns them as settings that override the files'.
     """
-    return {"limits": {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost")}}
+    return {"limits": {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost", "concurrency")}}
+
+
+concurrency_option = click.option(
+    "--concurrency",
+    type=click.IntRange(1, 64),
+    help="Requests at the same time at each endpoint. [default: its slots; 1 on this machine, 4 elsewhere]",
+)
 
 
 def cap_options(function: F) -> F:
-    """Adds the options that cap what a measurement may spend."""
+    """Adds the options that limit a measurement: what it may spend, and how much it asks at once."""
     for option in (
+        concurrency_option,
         click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices])."),
         click.option("--max-tokens", type=click.IntRange(min=1), help="Stop after so many tokens, in and out."),
         click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes."),

@@ -46,9 +46,14 @@ def _started(ctx: click.Context, host: str | None, port: int | None, count: int,
 @click.option("--host", help="Address to listen on. [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="0 chooses a free one. [default: 8484]")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, help="Processes that share the port. [default: 1]")
+@click.option(
+    "--concurrency", type=click.IntRange(1, 64), help="Requests at the same time at each endpoint. [default: its slots, or 64]"
+)
 @json_option
 @click.pass_context
-def command(ctx: click.Context, /, host: str | None, port: int | None, workers: int, as_json: bool) -> None:
+def command(
+    ctx: click.Context, /, host: str | None, port: int | None, workers: int, concurrency: int | None, as_json: bool
+) -> None:
     """Serve live traffic under the rules in force, as an OpenAI-compatible endpoint, until Ctrl-C.
 
     One process serves thousands of requests a second. More workers help only when the gateway
@@ -77,6 +82,6 @@ def command(ctx: click.Context, /, host: str | None, port: int | None, workers: 
     from selfopt.verbs.serving import fast_loop
 
     try:
-        run_with_app(ctx, work, loop_factory=fast_loop())
+        run_with_app(ctx, work, {"limits": {"concurrency": concurrency}}, loop_factory=fast_loop())
     except KeyboardInterrupt:  # the usual end, after requests under way have finished
         ctx.exit(130)

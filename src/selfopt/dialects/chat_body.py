@@ -53,8 +53,12 @@ def at_once(steps: Generator[None, None, T]) -> T:
             return found
 
 
+_NULL = msgspec.Raw(b"null")
+
+
 class _MessageHead(msgspec.Struct, gc=False):
     role: str
+    tool_calls: msgspec.Raw = _NULL
 
 
 class _Object(msgspec.Struct, gc=False):
@@ -78,6 +82,7 @@ class ChatBody:
         model: the client's name of the model.
         stream: whether the client wants a stream.
         n_tools: how many tools it offers.
+        calls_tools: whether it offers tools or its history has calls of tools.
         phase: `atomic` or `extended`, depending on the messages.
         size: the size of the body in bytes.
     """
@@ -88,6 +93,7 @@ class ChatBody:
     n_tools: int
     phase: Phase
     size: int
+    calls_tools: bool = True
 
     def forwarded(self, server_model: str, finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> bytes:
         """The body with the server's name of the model.
@@ -137,7 +143,9 @@ def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatB
         raise bad_request(f"{len(tools)} tools, at most {limits.max_tools} are allowed", "tools", "array_above_max_length")
     yield
     stream = _read(fields, "stream", _decode_flag, "true or false") if "stream" in fields else False
-    return ChatBody(fields, model, bool(stream), len(tools or ()), _phase_of(messages), len(body))
+    used = any(m.role in _TOOL_ROLES or _holds(m.tool_calls) for m in messages)
+    calls_tools = bool(tools) or used or _holds(fields.get("functions", _NULL))
+    return ChatBody(fields, model, bool(stream), len(tools or ()), _phase_of(messages), len(body), calls_tools)
 
 
 def _shaped(body: bytes, limits: BodyLimits) -> Generator[None, None, None]:
@@ -159,6 +167,11 @@ def _read(fields: dict[str, msgspec.Raw], key: str, decode: Callable[[msgspec.Ra
         return decode(raw)
     except msgspec.DecodeError as error:
         raise bad_request(f"{key} must be {what}: {error}", key, "invalid_type") from None
+
+
+def _holds(raw: msgspec.Raw) -> bool:
+    """Whether a list holds anything."""
+    return bytes(raw) not in (b"null", b"[]")
 
 
 def _phase_of(messages: list[_MessageHead]) -> Phase:

@@ -71,6 +71,11 @@ class EndpointKind:
         lists_models: whether its residency can list the installed models.
         default_port: the port of an address that names none.
         url_variable: the environment variable that names the server's address.
+        slots: requests that a server on this machine is asked at the same time while something is
+            measured, unless the settings say otherwise. It mostly works on one at a time.
+        slots_elsewhere: the same for a server elsewhere, which works for many.
+        one_name: one name for all that its servers understand as the same model. It is compared,
+            and never sent. By default every name is a model of its own.
     """
 
     dialect: Callable[[EndpointConfig], Dialect]
@@ -86,6 +91,9 @@ class EndpointKind:
     lists_models: bool = False
     default_port: int | None = None
     url_variable: str | None = None
+    slots: int = 1
+    slots_elsewhere: int = 4
+    one_name: Callable[[str], str] = str
 
 
 ENDPOINT_KINDS: Registry[EndpointKind] = Registry(

@@ -201,6 +201,26 @@ class _Lines(StreamDecoder):
         return self.parts
 
 
+def one_name(name: str) -> str:
+    """Return one name for all that Ollama understands as the same model.
+
+    Ollama ignores case. `latest` stands for a missing tag, `registry.ollama.ai` for a missing host,
+    and `library` for a missing namespace. Hugging Face has two hosts. A digest only pins what a
+    name stands for.
+    """
+    name = name.lower().rpartition("://")[2].partition("@")[0]
+    while name.endswith(":latest"):
+        name = name.removesuffix(":latest")
+    parts = name.split("/")
+    if len(parts) == 3 and parts[0] == "registry.ollama.ai":
+        del parts[0]
+    if len(parts) == 2 and parts[0] == "library":
+        del parts[0]
+    if len(parts) == 3 and parts[0] == "huggingface.co":
+        parts[0] = "hf.co"
+    return "/".join(parts)
+
+
 KIND = EndpointKind(
     dialect=Ollama,
     speaks=Ollama.name,
@@ -210,4 +230,5 @@ KIND = EndpointKind(
     lists_models=True,
     default_port=DEFAULT_PORT,
     url_variable="OLLAMA_HOST",
+    one_name=one_name,
 )

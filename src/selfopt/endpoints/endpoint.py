@@ -92,7 +92,7 @@ class HttpEndpoint:
                 if decoder.over:
                     break
             if not decoder.finished:
-                raise stream.broken("stream ended in mid-reply")
+                raise self._client.fault("protocol", "stream ended in mid-reply", stream)
             answer, thought = splitter.end()
             parts = self._understood(stream, lambda _: decoder.done(), None)
             yield clean.last(answer, thought, _reply(parts, stream.ended(), stream))
@@ -153,7 +153,7 @@ class HttpEndpoint:
         try:
             return decode(data)
         except EndpointError as error:
-            raise self._client.fault(error.kind, str(error), stream) from None
+            raise self._client.fault(error.kind, str(error), stream, blames=error.blames) from None
         except ValueError as error:
             raise stream.broken(str(error)) from None
 

@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from selfopt.dialects.faults import ADVICE, shown_url, status_error, without_urls
 from selfopt.dialects.jsontext import as_dict, bounded_text, dump_json, parse_json, printable
-from selfopt.errors import EndpointError, EndpointFault, SettingsError
+from selfopt.errors import Blame, EndpointError, EndpointFault, SettingsError
 from selfopt.home import Redactor
 from selfopt.records import EndpointConfig
 
@@ -206,7 +206,9 @@ class HttpClient:
         """The text without keys."""
         return self._errors.text(text) if self.has_key else text
 
-    def fault(self, kind: EndpointFault, what: str, stream: HttpStream, fix: str | None = None) -> EndpointError:
+    def fault(
+        self, kind: EndpointFault, what: str, stream: HttpStream, fix: str | None = None, blames: Blame | None = None
+    ) -> EndpointError:
         """Make an error of this endpoint, with the bodies sent and received so far.
 
         Args:
@@ -215,6 +217,7 @@ class HttpClient:
             stream: the reply.
             fix: what to do about an error that every attempt would repeat. It makes the error
                 final.
+            blames: as for `EndpointError`.
         """
         said = printable(self.redact(what))
         return EndpointError(
@@ -224,6 +227,7 @@ class HttpClient:
             status=stream.status or None,
             final=fix is not None,
             bodies=(stream.request_text, stream.recorded()),
+            blames=blames,
         )
 
     def _open(self, isolate: bool) -> aiohttp.ClientSession:
@@ -242,7 +246,7 @@ class HttpClient:
             return error
         if isinstance(error, _TooLargeError):
             fix = "lower the variant's max_tokens, or raise the endpoint's max_reply_bytes"
-            return self.fault("protocol", f"reply is larger than {self.max_reply_bytes} bytes", stream, fix)
+            return self.fault("protocol", f"reply is larger than {self.max_reply_bytes} bytes", stream, fix, "content")
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return self.fault("connect", f"no connection within {call.connect_timeout_s:g} s", stream)
         if isinstance(error, TimeoutError):
@@ -361,7 +365,7 @@ class HttpStream:
 
     def broken(self, what: str) -> EndpointError:
         """Make the error for a reply that is not as documented."""
-        return self._client.fault("protocol", what, self)
+        return self._client.fault("protocol", what, self, blames="content")
 
     def _decode(self, data: bytes | bytearray) -> str:
         try:

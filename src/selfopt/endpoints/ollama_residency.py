@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from selfopt.dialects.jsontext import as_dict, as_int, as_list, as_str
-from selfopt.dialects.ollama import Ollama
+from selfopt.dialects.ollama import Ollama, one_name
 from selfopt.errors import EndpointError
 from selfopt.reading.families import family_of_template
 from selfopt.records import EndpointConfig, ModelStatus, sha256_hex
@@ -74,11 +74,11 @@ class OllamaResidency:
             loaded = await self._entries(client, "/api/ps")
         return loaded is not None and not _entry_of(loaded, model)
 
-    async def installed(self) -> list[str]:
-        """The names of the installed models; empty if the server does not answer."""
+    async def installed(self) -> list[str] | None:
+        """See `ListsModels`."""
         async with self._client() as client:
             entries = await self._entries(client, "/api/tags")
-        return sorted({name for entry in entries or [] if (name := as_str(entry.get("name")))})
+        return None if entries is None else sorted({name for entry in entries if (name := as_str(entry.get("name")))})
 
     def _client(self) -> HttpClient:
         return HttpClient(self._config, self._root, self._dialect.headers)
@@ -89,6 +89,6 @@ class OllamaResidency:
 
 
 def _entry_of(entries: list[dict[str, Any]], model: str) -> dict[str, Any]:
-    """The entry of a model; empty if there is none. A name without a tag means `latest`."""
-    wanted = {model, model if ":" in model.rpartition("/")[2] else f"{model}:latest"}
-    return next((e for e in entries if as_str(e.get("name")) in wanted or as_str(e.get("model")) in wanted), {})
+    """The entry of a model, under whichever of its names; empty if there is none."""
+    wanted = one_name(model)
+    return next((e for e in entries if wanted in (one_name(as_str(e.get("name"))), one_name(as_str(e.get("model"))))), {})

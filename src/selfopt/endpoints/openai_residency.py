@@ -135,6 +135,12 @@ class OpenAIResidency:
                 return False
         return True
 
+    async def installed(self) -> list[str] | None:
+        """See `ListsModels`."""
+        async with self._client() as client:
+            listed = (await client.ask(f"{self._api}/models")).get("data")
+        return [name for entry in listed if (name := as_str(as_dict(entry).get("id")))] if isinstance(listed, list) else None
+
     async def _ask_for_load(self, client: HttpClient, model: str, timeout_s: float) -> bool:
         try:
             await client.call(Call(f"{self._root}/models/load", {"model": model}, timeout_s))

@@ -56,6 +56,8 @@ class FeedbackOptions:
         environments: the environments by id. Without them, only evaluations with equal environment
             ids are read together.
         experiments: the reload experiments so far, oldest first.
+        one_name: gives one name for all of a model. What was measured under each is read together,
+            under the name that was measured last.
     """
 
     now: str
@@ -71,6 +73,7 @@ class FeedbackOptions:
     cycle_id: str | None = None
     environments: Mapping[str, Environment] = field(default_factory=dict)
     experiments: Sequence[WarmUpExperiment] = ()
+    one_name: Callable[[str], str] = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +180,11 @@ def standings(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> di
     found: dict[tuple[str, Phase], Standing] = {}
     for phase, reference in options.references.items():
         on_suite = _whole([e for e in evaluations if e.phase == phase], reference)
-        for model in dict.fromkeys(e.model for e in on_suite):
-            mine = [e for e in on_suite if e.model == model]
-            spec_id = options.baselines.get((model, phase)) or _stands_in(mine, options.served.get((model, phase), ()))
+        for name, model in {options.one_name(e.model): e.model for e in on_suite}.items():
+            mine = [e for e in on_suite if options.one_name(e.model) == name]
+            known = dict.fromkeys(e.model for e in reversed(mine))
+            baseline = next((options.baselines[key] for key in ((m, phase) for m in known) if key in options.baselines), None)
+            spec_id = baseline or _stands_in(mine, options.served.get((model, phase), ()))
             alike = _one_environment([e for e in mine if e.spec_id == spec_id], options)
             judged = with_known_copies(comparable(alike)[-max(1, options.window) :])
             if judged:

@@ -12,7 +12,7 @@ from .keys import FileKeys
 from .options import GatewayOptions
 from .passing import Passing
 from .pooled import PooledEndpoint
-from .rules import RulesWatch
+from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
 from .sinks import TrailSink
 from .ticket import this_writer
@@ -34,6 +34,7 @@ __all__ = [
     "Pool",
     "PooledEndpoint",
     "RequestJournal",
+    "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
     "TrailSink",

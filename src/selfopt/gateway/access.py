@@ -9,6 +9,7 @@ from selfopt.web import HttpRequest
 
 from .keys import Caller, FileKeys
 from .options import GatewayOptions
+from .origins import Origins
 
 # These headers decide who may do what, so a repeated one is refused.
 ONCE = frozenset({b"origin", b"authorization", b"content-type", b"x-selfopt-phase", b"x-selfopt-variant"})
@@ -16,10 +17,15 @@ LOCAL_USER = Caller(scopes=frozenset({"phase", "variant", "feedback"}))
 
 
 class Access:
-    """Checks the head of every request before its body is read."""
+    """Checks the head of every request before its body is read.
+
+    Attributes:
+        origins: the web pages and apps that may ask, with a key.
+    """
 
     def __init__(self, options: GatewayOptions, keys: FileKeys) -> None:
         self._keys = keys
+        self.origins = Origins(options.own.allowed_origins)
         self._hosts = frozenset(name.lower().encode() for name in (options.own.host, "localhost", *options.own.allowed_hosts))
 
     def admit(self, request: HttpRequest) -> Caller:
@@ -32,9 +38,13 @@ class Access:
         doubled = request.repeated and sorted(request.repeated & ONCE)
         if doubled:
             raise Refusal(400, f"the header {doubled[0].decode()} came twice", code="repeated_header")
-        if headers.get(b"origin") is not None or headers.get(b"sec-fetch-site") == b"cross-site":
-            raise Refusal(403, "requests from web pages are not served", code="origin_refused", kind="permission_error")
-        if self._keys.required:
+        origin = headers.get(b"origin")
+        if (origin is None and headers.get(b"sec-fetch-site") == b"cross-site") or (
+            origin is not None and not self.origins.allow(origin)
+        ):
+            said = "requests from web pages are not served, unless gateway.allowed_origins names their origin"
+            raise Refusal(403, said, code="origin_refused", kind="permission_error")
+        if self._keys.required or origin is not None:
             return self._with_key(headers.get(b"authorization", b""))
         if not self._is_own(headers.get(b"host", b"")):
             raise Refusal(

@@ -47,18 +47,25 @@ class Attempts:
         """Answer the client. Raises Refusal when nobody could, or the request may go to nobody."""
         if decision.outcome == "fallback":
             self._divert(exchange, decision, "rule")
-        standbys = deque(rules.standbys(decision))
+        standbys = deque(rules.standbys(decision, calls_tools=exchange.chat.calls_tools))
+        spoke: RouteDecision | None = None  # whoever answered first, though not as asked
         while True:
             try:
                 error = await self._ask(exchange, decision, helped=bool(standbys))
             except ConsentError as refused:
-                if not standbys:
+                if not standbys and spoke is None:
                     raise Refusal(
                         403, escape_control(str(refused), 1000), code="no_consent", kind="permission_error", param="model"
                     ) from None
                 error = EndpointError(str(refused), kind="connect", final=True)
             if error is None:
                 return
+            if standbys and error.blames == "content" and error.kind == "protocol":
+                spoke = spoke or decision
+            elif spoke is not None and not standbys:
+                decision, spoke = spoke, None
+                self._back(exchange, decision)
+                continue
             if error.kind not in FALLS_BACK or not standbys or self._left(exchange) <= SHORTEST_ATTEMPT_S:
                 raise from_endpoint_error(error, f"endpoint {(decision.model or '').partition('/')[0]}")
             reason = f"{escape_control(decision.model or '', 200)} failed: {error.kind}"
@@ -70,6 +77,13 @@ class Attempts:
         ticket.served, ticket.fallback = decision.model, why
         audited = self._audit.append(ticket.audit_event(decision))
         exchange.audited = audited if exchange.audited is None else asyncio.gather(exchange.audited, audited)
+
+    def _back(self, exchange: LiveRequest, decision: RouteDecision) -> None:
+        """Return to a model whose answer was set aside for a fallback that then failed."""
+        ticket = exchange.ticket
+        ticket.served = decision.model
+        if decision.outcome != "fallback":
+            ticket.fallback = ""
 
     def _left(self, exchange: LiveRequest) -> float:
         return exchange.deadline - self._loop.time()
@@ -88,11 +102,11 @@ class Attempts:
             upstream = self._upstreams.find(decision.model or "", decision.original_model)
         except UsageError as unknown:  # a rule names a model that the settings do not know
             return EndpointError(str(unknown), kind="connect", final=True)
-        exchange.upstream, exchange.rule = upstream, rule
+        exchange.upstream, exchange.rule, exchange.helped = upstream, rule, helped
         gate = self._gate(upstream)
         for number in range(retries + 1):
             exchange.timeout_s = min(timeout_s, max(self._left(exchange), 0.001))
-            error = await self._once(exchange, gate)
+            error = await self._once(exchange, gate, hurried=exchange.timeout_s < timeout_s)
             if error is None:
                 return None
             pause_s = max(error.retry_after_s or 0.0, 0.0 if error.kind == "connect" else options.backoff_s * 2.0**number)
@@ -115,26 +129,35 @@ class Attempts:
             self.gates[upstream.gate] = gate
         return gate
 
-    async def _once(self, exchange: LiveRequest, gate: EndpointGate) -> EndpointError | None:
+    async def _once(self, exchange: LiveRequest, gate: EndpointGate, *, hurried: bool) -> EndpointError | None:
+        """Make one attempt. hurried: the request's deadline left it less than the usual time."""
         ticket, upstream = exchange.ticket, exchange.upstream
         began, fault = perf_counter(), ""
         try:
-            gate.check()
-            await gate.enter()
+            gate.check(upstream.known_as)
         except EndpointError as error:
             ticket.attempts.append(LiveAttempt(upstream.model, 0.0, "down"))
             return error
         try:
+            await gate.enter()
+        except BaseException:
+            gate.undecided(upstream.known_as)
+            raise
+        exchange.crowded = lambda: bool(gate.waiting)
+        try:
             await self._answerer.answer(exchange)
         except EndpointError as error:
             fault = error.kind
-            gate.failed(error.kind)
+            if hurried and error.kind == "timeout":
+                error.blame("content")
+            gate.failed(upstream.known_as, error)
             return error
         except BaseException:
             fault = "broken_off"
+            gate.undecided(upstream.known_as)
             raise
         else:
-            gate.worked()
+            gate.worked(upstream.known_as)
             return None
         finally:
             gate.leave()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -14,6 +14,7 @@ from selfopt.errors import AuditError, UnknownModelError
 from selfopt.home import escape_control
 from selfopt.records import Phase, utc_now
 from selfopt.web import HttpRequest, Reply
+from selfopt.words.rules import told_refusal_text
 
 from .access_log import AccessLog
 from .attempts import Attempts
@@ -35,6 +36,9 @@ class ChatParts:
 
     Attributes:
         resolve: an alias or full name to the full name; raises UnknownModelError.
+        find: a name without its endpoint to the full name of a model that the client may ask for;
+            raises UnknownModelError, whose text is for the client.
+        one_name: gives one name for all of a model.
         access_log: None where no log is wanted.
     """
 
@@ -44,7 +48,9 @@ class ChatParts:
     attempts: Attempts
     audit: TrailSink
     journal: RequestJournal
+    find: Callable[[str, Callable[[str], bool]], Awaitable[str]]
     clock: Callable[[], str] = utc_now
+    one_name: Callable[[str], str] = str
     metrics: LiveCounters = field(default_factory=LiveCounters)
     access_log: AccessLog | None = None
 
@@ -84,7 +90,7 @@ class ChatService:
         finally:
             ticket.first_byte = reply.first_byte_at
             record = ticket.record(self._parts.clock(), perf_counter(), reply.status)
-            self._parts.metrics.add(record, ticket.fallback, ticket.mended_calls, ticket.passed)
+            self._parts.metrics.add(record, ticket.fallback, ticket.mended_calls, ticket.passed, ticket.cut)
             self._parts.journal.add(record)
             self._parts.metrics.read(ticket.read_calls)
             if self._parts.access_log is not None:
@@ -95,17 +101,16 @@ class ChatService:
         steps = reading_body(request.body, self._parts.options.body)
         chat = at_once(steps) if len(request.body) <= STEP_BYTES else await by_steps(steps)
         ticket.model, ticket.stream = chat.model, chat.stream
-        ticket.model = model = self._resolved(chat.model, caller)
+        ticket.model = model = await self._resolved(chat.model, caller)
         ticket.phase = phase = self._phase(request, caller) or chat.phase
         rules = self._parts.rules.current
         ticket.version = rules.config.version
-        ticket.decision = decision = rules.decide(model, phase)
+        ticket.decision = decision = rules.decide(model, phase, calls_tools=chat.calls_tools)
         if decision.outcome == "refuse" or decision.model is None:
             ticket.outcome, ticket.reason = "refused", decision.reason
             await self._parts.audit.append(ticket.audit_event(decision))
-            raise Refusal(
-                403, escape_control(decision.reason, 2000), code="refused_by_rules", kind="permission_error", param="model"
-            )
+            told = told_refusal_text(model, phase, decision.rule)
+            raise Refusal(403, told, code="refused_by_rules", kind="permission_error", param="model")
         ticket.served, ticket.outcome = decision.model, "failed"
         exchange = LiveRequest(
             self._dialect,
@@ -118,12 +123,18 @@ class ChatService:
         await self._parts.attempts.serve(exchange, decision, rules)
         ticket.outcome = "rejected" if reply.status != 200 else "diverted" if ticket.fallback else "served"
 
-    def _resolved(self, name: str, caller: Caller) -> str:
+    async def _resolved(self, name: str, caller: Caller) -> str:
+        def may_ask(model: str) -> bool:
+            return caller.may_ask(model, self._parts.one_name)
+
         try:
             model = self._parts.resolve(name)
-        except UnknownModelError as error:
-            raise _not_found(str(error)) from None
-        if not caller.may_ask(model):
+        except UnknownModelError:
+            try:
+                model = await self._parts.find(name, may_ask)
+            except UnknownModelError as error:
+                raise _not_found(str(error)) from None
+        if not may_ask(model):
             raise _not_found(f"this key may not ask for {name}")
         return model
 

@@ -6,26 +6,31 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Literal
 
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError, EndpointFault
+from selfopt.home import escape_control
 
+from .breakers import DOWN, LONGEST_BREAK_S, BreakerState, ModelBreaker, down
 from .options import GatewayOptions
 
 log = logging.getLogger("selfopt.gateway")
 
 Probe = Callable[[], Awaitable[bool]]
-DOWN: frozenset[EndpointFault] = frozenset({"timeout", "connect", "server", "protocol"})
-LONGEST_BREAK_S = 60.0
+MAX_BREAKERS = 256
 
 
 class EndpointGate:
-    """The limit, queue and breaker of one endpoint. Requests enter in the order they came.
+    """The limit, queue and breakers of one endpoint. Requests enter in the order they came.
+
+    A fault of the server counts for the endpoint, one of a model for the model. When a model's
+    breaker opens, or several models fail and none answers, the probe says whether it is the server:
+    a client can make models fail, but not the probe.
 
     Attributes:
         state: `closed` lets requests through, `open` does not. It is `half_open` while a probe,
             which never generates, asks whether the endpoint is back.
+        models: the breakers of the models that failed last, by full name.
         active: requests at the endpoint.
         waiting: one future for each request in the queue.
     """
@@ -35,26 +40,24 @@ class EndpointGate:
         self.limit = limit
         self.active = 0
         self.waiting: deque[asyncio.Future[None]] = deque()
-        self.state: Literal["closed", "open", "half_open"] = "closed"
+        self.state: BreakerState = "closed"
+        self.models: dict[str, ModelBreaker] = {}
         self._options = options
         self._probe = probe
         self._loop = asyncio.get_running_loop()
         self._faults = 0
+        self._failing: set[str] = set()
+        self._model_faults = 0
         self._break_s = options.own.breaker_s
         self._until = 0.0
         self._probing: asyncio.Task[None] | None = None
 
-    def check(self) -> None:
-        """Raise EndpointError while the endpoint is down."""
+    def check(self, model: str) -> None:
+        """Raise EndpointError while the endpoint or the model is down. model: its full name."""
         if self.state != "closed":
-            wait_s = max(1.0, self._until - self._loop.time())
-            raise EndpointError(
-                f"endpoint {self.name} is down; try again in {wait_s:.0f} s",
-                kind="server",
-                status=503,
-                retry_after_s=wait_s,
-                final=True,
-            )
+            raise down(f"endpoint {self.name}", self._until - self._loop.time())
+        if self.models and (breaker := self.models.get(model)) is not None:
+            breaker.check(model)
 
     async def enter(self) -> None:
         """Take a place, or wait for one. Whoever entered has to `leave`.
@@ -93,27 +96,75 @@ class EndpointGate:
         message = f"endpoint {self.name} is busy: {why}"
         return Refusal(429, message, code="endpoint_busy", kind="rate_limit_error", headers=(b"Retry-After: 1",))
 
-    def worked(self) -> None:
+    def worked(self, model: str) -> None:
         """Note that an attempt got an answer."""
         self._faults = 0
         self._break_s = self._options.own.breaker_s
+        if self._failing or self.models:
+            self._failing.clear()
+            self._model_faults = 0
+            self.models.pop(model, None)
 
-    def failed(self, kind: EndpointFault) -> None:
-        """Note that an attempt failed. Enough failures in a row open the breaker."""
-        if kind not in DOWN:
-            return
-        self._faults += 1
-        if self._faults >= self._options.own.breaker_faults and self.state == "closed":
-            self.state = "open"
-            self._until = self._loop.time() + self._break_s
+    def undecided(self, model: str) -> None:
+        """Note that an attempt ended without showing whether model and server work."""
+        if self.models and (breaker := self.models.get(model)) is not None:
+            breaker.undecided()
+
+    def failed(self, model: str, error: EndpointError) -> None:
+        """Note that an attempt failed. Enough faults in a row open a breaker."""
+        if error.kind not in DOWN or error.blames == "content" or error.cause in ("payment", "rate"):
+            self.undecided(model)
+        elif error.blames == "server":
+            self.undecided(model)
+            self._faults += 1
+            if self._faults >= self._options.own.breaker_faults:
+                self._open(error.kind)
+        else:
+            self._failed_model(model, error.kind)
+
+    def _failed_model(self, model: str, kind: EndpointFault) -> None:
+        own = self._options.own
+        breaker = self.models.get(model)
+        if breaker is None:
+            if len(self.models) >= MAX_BREAKERS:
+                self.models.pop(next(iter(self.models)))
+            breaker = self.models[model] = ModelBreaker(own.breaker_faults, own.breaker_s, self._time)
+        opened = breaker.failed()
+        if opened:
             log.warning(
-                "endpoint %s failed %d times in a row (%s) and gets no request for %g s",
-                self.name,
-                self._faults,
-                kind,
-                self._break_s,
+                "model %s failed %d times in a row (%s) and is left alone", escape_control(model, 200), breaker.faults, kind
             )
-            self._probing = self._loop.create_task(self._come_back())
+        if len(self._failing) < MAX_BREAKERS:
+            self._failing.add(model)
+        self._model_faults += 1
+        several = self._model_faults >= own.breaker_faults and len(self._failing) > 1
+        if (opened or several) and self.state == "closed" and (self._probing is None or self._probing.done()):
+            self._probing = self._loop.create_task(self._look(kind))
+
+    def _time(self) -> float:
+        return self._loop.time()
+
+    async def _look(self, kind: EndpointFault) -> None:
+        """Ask whether the server of models that fail is there at all."""
+        if await self._probe():
+            self._failing.clear()
+            self._model_faults = 0
+            return
+        self._begin_break(kind)
+        await self._come_back()
+
+    def _open(self, kind: EndpointFault) -> None:
+        if self.state != "closed":
+            return
+        if self._probing is not None:
+            self._probing.cancel()
+        self._begin_break(kind)
+        self._probing = self._loop.create_task(self._come_back())
+
+    def _begin_break(self, kind: EndpointFault) -> None:
+        self.state = "open"
+        self._until = self._loop.time() + self._break_s
+        log.warning("endpoint %s keeps failing (%s) and gets no request for %g s", self.name, kind, self._break_s)
 
     async def _come_back(self) -> None:
         while True:
@@ -125,7 +176,9 @@ class EndpointGate:
             self._until = self._loop.time() + self._break_s
             self.state = "open"
         self.state = "closed"
-        self._faults = 0
+        self._faults = self._model_faults = 0
+        self._failing.clear()
+        self.models.clear()
         log.warning("endpoint %s answers again", self.name)
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ class GatewayParts:
     """What the composition root hands over.
 
     Attributes:
-        models: returns the full names and aliases that `/v1/models` lists.
+        models: returns the full names and aliases that can be asked now, for `/v1/models`.
         served_before: whether a process of that name has recorded requests in this home.
         worker: the number of this process among several; empty for the only one.
     """
@@ -44,7 +44,7 @@ class GatewayParts:
     chat: ChatParts
     keys: FileKeys
     pool: Pool
-    models: Callable[[], list[str]]
+    models: Callable[[], Awaitable[list[str]]]
     served_before: Callable[[str], bool] = lambda writer: False
     warmth: KeepWarm | None = None
     worker: str = ""
@@ -128,6 +128,9 @@ class Gateway:
 
     def admit(self, request: HttpRequest) -> Callable[[HttpRequest, Reply], Awaitable[None]]:
         """Return who answers a request, by its head. Raises Denied if nobody does."""
+        preflight = self._access.origins.preflight(request)
+        if preflight is not None:
+            raise Denied(204, preflight, b"")
         try:
             caller = self._access.admit(request)
             methods = self._table.get(request.path)
@@ -144,10 +147,12 @@ class Gateway:
             self.parts.chat.metrics.turned_away(refusal.status)
             if self.parts.chat.access_log is not None:
                 self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
-            raise Denied(refusal.status, [JSON, *refusal.headers], refusal.body()) from None
+            lines = self._access.origins.lines(request)
+            raise Denied(refusal.status, [JSON, *refusal.headers, *lines], refusal.body()) from None
         return partial(self._answer, answer, caller)
 
     async def _answer(self, answer: Answer, caller: Caller, request: HttpRequest, reply: Reply) -> None:
+        reply.always = self._access.origins.lines(request)
         try:
             await answer(request, reply, caller)
         except (AuditError, Refusal) as error:
@@ -161,6 +166,7 @@ class Gateway:
         reply.send(200, [JSON], OPENAPI_JSON)
 
     async def _ready(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        self.parts.chat.journal.check()  # what cannot be recorded is not served
         if not self.ready:
             raise Refusal(
                 503,
@@ -181,20 +187,21 @@ class Gateway:
             "selfopt_connections": ("Open connections of clients.", len(self.server.connections)),
             "selfopt_held_bytes": ("Bodies under way and answers that clients do not take.", self.server.held.used),
         }
-        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker))
+        ruled = {chat.one_name(rule.model) for rule in chat.rules.current.config.rules}
+        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled))
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        names = [name for name in self.parts.models() if self._shown(name, caller)]
+        names = [name for name in await self.parts.models() if self._shown(name, caller)]
         reply.send(200, [JSON], _encode({"object": "list", "data": [_model_object(name) for name in names]}))
 
     async def _model(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         name = unquote(request.path.removeprefix(b"/v1/models/").decode("latin-1"))
-        if name not in self.parts.models() or not self._shown(name, caller):
+        if name not in await self.parts.models() or not self._shown(name, caller):
             raise Refusal(404, "no such model; see /v1/models", code="model_not_found", param="model")
         reply.send(200, [JSON], _encode(_model_object(name)))
 
     def _shown(self, name: str, caller: Caller) -> bool:
-        return caller.may_ask(self.parts.chat.resolve(name))
+        return caller.may_ask(self.parts.chat.resolve(name), self.parts.chat.one_name)
 
 
 def _model_object(name: str) -> dict[str, object]:

@@ -19,6 +19,7 @@ from selfopt.variants import RenderedStep, render
 
 from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, kept_by, why_past
 from .bounded import beside, by_steps
+from .cutting import SLACK, Cutter, each_once
 from .early import EarlyCalls, drops_calls, wanted_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
@@ -129,6 +130,7 @@ class _Work:
         self._upstream = upstream
         self._flow = flow
         self._limit_of_time = limit
+        self._most_tokens: int | None = None
         self.usage = Usage()
         self.thinking = ""
 
@@ -138,6 +140,7 @@ class _Work:
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
         step, content = await beside(asked.size, next, steps), ReplyContent()
+        self._most_tokens = max(variant.sampling.max_tokens * SLACK, TEXT_TOKENS)
         flow, talks = self._flow, _may_flow(variant, asked)
         early = EarlyCalls(variant, asked, flow, talks=talks) if flow is not None else None
         while True:
@@ -155,14 +158,20 @@ class _Work:
         family = self._upstream.family()
         parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages, family)
         calls = await self._reported(wanted_calls(parsed.tool_calls, asked), content, asked, variant.parsers)
+        if self._exchange.ticket.cut and not (flow is not None and flow.calls):
+            calls = each_once(calls)
         spoken = before_a_call(content.text) if talks else ""
         if calls:
             return ReplyContent(text=spoken, tool_calls=calls, finish_reason="tool_calls")
-        if asked.request.tool_choice == "required":
-            raise EndpointError("a tool call was required, and the model made none", kind="protocol")
-        rule = self._exchange.rule
-        if parsed.unread is not None and rule is not None and rule.fallback_on_unparsed and not (flow is not None and flow.sent):
-            raise EndpointError("the reply holds a call that no parser of the variant reads", kind="protocol", final=True)
+        required = asked.request.tool_choice == "required"
+        if self._exchange.helped and not (flow is not None and flow.sent):
+            rule = self._exchange.rule
+            if required:
+                raise _unfit("a tool call was required, and the model made none")
+            if parsed.unread is not None and rule is not None and rule.fallback_on_unparsed:
+                raise _unfit("the reply holds a call that no parser of the variant reads")
+        if required:
+            self._exchange.ticket.unmet = "tool_choice"
         if spoken or (flow is not None and flow.sent):  # the client has its beginning, or would have
             return ReplyContent(text=content.text, finish_reason=content.finish_reason)
         answers = variant.steps == "choose_then_answer"  # its last step asks for text
@@ -277,21 +286,27 @@ class _Work:
             as_said=as_said,
         )
         endpoint: Endpoint = self._upstream.adapter()
-        reply = await (endpoint.chat(request) if take is None else self._flowing(endpoint, request, take))
+        whole = take is None and not (self._upstream.streamed and self._most_tokens is not None)
+        reply = await (endpoint.chat(request) if whole else self._flowing(endpoint, request, take))
         self.usage, self.thinking = _sum(self.usage, reply.usage), reply.content.thinking
         return reply.content
 
-    async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker) -> ChatReply:
-        """Ask for a stream, and hand each piece to `take`."""
+    async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker | None) -> ChatReply:
+        """Ask for a stream, and hand each piece to `take`. A variant's reply may be ended early."""
         chunks = endpoint.stream(request)
+        most_tokens = self._most_tokens if self._upstream.streamed else None
+        cutter = Cutter(most_tokens, self._exchange.crowded) if self._most_tokens is not None else None
         try:
             async for chunk in chunks:
                 if chunk.thinking and self._flow is not None:
                     await self._flow.think(chunk.thinking)
-                if chunk.text or chunk.tool_calls:
+                if take is not None and (chunk.text or chunk.tool_calls):
                     await take(chunk)
                 if chunk.final is not None:
                     return chunk.final
+                if cutter is not None and cutter.take(chunk):
+                    self._exchange.ticket.cut = cutter.cut or ""
+                    return cutter.reply()
                 self._go_on()
         finally:
             if isinstance(chunks, AsyncGenerator):
@@ -335,6 +350,11 @@ def _may_flow(variant: Variant, asked: ClientRequest) -> bool:
     """
     corrected = drops_calls(variant)
     return variant.constraint == "none" and variant.steps == "single" and not corrected and asked.request.tool_choice == "auto"
+
+
+def _unfit(why: str) -> EndpointError:
+    """Return the error for a reply that is no fault of the server, and that another model may do better."""
+    return EndpointError(why, kind="protocol", final=True, blames="content")
 
 
 def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Exception:

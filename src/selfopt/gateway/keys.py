@@ -37,9 +37,12 @@ class Caller:
         if scope not in self.scopes:
             raise Refusal(403, f"this key may not {what}", code="insufficient_scope", kind="permission_error")
 
-    def may_ask(self, model: str) -> bool:
-        """Say whether they may ask for this model."""
-        return self.models is None or model in self.models
+    def may_ask(self, model: str, one_name: Callable[[str], str] = str) -> bool:
+        """Say whether they may ask for this model. one_name: gives one name for all of a model."""
+        if self.models is None or model in self.models:
+            return True
+        name = one_name(model)
+        return any(one_name(known) == name for known in self.models)
 
 
 class FileKeys:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from selfopt.dialects.chat_body import ChatBody
@@ -26,6 +26,8 @@ class LiveRequest:
         plain: whether the client switched the variant off.
         audited: done when every diversion is on disk; None without one.
         upstream, rule, timeout_s: of the current attempt.
+        helped: whether another model may answer if this attempt's reply is of no use.
+        crowded: says whether others wait for this attempt's place.
     """
 
     dialect: ClientDialect
@@ -38,6 +40,8 @@ class LiveRequest:
     upstream: Upstream = field(init=False)
     rule: Rule | None = None
     timeout_s: float = 0.0
+    helped: bool = False
+    crowded: Callable[[], bool] = lambda: False
 
     async def settle(self) -> None:
         """Wait until the diversions are on disk, before any of the answer is sent.

@@ -53,17 +53,26 @@ class LiveCounters:
         self._read = 0
         self._mended = 0
         self._passed: dict[str, int] = {}
+        self._cut: dict[str, int] = {}
         self._latency = _Histogram()
         self._first_byte = _Histogram()
 
-    def add(self, record: RequestRecord, fallback: str, mended_calls: int = 0, passed: PassReason | None = None) -> None:
-        """Count a chat that ended. fallback: why another model served; empty where none did.
+    def add(
+        self, record: RequestRecord, fallback: str, mended_calls: int = 0, passed: PassReason | None = None, cut: str = ""
+    ) -> None:
+        """Count a chat that ended.
 
-        mended_calls: calls that the server reported damaged; passed: why it went past the variant.
+        Args:
+            fallback: why another model served; empty where none did.
+            mended_calls: calls that the server reported damaged.
+            passed: why it went past the variant.
+            cut: why a reply was ended early; empty where none was.
         """
         self._mended += mended_calls
         if passed is not None:
             self._passed[passed] = self._passed.get(passed, 0) + 1
+        if cut:
+            self._cut[cut] = self._cut.get(cut, 0) + 1
         key = (record.outcome, record.status, record.stream)
         self._requests[key] = self._requests.get(key, 0) + 1
         if fallback:
@@ -85,11 +94,18 @@ class LiveCounters:
         """Count a request that was refused by its head: no key, a web page, an unknown path."""
         self._turned_away[status] = self._turned_away.get(status, 0) + 1
 
-    def text(self, gates: Collection[EndpointGate], gauges: Mapping[str, tuple[str, float]], worker: str = "") -> bytes:
+    def text(
+        self,
+        gates: Collection[EndpointGate],
+        gauges: Mapping[str, tuple[str, float]],
+        worker: str = "",
+        models: Collection[str] = (),
+    ) -> bytes:
         """Return all counters as text.
 
         Args:
             gates: their state is added.
+            models: the ones that are named; all others are `other`.
             gauges: (help, value) by name, added too.
             worker: a label for every figure, where several processes count.
         """
@@ -109,6 +125,7 @@ class LiveCounters:
         lines += _counter("selfopt_passed_total", "Chats that went past the rule's variant, by why.", "reason", self._passed)
         lines += _head("selfopt_mended_calls_total", "counter", "Calls that a server reported damaged, and that were mended.")
         lines.append(f"selfopt_mended_calls_total {self._mended}")
+        lines += _counter("selfopt_cut_replies_total", "Replies that were ended early, by why.", "reason", self._cut)
         lines += _head("selfopt_read_calls_total", "counter", "Calls that were read from text where no variant served.")
         lines.append(f"selfopt_read_calls_total {self._read}")
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
@@ -120,9 +137,22 @@ class LiveCounters:
         ):
             lines += _head(name, "gauge", text)
             lines += [f'{name}{{endpoint="{_label(label)}"}} {value}' for label, value in sorted(values.items())]
+        lines += _head("selfopt_model_breaker_state", "gauge", "0 closed, 1 half open, 2 open, of models that failed last.")
+        for (endpoint, model), state in sorted(_model_breakers(gates, models).items()):
+            lines.append(f'selfopt_model_breaker_state{{endpoint="{_label(endpoint)}",model="{_label(model)}"}} {state}')
         for name, (text, number) in gauges.items():
             lines += [*_head(name, "gauge", text), f"{name} {number:g}"]
         return "".join(f"{_labelled(line, worker)}\n" for line in lines).encode()
+
+
+def _model_breakers(gates: Collection[EndpointGate], named: Collection[str]) -> dict[tuple[str, str], int]:
+    """Return the states of models by endpoint and name. `other` has the worst one."""
+    found: dict[tuple[str, str], int] = {}
+    for gate in gates:
+        for model, breaker in gate.models.items():
+            key = (gate.name, model if model in named else "other")
+            found[key] = max(found.get(key, 0), STATES[breaker.state])
+    return found
 
 
 def _labelled(line: str, worker: str) -> str:

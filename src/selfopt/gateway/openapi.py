@@ -120,6 +120,7 @@ _SERVED = {
     "x-selfopt-fallback": {"description": "Why another model served than the one asked for", "schema": {"type": "string"}},
     "x-selfopt-read": {"description": "Calls were read from text, or mended", "schema": {"enum": ["text", "mended"]}},
     "x-selfopt-unmet": {"description": "What was asked for and did not come", "schema": {"enum": ["tool_choice"]}},
+    "x-selfopt-cut": {"description": "Why a reply was ended early", "schema": {"enum": ["repeats", "slot"]}},
 }
 
 

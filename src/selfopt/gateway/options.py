@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from selfopt.dialects.chat_body import BodyLimits
-from selfopt.settings.tree import GatewaySettings, LimitSettings
+from selfopt.settings.serve import GatewaySettings
+from selfopt.settings.tree import LimitSettings
 from selfopt.web import WebLimits
 
 

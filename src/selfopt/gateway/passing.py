@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 
+from selfopt.dialects.causes import cause_of
 from selfopt.dialects.faults import status_fault
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
@@ -210,7 +211,7 @@ def fault_in(answer: UpstreamReply, name: str, address: HttpAddress) -> Endpoint
         status=status,
         retry_after_s=retry_after(answer.headers.get(b"retry-after")),
         final=300 <= status < 400,
-    )
+    ).because(cause_of(status, None, message, ""), message)
 
 
 def as_error_body(body: bytes) -> bytes | None:

@@ -14,6 +14,7 @@ from selfopt.home import escape_control
 from selfopt.records import Phase, RouteDecision, RoutingConfig
 from selfopt.routing import InForce, RouteOptions, check_rules, standby_decisions, validate_model_phase_compatibility
 from selfopt.variants import options_of
+from selfopt.words.rules import no_tools_text
 
 log = logging.getLogger("selfopt.gateway")
 MAX_REMEMBERED = 4096
@@ -33,22 +34,43 @@ class RulesInForce:
         self.config = config
 
         @lru_cache(MAX_REMEMBERED)
-        def decided(model: str, phase: Phase) -> RouteDecision:
-            return validate_model_phase_compatibility(config, model, phase, options=options)
+        def decided(model: str, phase: Phase, calls_tools: bool) -> RouteDecision:
+            found = validate_model_phase_compatibility(config, model, phase, options=options)
+            return found if calls_tools or found.rule is None or found.model == model else _as_addressed(found)
 
         @lru_cache(MAX_REMEMBERED)
-        def standbys(model: str, phase: Phase) -> tuple[RouteDecision, ...]:
-            return standby_decisions(config, decided(model, phase), options=options, candidates=candidates.get(phase, ()))
+        def standbys(model: str, phase: Phase, calls_tools: bool) -> tuple[RouteDecision, ...]:
+            now = decided(model, phase, calls_tools)
+            return standby_decisions(config, now, options=options, candidates=candidates.get(phase, ()))
 
         self._decided, self._standbys = decided, standbys
 
-    def decide(self, model: str, phase: Phase) -> RouteDecision:
-        """Return the decision for a model, by its full name. Decisions are cached."""
-        return self._decided(model, phase)
+    def decide(self, model: str, phase: Phase, *, calls_tools: bool = True) -> RouteDecision:
+        """Return the decision for a model, by its full name. Decisions are cached.
 
-    def standbys(self, decision: RouteDecision) -> tuple[RouteDecision, ...]:
+        calls_tools: whether the request offers tools or its history has calls.
+        """
+        return self._decided(model, phase, calls_tools)
+
+    def standbys(self, decision: RouteDecision, *, calls_tools: bool = True) -> tuple[RouteDecision, ...]:
         """Return who may serve instead if the decided model fails, in order."""
-        return self._standbys(decision.original_model, decision.phase)
+        return self._standbys(decision.original_model, decision.phase, calls_tools)
+
+
+def _as_addressed(found: RouteDecision) -> RouteDecision:
+    """Return the decision about a request without tools.
+
+    Rules say how well a model calls tools, so it goes where it is addressed. It keeps the limits
+    and the fallback of its model's rule.
+    """
+    update = {
+        "outcome": "allow",
+        "model": found.original_model,
+        "rule": None,
+        "serving_rule": found.rule,
+        "reason": no_tools_text(),
+    }
+    return found.model_copy(update={**update, "skipped": (), "crosses_to_remote": False})
 
 
 Stamp = tuple[int, int, int, int] | None

@@ -18,7 +18,8 @@ class Upstream:
 
     Attributes:
         name: the endpoint's.
-        model: the model's full name.
+        model: the model's full name, as it was asked for.
+        known_as: one name for all names of the model.
         server_model: what the server calls it.
         adapter: makes the endpoint that speaks to the server.
         speaks: the dialect of chats that can be passed on unchanged; empty where none can.
@@ -30,6 +31,7 @@ class Upstream:
         ignores_choice: whether the server takes no notice of `tool_choice`.
         finish: changes the fields of each request as the endpoint's settings want it; None where
             they want nothing.
+        streamed: whether the server is always asked for a stream, so that a reply can be ended early.
         family: tells the family that the model's chat template showed; "unknown" before any did.
     """
 
@@ -46,6 +48,8 @@ class Upstream:
     ignores_choice: bool = False
     finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     family: Callable[[], str] = lambda: "unknown"
+    known_as: str = ""
+    streamed: bool = False
 
 
 class Upstreams(Protocol):

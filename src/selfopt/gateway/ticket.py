@@ -109,6 +109,7 @@ class Ticket:
         unmet: the field of the request that the answer does not do; empty where it does all.
         passed: why the request went past the rule's variant.
         kept: the client's fields in whose place the variant keeps its own.
+        cut: why a reply of the model was ended early; empty where none was.
     """
 
     began: float
@@ -131,6 +132,7 @@ class Ticket:
     mended_calls: int = 0
     read_calls: int = 0
     unmet: str = ""
+    cut: str = ""
     outcome: str = "failed"
     reason: str = ""
 
@@ -155,7 +157,7 @@ class Ticket:
             first_byte_ms=round((self.first_byte - self.began) * 1000, 3) if self.first_byte else None,
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
-            reason=self.reason,
+            reason=self.reason or (f"cut: {self.cut}" if self.cut else ""),
         )
 
     def headers(self) -> list[bytes]:
@@ -173,12 +175,14 @@ class Ticket:
             lines.append(b"x-selfopt-variant: %s" % header_value(self.variant))
         if self.read_calls or self.mended_calls:
             lines.append(b"x-selfopt-read: %s" % (b"text" if self.read_calls else b"mended"))
-        if self.unmet:
-            lines.append(b"x-selfopt-unmet: %s" % self.unmet.encode())
         if self.passed is not None:
             lines.append(b"x-selfopt-passed: %s" % self.passed.encode())
         if self.kept:
             lines.append(b"x-selfopt-kept: %s" % ", ".join(self.kept).encode())
+        if self.unmet:
+            lines.append(b"x-selfopt-unmet: %s" % self.unmet.encode())
+        if self.cut:
+            lines.append(b"x-selfopt-cut: %s" % self.cut.encode())
         return lines
 
     def audit_event(self, decision: RouteDecision) -> AuditEvent:

@@ -36,24 +36,27 @@ _RETRY_S = 0.02
 _UNSEALED = "FROM commits WHERE seq > (SELECT upto FROM sealed)"
 _SELECT_BY_INDEX = (
     "SELECT r.seq, r.id, r.body FROM record_index i CROSS JOIN records r ON r.seq = i.seq"
-    " WHERE i.kind = ? AND i.field = ? AND i.value = ?"
+    " WHERE i.kind = ? AND i.field = ? AND i.value "
 )
 _AND_INDEXED = " AND EXISTS (SELECT 1 FROM record_index j WHERE j.kind = ? AND j.field = ? AND j.value = ? AND j.seq = r.seq)"
 
 
-def open_ledger(path: Path, *, busy_timeout_s: float = 30.0, after_commit: AfterCommit | None = None) -> SqliteLedger:
+def open_ledger(
+    path: Path, *, busy_timeout_s: float = 30.0, after_commit: AfterCommit | None = None, one_name: Callable[[str], str] = str
+) -> SqliteLedger:
     """Open a ledger file. A missing or empty file becomes a new ledger (mode 0600).
 
     Args:
         busy_timeout_s: how long to wait for the write of another process.
         after_commit: called after each append that stored something.
+        one_name: gives one name for all of a model. A read by `model` finds records under each.
 
     Raises:
         NewerSchemaError: a newer selfopt wrote the file. It is left as it is.
         CorruptError: the file is damaged or not a ledger. It is left as it is.
         StoreError: there is no permission or space, or another process keeps writing.
     """
-    return SqliteLedger(path, busy_timeout_s=busy_timeout_s, after_commit=after_commit)
+    return SqliteLedger(path, busy_timeout_s=busy_timeout_s, after_commit=after_commit, one_name=one_name)
 
 
 class SqliteLedger:
@@ -67,8 +70,16 @@ class SqliteLedger:
         read_only: the file or its folder cannot be written. It is only read then.
     """
 
-    def __init__(self, path: Path, *, busy_timeout_s: float = 30.0, after_commit: AfterCommit | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        busy_timeout_s: float = 30.0,
+        after_commit: AfterCommit | None = None,
+        one_name: Callable[[str], str] = str,
+    ) -> None:
         self.path = path
+        self._one_name = one_name
         self.upgraded = False
         self.read_only = is_read_only(path)
         self._after_commit = after_commit
@@ -251,16 +262,37 @@ class SqliteLedger:
                 text += " AND r.id = ?"
                 values.append(value)
         else:
-            text, seq = _SELECT_BY_INDEX, "i.seq"
-            values += rest.pop(0)
+            names = self._names(kind, conditions)
+            first: IndexEntry = ("model", names[0]) if names else rest[0]
+            rest.remove(first)
+            text, seq = _SELECT_BY_INDEX + (f"IN ({','.join('?' * len(names))})" if names else "= ?"), "i.seq"
+            values += [first[0], *names] if names else list(first)
         for entry in rest:
             text += _AND_INDEXED
             values += [kind, *entry]
         for _, record_id, body in self._pages(text, values, seq, newest_first, limit):
             record = decode(record_type, body, where=f"{self.path} ({kind} {record_id})")
-            if not all(_says(record, *entry) for entry in conditions):
+            if not all(self._says(record, *entry) for entry in conditions):
                 raise CorruptError(f"{self.path}: its index entries do not fit {kind} {record_id}; see `selfopt audit verify`")
             yield record
+
+    def _names(self, kind: str, conditions: list[IndexEntry]) -> list[str]:
+        """Return the names that records have of the model that is asked for, and that name first.
+
+        Empty if no model is asked for, or it has no other name.
+        """
+        model = dict(conditions).get("model")
+        if self._one_name is str or not isinstance(model, str):
+            return []
+        rows = self._fetch("SELECT DISTINCT value FROM record_index WHERE kind = ? AND field = 'model'", (kind,))
+        others = [str(known) for (known,) in rows if known != model and self._one_name(str(known)) == self._one_name(model)]
+        return [model, *others] if others else []
+
+    def _says(self, record: Record, name: str, wanted: str | int) -> bool:
+        value = getattr(record, record.id_field if name == "id" else name)
+        if value == wanted or (isinstance(value, tuple) and wanted in value):
+            return True
+        return name == "model" and self._one_name(str(value)) == self._one_name(str(wanted))
 
     def _read_blobs(
         self, record_type: type[R], conditions: list[IndexEntry], newest_first: bool, limit: int | None
@@ -333,11 +365,6 @@ class SqliteLedger:
             yield
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
-
-
-def _says(record: Record, name: str, wanted: str | int) -> bool:
-    value = getattr(record, record.id_field if name == "id" else name)
-    return bool(value == wanted or (isinstance(value, tuple) and wanted in value))
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from selfopt.measure.resume import close_open_runs
-from selfopt.records import Baseline, CycleAbandoned, CycleStart, CycleTarget, Run, Spec, new_id
+from selfopt.records import Baseline, CycleAbandoned, CycleStart, CycleTarget, RoutingConfig, Run, Spec, new_id
 
 from .candidates import describe_change
 from .context import LoopContext, LoopEvent, Target
@@ -25,7 +25,8 @@ def effective_baseline(context: LoopContext, target: Target) -> Spec:
     spec = (
         spec_by_id(context.ledger, record.spec_id) if record else context.stages.specs.standing_spec(target.model, target.phase)
     )
-    rule = context.rules().rule_for(target.model, target.phase) if context.settings.enforcement.enabled else None
+    rules = context.rules() if context.settings.enforcement.enabled else RoutingConfig()
+    rule = rules.rule_for(target.model, target.phase, context.settings.one_name)
     warm = rule is not None and rule.warm_up and not spec.warm_up.enabled
     if warm:
         spec = spec.model_copy(update={"warm_up": context.settings.warm_up_policy(True)})

@@ -46,6 +46,7 @@ def diagnose(
         withdrawn=withdrawn,
         environments={e.environment_id: e for e in context.ledger.read(Environment)},
         experiments=tuple(context.ledger.read(WarmUpExperiment)),
+        one_name=settings.one_name,
     )
     return analyze(found, options)
 

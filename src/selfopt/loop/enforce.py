@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from selfopt.feedback import load_feedback, save_feedback
@@ -42,12 +42,16 @@ def require_readable_feedback(context: LoopContext) -> None:
         load_feedback(context.stages.feedback)
 
 
-def served_specs(ledger: Ledger, recommendations: Sequence[Recommendation], current: RoutingConfig) -> Mapping[Key, Spec]:
+def served_specs(
+    ledger: Ledger, recommendations: Sequence[Recommendation], current: RoutingConfig, one_name: Callable[[str], str] = str
+) -> Mapping[Key, Spec]:
     """The spec that is to serve each model and phase: what was measured is what serves.
 
     It is the baseline when that was promoted. A baseline that was named, adapted or put back serves
     models that have a rule or a recommendation. Without a baseline, it is the spec that a
     recommendation to allow the model rests on. Default baselines are left out: they serve anyway.
+
+    one_name: gives one name for all of a model.
     """
     judged = {(r.model, r.phase): r for r in recommendations if r.allow is not None}
     known = baselines(ledger)
@@ -56,7 +60,7 @@ def served_specs(ledger: Ledger, recommendations: Sequence[Recommendation], curr
         record = current_baseline(ledger, *key)
         if record is None or record.source == "default":
             continue
-        if record.source == "promotion" or key in judged or current.rule_for(*key) is not None:
+        if record.source == "promotion" or key in judged or current.rule_for(*key, one_name) is not None:
             found[key] = spec_by_id(ledger, spec_id)
     for key, recommendation in judged.items():
         measured = recommendation.requirements.spec_id
@@ -76,7 +80,7 @@ def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback
         context.say(LoopEvent("enforcement", "enforcement is switched off: no rule was changed"))
         return before.version
     context.stages.check_evidence((), [name for r in feedback.recommendations for name in (r.id, *r.evidence)])
-    serving = served_specs(context.ledger, feedback.recommendations, before)
+    serving = served_specs(context.ledger, feedback.recommendations, before, context.settings.one_name)
     config = context.stages.enforcer.enforce(
         feedback.recommendations,
         promoted=serving,

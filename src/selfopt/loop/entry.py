@@ -78,14 +78,28 @@ def family_of(field: RaceField) -> str:
     return search_family(spec.model, spec.phase, spec.suite_hash)
 
 
-def share_of(context: LoopContext, family: str) -> AlphaShare:
-    """The share of alpha that the next decision of a family may spend."""
+def share_of(context: LoopContext, family: str, same: Sequence[str] = ()) -> AlphaShare:
+    """The share of alpha that the next decision of a family may spend.
+
+    same: the names that the family has under other names of its model.
+    """
     ledger = context.ledger
-    starts = list(ledger.read(RaceStart, {"family": family}))
-    tests = list(ledger.read(PromptTest, {"family": family}))
-    races_won = sum(end.winner_spec_id is not None for end in ledger.read(RaceEnd, {"family": family}))
+    starts = [start for name in (family, *same) for start in ledger.read(RaceStart, {"family": name})]
+    tests = [test for name in (family, *same) for test in ledger.read(PromptTest, {"family": name})]
+    races_won = sum(end.winner_spec_id is not None for name in (family, *same) for end in ledger.read(RaceEnd, {"family": name}))
     won = races_won + sum(test.passed for test in tests)
-    return next_share(context.alpha, family, [*starts, *tests], won)
+    spenders: list[RaceStart | PromptTest] = [start.model_copy(update={"family": family}) for start in starts]
+    spenders += [test.model_copy(update={"family": family}) for test in tests]
+    return next_share(context.alpha, family, spenders, won)
+
+
+def _same_families(context: LoopContext, field: RaceField) -> list[str]:
+    """The names that the family of a search has under other names of its model."""
+    own = field.baseline
+    if field.purpose == "heldout" or context.settings.has_one_spelling(own.model):
+        return []
+    models = {spec.model for spec in context.ledger.read(Spec, {"model": own.model})} - {own.model}
+    return [search_family(model, own.phase, own.suite_hash) for model in sorted(models)]
 
 
 def keys_of(field: RaceField, environments: Mapping[str, Environment]) -> dict[str, EvidenceKey]:
@@ -171,7 +185,7 @@ async def make_start(
     Returns:
         None when alpha is used up and no candidate brings a share of its own.
     """
-    share = share_of(context, family_of(field))
+    share = share_of(context, family_of(field), _same_families(context, field))
     past, voided = _still_worth(
         await past_races(context, share.family, field.race_id), {**field.environments, **now}, context.now()
     )

@@ -52,7 +52,7 @@ def check_remedies(context: LoopContext, start: CycleStart, base: Mapping[str, E
     checks: list[RemedyCheck | None] = []
     config = context.rules()
     for target in start.targets:
-        rule = config.rule_for(target.model, target.phase)
+        rule = config.rule_for(target.model, target.phase, context.settings.one_name)
         now = base[target.baseline_spec_id]
         if rule is not None:
             spec = spec_by_id(context.ledger, target.baseline_spec_id)

@@ -8,13 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from selfopt.measure.lookup import find
-from selfopt.records import Baseline, Ledger, Phase, Record, RoutingConfig, Spec
+from selfopt.records import Baseline, Ledger, Phase, Record, RoutingConfig, Rule, Spec
 
 from .remedies import no_warm_up
 from .store import baseline_id, baselines
 
 
-async def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: RoutingConfig, now: Callable[[], str]) -> list[Record]:
+async def note_rollback(
+    ledger: Ledger,
+    current: RoutingConfig,
+    earlier: RoutingConfig,
+    now: Callable[[], str],
+    one_name: Callable[[str], str] = str,
+) -> list[Record]:
     """Append the records that make the loop follow a rollback to earlier rules.
 
     The specs of the earlier rules become the baselines. A model and phase whose earlier rule names
@@ -22,13 +28,15 @@ async def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: Routing
     not proposed again (`withdrawn_specs`), and a warm-up that is removed is not recommended again
     (`withdrawn_remedies`).
 
+    one_name: gives one name for all of a model.
+
     Returns:
         The records.
     """
     at = now()
     records: list[Record] = []
     for (model, phase), spec_id in baselines(ledger).items():
-        wanted = _wanted(ledger, earlier, model, phase)
+        wanted = _wanted(ledger, earlier.rule_for(model, phase, one_name), model, phase)
         if wanted is not None and wanted != spec_id:
             records.append(
                 Baseline(
@@ -42,7 +50,7 @@ async def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: Routing
                 )
             )
     for rule in current.rules:
-        before = earlier.rule_for(rule.model, rule.phase)
+        before = earlier.rule_for(rule.model, rule.phase, one_name)
         if rule.warm_up and not (before is not None and before.warm_up):
             reason = f"{rule.model} on {rule.phase}: the warm-up was rolled back by hand at {at}"
             records.append(no_warm_up(rule.model, rule.phase, reason))
@@ -50,8 +58,7 @@ async def note_rollback(ledger: Ledger, current: RoutingConfig, earlier: Routing
     return records
 
 
-def _wanted(ledger: Ledger, earlier: RoutingConfig, model: str, phase: Phase) -> str | None:
-    rule = earlier.rule_for(model, phase)
+def _wanted(ledger: Ledger, rule: Rule | None, model: str, phase: Phase) -> str | None:
     if rule is not None and rule.spec_id is not None:
         return rule.spec_id if find(ledger, Spec, rule.spec_id) else None
     before = None

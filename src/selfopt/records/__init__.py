@@ -109,7 +109,7 @@ from .rule import (
     RuleLimits,
     RuleReason,
 )
-from .seams import Detector, Endpoint, Ledger, ModelStatus, Proposer, Residency, SearchSpace
+from .seams import Detector, Endpoint, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
@@ -197,6 +197,7 @@ __all__ = [
     "LedgerFault",
     "LedgerReport",
     "LeftFree",
+    "ListsModels",
     "LoadEvidence",
     "LoopEnd",
     "LoopStart",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
@@ -100,9 +101,18 @@ class RoutingConfig(Record):
             rule.pop("confirmation", None)
         return body
 
-    def rule_for(self, model: str, phase: str) -> Rule | None:
-        """Returns the rule for exactly this model and phase, or None."""
-        return next((r for r in self.rules if r.model == model and r.phase == phase), None)
+    def rule_for(self, model: str, phase: str, one_name: Callable[[str], str] = str) -> Rule | None:
+        """Returns the rule for this model and phase, or None.
+
+        one_name: gives one name for all of a model. A rule of exactly this name comes first, then
+        one that denies.
+        """
+        mine = [r for r in self.rules if r.phase == phase and (r.model == model or one_name is not str)]
+        exact = next((r for r in mine if r.model == model), None)
+        if exact is not None or not mine:
+            return exact
+        name = one_name(model)
+        return min((r for r in mine if one_name(r.model) == name), key=lambda r: r.allow, default=None)
 
 
 class RouteDecision(Record):

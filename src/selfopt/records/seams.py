@@ -88,6 +88,15 @@ class Residency(Protocol):
 
 
 @runtime_checkable
+class ListsModels(Protocol):
+    """What a residency can also do whose server tells which models it has."""
+
+    async def installed(self) -> list[str] | None:
+        """Returns the server's names of its models; None when it does not answer."""
+        ...
+
+
+@runtime_checkable
 class Ledger(Protocol):
     """Append-only store.
 

@@ -1,7 +1,7 @@
 """Rules: which model may serve which phase, who decided it, why, and how to undo it."""
 
 from .changes import RuleChange, check_rules, diff, fallback_cycle, rule_id_of
-from .enforcer import STEPS, Enforcer, RuleTrace, VersionEntry
+from .enforcer import STEPS, Enforcer, RuleTrace
 from .imports import imported_rules
 from .in_force import InForce
 from .matching import RouteOptions, format_routed_line, standby_decisions, validate_model_phase_compatibility
@@ -9,6 +9,7 @@ from .rules import RuleOptions, generate_routing_rules
 from .store import SCHEMA_PATH, read_config, routing_config_schema
 from .trail import differing_log, event_of, log_routing_decision, render_log
 from .verifying import RulesReport
+from .versions import VersionEntry
 
 __all__ = [
     "SCHEMA_PATH",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from selfopt.errors import UsageError
 from selfopt.home import escape_control
-from selfopt.records import RoutingConfig, Rule, content_hash
+from selfopt.records import Phase, RoutingConfig, Rule, content_hash
 from selfopt.words.rules import change_text
 
 ChangeEvent = Literal["rule_added", "rule_changed", "rule_removed"]
@@ -18,6 +18,12 @@ MAX_RULES = 10_000
 def rule_id_of(model: str, phase: str) -> str:
     """The id of the rule for a model and phase. It is the same in every version and every home."""
     return content_hash("rule", [model, phase])
+
+
+def known_key(rules: Iterable[Rule], model: str, phase: Phase, one_name: Callable[[str], str]) -> tuple[str, Phase]:
+    """The key of the rule for a model and phase, as that rule spells it; else model and phase as given."""
+    names = [rule.model for rule in rules if rule.phase == phase and one_name(rule.model) == one_name(model)]
+    return (model if model in names or not names else names[0]), phase
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,38 +17,19 @@ from selfopt.errors import AuditError, CorruptError, StoreError, UsageError
 from selfopt.home import ChainedFile, ChainReport, Home, escape_control, guarded
 from selfopt.records import AuditRecord, Phase, Recommendation, RoutingConfig, Rule, RuleReason, Spec, utc_now
 
-from .changes import RuleChange, check_rules, diff, rule_id_of
+from .changes import RuleChange, check_rules, diff, known_key, rule_id_of
 from .imports import imported_rules
 from .in_force import InForce, abort, look, repair
 from .rules import RuleOptions, generate_routing_rules
 from .store import read_config, rules_hash, set_aside, version_numbers, write_config, write_version
 from .trail import change_event, render_log
 from .verifying import RulesReport, verify_rules
-from .versions import ABORTED, CHANGE_EVENTS, VersionSeals
+from .versions import ABORTED, CHANGE_EVENTS, VersionEntry, VersionSeals
 
 logger = logging.getLogger("selfopt.routing")
 
 STEPS = ("locked", "audit_written", "version_written", "config_renamed", "read_back")
 """The steps of a change, in order. Each is reported to `on_step` when it is done."""
-
-
-@dataclass(frozen=True, slots=True)
-class VersionEntry:
-    """One version of the rules.
-
-    Attributes:
-        cause: the command that made it.
-        in_force: whether it is the present version.
-        aborted: whether it was begun but never in force.
-    """
-
-    version: int
-    at: str
-    cause: str
-    reason: str
-    changes: tuple[str, ...]
-    in_force: bool
-    aborted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +55,7 @@ class Enforcer:
     Args:
         on_step: called with a name of STEPS after each step of a change.
         before_change: called before each change. If it raises, nothing is changed.
+        one_name: gives one name for all of a model. A rule keeps the name that it has.
     """
 
     def __init__(
@@ -83,12 +65,14 @@ class Enforcer:
         clock: Callable[[], str] = utc_now,
         on_step: Callable[[str], None] = lambda _: None,
         before_change: Callable[[], None] = lambda: None,
+        one_name: Callable[[str], str] = str,
     ) -> None:
         self.home = home
         self.trail = ChainedFile(home.audit_trail, clock=clock)
         self._clock = clock
         self._on_step = on_step
         self._before_change = before_change
+        self._one_name = one_name
 
     # -- reading
 
@@ -303,7 +287,9 @@ class Enforcer:
     ) -> RoutingConfig:
         """Merges recommendations and promoted specs into the rules. Raises as `apply`."""
         return self.update(
-            lambda current: generate_routing_rules(recommendations, current, promoted=promoted, options=options),
+            lambda current: generate_routing_rules(
+                recommendations, current, promoted=promoted, options=replace(options or RuleOptions(), one_name=self._one_name)
+            ),
             event=event,
             reason=reason,
         )
@@ -321,7 +307,8 @@ class Enforcer:
         """
 
         def changed(current: RoutingConfig) -> Sequence[Rule]:
-            old = current.rule_for(model, phase) or Rule(rule_id=rule_id_of(model, phase), model=model, phase=phase, allow=allow)
+            name = known_key(current.rules, model, phase, self._one_name)
+            old = current.rule_for(*name) or Rule(rule_id=rule_id_of(model, phase), model=model, phase=phase, allow=allow)
             why = reason or ("allowed by hand" if allow else "denied by hand")
             update: dict[str, Any] = {
                 "allow": allow,
@@ -335,7 +322,8 @@ class Enforcer:
             }
             if warm_up is not None:
                 update["warm_up"] = warm_up
-            others = [rule for rule in current.rules if (rule.model, rule.phase) != (model, phase)]
+            one_name = self._one_name
+            others = [r for r in current.rules if (one_name(r.model), r.phase) != (one_name(model), phase)]
             return [*others, old.model_copy(update=update)]
 
         return self.update(changed, event="set", reason=reason)
@@ -346,7 +334,9 @@ class Enforcer:
         Args:
             resolve: turns an alias into `provider/name`.
         """
-        return self.update(lambda current: imported_rules(path, current.rules, resolve), event="import", reason=path.name)
+        return self.update(
+            lambda current: imported_rules(path, current.rules, resolve, self._one_name), event="import", reason=path.name
+        )
 
     def rollback(self, version: int) -> RoutingConfig:
         """Puts the exact rules of an earlier version in force again, as a new version.

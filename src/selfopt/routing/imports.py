@@ -12,7 +12,7 @@ from selfopt.home import parse_json_object, read_text_bounded
 from selfopt.records import ROUTING_SCHEMA_VERSION, Phase, Record, Rule, RuleReason
 from selfopt.words.rules import reason_text
 
-from .changes import rule_id_of
+from .changes import known_key, rule_id_of
 from .store import first_problem, parsed_config
 
 MAX_IMPORT_BYTES = 16_000_000
@@ -35,7 +35,9 @@ class _ShortForm(Record):
     rules: tuple[_ShortRule, ...]
 
 
-def imported_rules(path: Path, current: Sequence[Rule], resolve: Callable[[str], str]) -> tuple[Rule, ...]:
+def imported_rules(
+    path: Path, current: Sequence[Rule], resolve: Callable[[str], str], one_name: Callable[[str], str] = str
+) -> tuple[Rule, ...]:
     """The whole new set of rules that importing the file gives.
 
     A file with `schema_version` is a whole configuration (an edited copy of routing_config.json).
@@ -44,6 +46,7 @@ def imported_rules(path: Path, current: Sequence[Rule], resolve: Callable[[str],
 
     Args:
         resolve: turns an alias into `provider/name`; may raise UnknownModelError.
+        one_name: gives one name for all of a model.
 
     Raises:
         UsageError: the file is missing, or an entry is wrong; the message names the entry.
@@ -72,7 +75,7 @@ def imported_rules(path: Path, current: Sequence[Rule], resolve: Callable[[str],
     rules = {(rule.model, rule.phase): rule for rule in current}
     named: set[tuple[str, str]] = set()
     for entry in short.rules:
-        key = model, phase = resolve(entry.model), entry.phase
+        key = model, phase = known_key(current, resolve(entry.model), entry.phase, one_name)
         if key in named:
             raise UsageError(f"{path} has two rules for {model} {phase}; keep one")
         named.add(key)

@@ -22,6 +22,7 @@ class RouteOptions:
         allow_remote: whether a local model may fall back to a remote one.
         force: serve the named model, whatever the rules say.
         enabled: False switches enforcement off.
+        one_name: gives one name for all of a model.
     """
 
     is_local: Callable[[str], bool]
@@ -29,6 +30,7 @@ class RouteOptions:
     allow_remote: bool = False
     force: bool = False
     enabled: bool = True
+    one_name: Callable[[str], str] = str
 
 
 def format_routed_line(original: str, served: str) -> str:
@@ -41,12 +43,12 @@ def validate_model_phase_compatibility(
 ) -> RouteDecision:
     """What the rules say about a model and phase.
 
-    Names match exactly; the caller resolves aliases. The outcome is `forced` only if force
+    The caller resolves aliases. All names of one model match its rule. The outcome is `forced` only if force
     overrides a rule. Nothing is written or logged (see `log_routing_decision`), and nothing is
     raised: a refusal is an outcome, and its reason says what to do.
     """
     rules = config if config is not None else RoutingConfig()
-    rule = rules.rule_for(model, phase)
+    rule = rules.rule_for(model, phase, options.one_name)
 
     def decided(outcome: Literal["allow", "refuse", "forced"], reason: str, skipped: tuple[str, ...] = ()) -> RouteDecision:
         return RouteDecision(
@@ -92,14 +94,14 @@ def _follow(rules: RoutingConfig, rule: Rule, options: RouteOptions) -> tuple[st
     skipped.
     """
     local = options.is_local(rule.model)
-    seen, skipped = {rule.model}, []
+    seen, skipped = {options.one_name(rule.model)}, []
     name = rule.fallback
     while name is not None:
-        if name in seen:
+        if options.one_name(name) in seen:
             skipped.append(f"{name}: already tried")
             break
-        seen.add(name)
-        its_rule = rules.rule_for(name, rule.phase)
+        seen.add(options.one_name(name))
+        its_rule = rules.rule_for(name, rule.phase, options.one_name)
         problem = ""
         if its_rule is not None and not its_rule.allow:
             problem = f"not allowed for {rule.phase}"
@@ -129,26 +131,27 @@ def standby_decisions(
     if not options.enabled or decision.model is None or decision.outcome == "forced":
         return ()
     found: list[RouteDecision] = []
-    seen = {decision.original_model, decision.model}
+    one_name = options.one_name
+    seen = {one_name(decision.original_model), one_name(decision.model)}
     local = options.is_local(decision.original_model)
-    chain = _chain(config, decision.serving_rule)
-    measured = [n for n in candidates if (rule := config.rule_for(n, decision.phase)) is not None and rule.allow]
+    chain = _chain(config, decision.serving_rule, one_name)
+    measured = [n for n in candidates if (rule := config.rule_for(n, decision.phase, one_name)) is not None and rule.allow]
     for name in (*chain, *measured):
-        rule = config.rule_for(name, decision.phase)
+        rule = config.rule_for(name, decision.phase, one_name)
         crosses = local and not options.is_local(name)
         denied = (rule is None and options.unmeasured == "refuse") or (rule is not None and not rule.allow)
-        if name in seen or denied or (crosses and not options.allow_remote):
+        if one_name(name) in seen or denied or (crosses and not options.allow_remote):
             continue
-        seen.add(name)
+        seen.add(one_name(name))
         update = {"outcome": "fallback", "model": name, "serving_rule": rule, "crosses_to_remote": crosses}
         found.append(decision.model_copy(update=update))
     return tuple(found)
 
 
-def _chain(config: RoutingConfig, rule: Rule | None) -> list[str]:
+def _chain(config: RoutingConfig, rule: Rule | None, one_name: Callable[[str], str]) -> list[str]:
     """The fallback of a rule, the fallback of its rule, and so on."""
     names: list[str] = []
     while rule is not None and rule.fallback is not None and rule.fallback not in names:
         names.append(rule.fallback)
-        rule = config.rule_for(rule.fallback, rule.phase)
+        rule = config.rule_for(rule.fallback, rule.phase, one_name)
     return names

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from selfopt.records import Confirmation, Phase, ReasonKind, Recommendation, RoutingConfig, Rule, RuleLimits, RuleReason, Spec
 from selfopt.words.rules import no_fallback_text, reason_text, served_text
 
-from .changes import fallback_cycle, rule_id_of
+from .changes import fallback_cycle, known_key, rule_id_of
 
 # What a rule does; reasons, ids and evidence only explain it.
 _EFFECT = {"allow", "fallback", "warm_up", "variant", "spec_id", "limits"}
@@ -23,10 +23,12 @@ class RuleOptions:
         override_manual: whether recommendations may change the `allow` and `fallback` of manual
             rules.
         warm_up: False generates no warm-up.
+        one_name: gives one name for all of a model. A rule keeps the name that it has.
     """
 
     override_manual: bool = False
     warm_up: bool = True
+    one_name: Callable[[str], str] = str
 
 
 def generate_routing_rules(
@@ -51,11 +53,13 @@ def generate_routing_rules(
     - A fallback that would close a circle is left out, and the reason says so.
     """
     chosen = options or RuleOptions()
-    specs = promoted or {}
-    rules = {(rule.model, rule.phase): rule for rule in (current.rules if current else ())}
+    known = current.rules if current else ()
+    specs = {known_key(known, *key, chosen.one_name): spec for key, spec in (promoted or {}).items()}
+    rules = {(rule.model, rule.phase): rule for rule in known}
     grouped: dict[tuple[str, Phase], list[Recommendation]] = {key: [] for key in specs}
     for recommendation in recommendations:
-        grouped.setdefault((recommendation.model, recommendation.phase), []).append(recommendation)
+        key = known_key(known, recommendation.model, recommendation.phase, chosen.one_name)
+        grouped.setdefault(key, []).append(recommendation)
     for key, advice in grouped.items():
         rule = _merge(key, rules.get(key), advice, specs.get(key), chosen)
         if rule is not None:

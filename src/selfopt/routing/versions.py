@@ -26,6 +26,25 @@ VersionState = Literal["intact", "missing", "damaged", "changed", "aborted", "un
 
 
 @dataclass(frozen=True, slots=True)
+class VersionEntry:
+    """One version of the rules.
+
+    Attributes:
+        cause: the command that made it.
+        in_force: whether it is the present version.
+        aborted: whether it was begun but never in force.
+    """
+
+    version: int
+    at: str
+    cause: str
+    reason: str
+    changes: tuple[str, ...]
+    in_force: bool
+    aborted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class VersionSeal:
     """What the trail says about one version.
 

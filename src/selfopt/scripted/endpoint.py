@@ -143,6 +143,10 @@ class ScriptedResidency:
         """The model's state. Loads nothing."""
         return self.engine.status(model)
 
+    async def installed(self) -> list[str]:
+        """The names of the script's models."""
+        return list(self.engine.script.models)
+
     async def load(self, model: str, timeout_s: float) -> float:
         """Load the model.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, get_args
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
@@ -47,7 +48,7 @@ class EndpointSettings(Table):
         omit: Fields that its requests are sent without, such as `temperature` or `options.seed`.
         extra_body: Fields that all its requests get, in place of their own.
         script: YAML file of a scripted endpoint.
-        slots: Requests at the same time.
+        slots: Requests at the same time. None: as `Settings.concurrency_of` says.
         max_reply_bytes: How much of one reply is read.
     """
 
@@ -61,7 +62,7 @@ class EndpointSettings(Table):
     omit: tuple[str, ...] = ()
     extra_body: dict[str, Any] = Field(default_factory=dict)
     script: str | None = None
-    slots: int = Field(default=1, ge=1, le=64)
+    slots: int | None = Field(default=None, ge=1, le=64)
     max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
 
     @field_validator("kind")
@@ -114,6 +115,13 @@ class EndpointSettings(Table):
         """
         any_schema = self.traits.any_schema
         return self.is_local if any_schema is None else any_schema
+
+
+@lru_cache(16_384)
+def one_name(kind: str, name: str) -> str:
+    """Returns one name for all names that a kind of endpoint understands as the same model."""
+    found = ENDPOINT_KINDS.get(kind)
+    return found.one_name(name) if found is not None else name
 
 
 def default_endpoints() -> dict[str, EndpointSettings]:

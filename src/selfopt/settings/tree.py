@@ -9,9 +9,10 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from selfopt.errors import SettingsError, UnknownModelError
-from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, WarmUp
+from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp
 
-from .endpoint import EndpointSettings, Table, default_endpoints
+from .endpoint import EndpointSettings, Table, default_endpoints, one_name
+from .serve import GatewaySettings
 
 
 class ProjectMay(Enum):
@@ -64,7 +65,11 @@ class FallbackSettings(Table):
 
 
 class LimitSettings(Table):
-    """Timeouts in seconds, and caps on what one command may spend (None: no cap)."""
+    """Timeouts in seconds, and caps on what one command may spend (None: no cap).
+
+    Attributes:
+        concurrency: Requests at the same time at each endpoint, whatever its `slots` say.
+    """
 
     timeout_s: Annotated[float, ProjectMay.LOWER] = Field(default=60.0, gt=0, le=3600)
     connect_timeout_s: float = Field(default=5.0, gt=0, le=300)
@@ -73,6 +78,7 @@ class LimitSettings(Table):
     max_minutes: Annotated[float | None, ProjectMay.LOWER] = Field(default=None, gt=0)
     max_tokens: Annotated[int | None, ProjectMay.LOWER] = Field(default=None, ge=1)
     max_cost: Annotated[float | None, ProjectMay.LOWER] = Field(default=None, ge=0)
+    concurrency: int | None = Field(default=None, ge=1, le=64)
 
 
 class PriceSettings(Table):
@@ -199,42 +205,7 @@ class LoopSettings(Table):
         return min(prompts, wanted if wanted is not None else 4 if prompts <= 40 else 20)
 
 
-class GatewaySettings(Table):
-    """`selfopt serve`. Times in seconds.
-
-    Attributes:
-        allowed_hosts: Names that a Host header may have besides the address.
-        max_body_bytes: Size of one request's body.
-        max_held_bytes: Size of all bodies being read and all answers not yet taken, over all
-            connections. At least max_body_bytes counts.
-        deadline_s: Time for a request with all its attempts.
-        queue: Requests that may wait for a busy endpoint, each for at most queue_timeout_s.
-        breaker_faults: Faults in a row after which an endpoint gets no requests for breaker_s.
-        drain_s: How long a shutdown waits for requests under way.
-        keep_warm_s: How often to warm up the models that the rules want warm.
-        read_calls: Read tool calls from a reply's text where no variant serves: unless the server
-            itself reports one, or never.
-        access_log: Write a line to standard error for each chat and each refused request.
-    """
-
-    host: str = Field(default="127.0.0.1", min_length=1)
-    port: int = Field(default=8484, ge=0, le=65535)
-    allowed_hosts: tuple[str, ...] = ()
-    max_body_bytes: int = Field(default=20_000_000, ge=1_000, le=1_000_000_000)
-    max_held_bytes: int = Field(default=128_000_000, ge=1_000, le=100_000_000_000)
-    max_connections: int = Field(default=1024, ge=1, le=100_000)
-    deadline_s: float = Field(default=600.0, gt=0, le=86_400)
-    queue: int = Field(default=256, ge=0, le=100_000)
-    queue_timeout_s: float = Field(default=30.0, gt=0, le=3600)
-    breaker_faults: int = Field(default=5, ge=1, le=1000)
-    breaker_s: float = Field(default=5.0, gt=0, le=3600)
-    drain_s: float = Field(default=30.0, ge=0, le=3600)
-    keep_warm_s: float = Field(default=60.0, ge=1, le=3600)
-    read_calls: Literal["unless_native", "off"] = "unless_native"
-    access_log: bool = True
-    log_format: Literal["text", "json"] = "text"
-
-
+LIVE_CONCURRENCY = 64
 DEFAULT_ALIASES = {"lfm2.5": "ollama/lfm2.5-thinking:1.2b", "haiku": "anthropic/claude-haiku-4-5"}
 
 
@@ -298,6 +269,33 @@ class Settings(Table):
         provider = model.partition("/")[0]
         return provider in self.endpoints and self.endpoints[provider].is_local
 
+    def one_name(self, model: str) -> str:
+        """Returns one name for all full names that the endpoint understands as the same model."""
+        provider, _, name = model.partition("/")
+        entry = self.endpoints.get(provider)
+        return model if entry is None else f"{provider}/{one_name(entry.kind, name)}"
+
+    def price_of(self, model: str) -> PriceSettings | None:
+        """Returns the price of a model, under whichever of its names it was given."""
+        found = self.prices.get(model)
+        name = self.one_name(model)
+        return found or next((price for known, price in self.prices.items() if self.one_name(known) == name), None)
+
+    def cost_of(self, model: str, usage: Usage) -> float | None:
+        """Returns the cost of one trial by the price of its model.
+
+        Without a price, a model on this machine costs nothing and another model's cost is unknown.
+        """
+        price = self.price_of(model)
+        if price is None:
+            return 0.0 if self.is_local(model) else None
+        return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
+
+    def has_one_spelling(self, model: str) -> bool:
+        """Says whether every full name at this model's endpoint is a model of its own."""
+        entry = self.endpoints.get(model.partition("/")[0])
+        return entry is None or entry.traits.one_name is str
+
     def endpoint_config(self, name: str, environ: Mapping[str, str]) -> EndpointConfig:
         """Returns the configuration for the adapter of this endpoint.
 
@@ -319,6 +317,27 @@ class Settings(Table):
             omit=entry.omit,
             extra_body=entry.extra_body,
         )
+
+    @property
+    def engine_slots(self) -> int:
+        """Returns how many requests a model of the embedded engine works on at the same time."""
+        return self.limits.concurrency or self.engine.slots
+
+    def concurrency_of(self, name: str) -> int:
+        """Returns how many requests an endpoint gets at the same time while something is measured.
+
+        Under a cap on cost or tokens a server elsewhere gets one, so that the cap is kept closely.
+        """
+        entry, limits = self.endpoints[name], self.limits
+        kind = entry.traits
+        capped = limits.max_cost is not None or limits.max_tokens is not None
+        usual = self.engine.slots if kind.engine else kind.slots if entry.is_local or capped else kind.slots_elsewhere
+        return self.limits.concurrency or entry.slots or usual
+
+    def live_concurrency_of(self, name: str) -> int:
+        """Returns how many requests the gateway sends to an endpoint at the same time."""
+        entry = self.endpoints[name]
+        return self.limits.concurrency or entry.slots or (self.engine.slots if entry.traits.engine else LIVE_CONCURRENCY)
 
     def missing_key(self, name: str, environ: Mapping[str, str]) -> str | None:
         """Returns the variable to set before this endpoint can be asked, or None.

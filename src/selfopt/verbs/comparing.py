@@ -88,7 +88,7 @@ async def installed_ollama_models(app: App) -> tuple[str, ...]:
         UsageError: there is none.
     """
     asked = [name for name, entry in app.settings.endpoints.items() if entry.traits.lists_models]
-    found = tuple([f"{name}/{model}" for name in asked for model in await app.sender.installed(name)])
+    found = tuple([f"{name}/{model}" for name in asked for model in await app.sender.installed(name) or ()])
     if not found:
         where = ", ".join(asked) or "no endpoint of kind ollama is set"
         raise UsageError(f"--ollama found no installed model ({where}); start Ollama and pull one: ollama pull qwen2.5:3b")
@@ -158,7 +158,7 @@ def _arms(app: App, request: CompareRequest, suites: Sequence[Suite]) -> list[_A
 def _variants(app: App, request: CompareRequest, model: str, phase: Phase) -> list[Variant]:
     if request.variants:
         return [app.variant(name) for name in dict.fromkeys(request.variants)]
-    rule = app.enforcer.load(repair_pending=False).rule_for(model, phase)
+    rule = app.enforcer.load(repair_pending=False).rule_for(model, phase, app.settings.one_name)
     return [rule.variant if rule is not None and rule.variant is not None else app.variant("native_api")]
 
 

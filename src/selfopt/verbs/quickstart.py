@@ -279,7 +279,7 @@ def _evaluation(app: App, cycle: Cycle, model: str, phase: Phase) -> Evaluation 
 
 def _look_next(app: App, model: str, phase: Phase, last: Cycle) -> str:
     """Say in one sentence what to do next."""
-    rule = app.enforcer.load().rule_for(model, phase)
+    rule = app.enforcer.load().rule_for(model, phase, app.settings.one_name)
     if rule is not None and not rule.allow:
         refused = "refused; measure a stronger model on it and it becomes the fallback"
         return f"must not serve {phase}: {f'served by {rule.fallback}' if rule.fallback else refused}"

@@ -63,7 +63,7 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
     from selfopt.loop import served_specs  # the loop takes long to import, and to show rules takes none of it
 
     feedback = _feedback(path, app.home.feedback)
-    options = RuleOptions(override_manual=override_manual, warm_up=app.settings.warm_up.enabled)
+    options = RuleOptions(override_manual=override_manual, warm_up=app.settings.warm_up.enabled, one_name=app.settings.one_name)
     before = app.enforcer.load(repair_pending=not dry_run)
     if path is None:
         check_recommendations(app, feedback.recommendations)
@@ -73,7 +73,7 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
     else:
         app.home.ensure()
         reason = "harness_feedback.json" if path is None else f"{path.name}, a file that was named"
-        promoted = served_specs(ledger_or_none(app), feedback.recommendations, before)
+        promoted = served_specs(ledger_or_none(app), feedback.recommendations, before, app.settings.one_name)
         after = app.enforcer.enforce(feedback.recommendations, promoted=promoted, options=options, reason=reason)
     by_hand = {(r.model, r.phase): r.allow for r in before.rules if r.source == "manual" and not override_manual}
     wanted = (r for r in feedback.recommendations if r.allow is not None)
@@ -88,8 +88,8 @@ def rules_from(app: App, feedback: Feedback, current: RoutingConfig, options: Ru
     return generate_routing_rules(
         feedback.recommendations,
         current,
-        promoted=served_specs(ledger_or_none(app), feedback.recommendations, current),
-        options=options or RuleOptions(warm_up=app.settings.warm_up.enabled),
+        promoted=served_specs(ledger_or_none(app), feedback.recommendations, current, app.settings.one_name),
+        options=options or RuleOptions(warm_up=app.settings.warm_up.enabled, one_name=app.settings.one_name),
     )
 
 
@@ -123,7 +123,7 @@ async def roll_back(app: App, version: int) -> RoutingConfig:
     if app.has_ledger:
         from selfopt.loop import note_rollback
 
-        await note_rollback(app.ledger, current, earlier, utc_now)
+        await note_rollback(app.ledger, current, earlier, utc_now, app.settings.one_name)
     return app.enforcer.rollback(version)
 
 
@@ -243,7 +243,7 @@ def _rule_id(app: App, text: str) -> str:
     if len(words) != 2:
         return text
     # The settings may have lost the endpoint of a model whose rule can still be traced.
-    rule = app.enforcer.load().rule_for(app.known_model(words[0]) or words[0], words[1])
+    rule = app.enforcer.load().rule_for(app.known_model(words[0]) or words[0], words[1], app.settings.one_name)
     if rule is None:
         raise UsageError(f"no rule for {text!r}; see 'selfopt routes show'")
     return rule.rule_id

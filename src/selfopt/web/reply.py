@@ -33,9 +33,10 @@ class Reply:
         status: 0 before `send` or `begin`.
         ended: whether the answer is complete or broken off.
         first_byte_at: `perf_counter` at which the first bytes were handed over.
+        always: headers that the answer has whatever it says.
     """
 
-    __slots__ = ("_chunked", "_head", "_only_head", "_wire", "ended", "first_byte_at", "keep_alive", "status")
+    __slots__ = ("_chunked", "_head", "_only_head", "_wire", "always", "ended", "first_byte_at", "keep_alive", "status")
 
     def __init__(self, wire: Connection, request: HttpRequest) -> None:
         self._wire = wire
@@ -46,6 +47,7 @@ class Reply:
         self.status = 0
         self.ended = False
         self.first_byte_at = 0.0
+        self.always: Sequence[bytes] = ()
 
     def send(self, status: int, headers: Sequence[bytes], body: bytes) -> None:
         """Send the whole answer. Content-Length and Connection are added to the headers."""
@@ -74,6 +76,7 @@ class Reply:
         self.status = status
 
     def _written(self, status: int, own: list[bytes]) -> bytes:
+        own += self.always
         if not self.keep_alive:
             own.append(b"Connection: close")
         elif not self._chunked:

@@ -16,12 +16,13 @@ from selfopt.engine.catalogue import load_catalogue
 from selfopt.engine.store import ModelStore
 from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
 from selfopt.home import NOT_MADE_HERE, Home, KeyFile, escape_control, look_for_home
-from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Usage, Variant
+from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Variant
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Project, Settings, read_settings
 from selfopt.variants import get_variant, load_variants
 from selfopt.variants.rendering import as_rendered
 
+from .names import as_known
 from .sending import Sender
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class App:
             if self.home.ledger.exists() and not self.home.ledger.is_file():  # sqlite would wait for a pipe's other end
                 raise StoreError(f"{self.home.ledger} is not a regular file; move it aside, or restore it from a copy")
             seals = LedgerSeals(self.enforcer.trail)
-            self._ledger = open_ledger(self.home.ledger, after_commit=seals.committed)
+            self._ledger = open_ledger(self.home.ledger, after_commit=seals.committed, one_name=self.settings.one_name)
             self._seals = None if self._ledger.read_only else seals
             if self._ledger.upgraded:
                 seals.try_seal(self._ledger, "upgraded")
@@ -219,7 +220,11 @@ class App:
         if self._engine is None:
             from selfopt.engine.embedded import EmbeddedEngine, EngineOptions
 
-            self._engine = EmbeddedEngine(self.store, self.catalogue, EngineOptions(**self.settings.engine.model_dump()))
+            self._engine = EmbeddedEngine(
+                self.store,
+                self.catalogue,
+                EngineOptions(**{**self.settings.engine.model_dump(), "slots": self.settings.engine_slots}),
+            )
         return self._engine
 
     @cached_property
@@ -231,7 +236,7 @@ class App:
     @cached_property
     def enforcer(self) -> Enforcer:
         """Reads and writes the rules in force."""
-        return Enforcer(self.home, on_step=self._step, before_change=self.seal_ledger)
+        return Enforcer(self.home, on_step=self._step, before_change=self.seal_ledger, one_name=self.settings.one_name)
 
     @property
     def keys(self) -> KeyFile:
@@ -239,6 +244,10 @@ class App:
         return KeyFile(self.home.keys, self.enforcer.trail)
 
     def resolve_model(self, name: str) -> str:
+        """Return a model's full name as this home spells it. Raises as `full_name`."""
+        return as_known(self, self.full_name(name))
+
+    def full_name(self, name: str) -> str:
         """Return a model's full name. UnknownModelError when no endpoint or catalogue has it."""
         model = self.settings.resolve_model(name)
         provider, entry = self.settings.endpoint_of(model)
@@ -249,7 +258,7 @@ class App:
     def known_model(self, name: str) -> str | None:
         """A model's full name. None when no endpoint of the settings can be asked for it."""
         try:
-            return self.resolve_model(name)
+            return self.full_name(name)
         except UnknownModelError:
             return None
 
@@ -334,6 +343,7 @@ class App:
             is_local=self.settings.is_local,
             force=force,
             enabled=self.settings.enforcement.enabled,
+            one_name=self.settings.one_name,
         )
 
     def measure_context(self, progress: Callable[[Progress], None] | None = None, asked: str | None = None) -> MeasureContext:
@@ -355,21 +365,11 @@ class App:
             model_name_for=lambda spec: self.sender.server_model(spec.model),
             suite_for=self.suite_for,
             warm_up=WarmUpRunner(self.settings.warm_up.enabled),
-            slots_for=lambda spec: self.settings.endpoints[spec.endpoint].slots,
-            price_for=self._price,
+            slots_for=lambda spec: self.settings.concurrency_of(spec.endpoint),
+            price_for=lambda spec, usage: self.settings.cost_of(spec.model, usage),
             progress=progress or ignore_progress,
             hardware=f"{platform.system()} {platform.machine()}, {os.cpu_count() or 1} cores",
         )
-
-    def _price(self, spec: Spec, usage: Usage) -> float | None:
-        """Return the cost of one trial by the settings' price.
-
-        Without a price, a model on this machine costs nothing and another model's cost is unknown.
-        """
-        price = self.settings.prices.get(spec.model)
-        if price is None:
-            return 0.0 if self.settings.is_local(spec.model) else None
-        return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
 
     def require_ready(self, models: Iterable[str]) -> None:
         """Check keys, prices, model files and scripts before the first request needs them.
@@ -385,7 +385,7 @@ class App:
                     f"endpoint {name!r} has no API key: {variable} is not set; export it, or set api_key or "
                     f"api_key_env of [endpoints.{name}] in your own settings"
                 )
-            if self.settings.limits.max_cost is not None and model not in self.settings.prices and not entry.is_local:
+            if self.settings.limits.max_cost is not None and self.settings.price_of(model) is None and not entry.is_local:
                 raise SettingsError(
                     f"max_cost is set, but {model} has no price: set input and output (per million tokens) in "
                     f'[prices."{model}"] of your own settings, or leave max_cost out'

@@ -31,7 +31,7 @@ def warmer(
 
     async def warm(model: str) -> Warmed:
         try:
-            full = app.resolve_model(model)
+            full = app.full_name(model)
         except UnknownModelError as error:
             return Warmed(problem=str(error))
         entry = app.settings.endpoint_of(full)[1]

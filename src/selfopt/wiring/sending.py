@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from selfopt.errors import ConsentError, UsageError
 from selfopt.home import escape_control
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, EndpointConfig, Residency, Spec
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, EndpointConfig, ListsModels, Residency, Spec
 from selfopt.settings import EndpointSettings, Settings
 
 if TYPE_CHECKING:
@@ -173,12 +173,14 @@ class Sender:
         self._check_spec(spec)
         return self.residency(spec.model, asked=asked or spec.model)
 
-    async def installed(self, name: str) -> list[str]:
-        """List the models installed at an Ollama server; none for other kinds of endpoint."""
-        from selfopt.endpoints.ollama_residency import OllamaResidency
+    def lists_models(self, name: str) -> bool:
+        """Say whether an endpoint can be asked for the models that it has."""
+        return isinstance(self._residency(name), ListsModels)
 
+    async def installed(self, name: str) -> list[str] | None:
+        """List the server's names of an endpoint's models; None if it does not say."""
         residency = self._residency(name)
-        return await residency.installed() if isinstance(residency, OllamaResidency) else []
+        return await residency.installed() if isinstance(residency, ListsModels) else None
 
     def server_model(self, model: str) -> str:
         """Return the server's name of a model: without the provider, but in full for the engine."""

@@ -25,6 +25,7 @@ from selfopt.gateway import (
     Pool,
     PooledEndpoint,
     RequestJournal,
+    RulesInForce,
     RulesWatch,
     SegmentJournal,
     TrailSink,
@@ -33,9 +34,10 @@ from selfopt.gateway import (
     this_writer,
 )
 from selfopt.home import ChainedFile
-from selfopt.records import Endpoint, ModelStatus
+from selfopt.records import Endpoint, ModelStatus, RoutingConfig
 
 from .app import App
+from .inventory import Inventory
 from .keep_warm import warmer
 from .workers import Worker
 
@@ -55,7 +57,7 @@ class AppUpstreams:
     def tell(self, model: str, status: ModelStatus) -> None:
         """Take note of what a server said about a model."""
         if status.family != "unknown":
-            self._families[model] = status.family
+            self._families[self._app.settings.one_name(model)] = status.family
 
     def find(self, model: str, asked: str) -> Upstream:
         """Return the upstream of a model.
@@ -79,7 +81,7 @@ class AppUpstreams:
 
     def _make(self, model: str) -> Upstream:
         app = self._app
-        name, entry = app.settings.endpoint_of(app.resolve_model(model))
+        name, entry = app.settings.endpoint_of(app.full_name(model))
         config = app.settings.endpoint_config(name, app.environ)
         if entry.traits.engine and not self._alone:
             raise UsageError(f"{model} runs in the embedded engine, which belongs to one process; serve it without --workers")
@@ -97,11 +99,13 @@ class AppUpstreams:
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
             speaks=entry.traits.speaks if direct else "",
             gate=model if entry.traits.engine else name,
-            concurrency=app.settings.engine.slots if entry.traits.engine else 64,
+            concurrency=app.settings.live_concurrency_of(name),
             max_reply_bytes=config.max_reply_bytes,
             ignores_choice=entry.traits.ignores_choice,
             finish=partial(with_settings, config) if config.omit or config.extra_body else None,
-            family=lambda: self._families.get(model, "unknown"),
+            family=lambda: self._families.get(app.settings.one_name(model), "unknown"),
+            known_as=app.settings.one_name(model),
+            streamed=entry.traits.engine,
         )
 
     def _endpoint(self, model: str) -> Endpoint:
@@ -140,7 +144,7 @@ class AppUpstreams:
             return None
         try:
             found = await self._app.engine.connect(upstream.model)
-            if upstream.model not in self._families:
+            if upstream.known_as not in self._families:
                 self.tell(upstream.model, await self._app.engine.status(upstream.model))
         except ModelStoreError as error:
             raise EndpointError(str(error), kind="not_found", told=f"{upstream.model} is not installed") from error
@@ -204,28 +208,22 @@ def build_gateway(
     trail.check()
     keys = FileKeys(app.keys)
     _refuse_open_door(options.own.host, keys)
-    pool, fallbacks = Pool(), app.settings.fallbacks
+    pool = Pool()
     upstreams = AppUpstreams(app, pool, alone=worker is None)
     keeps_warm = app.settings.warm_up.enabled and (worker is None or worker.number == 0)  # it reads `rules` later
     warmth = KeepWarm(warmer(app, lambda: rules.current.config, upstreams.tell), options.own.keep_warm_s) if keeps_warm else None
-    rules = RulesWatch(
-        app.home.routing_config,
-        config,
-        app.route_options(),
-        poll_s=options.rules_poll_s,
-        read=app.enforcer.look,
-        candidates={"atomic": _known(app, fallbacks.atomic), "extended": _known(app, fallbacks.extended)},
-        changed=lambda now: warmth.follow(now.config) if warmth is not None else None,
-    )
+    rules = _watch(app, config, options, lambda now: warmth.follow(now.config) if warmth is not None else None)
+    inventory = Inventory(app, lambda: rules.current.config)
     audit = TrailSink(trail)
     chat = ChatParts(
         options=options,
         rules=rules,
-        resolve=app.resolve_model,
+        resolve=app.full_name,
+        one_name=app.settings.one_name,
+        find=inventory.find,
         attempts=Attempts(options, upstreams, pool, audit, Harness(options, Passing(options, upstreams, pool))),
         audit=audit,
-        journal=journal
-        or SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes)),
+        journal=journal or _journal(app, options, audit),
         access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
     )
     return Gateway(
@@ -233,12 +231,29 @@ def build_gateway(
             chat=chat,
             keys=keys,
             pool=pool,
-            models=lambda: _listed_models(app, rules),
+            models=inventory.names,
             served_before=lambda writer: any(app.home.requests.glob(f"{writer}-*.jsonl")),
             warmth=warmth,
             worker="" if worker is None else str(worker.number),
         )
     )
+
+
+def _watch(app: App, config: RoutingConfig, options: GatewayOptions, changed: Callable[[RulesInForce], None]) -> RulesWatch:
+    fallbacks = app.settings.fallbacks
+    return RulesWatch(
+        app.home.routing_config,
+        config,
+        app.route_options(),
+        poll_s=options.rules_poll_s,
+        read=app.enforcer.look,
+        candidates={"atomic": _known(app, fallbacks.atomic), "extended": _known(app, fallbacks.extended)},
+        changed=changed,
+    )
+
+
+def _journal(app: App, options: GatewayOptions, audit: TrailSink) -> RequestJournal:
+    return SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes))
 
 
 def _refuse_open_door(host: str, keys: FileKeys) -> None:
@@ -252,13 +267,6 @@ def _refuse_open_door(host: str, keys: FileKeys) -> None:
             f"--host {host!r} can be reached from other machines, and no API key protects it: "
             "make one with `selfopt keys add NAME`, or listen on 127.0.0.1"
         )
-
-
-def _listed_models(app: App, rules: RulesWatch) -> list[str]:
-    """List the aliases, models with rules and installed local models that can be asked."""
-    names = {*app.settings.models.aliases, *(rule.model for rule in rules.current.config.rules)}
-    names |= {model.name for model in app.store.installed() if model.name in app.catalogue}
-    return sorted(name for name in names if app.known_model(name) is not None)
 
 
 def _known(app: App, names: Iterable[str]) -> tuple[str, ...]:

@@ -93,3 +93,17 @@ def refusal_text(model: str, phase: Phase, rule: Rule | None, skipped: Sequence[
         f"{not_allowed_text(model, phase, rule)} and no fallback may either ({fallbacks}); "
         f"name one with `selfopt routes set {escape_control(model)} {phase} --deny --fallback MODEL`, or override with --force-model"
     )
+
+
+def told_refusal_text(model: str, phase: Phase, rule: Rule | None) -> str:
+    """Why nobody serves, for a client. Rules are for others to change, so it gets no advice."""
+    shown = escape_control(model, 200)
+    if rule is None:
+        return f"{shown} was not measured on {phase} requests, and this gateway serves measured models only"
+    why = f" ({escape_control(rule.reason, 500)})" if rule.reason else ""
+    return f"{shown} may not serve {phase} requests with tools here{why}, and no other model may in its place"
+
+
+def no_tools_text() -> str:
+    """Why a request is served that the rules would divert or refuse."""
+    return "the rules are about calling tools, and the request neither offers nor uses any"

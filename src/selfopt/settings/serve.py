@@ -1,0 +1,65 @@
+"""The settings of `selfopt serve`."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from .endpoint import Table
+
+_ORIGIN = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>\*|[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?:[0-9]{1,5}|\*))?"
+)
+
+
+class GatewaySettings(Table):
+    """`selfopt serve`. Times in seconds.
+
+    Attributes:
+        allowed_hosts: Names that a Host header may have besides the address.
+        allowed_origins: Web pages and apps that may ask with a key: `app://obsidian.md`,
+            `http://localhost:*` for any port, `vscode-webview://*` for any host of an app's scheme.
+        max_body_bytes: Size of one request's body.
+        max_held_bytes: Size of all bodies being read and all answers not yet taken, over all
+            connections. At least max_body_bytes counts.
+        deadline_s: Time for a request with all its attempts.
+        queue: Requests that may wait for a busy endpoint, each for at most queue_timeout_s.
+        breaker_faults: Faults in a row after which an endpoint gets no requests for breaker_s.
+        drain_s: How long a shutdown waits for requests under way.
+        keep_warm_s: How often to warm up the models that the rules want warm.
+        read_calls: Read tool calls from a reply's text where no variant serves: unless the server
+            itself reports one, or never.
+        access_log: Write a line to standard error for each chat and each refused request.
+    """
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8484, ge=0, le=65535)
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    max_body_bytes: int = Field(default=20_000_000, ge=1_000, le=1_000_000_000)
+    max_held_bytes: int = Field(default=128_000_000, ge=1_000, le=100_000_000_000)
+    max_connections: int = Field(default=1024, ge=1, le=100_000)
+    deadline_s: float = Field(default=600.0, gt=0, le=86_400)
+    queue: int = Field(default=256, ge=0, le=100_000)
+    queue_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    breaker_faults: int = Field(default=5, ge=1, le=1000)
+    breaker_s: float = Field(default=5.0, gt=0, le=3600)
+    drain_s: float = Field(default=30.0, ge=0, le=3600)
+    keep_warm_s: float = Field(default=60.0, ge=1, le=3600)
+    read_calls: Literal["unless_native", "off"] = "unless_native"
+    access_log: bool = True
+    log_format: Literal["text", "json"] = "text"
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            found = _ORIGIN.fullmatch(name)
+            if found is None or (found["host"] == "*" and found["scheme"].lower() in ("http", "https")):
+                raise ValueError(
+                    f"{name!r} is not an origin: write scheme://host or scheme://host:port without a path, such as app://obsidian.md; "
+                    "http://localhost:* allows every port"
+                )
+        return value
