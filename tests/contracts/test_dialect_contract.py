@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.dialects.chat_body import BodyLimits, at_once, reading_body
+from selfopt.dialects.events import EventReader
 from selfopt.dialects.jsontext import dump_json
 from selfopt.dialects.kinds import ENDPOINT_KINDS, Dialect
 from selfopt.dialects.openai_client import OPENAI_CLIENT
@@ -67,17 +68,16 @@ def answer_of(reply: ScriptedReply) -> Answer:
 
 def decoded(dialect: Dialect, text: str) -> tuple[Parts, str, str, list[ToolCall]]:
     """A streamed body put together: the whole, and the texts, thoughts and calls that its pieces told."""
-    decoder, texts, thoughts = dialect.decoder(), "", ""
+    decoder, events, texts, thoughts = dialect.decoder(), EventReader(), "", ""
     calls: list[ToolCall] = []
     for line in text.split("\n"):
-        payload = decoder.payload(line.removesuffix("\r"))
-        if payload:
-            said, thought = decoder.add(json.loads(payload))
+        for value in events.read(line.removesuffix("\r")):
+            said, thought = decoder.add(value)
             texts, thoughts = texts + said, thoughts + thought
             calls += decoder.ended()
-        if decoder.over:
+        if decoder.over or events.done:
             break
-    assert decoder.finished
+    assert decoder.finished or events.done
     return decoder.done(), texts, thoughts, calls
 
 
@@ -165,12 +165,11 @@ def test_a_reply_with_a_part_of_another_shape_raises_nothing_else(
     write_whole, write_pieces = SERVERS[name]
     with contextlib.suppress(EndpointError):
         decode_body(dialect.decode_reply, dump_json(replaced(write_whole(answer_of(reply)), at, by)))
-    decoder = dialect.decoder()
+    decoder, events = dialect.decoder(), EventReader()
     with contextlib.suppress(EndpointError, ValueError):
         for line in "".join(write_pieces(answer_of(reply))).split("\n"):
-            payload = decoder.payload(line)
-            if payload:
-                decoder.add(replaced(json.loads(payload), at, by))
+            for value in events.read(line):
+                decoder.add(replaced(value, at, by))
                 decoder.ended()
         decoder.done().content()
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from selfopt.dialects.events import LineSplitter
 from selfopt.dialects.faults import ADVICE, shown_url, status_error, without_urls
 from selfopt.dialects.jsontext import as_dict, bounded_text, dump_json, parse_json, printable
 from selfopt.errors import EndpointError, EndpointFault, SettingsError
@@ -306,15 +307,12 @@ class HttpStream:
         self.latency_ms = self._elapsed_ms()
 
     async def lines(self) -> AsyncIterator[str]:
-        """Yield the lines of the body without their ends (LF or CRLF). The last may lack one."""
-        rest = bytearray()
+        """Yield the lines of the body without their ends (LF, CRLF or CR). The last may lack one."""
+        lines = LineSplitter()
         async for chunk in self.chunks():
-            rest += chunk
-            if b"\n" not in chunk:
-                continue
-            *whole, rest = rest.split(b"\n")
-            for line in whole:
-                yield self._decode(line).removesuffix("\r")
+            for line in lines.feed(chunk):
+                yield self._decode(line)
+        rest = lines.end()
         if rest:
             yield self._decode(rest)
 
