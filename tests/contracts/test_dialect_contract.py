@@ -20,7 +20,7 @@ from selfopt.dialects.kinds import ENDPOINT_KINDS, Dialect
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.parts import MAX_CALLS, Parts, decode_body
 from selfopt.errors import EndpointError
-from selfopt.records import ChatRequest, EndpointConfig, Message, Sampling, ToolCall, ToolDefinition
+from selfopt.records import ChatRequest, EndpointConfig, Message, ReplyContent, Sampling, ToolCall, ToolDefinition
 from selfopt.scripted import vendors
 from selfopt.scripted.script import ScriptedCall, ScriptedReply
 from selfopt.scripted.vendors import Answer
@@ -265,7 +265,8 @@ def test_an_answer_for_a_client_reads_as_it_was_meant(text: str, calls: tuple[Sc
     dialect = KNOWN[OPENAI_CLIENT.name]
     made = [ToolCall.model_validate({"name": c.name, "arguments": c.arguments}) for c in calls]
     writer = OPENAI_CLIENT.reply("req-1", "m")
-    writer.settle(text, made, finish, a_usage := Parts().usage.model_copy(update={"input_tokens": 3, "output_tokens": 4}))
+    said = ReplyContent.model_validate({"text": text, "tool_calls": tuple(made), "finish_reason": finish})
+    writer.settle(said, a_usage := Parts().usage.model_copy(update={"input_tokens": 3, "output_tokens": 4}))
     whole = dialect.decode_reply(json.loads(writer.whole()))
     pieces = [writer.piece(), writer.piece(text) if text else b"", *(writer.piece(call=pair) for pair in enumerate(made))]
     streamed, texts, _, _ = decoded(dialect, b"".join([*pieces, writer.ending(with_usage=True)]).decode())

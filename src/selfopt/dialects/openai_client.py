@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from selfopt.records import ChatRequest, Message, Sampling, ToolCall, ToolDefinition
 
 from .chat_body import STEP_BYTES, ChatBody
-from .clients import ClientDialect, ClientRequest, ReplyWriter
+from .clients import ClientDialect, ClientRequest, RawCall, ReplyWriter
 from .refusal import bad_request
 
 NAME = "openai_chat"
@@ -292,7 +292,7 @@ class Completion(ReplyWriter):
         return {
             "id": call.id or f"call_{self.id.removeprefix('chatcmpl-')}_{number}",
             "type": "function",
-            "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
+            "function": {"name": call.name, "arguments": _arguments(call)},
         }
 
     def _usage(self) -> dict[str, int]:
@@ -301,7 +301,10 @@ class Completion(ReplyWriter):
 
     def whole(self) -> bytes:
         """See `ReplyWriter`."""
-        message: dict[str, Any] = {"role": "assistant", "content": self.text if self.text or not self.calls else None}
+        content = self.text if (self.text or not self.calls) and not self.refused else None
+        message: dict[str, Any] = {"role": "assistant", "content": content}
+        if self.refused:
+            message["refusal"] = self.text
         if self.calls:
             message["tool_calls"] = [self._call(number, call) for number, call in enumerate(self.calls)]
         choice = {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": None}
@@ -311,7 +314,7 @@ class Completion(ReplyWriter):
         """See `ReplyWriter`."""
         if call is not None:
             return self._delta({"tool_calls": [{"index": call[0], **self._call(*call)}]})
-        return self._delta({"content": text} if text else {"role": "assistant", "content": ""})
+        return self._delta({"refusal" if self.refused else "content": text} if text else {"role": "assistant", "content": ""})
 
     def ending(self, *, with_usage: bool) -> bytes:
         """See `ReplyWriter`: the finish reason, the token counts, and [DONE]."""
@@ -329,6 +332,10 @@ class Completion(ReplyWriter):
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+def _arguments(call: ToolCall) -> str:
+    return call.raw if isinstance(call, RawCall) else json.dumps(call.arguments, ensure_ascii=False)
 
 
 class _OpenAIClient:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Self
@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from selfopt.dialects.coding import inflater_of
 from selfopt.dialects.events import LineSplitter
 from selfopt.dialects.faults import ADVICE, shown_url, status_error, without_urls
 from selfopt.dialects.jsontext import as_dict, bounded_text, dump_json, parse_json, printable
@@ -196,9 +197,10 @@ class HttpClient:
 
     async def _refusal(self, stream: HttpStream, response: aiohttp.ClientResponse) -> EndpointError:
         """The error for a reply whose status is not 2xx."""
-        async for _ in stream.chunks():
-            if len(stream.received) >= RECORDED_FAULT_BYTES:
-                break
+        with suppress(ValueError):  # its status says more than a body that cannot be read
+            async for _ in stream.chunks():
+                if len(stream.received) >= RECORDED_FAULT_BYTES:
+                    break
         return status_error(self._who, response.status, response.headers, stream.request_text, stream.recorded(), name=self._name)
 
     def redact(self, text: str) -> str:
@@ -233,7 +235,9 @@ class HttpClient:
             else aiohttp.TCPConnector(limit=limit, keepalive_timeout=KEEP_ALIVE_S)
         )
         cookies = aiohttp.DummyCookieJar()
-        self._sessions[isolate] = aiohttp.ClientSession(connector=connector, cookie_jar=cookies, headers=self._headers)
+        self._sessions[isolate] = aiohttp.ClientSession(
+            connector=connector, cookie_jar=cookies, headers=self._headers, auto_decompress=False
+        )
         return self._sessions[isolate]
 
     def _translated(self, error: Exception, stream: HttpStream, call: Call) -> EndpointError:
@@ -254,6 +258,8 @@ class HttpClient:
             return self.fault("connect", f"cannot connect: {error}", stream)
         if isinstance(error, (aiohttp.ClientResponseError, HttpProcessingError)):
             return self.fault("protocol", f"no HTTP reply: {error.message}", stream)
+        if type(error) is ValueError:
+            return self.fault("protocol", str(error), stream)
         return self.fault("protocol", f"connection closed or reply broken: {type(error).__name__} {error}", stream)
 
 
@@ -282,13 +288,20 @@ class HttpStream:
         return (time.perf_counter() - self._started) * 1000
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the pieces of the body as they arrive."""
+        """Yield the pieces of the body as they arrive, decompressed."""
         assert self._response is not None
+        inflater = inflater_of(self._response.headers.get("Content-Encoding"))
         while chunk := await self._response.content.readany():
-            self.received += chunk
-            if len(self.received) > self._client.max_reply_bytes:
-                raise _TooLargeError
-            yield chunk
+            for piece in (chunk,) if inflater is None else inflater.slices(chunk):
+                self._take(piece)
+                yield piece
+        if inflater is not None:
+            inflater.end()
+
+    def _take(self, piece: bytes) -> None:
+        self.received += piece
+        if len(self.received) > self._client.max_reply_bytes:
+            raise _TooLargeError
 
     async def read_all(self) -> None:
         """Read the whole body and set the latency.
@@ -298,10 +311,11 @@ class HttpStream:
         """
         assert self._response is not None
         content = self._response.content
+        if "Content-Encoding" in self._response.headers:
+            async for _ in self.chunks():
+                await asyncio.sleep(0)
         while chunk := await content.readany():
-            self.received += chunk
-            if len(self.received) > self._client.max_reply_bytes:
-                raise _TooLargeError
+            self._take(chunk)
             if content.at_eof():
                 break
         self.latency_ms = self._elapsed_ms()

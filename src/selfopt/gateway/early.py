@@ -11,13 +11,7 @@ from selfopt.records import ChatChunk, ReplyContent, ToolCall, Variant
 
 from .bounded import beside
 from .flow import Flow
-
-
-def wanted_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolCall, ...]:
-    """Return the calls of tools that the client offered; only the first if it wants one."""
-    offered = {tool.name for tool in asked.request.tools}
-    kept = tuple(call for call in calls if call.name in offered)
-    return kept if asked.parallel else kept[:1]
+from .reported import wanted_calls
 
 
 def drops_calls(variant: Variant) -> bool:

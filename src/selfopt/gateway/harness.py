@@ -11,17 +11,18 @@ from selfopt.dialects.openai_client import MAX_TOOLS, MAX_TOOLS_BYTES
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.reading import read_calls
-from selfopt.reading.repairs import REPAIRS
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
+from selfopt.reading.chain import NATIVE
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ParsedReply, ReplyContent, Sampling, Usage, Variant
 from selfopt.variants import RenderedStep, render
 
 from .bounded import beside, by_steps
-from .early import EarlyCalls, drops_calls, wanted_calls
+from .early import EarlyCalls, drops_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
 from .options import GatewayOptions
 from .passing import Passing
 from .refusal import JSON, from_endpoint_error
+from .reported import Found, found_calls
 from .seams import Upstream
 
 TEXT_TOKENS = 1024
@@ -75,7 +76,7 @@ class Harness:
             raise _final(error, upstream, flow) from None
         except EndpointError as error:
             raise _final(error, upstream, flow) from error
-        completion.settle(outcome.text, outcome.tool_calls, outcome.finish_reason, work.usage)
+        completion.settle(outcome, work.usage)
         exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
         if flow is not None:
             await flow.end(with_usage=asked.wants_usage)
@@ -130,15 +131,18 @@ class _Work:
             step = following
         family = self._upstream.family()
         parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages, family)
-        calls = await self._reported(wanted_calls(parsed.tool_calls, asked), content, asked, variant.parsers)
+        found = await self._found(parsed, content, asked, variant.parsers)
+        calls, rule = found.calls, self._exchange.rule
+        if content.refused and not calls:
+            return content
+        unread = found.unread and (calls or parsed.unread is not None)
+        if unread and rule is not None and rule.fallback_on_unparsed and not (flow is not None and flow.sent):
+            raise EndpointError("the reply holds a call that no parser of the variant reads", kind="protocol", final=True)
         spoken = before_a_call(content.text) if talks else ""
         if calls:
-            return ReplyContent(text=spoken, tool_calls=calls, finish_reason="tool_calls")
+            return ReplyContent(text=spoken, tool_calls=calls, finish_reason=content.finish_reason)
         if asked.request.tool_choice == "required":
             raise EndpointError("a tool call was required, and the model made none", kind="protocol")
-        rule = self._exchange.rule
-        if parsed.unread is not None and rule is not None and rule.fallback_on_unparsed and not (flow is not None and flow.sent):
-            raise EndpointError("the reply holds a call that no parser of the variant reads", kind="protocol", final=True)
         if spoken or (flow is not None and flow.sent):  # the client has its beginning, or would have
             return ReplyContent(text=content.text, finish_reason=content.finish_reason)
         answers = variant.steps == "choose_then_answer"  # its last step asks for text
@@ -170,34 +174,21 @@ class _Work:
                 await flow.say_calls([*flow.calls, *chunk.tool_calls[: None if asked.parallel else 1]])
 
         content = await self._ask(step, asked.request.sampling, take if flow is not None else None)
-        calls = content.tool_calls if asked.parallel else content.tool_calls[:1]
-        calls = await self._reported(calls, content, asked, ()) if with_tools else ()
-        return ReplyContent(text=content.text, tool_calls=calls, finish_reason=content.finish_reason)
+        if not with_tools:
+            return content.model_copy(update={"tool_calls": ()})
+        plain = ParsedReply(tool_calls=content.tool_calls, parser=NATIVE if content.tool_calls else None)
+        found = await self._found(plain, content, asked, ())
+        return content.model_copy(update={"tool_calls": found.calls})
 
-    async def _reported(
-        self, calls: tuple[ToolCall, ...], content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]
-    ) -> tuple[ToolCall, ...]:
-        """Return the calls, or those that the server reported if more of them can be mended.
-
-        What a server reports is a call whatever the chain makes of it. The client has the calls
-        that were sent, so these stay first.
-        """
-        if len(calls) >= len(content.tool_calls) + len(content.broken_tool_calls) or (calls and not asked.parallel):
-            return calls
-        chain = ("native@2", *(name for name in parsers if name in REPAIRS))
-        parsed = await beside(
-            asked.size + len(content.text), read_calls, chain, content, asked.request.tools, asked.request.messages
-        )
-        sent, mended = self._flow.calls if self._flow is not None else (), list(wanted_calls(parsed.tool_calls, asked))
-        more = len(mended) - len(calls)
-        for call in sent:
-            if call not in mended:
-                return calls
-            mended.remove(call)
-        if more <= 0:
-            return calls
-        self._exchange.ticket.mended_calls = more
-        return (*sent, *mended)
+    async def _found(
+        self, parsed: ParsedReply, content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]
+    ) -> Found:
+        """Return the calls of a reply, and count those that were damaged."""
+        sent = self._flow.calls if self._flow is not None else ()
+        found = await beside(asked.size + len(content.text), found_calls, parsed, content, asked, parsers, sent)
+        ticket = self._exchange.ticket
+        ticket.mended_calls, ticket.passed_calls = found.mended, found.passed
+        return found
 
     def _limit(self, variant: Variant, asked: ClientRequest, step: RenderedStep) -> Sampling:
         """Return the step's sampling. A free answer may be as long as the client allows."""

@@ -48,16 +48,18 @@ class LiveCounters:
         self._turned_away: dict[int, int] = {}
         self._attempts: dict[str, int] = {}
         self._tokens = [0, 0]
-        self._mended = 0
+        self._mended = self._passed = 0
         self._latency = _Histogram()
         self._first_byte = _Histogram()
 
-    def add(self, record: RequestRecord, fallback: str, mended_calls: int = 0) -> None:
+    def add(self, record: RequestRecord, fallback: str, mended_calls: int = 0, passed_calls: int = 0) -> None:
         """Count a chat that ended. fallback: why another model served; empty where none did.
 
-        mended_calls: calls that the server reported damaged.
+        Of the calls that the server reported: mended_calls were damaged, passed_calls went on as
+        they came.
         """
         self._mended += mended_calls
+        self._passed += passed_calls
         key = (record.outcome, record.status, record.stream)
         self._requests[key] = self._requests.get(key, 0) + 1
         if fallback:
@@ -98,6 +100,8 @@ class LiveCounters:
         lines += _counter("selfopt_turned_away_total", "Requests refused before they were read, by status.", "status", away)
         lines += _head("selfopt_mended_calls_total", "counter", "Calls that a server reported damaged, and that were mended.")
         lines.append(f"selfopt_mended_calls_total {self._mended}")
+        lines += _head("selfopt_passed_calls_total", "counter", "Calls that a server reported, and that were passed on as they came.")
+        lines.append(f"selfopt_passed_calls_total {self._passed}")
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
         lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
         for name, text, values in (

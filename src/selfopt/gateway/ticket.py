@@ -103,7 +103,8 @@ class Ticket:
         began, first_byte: seconds of `perf_counter`.
         fallback: why another model than the one asked for serves; empty where none does.
         version: of the rules in force.
-        mended_calls: calls that the server reported and the variant's chain did not read.
+        mended_calls: calls that the server reported damaged, and that were mended.
+        passed_calls: calls that the server reported, and that were passed on as they came.
     """
 
     began: float
@@ -122,6 +123,7 @@ class Ticket:
     input_tokens: int | None = None
     output_tokens: int | None = None
     mended_calls: int = 0
+    passed_calls: int = 0
     outcome: str = "failed"
     reason: str = ""
 
