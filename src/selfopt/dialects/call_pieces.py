@@ -28,7 +28,10 @@ class _Growing:
     def __init__(self, place: int) -> None:
         self.place, self.again = place, False
         self.id = self.name = ""
-        self.replace(None)
+        self._object: dict[str, Any] = {}
+        self._texts: list[str] = []
+        self.size = self._looked = self._depth = 0
+        self._escaped = self._quoted = self._seen = False
 
     @property
     def begun(self) -> bool:
@@ -80,14 +83,14 @@ class _Growing:
 
     def replace(self, arguments: Any) -> None:
         """Forget what came of the arguments for these."""
-        self._texts, self._object, self.size = [], {}, 0
-        self._looked = self._depth = 0
+        self._texts, self._object = [], {}
+        self.size = self._looked = self._depth = 0
         self._escaped = self._quoted = self._seen = False
         self.add(arguments)
 
     def says(self, arguments: Any) -> bool:
         """Whether its arguments are these."""
-        return _value(self.arguments) == _value(arguments)
+        return bool(_value(self.arguments) == _value(arguments))
 
 
 def _value(arguments: Any) -> Any:

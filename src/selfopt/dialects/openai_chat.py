@@ -22,6 +22,7 @@ from .kinds import EndpointKind
 from .openai_client import NAME
 from .parts import Parts, StreamDecoder, beside_of, given, numbered
 
+
 class OpenAIChat:
     """The `Dialect` of OpenAI-compatible servers.
 

@@ -103,7 +103,8 @@ class HttpClient:
         self._config = config
         self.max_reply_bytes = config.max_reply_bytes
         key = config.api_key.get_secret_value() if config.api_key is not None else ""
-        secrets = [key, unquote(urlsplit(base_url).password or "")]
+        proxy = self._proxy = config.proxy.get_secret_value() if config.proxy is not None else None
+        secrets = [key, unquote(urlsplit(base_url).password or ""), unquote(urlsplit(proxy or "").password or "")]
         if not (key.isascii() and key.isprintable()):
             raise SettingsError(f"endpoint {config.name}: the API key has characters that no header may have; set it again")
         self.answers, self._errors = Redactor(secrets), Redactor(secrets, shortest=SHORTEST_IN_ERRORS)
@@ -191,9 +192,12 @@ class HttpClient:
     def _request(self, call: Call) -> _RequestContextManager:
         session = self._sessions.get(call.isolate) or self._open(call.isolate)
         timeout = _timeout(call.timeout_s, call.connect_timeout_s)
-        if call.payload is None:
-            return session.get(call.url, timeout=timeout, allow_redirects=False)
-        return session.post(call.url, data=call.payload, timeout=timeout, allow_redirects=False)
+        method = "GET" if call.payload is None else "POST"
+        if self._proxy is None:
+            return session.request(method, call.url, data=call.payload, timeout=timeout, allow_redirects=False)
+        # aiohttp would send the headers of a session, with the key, to the proxy too.
+        through = {"proxy": self._proxy, "headers": self._headers}
+        return session.request(method, call.url, data=call.payload, timeout=timeout, allow_redirects=False, **through)
 
     async def _refusal(self, stream: HttpStream, response: aiohttp.ClientResponse) -> EndpointError:
         """The error for a reply whose status is not 2xx."""
@@ -235,8 +239,9 @@ class HttpClient:
             else aiohttp.TCPConnector(limit=limit, keepalive_timeout=KEEP_ALIVE_S)
         )
         cookies = aiohttp.DummyCookieJar()
+        headers = self._headers if self._proxy is None else {"User-Agent": "selfopt"}
         self._sessions[isolate] = aiohttp.ClientSession(
-            connector=connector, cookie_jar=cookies, headers=self._headers, auto_decompress=False
+            connector=connector, cookie_jar=cookies, headers=headers, auto_decompress=False
         )
         return self._sessions[isolate]
 
@@ -253,9 +258,12 @@ class HttpClient:
         if isinstance(error, aiohttp.ClientConnectorError):
             # aiohttp's own text mentions TLS settings even for a plain HTTP server.
             why = error.os_error.strerror or str(error.os_error)
-            return self.fault("connect", f"cannot connect to {error.host}:{error.port}: {why}", stream)
+            proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+            return self.fault("connect", f"cannot connect to {proxy}{error.host}:{error.port}: {why}", stream)
         if isinstance(error, aiohttp.InvalidURL):
             return self.fault("connect", f"cannot connect: {error}", stream)
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return self.fault("connect", f"the proxy answered {error.status}", stream)
         if isinstance(error, (aiohttp.ClientResponseError, HttpProcessingError)):
             return self.fault("protocol", f"no HTTP reply: {error.message}", stream)
         if type(error) is ValueError:

@@ -180,9 +180,7 @@ class _Work:
         found = await self._found(plain, content, asked, ())
         return content.model_copy(update={"tool_calls": found.calls})
 
-    async def _found(
-        self, parsed: ParsedReply, content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]
-    ) -> Found:
+    async def _found(self, parsed: ParsedReply, content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]) -> Found:
         """Return the calls of a reply, and count those that were damaged."""
         sent = self._flow.calls if self._flow is not None else ()
         found = await beside(asked.size + len(content.text), found_calls, parsed, content, asked, parsers, sent)

@@ -100,7 +100,9 @@ class LiveCounters:
         lines += _counter("selfopt_turned_away_total", "Requests refused before they were read, by status.", "status", away)
         lines += _head("selfopt_mended_calls_total", "counter", "Calls that a server reported damaged, and that were mended.")
         lines.append(f"selfopt_mended_calls_total {self._mended}")
-        lines += _head("selfopt_passed_calls_total", "counter", "Calls that a server reported, and that were passed on as they came.")
+        lines += _head(
+            "selfopt_passed_calls_total", "counter", "Calls that a server reported, and that were passed on as they came."
+        )
         lines.append(f"selfopt_passed_calls_total {self._passed}")
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
         lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
