@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .jsontext import parse_json, printable
+from .jsontext import parse_reply, printable
 
 _FIELDS = frozenset({"event", "id", "retry"})
 _NOTHING: Sequence[Any] = ()
@@ -92,7 +92,7 @@ class EventReader:
                 self.done = True
                 return _NOTHING
             try:
-                value = parse_json(text) if text else None
+                value = parse_reply(text) if text else None
             except ValueError:
                 pass
             else:
@@ -124,7 +124,7 @@ class EventReader:
             return self._said(self._newest) if self._event == "error" and self._newest is not None else _NOTHING
         if line.lstrip()[:1] in ("{", "["):
             try:
-                return _listed(parse_json(line))
+                return _listed(parse_reply(line))
             except ValueError:
                 self._raw.append(line)
         elif name not in _FIELDS and (name or not colon):
@@ -134,7 +134,7 @@ class EventReader:
 
 def _parsed(text: str) -> Any:
     try:
-        return parse_json(text)
+        return parse_reply(text)
     except ValueError as error:
         raise ValueError(f"reply is not JSON: {error}: {printable(text, 120)}") from None
 

@@ -130,6 +130,8 @@ def _said(message: dict[str, Any]) -> tuple[str, str]:
     thinking = as_str(message.get("reasoning_content")) or as_str(message.get("reasoning"))
     if isinstance(content, str):
         return content, thinking
+    if isinstance(content, dict) and isinstance(content.get("text"), str):
+        content = [content]
     if not isinstance(content, list):
         return as_text(content), thinking
     texts: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from selfopt.records import (
     Usage,
 )
 
-from .jsontext import as_dict, as_int, parse_json, printable
+from .jsontext import as_dict, as_int, parse_json, parse_reply, printable
 
 MAX_CALLS = 1024  # of one reply
 _NO_USAGE, _NO_TIMINGS, _NO_EVIDENCE = Usage(), Timings(), LoadEvidence()
@@ -71,6 +72,8 @@ class Parts:
                 parsed = parse_json(arguments) if arguments.strip() else {}
             except ValueError:
                 parsed = None
+        elif isinstance(arguments, dict) and not _is_finite(arguments):
+            parsed, arguments = None, json.dumps(arguments, ensure_ascii=False)
         known = call_id if isinstance(call_id, str) and call_id else None
         if isinstance(name, str) and name and isinstance(parsed, dict):
             self.tool_calls.append(ToolCall(name=name, arguments=parsed, id=known))
@@ -93,6 +96,14 @@ class Parts:
             finish_reason=finish,
             refused=self.refused,
         )
+
+
+def _is_finite(value: Any) -> bool:
+    """Whether a JSON value holds neither NaN nor infinity."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(_is_finite(one) for one in inner)
 
 
 def calls_of(message: dict[str, Any]) -> list[tuple[Any, Any, Any]]:
@@ -230,7 +241,7 @@ def decode_body(decode: Callable[[Any], Parts], body: bytes) -> ChatReply:
         EndpointError: the body is not a reply, or reports an error.
     """
     try:
-        return reply_of(decode(parse_json(body.decode("utf-8"))), "", Travelled(""))
+        return reply_of(decode(parse_reply(body.decode("utf-8"))), "", Travelled(""))
     except UnicodeDecodeError as error:
         said = f"reply is not UTF-8 (byte {error.start})"
     except ValueError as error:

@@ -17,7 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from selfopt.dialects.coding import inflater_of
 from selfopt.dialects.events import LineSplitter
 from selfopt.dialects.faults import ADVICE, shown_url, status_error, without_urls
-from selfopt.dialects.jsontext import as_dict, bounded_text, dump_json, parse_json, printable
+from selfopt.dialects.jsontext import as_dict, bounded_text, dump_json, parse_reply, printable
 from selfopt.errors import EndpointError, EndpointFault, SettingsError
 from selfopt.home import Redactor
 from selfopt.records import EndpointConfig
@@ -350,7 +350,7 @@ class HttpStream:
             received = b"".join(pieces)
         try:
             text = received.decode("utf-8")
-            return text, parse_json(text)
+            return text, parse_reply(text)
         except ValueError:
             text = self._client.redact(self._decode(received))
             return text, self.parse(text)
@@ -372,7 +372,7 @@ class HttpStream:
     def parse(self, text: str) -> Any:
         """Read JSON in this reply. Raises EndpointError when it is invalid."""
         try:
-            return parse_json(text)
+            return parse_reply(text)
         except ValueError as error:
             what = f"reply is not JSON: {error}: {printable(text, 120)}" if text.strip() else "reply is empty"
             raise self.broken(what) from None
