@@ -12,6 +12,7 @@ from .jsontext import as_str
 from .parts import MAX_CALLS, call_of, index_of, listed_calls
 
 _MARK = re.compile(r'\\.?|["{}\[\]]', re.DOTALL)
+MAX_REPEATS = 64
 Call = tuple[str, Any, str]
 
 
@@ -21,22 +22,34 @@ class _Growing:
     Attributes:
         place: the index that its pieces name, or else their place in their list.
         again: whether it only repeats the name of the call before it, so far.
+        begun: whether there are arguments.
+        handed: whether it was handed over.
     """
 
-    __slots__ = ("_depth", "_escaped", "_looked", "_object", "_quoted", "_seen", "_texts", "again", "id", "name", "place", "size")
+    __slots__ = (
+        "_depth",
+        "_escaped",
+        "_looked",
+        "_object",
+        "_quoted",
+        "_seen",
+        "_texts",
+        "again",
+        "begun",
+        "handed",
+        "id",
+        "name",
+        "place",
+        "size",
+    )
 
     def __init__(self, place: int) -> None:
-        self.place, self.again = place, False
+        self.place, self.again, self.handed = place, False, False
         self.id = self.name = ""
         self._object: dict[str, Any] = {}
         self._texts: list[str] = []
         self.size = self._looked = self._depth = 0
-        self._escaped = self._quoted = self._seen = False
-
-    @property
-    def begun(self) -> bool:
-        """Whether there are arguments."""
-        return self.size > 0 or bool(self._object)
+        self.begun = self._escaped = self._quoted = self._seen = False
 
     @property
     def complete(self) -> bool:
@@ -51,7 +64,7 @@ class _Growing:
                     self._depth += 1 if mark in "{[" else -1
                 self._seen = True
         self._looked = len(self._texts)
-        return bool(self._object) or (self._seen and self._depth <= 0 and not self._quoted)
+        return (self.begun and not self._texts) or (self._seen and self._depth <= 0 and not self._quoted)
 
     @property
     def arguments(self) -> Any:
@@ -66,6 +79,7 @@ class _Growing:
     def add(self, arguments: Any) -> None:
         """Add arguments. What says the same again adds nothing."""
         if isinstance(arguments, dict) and not self._texts:
+            self.begun = True
             self._object = {**self._object, **arguments}
             return
         text = arguments if isinstance(arguments, str) else json.dumps(arguments) if arguments else ""
@@ -79,27 +93,29 @@ class _Growing:
         if self.size == 2 and text[0] == "{" and self.arguments == "{}":  # which stood for none yet
             self.replace(None)
         self._texts.append(text)
+        self.begun = True
         self.size += len(text)
 
     def replace(self, arguments: Any) -> None:
         """Forget what came of the arguments for these."""
         self._texts, self._object = [], {}
         self.size = self._looked = self._depth = 0
-        self._escaped = self._quoted = self._seen = False
+        self.begun = self._escaped = self._quoted = self._seen = False
         self.add(arguments)
 
     def says(self, arguments: Any) -> bool:
         """Whether its arguments are these."""
-        return bool(_value(self.arguments) == _value(arguments))
+        return _said(self.arguments) == _said(arguments)
 
 
-def _value(arguments: Any) -> Any:
-    if not isinstance(arguments, str):
-        return arguments or {}
-    try:
-        return json.loads(arguments) if arguments.strip() else {}
-    except (ValueError, RecursionError):
-        return arguments
+def _said(arguments: Any) -> str:
+    """Arguments in one form, however they are written."""
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments) if arguments.strip() else {}
+        except (ValueError, RecursionError):
+            return arguments
+    return json.dumps(arguments or {}, sort_keys=True)
 
 
 class CallPieces:
@@ -115,6 +131,7 @@ class CallPieces:
         self._at: dict[int, _Growing] = {}
         self._by_id: dict[tuple[int | None, str], _Growing] = {}
         self._handed: list[_Growing] = []
+        self._repeats = 0
         self._waits = False
 
     def add(self, delta: Mapping[str, Any]) -> None:
@@ -125,22 +142,39 @@ class CallPieces:
                 self._add(piece, None if len(pieces) == 1 else position)
 
     def repeat(self, message: Mapping[str, Any]) -> None:
-        """Add those calls of a whole message that its pieces did not hold, or not to their end."""
-        left = list(self._calls)
-        for piece in listed_calls(message):
-            name, arguments, call_id = call_of(piece)
+        """Add those calls of a whole message that its pieces did not hold, or not to their end.
+
+        Raises ValueError for more than MAX_CALLS calls, or if this happens too often.
+        """
+        pieces = [(piece, *call_of(piece)) for piece in listed_calls(message)]
+        if not pieces:
+            return
+        self._repeats += 1
+        if self._repeats > MAX_REPEATS:
+            raise ValueError(f"more than {MAX_REPEATS} messages that repeat calls")
+        # The calls that came, by what tells one from another; the surest first.
+        known: dict[tuple[str, str, str], list[_Growing]] = {}
+        for one in self._calls:
+            for key in (
+                ("id", one.name, one.id),
+                ("said", one.name, _said(one.arguments)),
+                ("open", one.name, str(one.complete)),
+            ):
+                known.setdefault(key, []).append(one)
+        taken: set[int] = set()
+        for piece, name, arguments, call_id in pieces:
             if not name:
                 self._add(piece, None)
                 continue
-            alike = [one for one in left if one.name == name and (not call_id or not one.id or one.id == call_id)]
-            same = next((one for one in alike if one.says(arguments) or (call_id and one.id == call_id)), None)
-            same = same or next((one for one in alike if not one.complete), None)
-            if same is not None:
-                left.remove(same)
-                if not same.complete:
-                    same.replace(arguments)
-            else:
+            keys = (("id", name, call_id or "-"), ("said", name, _said(arguments)), ("open", name, str(False)))
+            found = (one for key in keys for one in known.get(key, ()) if id(one) not in taken)
+            same = next(found, None)
+            if same is None:
                 self._extend(self._begin(len(self._calls)), piece)
+                continue
+            taken.add(id(same))
+            if not same.complete:
+                same.replace(arguments)
 
     def _add(self, piece: dict[str, Any], position: int | None) -> None:
         index, call_id, name = index_of(piece), as_str(piece.get("id")), as_str(call_of(piece)[0])
@@ -168,8 +202,7 @@ class CallPieces:
         name, arguments, call_id = call_of(piece)
         call.id = call.id or as_str(call_id)
         call.named(as_str(name))
-        if arguments:
-            call.add(arguments)
+        call.add(arguments)
 
     def ended(self) -> Iterator[Call]:
         """The calls that ended since this was asked last: those before the newest one.
@@ -177,12 +210,14 @@ class CallPieces:
         A call without arguments waits for the end, since they may still come; so does everything
         behind it.
         """
-        order = self._order()
-        for call in order[len(self._handed) : -1]:
+        if self._waits or len(self._calls) <= len(self._handed) + 1:
+            return
+        for call in self._order()[len(self._handed) : -1]:
             if self._waits or not call.complete:
                 self._waits = True
                 return
             self._handed.append(call)
+            call.handed = True
             yield call.name, call.arguments, call.id
 
     def wait(self) -> None:
@@ -199,7 +234,7 @@ class CallPieces:
         """By place; but what was handed over stays first."""
         if all(a.place <= b.place for a, b in pairwise(self._calls)):
             return self._calls
-        return [*self._handed, *sorted((one for one in self._calls if one not in self._handed), key=lambda one: one.place)]
+        return [*self._handed, *sorted((one for one in self._calls if not one.handed), key=lambda one: one.place)]
 
 
 def _begins(known: _Growing, piece: dict[str, Any], call_id: str, name: str) -> bool:
@@ -211,7 +246,7 @@ def _begins(known: _Growing, piece: dict[str, Any], call_id: str, name: str) -> 
     if not known.name:
         return other_id
     if other_id:
-        return name != known.name or not known.begun or known.complete
+        return True
     if name != known.name:
         # A name may come in pieces, as long as there are no arguments.
         return known.begun or (not call_id and "type" in piece)

@@ -50,11 +50,11 @@ class EventReader:
         done: whether the last event, [DONE], has come.
     """
 
-    __slots__ = ("_begun", "_data", "_event", "_newest", "_odd", "_raw", "done")
+    __slots__ = ("_begun", "_data", "_event", "_has_data", "_newest", "_odd", "_raw", "done")
 
     def __init__(self) -> None:
         self.done = False
-        self._begun = False
+        self._begun = self._has_data = False
         self._data: list[str] = []  # of an event that goes on
         self._raw: list[str] = []  # of a value outside of events
         self._event = ""
@@ -78,15 +78,12 @@ class EventReader:
         """The values that the end of the body completes. Raises ValueError if nothing was JSON."""
         if self._raw:
             return _listed(_parsed("\n".join(self._raw)))
-        if self._odd and not self._begun_well:
+        if self._odd and not self._has_data:
             raise ValueError(f"no server-sent event: {printable(self._odd, 120)}")
         return self._ended()
 
-    @property
-    def _begun_well(self) -> bool:
-        return self.done or self._newest is not None or bool(self._data)
-
     def _take(self, text: str) -> Sequence[Any]:
+        self._has_data = True
         if not self._data:
             if text[:1] == "[" and text.casefold() == "[done]":
                 self.done = True
