@@ -347,7 +347,7 @@ _LINES = st.builds(
 @st.composite
 def _habits(draw: st.DrawFn, reply: Reply) -> Habits:
     """Habits in which the reply can be told at all."""
-    made = Habits(
+    return Habits(
         index=draw(st.sampled_from(["own", "none", "same"])),
         ids=draw(st.sampled_from(["own", "fresh"])),
         names=draw(st.sampled_from(["first", "every"])),
@@ -362,7 +362,6 @@ def _habits(draw: st.DrawFn, reply: Reply) -> Habits:
         others=draw(st.booleans()),
         case=draw(st.sampled_from(["lower", "upper", "title"])),
     )
-    return made
 
 
 def _told(server: Server) -> bool:

@@ -110,12 +110,13 @@ class _Growing:
 
 def _said(arguments: Any) -> str:
     """Arguments in one form, however they are written."""
+    value = arguments
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments) if arguments.strip() else {}
+            value = json.loads(arguments) if arguments.strip() else {}
         except (ValueError, RecursionError):
             return arguments
-    return json.dumps(arguments or {}, sort_keys=True)
+    return json.dumps(value or {}, sort_keys=True)
 
 
 class CallPieces:
@@ -184,7 +185,7 @@ class CallPieces:
             known = self._at.get(place) if place is not None else self._calls[-1] if self._calls else None
         if known is None or _begins(known, piece, call_id, name):
             again = known is not None and known.name == name
-            known = self._begin(place if place is not None else known.place if known is not None else 0)
+            known = self._begin(place if place is not None else known.place if known else 0)
             known.again = again and not call_id
         if call_id:
             self._by_id.setdefault((index, call_id), known)

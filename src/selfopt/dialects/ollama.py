@@ -166,10 +166,10 @@ class _Lines(StreamDecoder):
 
     def _repeats(self, message: dict[str, Any]) -> bool:
         """Whether the last message says everything again."""
-        said, known = Parts(), self.parts
+        said = Parts()
         _add_message(said, message)
-        same = (said.text, said.tool_calls, said.broken) == (known.text, known.tool_calls, known.broken)
-        return same and bool(said.text or said.tool_calls or said.broken)
+        again, before = ((parts.text, parts.thinking, parts.tool_calls, parts.broken) for parts in (said, self.parts))
+        return any(again) and again == before
 
     def ended(self) -> tuple[ToolCall, ...]:
         """See `StreamDecoder`."""

@@ -192,12 +192,17 @@ class HttpClient:
     def _request(self, call: Call) -> _RequestContextManager:
         session = self._sessions.get(call.isolate) or self._open(call.isolate)
         timeout = _timeout(call.timeout_s, call.connect_timeout_s)
-        method = "GET" if call.payload is None else "POST"
-        if self._proxy is None:
-            return session.request(method, call.url, data=call.payload, timeout=timeout, allow_redirects=False)
         # aiohttp would send the headers of a session, with the key, to the proxy too.
-        through = {"proxy": self._proxy, "headers": self._headers}
-        return session.request(method, call.url, data=call.payload, timeout=timeout, allow_redirects=False, **through)
+        headers = None if self._proxy is None else self._headers
+        return session.request(
+            "GET" if call.payload is None else "POST",
+            call.url,
+            data=call.payload,
+            headers=headers,
+            timeout=timeout,
+            allow_redirects=False,
+            proxy=self._proxy,
+        )
 
     async def _refusal(self, stream: HttpStream, response: aiohttp.ClientResponse) -> EndpointError:
         """The error for a reply whose status is not 2xx."""
