@@ -205,16 +205,21 @@ class CallPieces:
         call.named(as_str(name))
         call.add(arguments)
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether `ended` may have any."""
+        return not self._waits and len(self._calls) > len(self._handed) + 1
+
     def ended(self) -> Iterator[Call]:
         """The calls that ended since this was asked last: those before the newest one.
 
         A call without arguments waits for the end, since they may still come; so does everything
         behind it.
         """
-        if self._waits or len(self._calls) <= len(self._handed) + 1:
+        if not self.goes_on:
             return
         for call in self._order()[len(self._handed) : -1]:
-            if self._waits or not call.complete:
+            if not call.complete:
                 self._waits = True
                 return
             self._handed.append(call)

@@ -71,7 +71,8 @@ class EventReader:
         if line.startswith("data:"):
             return self._take(line[5:].strip())
         if not line:
-            return self._ended()
+            self._newest = None
+            return self._ended() if self._data or self._event else _NOTHING
         return self._other(line)
 
     def end(self) -> Sequence[Any]:
@@ -94,6 +95,8 @@ class EventReader:
                 pass
             else:
                 self._newest = value
+                if isinstance(value, dict) and not self._event:
+                    return (value,)
                 return self._said(value) if text else _NOTHING
         self._data.append(text)
         return _NOTHING

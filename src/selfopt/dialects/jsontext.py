@@ -52,7 +52,7 @@ def parse_reply(text: str) -> Any:
 
     Servers write them into figures that nobody reads.
     """
-    return parse_json(text.removeprefix(_BOM), _LENIENT)
+    return parse_json(text[1:] if text[:1] == _BOM else text, _LENIENT)
 
 
 def parse_json(text: str, decoder: json.JSONDecoder = _DECODER) -> Any:

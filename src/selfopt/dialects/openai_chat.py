@@ -174,10 +174,11 @@ class _Pieces(StreamDecoder):
 
     def add(self, data: Any) -> tuple[str, str]:
         """See `StreamDecoder`. The text still contains `<think>` tags."""
+        if not isinstance(data, dict):
+            return "", ""
         refuse_error(data)
-        piece = as_dict(data)
-        _figures(self.parts, piece)
-        choice = _first(as_list(piece.get("choices")))
+        _figures(self.parts, data)
+        choice = _first(as_list(data.get("choices")))
         if not choice:
             return "", ""
         reason = choice.get("finish_reason")
@@ -188,7 +189,8 @@ class _Pieces(StreamDecoder):
         text, thinking = "", ""
         if isinstance(delta, dict) and delta:
             text, thinking = self._add(delta)
-            self._by_deltas = self._by_deltas or bool(text or thinking or delta.get("tool_calls"))
+            if not self._by_deltas and (text or thinking or delta.get("tool_calls")):
+                self._by_deltas = True
         if isinstance(message, dict):
             more, thought = self._add_message(message, last=bool(reason))
             text, thinking = text + more, thinking + thought
@@ -196,6 +198,9 @@ class _Pieces(StreamDecoder):
 
     def _add(self, delta: dict[str, Any]) -> tuple[str, str]:
         """Add a delta."""
+        if len(delta) == 1 and type(text := delta.get("content")) is str:  # most of them
+            self._text.append(text)
+            return text, ""
         text, thinking = _said(delta)
         if text:
             self._text.append(text)
@@ -222,11 +227,14 @@ class _Pieces(StreamDecoder):
 
     def ended(self) -> tuple[ToolCall, ...]:
         """See `StreamDecoder`. A call has ended once the next one has begun."""
+        if not self.calls.goes_on:
+            return ()
         fresh = Parts()
         for call in self.calls.ended():
             if not fresh.add_call(*call):
                 # What comes behind a broken call waits for the end, where that may be mended.
                 self.calls.wait()
+                break
         return tuple(fresh.tool_calls)
 
     def done(self) -> Parts:
