@@ -310,7 +310,7 @@ def cut(data: bytes, cuts: tuple[int, ...]) -> list[bytes]:
 
 
 CUTS = st.lists(st.integers(0, 5000), max_size=12).map(tuple)
-_NAMES = st.sampled_from(["get_weather", "play", "get", "get_weather_now", "launch"])
+_NAMES = st.sampled_from(["get_weather", "play", "get", "launch"])
 _VALUES = st.text('ab "\\{}[]é🎉\n,:', max_size=6) | st.integers(-9, 9) | st.booleans() | st.none()
 _ARGUMENTS = st.dictionaries(
     st.sampled_from(["city", "q", "x{y"]), st.recursive(_VALUES, lambda v: st.lists(v, max_size=2)), max_size=3
