@@ -8,6 +8,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 
+from selfopt.dialects.clients import PassReason
+
 from .gates import EndpointGate
 from .ticket import RequestRecord
 
@@ -48,18 +50,23 @@ class LiveCounters:
         self._turned_away: dict[int, int] = {}
         self._attempts: dict[str, int] = {}
         self._tokens = [0, 0]
-        self._mended = self._passed = 0
+        self._mended = self._passed_calls = 0
+        self._passed: dict[str, int] = {}
         self._latency = _Histogram()
         self._first_byte = _Histogram()
 
-    def add(self, record: RequestRecord, fallback: str, mended_calls: int = 0, passed_calls: int = 0) -> None:
+    def add(
+        self, record: RequestRecord, fallback: str, reported: tuple[int, int] = (0, 0), passed: PassReason | None = None
+    ) -> None:
         """Count a chat that ended. fallback: why another model served; empty where none did.
 
-        Of the calls that the server reported: mended_calls were damaged, passed_calls went on as
-        they came.
+        reported: of the calls that the server reported, how many were mended, and how many went on
+        as they came; passed: why it went past the variant.
         """
-        self._mended += mended_calls
-        self._passed += passed_calls
+        self._mended += reported[0]
+        self._passed_calls += reported[1]
+        if passed is not None:
+            self._passed[passed] = self._passed.get(passed, 0) + 1
         key = (record.outcome, record.status, record.stream)
         self._requests[key] = self._requests.get(key, 0) + 1
         if fallback:
@@ -98,12 +105,13 @@ class LiveCounters:
         lines += _counter("selfopt_attempt_faults_total", "Attempts that failed, by fault.", "fault", self._attempts)
         away = {str(status): count for status, count in self._turned_away.items()}
         lines += _counter("selfopt_turned_away_total", "Requests refused before they were read, by status.", "status", away)
+        lines += _counter("selfopt_passed_total", "Chats that went past the rule's variant, by why.", "reason", self._passed)
         lines += _head("selfopt_mended_calls_total", "counter", "Calls that a server reported damaged, and that were mended.")
         lines.append(f"selfopt_mended_calls_total {self._mended}")
         lines += _head(
             "selfopt_passed_calls_total", "counter", "Calls that a server reported, and that were passed on as they came."
         )
-        lines.append(f"selfopt_passed_calls_total {self._passed}")
+        lines.append(f"selfopt_passed_calls_total {self._passed_calls}")
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
         lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
         for name, text, values in (

@@ -17,7 +17,7 @@ from .chat import (
     Usage,
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
-from .config import EndpointConfig, PolicyThresholds, is_loopback
+from .config import EndpointConfig, PolicyThresholds, ServerKind, is_loopback
 from .cycle import (
     Baseline,
     CandidateResult,
@@ -57,6 +57,7 @@ from .figures import (
     FlakyFigures,
     InfrastructureFigures,
     OtherFigures,
+    RefusedFigures,
     SlowFirstCallFigures,
     TruncationFigures,
     UnreadFormatFigures,
@@ -233,6 +234,7 @@ __all__ = [
     "ReasonKind",
     "Recommendation",
     "Record",
+    "RefusedFigures",
     "Remedy",
     "RemedyCheck",
     "RemedyClaim",
@@ -250,6 +252,7 @@ __all__ = [
     "RunEnd",
     "Sampling",
     "SearchSpace",
+    "ServerKind",
     "SlowFirstCallFigures",
     "Spec",
     "Split",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from selfopt.records import ComparedRow, Comparison, Figure
+from selfopt.words.causes import cause_text
 
 from .escape import code, safe_markdown, safe_terminal, safe_text
 from .figures import milliseconds, share
 from .markdown import table as markdown_table
 
+_SAID = 200  # characters of a server's words
 _NOTE = (
     "agent score: 0.4 call accuracy + 0.3 restraint + 0.3 (1 - share of replies that call a tool which no accepted answer names); "
     "arguments: right among the replies with the right tools; in brackets 95 % intervals over"
@@ -50,12 +54,14 @@ def _figure(figure: Figure | None, form: str) -> str:
 def _standing(row: ComparedRow) -> str:
     faults = f"; {row.faults} without a reply" if row.faults else ""
     faults += f"; {row.unread} of {row.replies} unread" if row.unread else ""
+    if row.agent_score is None:
+        return "no score" + faults
     if row.behind is None:
         return "the best" + faults
     return f"{row.behind.value:+.3f}, " + (f"p {row.p_value:.3f}" if row.distinguishable else "not told apart") + faults
 
 
-def _notes(comparison: Comparison) -> list[str]:
+def _notes(comparison: Comparison, safe: Callable[[str], str] = safe_terminal) -> list[str]:
     suites = ", ".join(
         f"{safe_terminal(name, limit=60)} ({split})" for name, split in zip(comparison.suites, comparison.splits, strict=True)
     )
@@ -65,6 +71,7 @@ def _notes(comparison: Comparison) -> list[str]:
     ]
     if any(row.unread for row in comparison.rows):
         lines.append('"unread": replies with a call that the variant does not read; `selfopt feedback` says what does.')
+    lines += [_why_silent(row, safe) for row in comparison.rows if row.faults and row.said]
     if comparison.unmeasured:
         lines.append(
             f"not measured yet: {safe_terminal(', '.join(comparison.unmeasured), limit=400)}; repeat the command to continue"
@@ -72,6 +79,12 @@ def _notes(comparison: Comparison) -> list[str]:
     if comparison.stopped:
         lines.append(f"stopped: {safe_terminal(comparison.stopped, limit=200)}")
     return lines
+
+
+def _why_silent(row: ComparedRow, safe: Callable[[str], str]) -> str:
+    """Why replies are missing, in the server's words."""
+    helps = "" if row.cause is None else f"; {cause_text(row.cause)}"
+    return f"{safe(f'{row.model} {row.variant}')}: {row.faults} without a reply: {safe(row.said[:_SAID])}{helps}"
 
 
 def comparison_markdown(comparison: Comparison) -> str:
@@ -92,4 +105,4 @@ def comparison_markdown(comparison: Comparison) -> str:
     for policy in comparison.policies:
         figures = [share(f) if f is not None else "-" for f in (policy.agent_score, policy.call_accuracy, policy.restraint)]
         rows.append([safe_markdown(policy.name), "-", figures[0], "-", figures[1], figures[2], "-", "-", "-"])
-    return "\n".join([*markdown_table(heads, rows), "", *_notes(comparison)]) + "\n"
+    return "\n".join([*markdown_table(heads, rows), "", *_notes(comparison, safe_markdown)]) + "\n"

@@ -310,6 +310,9 @@ class Settings(Table):
             local=entry.is_local,
             script=entry.script,
             max_reply_bytes=entry.max_reply_bytes,
+            server=entry.server or ("llama.cpp" if entry.grammar and not entry.traits.grammars else None),
+            omit=entry.omit,
+            extra_body=entry.extra_body,
         )
         if entry.base_url is None and (entry.plays_here or entry.traits.serverless):
             return config

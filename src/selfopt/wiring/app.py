@@ -126,17 +126,19 @@ class App:
 
     @property
     def ledger(self) -> Ledger:
-        """The home's ledger. The first use opens it and creates the home."""
+        """The home's ledger. The first use opens it and creates the home, or only reads one that cannot be written."""
         if self._ledger is None:
-            from selfopt.ledger import LedgerSeals, open_ledger
+            from selfopt.ledger import LedgerSeals, is_read_only, open_ledger
 
-            self.home.ensure()
+            if not is_read_only(self.home.ledger):
+                self.home.ensure()
             if self.home.ledger.exists() and not self.home.ledger.is_file():  # sqlite would wait for a pipe's other end
                 raise StoreError(f"{self.home.ledger} is not a regular file; move it aside, or restore it from a copy")
-            self._seals = LedgerSeals(self.enforcer.trail)
-            self._ledger = open_ledger(self.home.ledger, after_commit=self._seals.committed)
+            seals = LedgerSeals(self.enforcer.trail)
+            self._ledger = open_ledger(self.home.ledger, after_commit=seals.committed)
+            self._seals = None if self._ledger.read_only else seals
             if self._ledger.upgraded:
-                self._seals.try_seal(self._ledger, "upgraded")
+                seals.try_seal(self._ledger, "upgraded")
         return self._ledger
 
     def seal_ledger(self) -> None:
@@ -297,6 +299,8 @@ class App:
                 retries=chosen.get("retries", limits.retries),
                 isolate=chosen.get("isolate", False),
                 warm_up=self.settings.warm_up_policy(bool(chosen.get("warm_up", self.settings.warm_up.default))),
+                omit=entry.omit,
+                extra_body=entry.extra_body,
             )
         except ValidationError as error:
             first = error.errors(include_url=False)[0]

@@ -9,6 +9,7 @@ from selfopt.records import Phase, PolicyThresholds
 
 Basis = Literal[
     "not_measured",
+    "refused",
     "not_read",
     "gate_off",
     "unclear",
@@ -20,9 +21,11 @@ Basis = Literal[
 ]
 """What a judgment rests on.
 
+`refused`: the server says why it does not serve it.
 `not_read`: it fails only because of calls that nobody read, or that stand in the thinking alone.
 `meets_weakly`: it reaches the minimum, but not the recommended figure.
 """
+_SAID = 160  # characters of a server's words that a sentence shows
 Unfit = Literal["remote", "withdrawn", "not_measured", "not_comparable", "unclear", "not_allowed", "no_better"]
 """Why a model cannot be a fallback."""
 
@@ -36,6 +39,8 @@ class Shown:
         silent: the accuracy of a policy that never calls a tool.
         always_calling: the accuracy of a policy that always calls the first tool.
         unread: how many trials have a call that was not read, or that stands in the thinking alone.
+        refused: the share of trials that the server refused, naming the cause; part of error_share.
+        said: its words.
     """
 
     phase: Phase
@@ -48,6 +53,8 @@ class Shown:
     silent: float
     always_calling: float
     unread: int = 0
+    refused: float = 0.0
+    said: str = ""
 
 
 def shares_text(shown: Shown) -> str:
@@ -70,6 +77,8 @@ def judgment_text(basis: Basis, shown: Shown, thresholds: PolicyThresholds) -> s
     nothing = f"never calling a tool scores {shown.silent:.3f}, always calling the first one {shown.always_calling:.3f}"
     texts: dict[Basis, str] = {
         "not_measured": f"{shown.error_share:.0%} of {shown.trials} trials never reached the model, so it was not measured",
+        "refused": f'the server refused {shown.refused:.0%} of {shown.trials} trials (it says "{shown.said[:_SAID]}"), so nothing '
+        "is known about the model",
         "not_read": f"{stands}; {shown.unread} replies hold a call that was not read, or that stands in the "
         f"thinking alone, so nothing is known about {minimum}",
         "gate_off": f"{stands}; the extended gate is switched off, so every measured model is allowed",
