@@ -78,7 +78,9 @@ async def test_no_call_is_lost_behind_a_variant(
     async with raw_upstream(Wild(server, cuts, packed)) as url, gateway_world(tmp_path, settings=entry(url)) as world:
         await promote(world, variant, "raw/m")
         calls = await agree(world, server.reply)
-        assert [name for name, _ in calls] == [call.name for call in server.reply.calls]
+        assert len(calls) == len(server.reply.calls)
+        if variant != "fitted":  # which may take another tool, where the arguments fit that one alone
+            assert [name for name, _ in calls] == [call.name for call in server.reply.calls]
 
 
 @FEW
