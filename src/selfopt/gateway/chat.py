@@ -87,6 +87,7 @@ class ChatService:
             reported = (ticket.mended_calls, ticket.passed_calls)
             self._parts.metrics.add(record, ticket.fallback, reported, ticket.passed)
             self._parts.journal.add(record)
+            self._parts.metrics.read(ticket.read_calls)
             if self._parts.access_log is not None:
                 self._parts.access_log.add(record)
 

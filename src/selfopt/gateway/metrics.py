@@ -50,7 +50,7 @@ class LiveCounters:
         self._turned_away: dict[int, int] = {}
         self._attempts: dict[str, int] = {}
         self._tokens = [0, 0]
-        self._mended = self._passed_calls = 0
+        self._mended = self._passed_calls = self._read = 0
         self._passed: dict[str, int] = {}
         self._latency = _Histogram()
         self._first_byte = _Histogram()
@@ -79,6 +79,10 @@ class LiveCounters:
             self._first_byte.add(record.first_byte_ms)
         self._tokens[0] += record.input_tokens or 0
         self._tokens[1] += record.output_tokens or 0
+
+    def read(self, calls: int) -> None:
+        """Count calls that were read from text where no variant served."""
+        self._read += calls
 
     def turned_away(self, status: int) -> None:
         """Count a request that was refused by its head: no key, a web page, an unknown path."""
@@ -112,6 +116,8 @@ class LiveCounters:
             "selfopt_passed_calls_total", "counter", "Calls that a server reported, and that were passed on as they came."
         )
         lines.append(f"selfopt_passed_calls_total {self._passed_calls}")
+        lines += _head("selfopt_read_calls_total", "counter", "Calls that were read from text where no variant served.")
+        lines.append(f"selfopt_read_calls_total {self._read}")
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
         lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
         for name, text, values in (
