@@ -158,6 +158,7 @@ def test_a_gateway_gets_ready_without_what_it_needs_later() -> None:
 CONNECTING = {
     "endpoints/http.py",
     "web/pool.py",
+    "web/tunnel.py",
     "suites/mcp/http.py",
     "suites/mcp/session.py",
     "engine/sources.py",

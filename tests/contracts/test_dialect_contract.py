@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.dialects.chat_body import BodyLimits, at_once, reading_body
+from selfopt.dialects.events import EventReader
 from selfopt.dialects.jsontext import dump_json
 from selfopt.dialects.kinds import ENDPOINT_KINDS, Dialect
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.parts import MAX_CALLS, Parts, decode_body
 from selfopt.errors import EndpointError
-from selfopt.records import ChatRequest, EndpointConfig, Message, Sampling, ToolCall, ToolDefinition
+from selfopt.records import ChatRequest, EndpointConfig, Message, ReplyContent, Sampling, ToolCall, ToolDefinition
 from selfopt.scripted import vendors
 from selfopt.scripted.script import ScriptedCall, ScriptedReply
 from selfopt.scripted.vendors import Answer
@@ -67,17 +68,16 @@ def answer_of(reply: ScriptedReply) -> Answer:
 
 def decoded(dialect: Dialect, text: str) -> tuple[Parts, str, str, list[ToolCall]]:
     """A streamed body put together: the whole, and the texts, thoughts and calls that its pieces told."""
-    decoder, texts, thoughts = dialect.decoder(), "", ""
+    decoder, events, texts, thoughts = dialect.decoder(), EventReader(), "", ""
     calls: list[ToolCall] = []
     for line in text.split("\n"):
-        payload = decoder.payload(line.removesuffix("\r"))
-        if payload:
-            said, thought = decoder.add(json.loads(payload))
+        for value in events.read(line.removesuffix("\r")):
+            said, thought = decoder.add(value)
             texts, thoughts = texts + said, thoughts + thought
             calls += decoder.ended()
-        if decoder.over:
+        if decoder.over or events.done:
             break
-    assert decoder.finished
+    assert decoder.finished or events.done
     return decoder.done(), texts, thoughts, calls
 
 
@@ -165,12 +165,11 @@ def test_a_reply_with_a_part_of_another_shape_raises_nothing_else(
     write_whole, write_pieces = SERVERS[name]
     with contextlib.suppress(EndpointError):
         decode_body(dialect.decode_reply, dump_json(replaced(write_whole(answer_of(reply)), at, by)))
-    decoder = dialect.decoder()
+    decoder, events = dialect.decoder(), EventReader()
     with contextlib.suppress(EndpointError, ValueError):
         for line in "".join(write_pieces(answer_of(reply))).split("\n"):
-            payload = decoder.payload(line)
-            if payload:
-                decoder.add(replaced(json.loads(payload), at, by))
+            for value in events.read(line):
+                decoder.add(replaced(value, at, by))
                 decoder.ended()
         decoder.done().content()
 
@@ -264,7 +263,8 @@ def test_an_answer_for_a_client_reads_as_it_was_meant(text: str, calls: tuple[Sc
     dialect = KNOWN[OPENAI_CLIENT.name]
     made = [ToolCall.model_validate({"name": c.name, "arguments": c.arguments}) for c in calls]
     writer = OPENAI_CLIENT.reply("req-1", "m")
-    writer.settle(text, made, finish, a_usage := Parts().usage.model_copy(update={"input_tokens": 3, "output_tokens": 4}))
+    said = ReplyContent.model_validate({"text": text, "tool_calls": tuple(made), "finish_reason": finish})
+    writer.settle(said, a_usage := Parts().usage.model_copy(update={"input_tokens": 3, "output_tokens": 4}))
     whole = dialect.decode_reply(json.loads(writer.whole()))
     pieces = [writer.piece(), writer.piece(text) if text else b"", *(writer.piece(call=pair) for pair in enumerate(made))]
     streamed, texts, _, _ = decoded(dialect, b"".join([*pieces, writer.ending(with_usage=True)]).decode())

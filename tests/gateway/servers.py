@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["SSE_HEAD", "Said", "Talk", "chunk", "delta", "event", "raw_upstream", "whole"]
+__all__ = ["SSE_HEAD", "Answering", "Said", "Talk", "chunk", "delta", "event", "raw_upstream", "whole"]
 
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 SSE_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -77,6 +77,15 @@ class Said:
         return [text[a:b] for a, b in pairwise(places) if a < b]
 
 
+@runtime_checkable
+class Answering(Protocol):
+    """Says what the answer to a request is."""
+
+    def answer(self, asked: dict[str, Any]) -> bytes:
+        """Return the answer to a request with this body."""
+        ...
+
+
 async def read_request(reader: asyncio.StreamReader) -> bytes:
     """Read a request; return its body."""
     head = await reader.readuntil(b"\r\n\r\n")
@@ -85,7 +94,7 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
 
 
 @asynccontextmanager
-async def raw_upstream(talk: Talk | Said, bodies: list[bytes] | None = None) -> AsyncIterator[str]:
+async def raw_upstream(talk: Talk | Answering, bodies: list[bytes] | None = None) -> AsyncIterator[str]:
     """Run a server that handles each connection with `talk`, or answers it; yield its base URL.
 
     bodies: collects the bodies of requests.
@@ -100,7 +109,7 @@ async def raw_upstream(talk: Talk | Said, bodies: list[bytes] | None = None) -> 
             body = await read_request(reader)
             if bodies is not None:
                 bodies.append(body)
-            if isinstance(talk, Said):
+            if isinstance(talk, Answering):
                 writer.write(talk.answer(json.loads(body)))
                 await writer.drain()
             else:

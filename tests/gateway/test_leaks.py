@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -144,8 +145,32 @@ async def test_a_key_in_a_header_that_is_passed_on(tmp_path: Path) -> None:
     assert "content-type: application/json; k=[key]" in got.lower()
 
 
-async def test_an_answer_in_a_coding_that_nobody_asked_for_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("coding", ["br", "gzip"])
+async def test_an_answer_that_cannot_be_decompressed_is_refused(tmp_path: Path, coding: str) -> None:
     """A key in it would stay hidden, and not every client could read it."""
-    got, _ = await _seen(tmp_path, _always(whole(b"\x1f\x8b" + bytes(50), b"200 OK", b"Content-Encoding: gzip")), chat("up2/m"))
+    line = f"Content-Encoding: {coding}".encode()
+    got, _ = await _seen(tmp_path, _always(whole(b"\x1f\x8b" + bytes(50), b"200 OK", line)), chat("up2/m"))
     assert "502" in got
-    assert "not asked for" in got
+    assert ("not asked for" if coding == "br" else "cannot be read") in got
+
+
+@pytest.mark.parametrize("variant", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_key_in_a_compressed_answer(tmp_path: Path, stream: bool, variant: bool) -> None:
+    """It is decompressed, so that the key is found."""
+    said = (PIECE + END if stream else REPLY).replace(b"TEXT", b"the key is " + KEY.encode())
+    answer = whole(gzip.compress(said), b"200 OK", b"Content-Encoding: gzip")
+    if stream:
+        answer = answer.replace(b"application/json", b"text/event-stream")
+    got, _ = await _seen(tmp_path, _always(answer), chat("up2/m", stream=stream, tools=[WEATHER]), variant=variant)
+    assert "the key is [key]" in got
+    assert "content-encoding" not in got.lower()
+
+
+@pytest.mark.parametrize("variant", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_few_bytes_that_stand_for_very_many_are_refused(tmp_path: Path, stream: bool, variant: bool) -> None:
+    """At the limit of a reply, before they are all there."""
+    answer = whole(gzip.compress(b" " * 80_000_000), b"200 OK", b"Content-Encoding: gzip")
+    got, _ = await _seen(tmp_path, _always(answer), chat("up2/m", stream=stream, tools=[WEATHER]), variant=variant)
+    assert "larger than" in got

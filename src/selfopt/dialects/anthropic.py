@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from selfopt.errors import EndpointFault
-from selfopt.records import ChatRequest, EndpointConfig, FinishReason, Message, ToolCall, ToolDefinition, Usage
+from selfopt.records import ChatRequest, EndpointConfig, Message, ToolCall, ToolDefinition, Usage
 
 from .base_url import normalise_base_url
 from .carrying import carried, merged, picture_of
 from .faults import refuse_error
-from .jsontext import as_dict, as_int, as_str, as_text
+from .finish import finish_of
+from .jsontext import as_dict, as_int, as_list, as_str, as_text
 from .kinds import EndpointKind
 from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, given, numbered, refuse_grammar
 
@@ -29,15 +30,6 @@ _FAULTS: dict[str, EndpointFault] = {
     "timeout_error": "timeout",
 }
 MIN_THINKING_TOKENS = 1024
-_FINISH: dict[str, FinishReason] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "pause_turn": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _VERSION = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 # The thinking budgets of OpenAI's efforts, for models that want a number.
@@ -120,7 +112,7 @@ class Anthropic:
         parts = Parts(model=as_str(message.get("model")) or None)
         for block in [content] if isinstance(content, dict) else content:
             _add_block(parts, as_dict(block))
-        parts.finish = _FINISH.get(as_str(message.get("stop_reason")), "unknown")
+        parts.finish = finish_of(message.get("stop_reason"))
         parts.usage = _usage(as_dict(message.get("usage")))
         return parts
 
@@ -223,42 +215,67 @@ class _Events(StreamDecoder):
     """Builds a reply from its events."""
 
     head: dict[str, Any] = field(default_factory=dict)
-    blocks: dict[int, dict[str, Any]] = field(default_factory=dict)
+    blocks: list[dict[str, Any]] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)
     stop_reason: str = ""
-    _stopped: int | None = None
+    _at: dict[int, dict[str, Any]] = field(default_factory=dict)
+    _stopped: dict[str, Any] | None = None
     _broken: bool = False
 
     def add(self, data: Any) -> tuple[str, str]:
         """See `StreamDecoder`."""
         refuse_error(data, _FAULTS)
         event = as_dict(data)
-        kind, index = event.get("type"), as_int(event.get("index")) or 0
+        kind = event.get("type")
         if kind == "message_start":
             self.head = as_dict(event.get("message"))
             self.usage.update(as_dict(self.head.get("usage")))
         elif kind == "content_block_start":
-            block = as_dict(event.get("content_block"))
-            self.blocks[index] = {
-                **block,
-                "partial": [],
-                "texts": [as_str(block.get("text"))],
-                "thoughts": [as_str(block.get("thinking"))],
-            }
-            self._count()
-            return as_str(block.get("text")), as_str(block.get("thinking"))
+            return self._begin(event, as_dict(event.get("content_block")))
         elif kind == "content_block_delta":
-            block = self.blocks.setdefault(index, {"partial": [], "texts": [], "thoughts": []})
-            self._count()
+            block = self._block(event)
+            if block is None:
+                self._begin(event, {})
+                block = self.blocks[-1]
             return self._add_delta(block, as_dict(event.get("delta")))
         elif kind == "content_block_stop":
-            self._stopped = index
+            self._stopped = self._block(event)
         elif kind == "message_delta":
-            self.stop_reason = as_str(as_dict(event.get("delta")).get("stop_reason")) or self.stop_reason
+            self._stop(as_dict(event.get("delta")).get("stop_reason"))
             self.usage.update(as_dict(event.get("usage")))
         elif kind == "message_stop":
             self.finished = self.over = True
+        elif kind == "message" and not self.blocks:
+            return self._whole(event)
         return "", ""
+
+    def _block(self, event: dict[str, Any]) -> dict[str, Any] | None:
+        """The block that an event names, or the newest; None before there is one."""
+        index = as_int(event.get("index"))
+        return self._at.get(index) if index is not None else self.blocks[-1] if self.blocks else None
+
+    def _begin(self, event: dict[str, Any], block: dict[str, Any]) -> tuple[str, str]:
+        text, thinking = as_str(block.get("text")), as_str(block.get("thinking"))
+        fresh = {**block, "partial": [], "texts": [text], "thoughts": [thinking]}
+        self.blocks.append(fresh)
+        self._at[as_int(event.get("index")) or 0] = fresh
+        if len(self.blocks) > MAX_CALLS:
+            raise ValueError(f"more than {MAX_CALLS} content blocks")
+        return text, thinking
+
+    def _stop(self, reason: Any) -> None:
+        if isinstance(reason, str) and reason:
+            self.stop_reason, self.finished = reason, True
+
+    def _whole(self, message: dict[str, Any]) -> tuple[str, str]:
+        """Add a message of a server that does not stream."""
+        self.head, self.usage = message, as_dict(message.get("usage"))
+        self.finished = self.over = True
+        content = message.get("content")
+        blocks = [content] if isinstance(content, dict) else as_list(content)
+        said = [self._begin({"index": at}, as_dict(block)) for at, block in enumerate(blocks)]
+        self._stop(message.get("stop_reason"))
+        return "".join(text for text, _ in said), "".join(thinking for _, thinking in said)
 
     @staticmethod
     def _add_delta(block: dict[str, Any], delta: dict[str, Any]) -> tuple[str, str]:
@@ -272,16 +289,12 @@ class _Events(StreamDecoder):
 
     def ended(self) -> tuple[ToolCall, ...]:
         """See `StreamDecoder`: the call whose block the last event ended, if any."""
-        index, self._stopped = self._stopped, None
+        block, self._stopped = self._stopped, None
         fresh = Parts()
-        if index is not None and not self._broken and self.blocks.get(index, {}).get("type") == "tool_use":
-            self._add(fresh, self.blocks[index])
+        if block is not None and not self._broken and block.get("type") == "tool_use":
+            self._add(fresh, block)
             self._broken = bool(fresh.broken)  # what comes behind it waits for the end, where it may be mended
         return tuple(fresh.tool_calls)
-
-    def _count(self) -> None:
-        if len(self.blocks) > MAX_CALLS:
-            raise ValueError(f"more than {MAX_CALLS} content blocks")
 
     @staticmethod
     def _add(parts: Parts, block: dict[str, Any]) -> None:
@@ -294,9 +307,9 @@ class _Events(StreamDecoder):
     def done(self) -> Parts:
         """See `StreamDecoder`."""
         parts = Parts(model=as_str(self.head.get("model")) or None)
-        for index in sorted(self.blocks):
-            self._add(parts, self.blocks[index])
-        parts.finish = _FINISH.get(self.stop_reason, "unknown")
+        for block in self.blocks:
+            self._add(parts, block)
+        parts.finish = finish_of(self.stop_reason)
         parts.usage = _usage(self.usage)
         return parts
 

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from selfopt.records import ChatRequest, ToolCall, Usage
+from selfopt.records import ChatRequest, FinishReason, ReplyContent, ToolCall, Usage
 
 from .chat_body import ChatBody
 
@@ -65,13 +65,24 @@ class ClientRequest:
     beyond: PassReason | None = None
 
 
+class RawCall(ToolCall):
+    """A call whose arguments nothing could read. It goes to the client as it came.
+
+    Attributes:
+        raw: the arguments, as text.
+    """
+
+    raw: str = ""
+
+
 class ReplyWriter(ABC):
     """Writes one answer, whole or streamed. A stream can begin before the reply is settled.
 
     Attributes:
         text: the text of the settled reply.
         calls: its tool calls.
-        finish: why it ended: `stop`, `length`, `content_filter` or `tool_calls`.
+        finish: why it ended: `stop`, `length`, `tool_calls` or `content_filter`.
+        refused: whether the text is a refusal.
         usage: its token counts.
         thinking: what the model thought before it.
     """
@@ -80,13 +91,16 @@ class ReplyWriter(ABC):
         self.text = ""
         self.thinking = ""
         self.calls: Sequence[ToolCall] = ()
-        self.finish = "stop"
+        self.finish: FinishReason = "stop"
+        self.refused = False
         self.usage = Usage()
 
-    def settle(self, text: str, calls: Sequence[ToolCall], finish: str, usage: Usage) -> None:
+    def settle(self, said: ReplyContent, usage: Usage) -> None:
         """Set the whole reply."""
-        self.text, self.calls, self.usage = text, calls, usage
-        self.finish = "tool_calls" if calls else finish if finish in ("length", "content_filter") else "stop"
+        self.text, self.calls, self.refused, self.usage = said.text, said.tool_calls, said.refused, usage
+        cut = said.finish_reason == "length" and any(isinstance(call, RawCall) for call in self.calls)
+        ends = said.finish_reason if said.finish_reason in ("length", "content_filter") else "stop"
+        self.finish = "tool_calls" if self.calls and not cut else ends
 
     @abstractmethod
     def whole(self) -> bytes:

@@ -39,6 +39,7 @@ _STATUSES: Mapping[int, EndpointFault] = {
     401: "auth",
     403: "auth",
     404: "not_found",
+    407: "connect",  # what a proxy asks for
     408: "timeout",
     429: "rate_limited",
 }

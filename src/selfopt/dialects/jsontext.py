@@ -35,6 +35,8 @@ def _finite(text: str) -> float:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+_LENIENT = json.JSONDecoder()
+_BOM = "\ufeff"
 
 
 def dump_json(value: Any) -> bytes:
@@ -45,7 +47,15 @@ def dump_json(value: Any) -> bytes:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def parse_json(text: str) -> Any:
+def parse_reply(text: str) -> Any:
+    """Read the JSON of a server as `parse_json` does, but bear a byte order mark, NaN and infinity.
+
+    Servers write them into figures that nobody reads.
+    """
+    return parse_json(text[1:] if text[:1] == _BOM else text, _LENIENT)
+
+
+def parse_json(text: str, decoder: json.JSONDecoder = _DECODER) -> Any:
     """Read a JSON text. Lone surrogates become U+FFFD, so that the result can be stored as UTF-8.
 
     Raises:
@@ -55,9 +65,9 @@ def parse_json(text: str) -> Any:
     _refuse_excess(text)
     try:
         # Fast path: most replies have no whitespace around their value.
-        value, end = _DECODER.raw_decode(text) if text[:1] == "{" else (None, -1)
+        value, end = decoder.raw_decode(text) if text[:1] == "{" else (None, -1)
         if end != len(text):
-            value = _DECODER.decode(text)
+            value = decoder.decode(text)
     except RecursionError:
         raise ValueError(f"nested more than {MAX_DEPTH} levels deep") from None
     except json.JSONDecodeError:

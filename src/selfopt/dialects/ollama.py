@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from selfopt.errors import EndpointError, SettingsError
-from selfopt.records import ChatRequest, EndpointConfig, FinishReason, LoadEvidence, Message, Timings, ToolCall, Usage
+from selfopt.records import ChatRequest, EndpointConfig, LoadEvidence, Message, Timings, ToolCall, Usage
 
 from .base_url import bearer, normalise_base_url
 from .carrying import carried, merged, picture_of
 from .faults import refuse_error
+from .finish import finish_of
 from .jsontext import as_dict, as_int, as_ms, as_str, as_text
 from .kinds import EndpointKind
 from .parts import Parts, StreamDecoder, beside_of, given, numbered, refuse_grammar
@@ -23,7 +24,6 @@ NS_PER_MS = 1e6
 # load_duration is not zero for a model that is loaded: up to 575 ms are documented.
 WARM_BELOW_MS = 600.0
 COLD_FROM_MS = 1000.0
-_FINISH: dict[str, FinishReason] = {"stop": "stop", "length": "length", "load": "load", "unload": "load"}
 
 
 class Ollama:
@@ -156,7 +156,9 @@ def _add_message(parts: Parts, message: dict[str, Any]) -> tuple[str, str]:
 def _add_end(parts: Parts, data: dict[str, Any]) -> None:
     load_ms = as_ms(data.get("load_duration"), NS_PER_MS)
     parts.model = as_str(data.get("model")) or parts.model
-    parts.finish = _FINISH.get(as_str(data.get("done_reason")), "stop" if data.get("done") is True else "unknown")
+    parts.finish = finish_of(data.get("done_reason"))
+    if parts.finish == "unknown" and data.get("done") is True:
+        parts.finish = "stop"
     parts.usage = Usage(input_tokens=as_int(data.get("prompt_eval_count")), output_tokens=as_int(data.get("eval_count")))
     parts.timings = Timings(
         load_ms=load_ms,
@@ -174,19 +176,23 @@ class _Lines(StreamDecoder):
     parts: Parts = field(default_factory=Parts)
     _ended: int = 0
 
-    def payload(self, line: str) -> str:
-        """See `StreamDecoder`: the line itself."""
-        return line.strip()
-
     def add(self, data: Any) -> tuple[str, str]:
         """See `StreamDecoder`."""
         refuse_error(data)
         line = as_dict(data)
-        added = _add_message(self.parts, as_dict(line.get("message")))
-        if line.get("done") is True:
+        message, last = as_dict(line.get("message")), line.get("done") is True
+        added = _add_message(self.parts, message) if not (last and self._repeats(message)) else ("", "")
+        if last:
             self.finished = self.over = True
             _add_end(self.parts, line)
         return added
+
+    def _repeats(self, message: dict[str, Any]) -> bool:
+        """Whether the last message says everything again."""
+        said = Parts()
+        _add_message(said, message)
+        again, before = ((parts.text, parts.thinking, parts.tool_calls, parts.broken) for parts in (said, self.parts))
+        return any(again) and again == before
 
     def ended(self) -> tuple[ToolCall, ...]:
         """See `StreamDecoder`."""

@@ -12,24 +12,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from selfopt.errors import SettingsError
-from selfopt.records import ChatRequest, EndpointConfig, FinishReason, Message, ServerKind, Timings, ToolCall, Usage, is_loopback
+from selfopt.records import ChatRequest, EndpointConfig, Message, ServerKind, Timings, ToolCall, Usage, is_loopback
 
 from .base_url import bearer, normalise_base_url
+from .call_pieces import CallPieces
 from .carrying import LIMIT_KEYS, merged, wants_thinking
 from .faults import refuse_error
+from .finish import finish_of
 from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
 from .kinds import EndpointKind
 from .openai_client import NAME
-from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, given, numbered
+from .parts import Parts, StreamDecoder, beside_of, given, numbered
 from .servers import OWN_FIELDS, always_reasons, unsupported_parameter
-
-_FINISH: dict[str, FinishReason] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "tool_calls",
-    "function_call": "tool_calls",
-    "content_filter": "content_filter",
-}
 
 
 class OpenAIChat:
@@ -140,15 +134,16 @@ class OpenAIChat:
     def decode_reply(self, data: Any) -> Parts:
         """See `Dialect`. Raises ValueError without choices[0].message, or for invalid content."""
         refuse_error(data)
-        choices = as_dict(data).get("choices")
-        choice = as_dict(choices[0]) if isinstance(choices, list) and choices else {}
+        choices = as_list(as_dict(data).get("choices"))
+        choice = _first(choices) or as_dict(next(iter(choices), None))
         message = choice.get("message")
         if not isinstance(message, dict):
             raise ValueError("reply has no choices[0].message")
-        content = message.get("content")
-        parts = Parts(text=content if isinstance(content, str) else _text(content), thinking=_reasoning(message))
+        text, thinking = _said(message)
+        refusal = as_str(message.get("refusal"))
+        parts = Parts(text=text or refusal, thinking=thinking, refused=bool(refusal and not text))
         parts.add_calls(message)
-        parts.finish = _FINISH.get(as_str(choice.get("finish_reason")), "unknown")
+        parts.finish = finish_of(choice.get("finish_reason"))
         _figures(parts, data)
         return parts
 
@@ -178,15 +173,35 @@ def _message(message: Message) -> dict[str, Any]:
     return {**out, **message.beside} if message.beside else out
 
 
-def _text(content: Any) -> str:
-    """The text of a content: text, null, or a list of parts. Raises ValueError for others."""
-    if isinstance(content, list):
-        return "".join(as_text(as_dict(piece).get("text")) for piece in content)
-    return as_text(content)
+def _first(choices: list[Any]) -> dict[str, Any]:
+    """The choice with the index 0, or without one, wherever it stands; an empty one if there is none."""
+    for choice in choices:
+        if isinstance(choice, dict) and not choice.get("index"):
+            return choice
+    return {}
 
 
-def _reasoning(message: dict[str, Any]) -> str:
-    return as_str(message.get("reasoning_content")) or as_str(message.get("reasoning"))
+def _said(message: dict[str, Any]) -> tuple[str, str]:
+    """The text and the thinking of a message or a delta. Raises ValueError for an invalid content.
+
+    A content is text, null, or parts, which may hold thinking.
+    """
+    content = message.get("content")
+    thinking = as_str(message.get("reasoning_content")) or as_str(message.get("reasoning"))
+    if isinstance(content, str):
+        return content, thinking
+    if isinstance(content, dict) and isinstance(content.get("text"), str):
+        content = [content]
+    if not isinstance(content, list):
+        return as_text(content), thinking
+    texts: list[str] = []
+    for part in map(as_dict, content):
+        thought = part.get("thinking")
+        if isinstance(thought, list):
+            thinking += "".join(as_text(as_dict(inner).get("text")) for inner in thought)
+        texts.append(as_text(part.get("text")))
+        thinking += as_str(thought)
+    return "".join(texts), thinking
 
 
 def _figures(parts: Parts, data: dict[str, Any]) -> None:
@@ -211,74 +226,91 @@ class _Pieces(StreamDecoder):
     """Builds a reply from its chunks."""
 
     parts: Parts = field(default_factory=Parts)
-    calls: dict[int, dict[str, list[str]]] = field(default_factory=dict)
-    _ended: int = 0
-    _broken: bool = False
+    calls: CallPieces = field(default_factory=CallPieces)
     _text: list[str] = field(default_factory=list)
     _thinking: list[str] = field(default_factory=list)
-
-    def payload(self, line: str) -> str:
-        """See `StreamDecoder`. The last event, [DONE], is not JSON."""
-        found = super().payload(line)
-        if found != "[DONE]":
-            return found
-        self.finished = self.over = True
-        return ""
+    _refusal: list[str] = field(default_factory=list)
+    _by_deltas: bool = False
 
     def add(self, data: Any) -> tuple[str, str]:
         """See `StreamDecoder`. The text still contains `<think>` tags."""
-        refuse_error(data)
-        piece = as_dict(data)
-        _figures(self.parts, piece)
-        choices = as_list(piece.get("choices"))
-        if not choices:
+        if not isinstance(data, dict):
             return "", ""
-        delta = as_dict(as_dict(choices[0]).get("delta"))
-        text, thinking = _text(delta.get("content")), _reasoning(delta)
-        self._text.append(text)
-        self._thinking.append(thinking)
-        calls = delta.get("tool_calls", delta.get("function_call"))
-        for position, call in enumerate([calls] if isinstance(calls, dict) else as_list(calls)):
-            self._add_call(as_dict(call), position)
-        reason = as_dict(choices[0]).get("finish_reason")
+        refuse_error(data)
+        _figures(self.parts, data)
+        choice = _first(as_list(data.get("choices")))
+        if not choice:
+            return "", ""
+        reason = choice.get("finish_reason")
         if reason:
             self.finished = True
-            self.parts.finish = _FINISH.get(as_str(reason), "unknown")
+            self.parts.finish = finish_of(reason)
+        delta, message = choice.get("delta"), choice.get("message")
+        text, thinking = "", ""
+        if isinstance(delta, dict) and delta:
+            text, thinking = self._add(delta)
+            if not self._by_deltas and (text or thinking or delta.get("tool_calls")):
+                self._by_deltas = True
+        if isinstance(message, dict):
+            more, thought = self._add_message(message, last=bool(reason))
+            text, thinking = text + more, thinking + thought
         return text, thinking
 
-    def _add_call(self, call: dict[str, Any], position: int) -> None:
-        index = as_int(call.get("index"))
-        function = as_dict(call.get("function")) or call
-        known = self.calls.setdefault(position if index is None else index, {"name": [], "arguments": [], "id": []})
-        if len(self.calls) > MAX_CALLS:
-            raise ValueError(f"more than {MAX_CALLS} tool calls")
-        if not known["id"] and as_str(call.get("id")):
-            known["id"].append(as_str(call.get("id")))
-        known["name"].append(as_str(function.get("name")))
-        arguments = function.get("arguments")
-        known["arguments"].append(json.dumps(arguments) if isinstance(arguments, dict) else as_str(arguments))
+    def _add(self, delta: dict[str, Any]) -> tuple[str, str]:
+        """Add a delta."""
+        if len(delta) == 1 and type(text := delta.get("content")) is str:  # most of them
+            self._text.append(text)
+            return text, ""
+        text, thinking = _said(delta)
+        if text:
+            self._text.append(text)
+        if thinking:
+            self._thinking.append(thinking)
+        if delta.get("refusal"):
+            self._refusal.append(as_str(delta["refusal"]))
+        if delta.get("tool_calls") or delta.get("function_call"):
+            self.calls.add(delta)
+        return text, thinking
+
+    def _add_message(self, message: dict[str, Any], *, last: bool) -> tuple[str, str]:
+        """Add a message in place of a delta, or at the end, where it may repeat what came."""
+        if not (last or self._by_deltas):
+            return self._add(message)
+        self.calls.repeat(message)
+        text, thinking = _said(message)
+        fresh = {
+            "content": text[_repeated(self._text, text, whole=self._by_deltas) :],
+            "reasoning": thinking[_repeated(self._thinking, thinking, whole=self._by_deltas) :],
+            "refusal": None if self._refusal else message.get("refusal"),
+        }
+        return self._add(fresh)
 
     def ended(self) -> tuple[ToolCall, ...]:
         """See `StreamDecoder`. A call has ended once the next one has begun."""
-        if self._broken or len(self.calls) <= self._ended + 1:
+        if not self.calls.goes_on:
             return ()
         fresh = Parts()
-        order = sorted(self.calls)
-        # What comes behind a broken call waits for the end, where that may be mended.
-        self._broken = not all(self._add_to(fresh, index) for index in order[self._ended : -1])
-        self._ended = len(order) - 1
+        for call in self.calls.ended():
+            if not fresh.add_call(*call):
+                # What comes behind a broken call waits for the end, where that may be mended.
+                self.calls.wait()
+                break
         return tuple(fresh.tool_calls)
 
     def done(self) -> Parts:
         """See `StreamDecoder`."""
-        self.parts.text, self.parts.thinking = "".join(self._text), "".join(self._thinking)
-        for index in sorted(self.calls):
-            self._add_to(self.parts, index)
+        text, refusal = "".join(self._text), "".join(self._refusal)
+        self.parts.text, self.parts.thinking = text or refusal, "".join(self._thinking)
+        self.parts.refused = bool(refusal and not text)
+        for call in self.calls.all():
+            self.parts.add_call(*call)
         return self.parts
 
-    def _add_to(self, parts: Parts, index: int) -> bool:
-        call = self.calls[index]
-        return parts.add_call("".join(call["name"]), "".join(call["arguments"]), "".join(call["id"]))
+
+def _repeated(came: list[str], said: str, *, whole: bool) -> int:
+    """How many characters of a text came before. whole: whether it holds what came, if it is not the same."""
+    before = "".join(came)
+    return len(before) if said == before or (whole and said.startswith(before)) else len(said) if whole else 0
 
 
 KIND = EndpointKind(dialect=OpenAIChat, speaks=OpenAIChat.name, any_schema=None)

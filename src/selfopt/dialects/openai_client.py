@@ -14,7 +14,7 @@ from selfopt.records import ChatRequest, Message, Sampling, ToolCall
 from .chat_body import STEP_BYTES, ChatBody
 from .client_messages import reading_message
 from .client_tools import KEPT_TOOLS_BYTES, chosen, offered
-from .clients import ClientDialect, ClientRequest, PassReason, ReplyWriter
+from .clients import ClientDialect, ClientRequest, PassReason, RawCall, ReplyWriter
 
 NAME = "openai_chat"
 # The fields that a `ChatRequest` has attributes for. `beside` holds all others.
@@ -153,7 +153,7 @@ class Completion(ReplyWriter):
         return {
             "id": call.id or f"call_{self.id.removeprefix('chatcmpl-')}_{number}",
             "type": "function",
-            "function": {"name": call.name, "arguments": json.dumps(call.arguments, ensure_ascii=False)},
+            "function": {"name": call.name, "arguments": _arguments(call)},
         }
 
     def _usage(self) -> dict[str, Any]:
@@ -168,7 +168,10 @@ class Completion(ReplyWriter):
 
     def whole(self) -> bytes:
         """See `ReplyWriter`."""
-        message: dict[str, Any] = {"role": "assistant", "content": self.text if self.text or not self.calls else None}
+        content = self.text if (self.text or not self.calls) and not self.refused else None
+        message: dict[str, Any] = {"role": "assistant", "content": content}
+        if self.refused:
+            message["refusal"] = self.text
         if self.thinking:
             message["reasoning_content"] = self.thinking
         if self.calls:
@@ -182,7 +185,7 @@ class Completion(ReplyWriter):
             return self._delta({"reasoning_content": thinking})
         if call is not None:
             return self._delta({"tool_calls": [{"index": call[0], **self._call(*call)}]})
-        return self._delta({"content": text} if text else {"role": "assistant", "content": ""})
+        return self._delta({"refusal" if self.refused else "content": text} if text else {"role": "assistant", "content": ""})
 
     def ending(self, *, with_usage: bool) -> bytes:
         """See `ReplyWriter`: the finish reason, the token counts, and [DONE]."""
@@ -200,6 +203,10 @@ class Completion(ReplyWriter):
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+
+
+def _arguments(call: ToolCall) -> str:
+    return call.raw if isinstance(call, RawCall) else json.dumps(call.arguments, ensure_ascii=False)
 
 
 class _OpenAIClient:

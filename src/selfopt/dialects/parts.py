@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,7 @@ from selfopt.records import (
     Usage,
 )
 
-from .jsontext import as_dict, as_list, parse_json, printable
+from .jsontext import as_dict, as_int, parse_json, parse_reply, printable
 
 MAX_CALLS = 1024  # of one reply
 _NO_USAGE, _NO_TIMINGS, _NO_EVIDENCE = Usage(), Timings(), LoadEvidence()
@@ -40,6 +41,7 @@ class Parts:
     tool_calls: list[ToolCall] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     finish: FinishReason = "unknown"
+    refused: bool = False
     model: str | None = None
     usage: Usage = _NO_USAGE
     timings: Timings = _NO_TIMINGS
@@ -70,6 +72,8 @@ class Parts:
                 parsed = parse_json(arguments) if arguments.strip() else {}
             except ValueError:
                 parsed = None
+        elif isinstance(arguments, dict) and not _is_finite(arguments):
+            parsed, arguments = None, json.dumps(arguments, ensure_ascii=False)
         known = call_id if isinstance(call_id, str) and call_id else None
         if isinstance(name, str) and name and isinstance(parsed, dict):
             self.tool_calls.append(ToolCall(name=name, arguments=parsed, id=known))
@@ -90,35 +94,59 @@ class Parts:
             tool_calls=tuple(self.tool_calls),
             broken_tool_calls=tuple(self.broken),
             finish_reason=finish,
+            refused=self.refused,
         )
 
 
+def _is_finite(value: Any) -> bool:
+    """Whether a JSON value holds neither NaN nor infinity."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(_is_finite(one) for one in inner)
+
+
 def calls_of(message: dict[str, Any]) -> list[tuple[Any, Any, Any]]:
-    """The name, arguments and id of each native tool call of a message, as received.
+    """The name, arguments and id of each native tool call of a message, as received."""
+    return [call_of(call) for call in listed_calls(message)]
+
+
+def listed_calls(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The native tool calls of a message, or the pieces of calls in a delta, as received.
 
     Takes a list of calls, one call or calls by their index in place of a list, and the
-    `function_call` of before there were lists.
+    `function_call` of before there were lists. What is no object is an empty one.
     """
-    given_calls = message.get("tool_calls")
-    if isinstance(given_calls, dict):
-        one = not given_calls or any(key in given_calls for key in ("function", "name"))
-        given_calls = [given_calls] if one else list(given_calls.values())
-    calls = [as_dict(call) for call in as_list(given_calls)]
+    listed = message.get("tool_calls")
+    if isinstance(listed, dict):
+        one = any(key in listed for key in ("function", "name"))
+        listed = [listed] if one else [_placed(key, call) for key, call in listed.items()]
+    if isinstance(listed, list) and listed:
+        return [as_dict(call) for call in listed]
     legacy = message.get("function_call")
-    if isinstance(legacy, dict) and not calls:
-        calls = [legacy]
-    return [_call(call) for call in calls]
+    return [legacy] if isinstance(legacy, dict) else []
 
 
-def _call(call: dict[str, Any]) -> tuple[Any, Any, Any]:
+def _placed(key: str, call: Any) -> dict[str, Any]:
+    return {"index": int(key), **as_dict(call)} if key.isdecimal() and len(key) < 5 else as_dict(call)
+
+
+def call_of(call: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """The name, arguments and id of a native call as received, or of a piece of one."""
     function = call.get("function")
     inner = function if isinstance(function, dict) else {**call, "name": function} if isinstance(function, str) else call
     arguments = next((inner[key] for key in ("arguments", "parameters", "input") if key in inner), None)
     return inner.get("name"), arguments, call.get("id")
 
 
+def index_of(call: dict[str, Any]) -> int | None:
+    """The number that a piece gives its call."""
+    index = call.get("index")
+    return as_int(as_dict(call.get("function")).get("index") if index is None else index)
+
+
 class StreamDecoder(ABC):
-    """Builds a reply from a stream. This base class reads server-sent events.
+    """Builds a reply from the JSON values of a stream. `EventReader` finds these.
 
     Attributes:
         finished: whether the reply is complete.
@@ -127,14 +155,6 @@ class StreamDecoder(ABC):
 
     finished = False
     over = False
-
-    def payload(self, line: str) -> str:
-        """The JSON text in a line; "" if it has none. Raises ValueError for an unexpected line."""
-        if line.startswith("data:"):
-            return line.removeprefix("data:").strip()
-        if line and not line.startswith((":", "event:", "id:", "retry:")):
-            raise ValueError(f"no server-sent event: {printable(line, 120)}")
-        return ""
 
     @abstractmethod
     def add(self, data: Any) -> tuple[str, str]:
@@ -221,7 +241,7 @@ def decode_body(decode: Callable[[Any], Parts], body: bytes) -> ChatReply:
         EndpointError: the body is not a reply, or reports an error.
     """
     try:
-        return reply_of(decode(parse_json(body.decode("utf-8"))), "", Travelled(""))
+        return reply_of(decode(parse_reply(body.decode("utf-8"))), "", Travelled(""))
     except UnicodeDecodeError as error:
         said = f"reply is not UTF-8 (byte {error.start})"
     except ValueError as error:

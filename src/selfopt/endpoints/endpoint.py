@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
+from selfopt.dialects.events import EventReader
 from selfopt.dialects.kinds import Dialect
 from selfopt.dialects.openai_chat import OpenAIChat
-from selfopt.dialects.parts import Parts, Travelled, reply_of
+from selfopt.dialects.parts import Parts, StreamDecoder, Travelled, reply_of
 from selfopt.dialects.servers import UNANSWERED, server_by, server_of, with_settings
 from selfopt.errors import EndpointError
 from selfopt.reading.thinking import ThinkingSplitter
@@ -81,21 +82,30 @@ class HttpEndpoint:
         """
         async with self._opened(request) as stream:
             decoder, splitter, clean = self._dialect.decoder(), ThinkingSplitter(), CleanPieces(stream.secrets)
-            async for line in stream.lines():
-                payload = self._understood(stream, decoder.payload, line)
-                if payload:
-                    text, reasoning = self._understood(stream, decoder.add, stream.parse(payload))
-                    answer, thought = splitter.feed(text)
-                    calls = decoder.ended()
-                    if answer or thought or reasoning or calls:
-                        yield clean.chunk(answer, reasoning + thought, calls)
-                if decoder.over:
-                    break
+            async for value in self._values(stream, decoder):
+                text, reasoning = self._understood(stream, decoder.add, value)
+                answer, thought = splitter.feed(text)
+                calls = decoder.ended()
+                if answer or thought or reasoning or calls:
+                    yield clean.chunk(answer, reasoning + thought, calls)
             if not decoder.finished:
                 raise self._client.fault("protocol", "stream ended in mid-reply", stream)
             answer, thought = splitter.end()
             parts = self._understood(stream, lambda _: decoder.done(), None)
             yield clean.last(answer, thought, _reply(parts, stream.ended(), stream))
+
+    async def _values(self, stream: HttpStream, decoder: StreamDecoder) -> AsyncIterator[Any]:
+        """Yield the JSON values of a stream until the reply is over."""
+        events = EventReader()
+        async for line in stream.lines():
+            for value in self._understood(stream, events.read, line):
+                yield value
+            if events.done:
+                decoder.finished = True
+            if events.done or decoder.over:
+                return
+        for value in self._understood(stream, lambda _: events.end(), None):
+            yield value
 
     async def close(self) -> None:
         """Close the connections. Calling it again does nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Self
@@ -14,8 +14,10 @@ from urllib.parse import unquote, urlsplit
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from selfopt.dialects.coding import inflater_of
+from selfopt.dialects.events import LineSplitter
 from selfopt.dialects.faults import ADVICE, shown_url, status_error, without_urls
-from selfopt.dialects.jsontext import as_dict, bounded_text, dump_json, parse_json, printable
+from selfopt.dialects.jsontext import as_dict, bounded_text, dump_json, parse_reply, printable
 from selfopt.errors import Blame, EndpointError, EndpointFault, SettingsError
 from selfopt.home import Redactor
 from selfopt.records import EndpointConfig
@@ -103,7 +105,8 @@ class HttpClient:
         self._config = config
         self.max_reply_bytes = config.max_reply_bytes
         key = config.api_key.get_secret_value() if config.api_key is not None else ""
-        secrets = [key, unquote(urlsplit(base_url).password or "")]
+        proxy = self._proxy = config.proxy.get_secret_value() if config.proxy is not None else None
+        secrets = [key, unquote(urlsplit(base_url).password or ""), unquote(urlsplit(proxy or "").password or "")]
         if not (key.isascii() and key.isprintable()):
             raise SettingsError(f"endpoint {config.name}: the API key has characters that no header may have; set it again")
         self.answers, self._errors = Redactor(secrets), Redactor(secrets, shortest=SHORTEST_IN_ERRORS)
@@ -191,15 +194,24 @@ class HttpClient:
     def _request(self, call: Call) -> _RequestContextManager:
         session = self._sessions.get(call.isolate) or self._open(call.isolate)
         timeout = _timeout(call.timeout_s, call.connect_timeout_s)
-        if call.payload is None:
-            return session.get(call.url, timeout=timeout, allow_redirects=False)
-        return session.post(call.url, data=call.payload, timeout=timeout, allow_redirects=False)
+        # aiohttp would send the headers of a session, with the key, to the proxy too.
+        headers = None if self._proxy is None else self._headers
+        return session.request(
+            "GET" if call.payload is None else "POST",
+            call.url,
+            data=call.payload,
+            headers=headers,
+            timeout=timeout,
+            allow_redirects=False,
+            proxy=self._proxy,
+        )
 
     async def _refusal(self, stream: HttpStream, response: aiohttp.ClientResponse) -> EndpointError:
         """The error for a reply whose status is not 2xx."""
-        async for _ in stream.chunks():
-            if len(stream.received) >= RECORDED_FAULT_BYTES:
-                break
+        with suppress(ValueError):  # its status says more than a body that cannot be read
+            async for _ in stream.chunks():
+                if len(stream.received) >= RECORDED_FAULT_BYTES:
+                    break
         return status_error(self._who, response.status, response.headers, stream.request_text, stream.recorded(), name=self._name)
 
     def redact(self, text: str) -> str:
@@ -238,7 +250,10 @@ class HttpClient:
             else aiohttp.TCPConnector(limit=limit, keepalive_timeout=KEEP_ALIVE_S)
         )
         cookies = aiohttp.DummyCookieJar()
-        self._sessions[isolate] = aiohttp.ClientSession(connector=connector, cookie_jar=cookies, headers=self._headers)
+        headers = self._headers if self._proxy is None else {"User-Agent": "selfopt"}
+        self._sessions[isolate] = aiohttp.ClientSession(
+            connector=connector, cookie_jar=cookies, headers=headers, auto_decompress=False
+        )
         return self._sessions[isolate]
 
     def _translated(self, error: Exception, stream: HttpStream, call: Call) -> EndpointError:
@@ -254,11 +269,16 @@ class HttpClient:
         if isinstance(error, aiohttp.ClientConnectorError):
             # aiohttp's own text mentions TLS settings even for a plain HTTP server.
             why = error.os_error.strerror or str(error.os_error)
-            return self.fault("connect", f"cannot connect to {error.host}:{error.port}: {why}", stream)
+            proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+            return self.fault("connect", f"cannot connect to {proxy}{error.host}:{error.port}: {why}", stream)
         if isinstance(error, aiohttp.InvalidURL):
             return self.fault("connect", f"cannot connect: {error}", stream)
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return self.fault("connect", f"the proxy answered {error.status}", stream)
         if isinstance(error, (aiohttp.ClientResponseError, HttpProcessingError)):
             return self.fault("protocol", f"no HTTP reply: {error.message}", stream)
+        if type(error) is ValueError:
+            return self.fault("protocol", str(error), stream)
         return self.fault("protocol", f"connection closed or reply broken: {type(error).__name__} {error}", stream)
 
 
@@ -287,13 +307,20 @@ class HttpStream:
         return (time.perf_counter() - self._started) * 1000
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the pieces of the body as they arrive."""
+        """Yield the pieces of the body as they arrive, decompressed."""
         assert self._response is not None
+        inflater = inflater_of(self._response.headers.get("Content-Encoding"))
         while chunk := await self._response.content.readany():
-            self.received += chunk
-            if len(self.received) > self._client.max_reply_bytes:
-                raise _TooLargeError
-            yield chunk
+            for piece in (chunk,) if inflater is None else inflater.slices(chunk):
+                self._take(piece)
+                yield piece
+        if inflater is not None:
+            inflater.end()
+
+    def _take(self, piece: bytes) -> None:
+        self.received += piece
+        if len(self.received) > self._client.max_reply_bytes:
+            raise _TooLargeError
 
     async def read_all(self) -> None:
         """Read the whole body and set the latency.
@@ -303,24 +330,22 @@ class HttpStream:
         """
         assert self._response is not None
         content = self._response.content
+        if "Content-Encoding" in self._response.headers:
+            async for _ in self.chunks():
+                await asyncio.sleep(0)
         while chunk := await content.readany():
-            self.received += chunk
-            if len(self.received) > self._client.max_reply_bytes:
-                raise _TooLargeError
+            self._take(chunk)
             if content.at_eof():
                 break
         self.latency_ms = self._elapsed_ms()
 
     async def lines(self) -> AsyncIterator[str]:
-        """Yield the lines of the body without their ends (LF or CRLF). The last may lack one."""
-        rest = bytearray()
+        """Yield the lines of the body without their ends (LF, CRLF or CR). The last may lack one."""
+        lines = LineSplitter()
         async for chunk in self.chunks():
-            rest += chunk
-            if b"\n" not in chunk:
-                continue
-            *whole, rest = rest.split(b"\n")
-            for line in whole:
-                yield self._decode(line).removesuffix("\r")
+            for line in lines.feed(chunk):
+                yield self._decode(line)
+        rest = lines.end()
         if rest:
             yield self._decode(rest)
 
@@ -336,7 +361,7 @@ class HttpStream:
             received = b"".join(pieces)
         try:
             text = received.decode("utf-8")
-            return text, parse_json(text)
+            return text, parse_reply(text)
         except ValueError:
             text = self._client.redact(self._decode(received))
             return text, self.parse(text)
@@ -358,7 +383,7 @@ class HttpStream:
     def parse(self, text: str) -> Any:
         """Read JSON in this reply. Raises EndpointError when it is invalid."""
         try:
-            return parse_json(text)
+            return parse_reply(text)
         except ValueError as error:
             what = f"reply is not JSON: {error}: {printable(text, 120)}" if text.strip() else "reply is empty"
             raise self.broken(what) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 
 from selfopt.dialects.clients import ClientRequest
 from selfopt.reading import GrowingReply, chain_of, read_calls
@@ -11,13 +12,7 @@ from selfopt.records import ChatChunk, ReplyContent, ToolCall, Variant
 
 from .bounded import beside
 from .flow import Flow
-
-
-def wanted_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolCall, ...]:
-    """Return the calls of tools that the client offered; only the first if it wants one."""
-    offered = {tool.name for tool in asked.request.tools}
-    kept = tuple(call for call in calls if call.name in offered)
-    return kept if asked.parallel else kept[:1]
+from .reported import wanted_calls
 
 
 def drops_calls(variant: Variant) -> bool:
@@ -34,8 +29,9 @@ class EarlyCalls:
         self._asked = asked
         self._flow = flow
         self._talks = talks
+        self._native = by_native(variant.parsers)
         single = variant.steps == "single" and not drops_calls(variant)
-        thinks = variant.sampling.thinking_tokens > 0 and not by_native(variant.parsers)
+        thinks = variant.sampling.thinking_tokens > 0 and not self._native
         self._growing = (
             GrowingReply(variant.parsers, asked.request.tools, asked.request.messages) if single and not thinks else None
         )
@@ -59,4 +55,7 @@ class EarlyCalls:
             await self._hand_over(await beside(size, growing.calls))
 
     async def _hand_over(self, calls: Sequence[ToolCall]) -> None:
+        if self._native:  # a call of another tool keeps its place: the end tells what becomes of it
+            offered = {tool.name for tool in self._asked.request.tools}
+            calls = list(takewhile(lambda call: call.name in offered, calls))
         await self._flow.say_calls(wanted_calls(calls, self._asked))

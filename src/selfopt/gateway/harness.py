@@ -13,14 +13,14 @@ from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
 from selfopt.reading import HeldText, calls_within, read_calls
-from selfopt.reading.repairs import REPAIRS
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
+from selfopt.reading.chain import NATIVE
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ParsedReply, ReplyContent, Sampling, Usage, Variant
 from selfopt.variants import RenderedStep, render
 
 from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, kept_by, why_past
 from .bounded import beside, by_steps
 from .cutting import SLACK, Cutter, each_once
-from .early import EarlyCalls, drops_calls, wanted_calls
+from .early import EarlyCalls, drops_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
 from .offered import wants_other_form
@@ -28,6 +28,7 @@ from .options import GatewayOptions
 from .passing import Passing
 from .plain_step import plain_step
 from .refusal import JSON, from_endpoint_error
+from .reported import Found, found_calls, wanted_calls
 from .seams import Upstream
 
 TEXT_TOKENS = 1024
@@ -87,7 +88,7 @@ class Harness:
         except EndpointError as error:
             raise _final(error, upstream, flow) from error
         completion.thinking = work.thinking
-        completion.settle(outcome.text, outcome.tool_calls, outcome.finish_reason, work.usage)
+        completion.settle(outcome, work.usage)
         exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
         if flow is not None:
             await flow.end(with_usage=asked.wants_usage)
@@ -157,19 +158,23 @@ class _Work:
             step = following
         family = self._upstream.family()
         parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages, family)
-        calls = await self._reported(wanted_calls(parsed.tool_calls, asked), content, asked, variant.parsers)
+        found = await self._found(parsed, content, asked, variant.parsers)
+        calls, begun = found.calls, flow is not None and flow.sent
         if self._exchange.ticket.cut and not (flow is not None and flow.calls):
             calls = each_once(calls)
+        if content.refused and not calls:
+            return content
+        required = asked.request.tool_choice == "required"
+        if self._exchange.helped and not begun:
+            rule = self._exchange.rule
+            if required and not calls:
+                raise _unfit("a tool call was required, and the model made none")
+            unread = found.unread and (calls or parsed.unread is not None)
+            if unread and rule is not None and rule.fallback_on_unparsed:
+                raise _unfit("the reply holds a call that no parser of the variant reads")
         spoken = before_a_call(content.text) if talks else ""
         if calls:
-            return ReplyContent(text=spoken, tool_calls=calls, finish_reason="tool_calls")
-        required = asked.request.tool_choice == "required"
-        if self._exchange.helped and not (flow is not None and flow.sent):
-            rule = self._exchange.rule
-            if required:
-                raise _unfit("a tool call was required, and the model made none")
-            if parsed.unread is not None and rule is not None and rule.fallback_on_unparsed:
-                raise _unfit("the reply holds a call that no parser of the variant reads")
+            return ReplyContent(text=spoken, tool_calls=calls, finish_reason=content.finish_reason)
         if required:
             self._exchange.ticket.unmet = "tool_choice"
         if spoken or (flow is not None and flow.sent):  # the client has its beginning, or would have
@@ -204,10 +209,11 @@ class _Work:
             beside=beside_answer(asked, with_tools=with_tools),
             as_said=True,
         )
-        calls = content.tool_calls if asked.parallel else content.tool_calls[:1]
-        calls = await self._reported(calls, content, asked, ()) if with_tools else ()
-        answer = ReplyContent(text=content.text, tool_calls=calls, finish_reason=content.finish_reason)
-        return await self._called(answer, content, asked) if with_tools else answer
+        if not with_tools:
+            return content.model_copy(update={"tool_calls": ()})
+        plain = ParsedReply(tool_calls=content.tool_calls, parser=NATIVE if content.tool_calls else None)
+        found = await self._found(plain, content, asked, ())
+        return await self._called(content.model_copy(update={"tool_calls": found.calls}), content, asked)
 
     async def _called(self, answer: ReplyContent, content: ReplyContent, asked: ClientRequest) -> ReplyContent:
         """Return an answer with the calls in its text, unless the server reported any. content: what came."""
@@ -229,30 +235,13 @@ class _Work:
         wanted = bool(asked.request.tools) and asked.request.tool_choice != "none"
         return on and wanted and not wants_other_form(self._exchange.chat)
 
-    async def _reported(
-        self, calls: tuple[ToolCall, ...], content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]
-    ) -> tuple[ToolCall, ...]:
-        """Return the calls, or those that the server reported if more of them can be mended.
-
-        What a server reports is a call whatever the chain makes of it. The client has the calls
-        that were sent, so these stay first.
-        """
-        if len(calls) >= len(content.tool_calls) + len(content.broken_tool_calls) or (calls and not asked.parallel):
-            return calls
-        chain = ("native@2", *(name for name in parsers if name in REPAIRS))
-        parsed = await beside(
-            asked.size + len(content.text), read_calls, chain, content, asked.request.tools, asked.request.messages
-        )
-        sent, mended = self._flow.calls if self._flow is not None else (), list(wanted_calls(parsed.tool_calls, asked))
-        more = len(mended) - len(calls)
-        for call in sent:
-            if call not in mended:
-                return calls
-            mended.remove(call)
-        if more <= 0:
-            return calls
-        self._exchange.ticket.mended_calls = more
-        return (*sent, *mended)
+    async def _found(self, parsed: ParsedReply, content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]) -> Found:
+        """Return the calls of a reply, and count those that were damaged."""
+        sent = self._flow.calls if self._flow is not None else ()
+        found = await beside(asked.size + len(content.text), found_calls, parsed, content, asked, parsers, sent)
+        ticket = self._exchange.ticket
+        ticket.mended_calls, ticket.passed_calls = found.mended, found.passed
+        return found
 
     def _limit(self, variant: Variant, asked: ClientRequest, step: RenderedStep) -> Sampling:
         """Return the step's sampling. A free answer may be as long as the client allows."""

@@ -50,25 +50,31 @@ class LiveCounters:
         self._turned_away: dict[int, int] = {}
         self._attempts: dict[str, int] = {}
         self._tokens = [0, 0]
-        self._read = 0
-        self._mended = 0
+        self._mended = self._passed_calls = self._read = 0
         self._passed: dict[str, int] = {}
         self._cut: dict[str, int] = {}
         self._latency = _Histogram()
         self._first_byte = _Histogram()
 
     def add(
-        self, record: RequestRecord, fallback: str, mended_calls: int = 0, passed: PassReason | None = None, cut: str = ""
+        self,
+        record: RequestRecord,
+        fallback: str,
+        reported: tuple[int, int] = (0, 0),
+        passed: PassReason | None = None,
+        cut: str = "",
     ) -> None:
         """Count a chat that ended.
 
         Args:
             fallback: why another model served; empty where none did.
-            mended_calls: calls that the server reported damaged.
+            reported: of the calls that the server reported, how many were mended, and how many went
+                on as they came.
             passed: why it went past the variant.
             cut: why a reply was ended early; empty where none was.
         """
-        self._mended += mended_calls
+        self._mended += reported[0]
+        self._passed_calls += reported[1]
         if passed is not None:
             self._passed[passed] = self._passed.get(passed, 0) + 1
         if cut:
@@ -126,6 +132,10 @@ class LiveCounters:
         lines += _head("selfopt_mended_calls_total", "counter", "Calls that a server reported damaged, and that were mended.")
         lines.append(f"selfopt_mended_calls_total {self._mended}")
         lines += _counter("selfopt_cut_replies_total", "Replies that were ended early, by why.", "reason", self._cut)
+        lines += _head(
+            "selfopt_passed_calls_total", "counter", "Calls that a server reported, and that were passed on as they came."
+        )
+        lines.append(f"selfopt_passed_calls_total {self._passed_calls}")
         lines += _head("selfopt_read_calls_total", "counter", "Calls that were read from text where no variant served.")
         lines.append(f"selfopt_read_calls_total {self._read}")
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}

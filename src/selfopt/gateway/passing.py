@@ -13,6 +13,7 @@ from selfopt.home import escape_control
 from selfopt.web import HttpAddress, Pool, UpstreamReply
 
 from .bounded import redacted
+from .coded import Inflating, inflater_for, plain
 from .deltas import DeltaRedactor
 from .live_request import LiveRequest
 from .offered import OfferedTools, offered_by
@@ -90,10 +91,10 @@ class Passing:
             connect_timeout_s=self._options.limits.connect_timeout_s,
             max_bytes=upstream.max_reply_bytes,
         )
+        answer = await plain(answer, upstream.max_reply_bytes)
         if answer.status != 200:
             await self._error(exchange, upstream, address, answer)
             return
-        refuse_coded(answer)
         body = await redacted(answer.body, address.answers)
         offered = offered_by(exchange, self._options)
         if offered is None or (found := await with_calls(body, offered, call_ids(exchange))) is None:
@@ -117,18 +118,22 @@ class Passing:
         try:
             if answer.status != 200:
                 body = await stream.drain(SHOWN_ERROR_BYTES * 4)
-                await self._error(exchange, upstream, address, UpstreamReply(answer.status, answer.headers, body))
+                told = UpstreamReply(answer.status, answer.headers, body)
+                await self._error(exchange, upstream, address, await plain(told, READ_ERROR_BYTES))
                 return
-            refuse_coded(answer)
+            inflater = inflater_for(answer)
             await exchange.settle()
             events = answer.headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
             deltas = DeltaRedactor(address.key if events else None)
             offered = offered_by(exchange, self._options) if events else None
             watch = WatchedStream(offered, call_ids(exchange), self._loop.time) if offered is not None else None
             relay = Relay(exchange, _lines(exchange, answer, address), stream, deltas, address.answers, watch)
-            stream.pipe(relay.take)
+            inflating = Inflating(inflater, relay.take, upstream.max_stream_bytes) if inflater is not None else None
             try:
+                stream.pipe(relay.take if inflating is None else inflating.take)
                 await stream.wait()
+                if inflating is not None:
+                    inflating.end()
             except EndpointError as error:
                 if not exchange.reply.status:
                     raise
@@ -175,17 +180,6 @@ def _note(found: WholeAnswer, offered: OfferedTools, ticket: Ticket) -> None:
         ticket.input_tokens, ticket.output_tokens = found.usage.prompt_tokens, found.usage.completion_tokens
     ticket.read_calls, ticket.mended_calls = found.read, found.mended
     ticket.unmet = "tool_choice" if offered.required and not found.called else ""
-
-
-def refuse_coded(answer: UpstreamReply) -> None:
-    """Raise EndpointError for a compressed answer.
-
-    Nobody asked for one, not every client reads it, and a key in it would stay hidden.
-    """
-    coding = answer.headers.get(b"content-encoding", b"identity").strip().lower()
-    if coding not in (b"identity", b""):
-        said = escape_control(coding.decode("latin-1"), 40)
-        raise EndpointError(f"its answer is encoded as {said}, which was not asked for", kind="protocol", final=True)
 
 
 def note_usage(body: bytes, ticket: Ticket) -> None:

@@ -16,6 +16,7 @@ from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ServerK
 from selfopt.web import HttpAddress, Pool, UpstreamReply
 
 from .bounded import redacted
+from .coded import plain
 from .passing import fault_in
 
 RECORDED_FAULT_BYTES = 64_000
@@ -110,6 +111,7 @@ class PooledEndpoint:
                 connect_timeout_s=request.connect_timeout_s,
                 max_bytes=self._max_reply_bytes,
             )
+            answer = await plain(answer, self._max_reply_bytes)
             if answer.status != 200:
                 raise fault_in(answer, self._name, address)
             came = await redacted(answer.body, address.answers)

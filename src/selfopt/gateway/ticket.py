@@ -110,6 +110,7 @@ class Ticket:
         passed: why the request went past the rule's variant.
         kept: the client's fields in whose place the variant keeps its own.
         cut: why a reply of the model was ended early; empty where none was.
+        passed_calls: calls that the server reported, and that were passed on as they came.
     """
 
     began: float
@@ -130,6 +131,7 @@ class Ticket:
     input_tokens: int | None = None
     output_tokens: int | None = None
     mended_calls: int = 0
+    passed_calls: int = 0
     read_calls: int = 0
     unmet: str = ""
     cut: str = ""

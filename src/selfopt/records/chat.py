@@ -140,6 +140,8 @@ class ReplyContent(Record):
     tool_calls: tuple[ToolCall, ...] = ()  # those that the server itself recognised
     broken_tool_calls: tuple[str, ...] = ()  # native tool calls whose arguments are not a JSON object, as received
     finish_reason: FinishReason = "unknown"
+    # Whether the text is a refusal, which some servers give in a field of its own.
+    refused: bool = Field(default=False, exclude_if=lambda refused: not refused)
 
 
 class ChatReply(Record):

@@ -46,6 +46,7 @@ class EndpointConfig(Record):
     script: str | None = None  # YAML file of a scripted endpoint, which then runs in process without a base_url
     max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
     max_connections: int = Field(default=16, ge=1, le=1024)
+    proxy: SecretStr | None = Field(default=None, exclude=True)  # http://[USER:PASSWORD@]HOST:PORT; None for none
     server: ServerKind | None = None
     omit: tuple[str, ...] = ()
     extra_body: dict[str, Any] = Field(default_factory=dict)

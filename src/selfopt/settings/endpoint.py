@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, get_args
 
@@ -9,6 +10,9 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from selfopt.dialects.kinds import ENDPOINT_KINDS, EndpointKind
 from selfopt.records import Record, ServerKind, is_loopback
+
+from .proxies import NONE as NO_PROXY
+from .proxies import proxy_of_environment, proxy_url
 
 
 class Table(Record):
@@ -50,6 +54,8 @@ class EndpointSettings(Table):
         script: YAML file of a scripted endpoint.
         slots: Requests at the same time. None: as `Settings.concurrency_of` says.
         max_reply_bytes: How much of one reply is read.
+        proxy: URL of an HTTP proxy, which may hold user and password; `none` for no proxy. None: as
+            the environment says (HTTPS_PROXY and others), for a server that is not local.
     """
 
     kind: str
@@ -64,6 +70,7 @@ class EndpointSettings(Table):
     script: str | None = None
     slots: int | None = Field(default=None, ge=1, le=64)
     max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
+    proxy: SecretStr | None = Field(default=None, exclude=True)
 
     @field_validator("kind")
     @classmethod
@@ -101,6 +108,19 @@ class EndpointSettings(Table):
         if self.local is not None:
             return self.local
         return self.traits.serverless if self.base_url is None else is_loopback(self.base_url)
+
+    def proxy_url(self, name: str, url: str, environ: Mapping[str, str]) -> SecretStr | None:
+        """Returns the proxy for requests to this URL of the endpoint. Raises SettingsError.
+
+        There is none for this machine, whatever names one.
+        """
+        if is_loopback(url):
+            return None
+        if self.proxy is not None:
+            given = self.proxy.get_secret_value().strip()
+            return None if given.lower() == NO_PROXY else SecretStr(proxy_url(given, f"endpoints.{name}.proxy"))
+        found = None if self.is_local else proxy_of_environment(url, environ)
+        return SecretStr(proxy_url(found[1], f"endpoint {name}: {found[0]}")) if found is not None else None
 
     @property
     def takes_grammars(self) -> bool:

@@ -250,10 +250,10 @@ def _check_trust(source: Source, own: Path) -> None:
                 f"{source.label} defines endpoint {name!r} of kind {kind!r}: a project's file may define only "
                 f"{' and '.join(PROJECT_ENDPOINT_KINDS)} endpoints; define it in your own settings, {own}"
             )
-        for key in ("base_url", "api_key", "api_key_env"):
+        for key in ("base_url", "api_key", "api_key_env", "proxy"):
             if key in entry:
                 raise SettingsError(
-                    f"{source.label} sets endpoints.{name}.{key}: keys and base URLs are never read from a project's file; "
+                    f"{source.label} sets endpoints.{name}.{key}: keys, base URLs and proxies are never read from a project's file; "
                     f"remove it there; your own settings are in {own}"
                 )
 

@@ -299,17 +299,15 @@ class Settings(Table):
     def endpoint_config(self, name: str, environ: Mapping[str, str]) -> EndpointConfig:
         """Returns the configuration for the adapter of this endpoint.
 
-        Looks its key up in the environment if need be.
+        Looks its key and its proxy up in the environment if need be. Raises SettingsError for a
+        proxy that cannot be used.
         """
         entry = self.endpoints[name]
-        key = entry.api_key
-        if key is None and entry.api_key_env and environ.get(entry.api_key_env):
-            key = SecretStr(environ[entry.api_key_env])
-        return EndpointConfig(
+        config = EndpointConfig(
             name=name,
             kind=entry.kind,
             base_url=entry.base_url,
-            api_key=key,
+            api_key=self._key_of(entry, environ),
             local=entry.is_local,
             script=entry.script,
             max_reply_bytes=entry.max_reply_bytes,
@@ -317,6 +315,15 @@ class Settings(Table):
             omit=entry.omit,
             extra_body=entry.extra_body,
         )
+        if entry.base_url is None and (entry.plays_here or entry.traits.serverless):
+            return config
+        proxy = entry.proxy_url(name, entry.base_url or entry.traits.dialect(config).root, environ)
+        return config if proxy is None else config.model_copy(update={"proxy": proxy})
+
+    @staticmethod
+    def _key_of(entry: EndpointSettings, environ: Mapping[str, str]) -> SecretStr | None:
+        named = environ.get(entry.api_key_env) if entry.api_key is None and entry.api_key_env else None
+        return SecretStr(named) if named else entry.api_key
 
     @property
     def engine_slots(self) -> int:
@@ -347,7 +354,7 @@ class Settings(Table):
         entry = self.endpoints[name]
         clouds = {e.base_url for e in default_endpoints().values() if not e.is_local}
         wanted = entry.api_key_env if entry.base_url in clouds else None
-        return wanted if wanted and self.endpoint_config(name, environ).api_key is None else None
+        return wanted if wanted and self._key_of(entry, environ) is None else None
 
     def suite_of(self, phase: Phase) -> str:
         """Returns the name of a phase's reference suite."""

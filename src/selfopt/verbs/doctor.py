@@ -259,10 +259,13 @@ async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
         unset = f"no key: {entry.api_key_env} is not set" if entry.api_key_env else "no key"
         key = "key set" if config.api_key else unset
         url = normalise_base_url(entry.base_url or "")
+        via = f"; through the proxy {shown_url(config.proxy.get_secret_value())}" if config.proxy is not None else ""
         if not entry.is_local:
-            return _check(title, "ok" if config.api_key else "note", f"{shown_url(url)} (remote, not contacted; {key})")
+            return _check(title, "ok" if config.api_key else "note", f"{shown_url(url)} (remote, not contacted; {key}{via})")
     except SelfoptError as error:
         return _check(title, "FAIL", str(error))
+    if via:
+        return _check(title, "note", f"{shown_url(url)} (local, not contacted; {key}{via})")
     if await _answers(url):
         return _check(title, "ok", f"{shown_url(url)} (local, something listens there; {key})")
     return _check(title, "note", f"{shown_url(url)} (local, nothing listens there: start the server to use it; {key})")

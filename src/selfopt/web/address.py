@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from selfopt.errors import SettingsError
 from selfopt.home import Redactor
 
 SHORTEST_IN_ERRORS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyAddress:
+    """An HTTP proxy.
+
+    Attributes:
+        authorization: a whole line of a head, or empty. Never show it.
+        password: the same as the user wrote it.
+    """
+
+    host: str
+    port: int
+    authorization: bytes = field(default=b"", repr=False)
+    password: str = field(default="", repr=False)
+
+    @classmethod
+    def of(cls, url: str) -> ProxyAddress:
+        """Make one from a URL with host and port, perhaps with user and password."""
+        parts = urlsplit(url)
+        user, password = unquote(parts.username or ""), unquote(parts.password or "")
+        basic = b64encode(f"{user}:{password}".encode())
+        line = b"Proxy-Authorization: Basic %s\r\n" % basic if user or password else b""
+        return cls(parts.hostname or "", parts.port or 80, line, password)
+
+
+Origin = tuple[str, int, bool, ProxyAddress | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +52,7 @@ class HttpAddress:
         answers: removes the key from what a model says.
         errors: removes it from everything else that the server says, even if it is short.
         place: matches where a text names the server.
+        via: the proxy to it.
     """
 
     name: str
@@ -38,11 +67,17 @@ class HttpAddress:
     answers: Redactor = field(repr=False, compare=False)
     errors: Redactor = field(repr=False, compare=False)
     place: re.Pattern[bytes] = field(repr=False, compare=False)
+    via: ProxyAddress | None = None
 
     @property
-    def origin(self) -> tuple[str, int, bool]:
+    def origin(self) -> Origin:
         """Servers with the same origin share connections."""
-        return (self.host, self.port, self.tls)
+        return (self.host, self.port, self.tls, self.via)
+
+    @property
+    def authority(self) -> str:
+        """Host and port."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     @property
     def key(self) -> str:
@@ -54,8 +89,11 @@ class HttpAddress:
         return self.place.sub(b"[endpoint]", self.errors.data(text))
 
     @classmethod
-    def of(cls, name: str, api_root: str, api_key: str | None) -> HttpAddress:
-        """Make one from the URL below which `/chat/completions` is. Raises SettingsError."""
+    def of(cls, name: str, api_root: str, api_key: str | None, proxy: str | None = None) -> HttpAddress:
+        """Make one from the URL below which `/chat/completions` is. Raises SettingsError.
+
+        proxy: URL of a proxy with host and port.
+        """
         try:
             parts = urlsplit(api_root)
             host, port = parts.hostname or "", parts.port
@@ -72,13 +110,19 @@ class HttpAddress:
         shown_host = f"[{host}]" if ":" in host else host
         authority = shown_host if port is None else f"{shown_host}:{port}"
         path = parts.path.rstrip("/")
+        via = ProxyAddress.of(proxy) if proxy is not None else None
+        # A proxy is asked for the whole URL, unless it only connects (TLS).
+        target = f"http://{authority}{path}" if via is not None and not tls else path
         common = [f"Host: {authority}", "Accept: */*", "Accept-Encoding: identity", "User-Agent: selfopt"]
         authorization = f"Authorization: Bearer {key}" if key else ""
         if authorization:
             common.append(authorization)
-        post = [f"POST {path}/chat/completions HTTP/1.1", *common, "Content-Type: application/json", "Content-Length: "]
-        get = [f"GET {path}/models HTTP/1.1", *common, "", ""]
-        props = [f"GET {path.removesuffix('/v1')}/props HTTP/1.1", *common, "", ""]
+        if via is not None and via.authorization and not tls:
+            common.append(via.authorization.decode().rstrip())
+        secrets = [key, via.password if via is not None else ""]
+        post = [f"POST {target}/chat/completions HTTP/1.1", *common, "Content-Type: application/json", "Content-Length: "]
+        get = [f"GET {target}/models HTTP/1.1", *common, "", ""]
+        props = [f"GET {target.removesuffix('/v1')}/props HTTP/1.1", *common, "", ""]
         return cls(
             name=name,
             host=host,
@@ -89,9 +133,10 @@ class HttpAddress:
             get="\r\n".join(get).encode(),
             props="\r\n".join(props).encode(),
             authorization=authorization.encode(),
-            answers=Redactor([key]),
-            errors=Redactor([key], shortest=SHORTEST_IN_ERRORS),
+            answers=Redactor(secrets),
+            errors=Redactor(secrets, shortest=SHORTEST_IN_ERRORS),
             place=_place(shown_host.encode(), path.encode()),
+            via=via,
         )
 
 

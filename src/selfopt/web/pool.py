@@ -10,12 +10,12 @@ from functools import cached_property
 
 from selfopt.errors import EndpointError
 
-from .address import HttpAddress
+from .address import HttpAddress, Origin
 from .stream import UpstreamReply, UpstreamStream
+from .tunnel import tunnel
 from .turns import Turns
 from .upstream import StaleError, UpstreamConnection
 
-Origin = tuple[str, int, bool]
 # llama.cpp and uvicorn close an idle connection after 5 s. A request sent at that moment is lost.
 KEEP_ALIVE_S = 4.0
 MAX_IDLE = 256
@@ -93,22 +93,26 @@ class Pool:
 
     async def _connect(self, address: HttpAddress, timeout_s: float) -> UpstreamConnection:
         context = self._context if address.tls else None
+        via = address.via
         try:
             async with asyncio.timeout(timeout_s):
-                _, connection = await self._loop.create_connection(
-                    lambda: UpstreamConnection(self.connections.discard, self._loop, self._turns),
-                    address.host,
-                    address.port,
-                    ssl=context,
-                )
+                if via is not None and context is not None:
+                    connection = await tunnel(self._loop, address, via, context, self._made)
+                else:
+                    host, port = (address.host, address.port) if via is None else (via.host, via.port)
+                    _, connection = await self._loop.create_connection(self._made, host, port, ssl=context)
         except TimeoutError:
             raise EndpointError(f"no connection within {timeout_s:g} s", kind="connect") from None
         except ssl.SSLError as error:
             raise EndpointError(f"cannot connect over TLS: {error.reason or 'the handshake failed'}", kind="connect") from None
         except (OSError, socket.gaierror) as error:
-            raise EndpointError(f"cannot connect: {error.strerror or 'no such host'}", kind="connect") from None
+            to = "cannot connect" if via is None else "cannot connect to the proxy"
+            raise EndpointError(f"{to}: {error.strerror or 'no such host'}", kind="connect") from None
         self.connections.add(connection)
         return connection
+
+    def _made(self) -> UpstreamConnection:
+        return UpstreamConnection(self.connections.discard, self._loop, self._turns)
 
     @cached_property
     def _context(self) -> ssl.SSLContext:

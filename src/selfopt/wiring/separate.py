@@ -72,15 +72,15 @@ class WarmUpRunner:
 
 
 def _parts(config: EndpointConfig) -> dict[str, Any]:
-    key = config.api_key.get_secret_value() if config.api_key is not None else None
-    return {"config": config.model_dump(mode="json"), "api_key": key}
+    secret = {"api_key": config.api_key, "proxy": config.proxy}
+    given = {name: value.get_secret_value() for name, value in secret.items() if value is not None}
+    return {"config": config.model_dump(mode="json"), **given}
 
 
 def build(parts: dict[str, Any]) -> tuple[Endpoint, Residency]:
     """Build endpoint and residency in the child from what the parent sent."""
     config = EndpointConfig.model_validate(parts["config"])
-    if parts.get("api_key"):
-        config = config.model_copy(update={"api_key": SecretStr(parts["api_key"])})
+    config = config.model_copy(update={name: SecretStr(parts[name]) for name in ("api_key", "proxy") if parts.get(name)})
     return create_endpoint(config), create_residency(config)
 
 

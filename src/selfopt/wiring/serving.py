@@ -88,7 +88,8 @@ class AppUpstreams:
         address = None
         if entry.traits.speaks == OpenAIChat.name and config.base_url and not entry.traits.engine:
             key = config.api_key.get_secret_value() if config.api_key is not None else None
-            address = HttpAddress.of(name, entry.traits.dialect(config).root, key)
+            proxy = config.proxy.get_secret_value() if config.proxy is not None else None
+            address = HttpAddress.of(name, entry.traits.dialect(config).root, key, proxy)
         direct = address is not None or entry.traits.engine
         return Upstream(
             name=name,
