@@ -140,6 +140,8 @@ def test_a_tool_without_arguments_gets_none_and_one_that_says_nothing_of_them_an
         ({"type": "object", "patternProperties": {"^x": {}}}, "keyword", "patternProperties"),
         ({"not": {"type": "null"}}, "keyword", "not"),
         ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "keyword", "oneOf"),
+        ({"type": "object", "properties": {'q"x': {}}, "additionalProperties": True}, "keyword", "additionalProperties"),
+        ({"type": "object", "properties": {"a]": {}}, "additionalProperties": True}, "keyword", "additionalProperties"),
         ({"type": "file"}, "type", "file"),
         ({"$ref": "https://example.org/x"}, "reference", "https://example.org/x"),
         ({"$ref": "#/$defs/Self"}, "endless", "$ref"),

@@ -331,8 +331,8 @@ class _Reader:
             self.leave(where, "size", "properties")
             return OBJECT
         extra, said = self._extra(schema, where, depth)
-        if not isinstance(extra, NoValue) and any("]" in str(key) for key in properties):
-            # llama.cpp can't tell such a key from others in a JSON Schema, and refuses the request.
+        if not isinstance(extra, NoValue) and any(set("]\\") & set(written(str(key)) or "") for key in properties):
+            # No limit can tell such a key from others, and for one with "]" llama.cpp refuses the request.
             self.leave(where, "keyword", "additionalProperties")
             return OBJECT
         listed: dict[str, ValueShape] = {}
