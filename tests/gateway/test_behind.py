@@ -161,7 +161,7 @@ PAST: dict[str, tuple[str, dict[str, Any]]] = {
 async def test_what_a_variant_has_no_words_for_goes_past_it_untouched(tmp_path: Path, name: str) -> None:
     """With the reason in a header and a counter; what is invalid is the server's to say."""
     reason, fields = PAST[name]
-    async with gateway_world(tmp_path, MODELS) as world:
+    async with gateway_world(tmp_path, MODELS, settings='[gateway]\nread_calls = "off"\n') as world:
         await promote(world, "native_parsed")
         body = asking("weather?", **fields)
         answer, off = await world.post(body), await world.post(body, {"x-selfopt-variant": "off"})
