@@ -77,6 +77,7 @@ from .finding import (
     Requirements,
 )
 from .integrity import LedgerFault, LedgerReport
+from .limit import FreeReason, LeftFree
 from .race import (
     Ask,
     EvidenceKey,
@@ -186,6 +187,7 @@ __all__ = [
     "FindingKind",
     "FinishReason",
     "FlakyFigures",
+    "FreeReason",
     "GateResult",
     "HoldReason",
     "HotFailure",
@@ -194,6 +196,7 @@ __all__ = [
     "Ledger",
     "LedgerFault",
     "LedgerReport",
+    "LeftFree",
     "LoadEvidence",
     "LoopEnd",
     "LoopStart",

@@ -20,6 +20,7 @@ from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Usag
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Project, Settings, read_settings
 from selfopt.variants import get_variant, load_variants
+from selfopt.variants.rendering import as_rendered
 
 from .sending import Sender
 
@@ -285,7 +286,7 @@ class App:
                 "or the suite scope: whole"
             )
         try:
-            return Spec(
+            made = Spec(
                 endpoint=provider,
                 model=model,
                 phase=phase,
@@ -302,6 +303,7 @@ class App:
                 omit=entry.omit,
                 extra_body=entry.extra_body,
             )
+            return as_rendered(made, suite)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}") from None

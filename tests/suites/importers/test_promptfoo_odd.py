@@ -40,7 +40,7 @@ BASE: dict[str, Any] = {
         {"vars": {"city": "x"}, "assert": [{"type": "equals", "value": [{"name": "play", "arguments": {"title": "t"}}]}]},
     ],
 }
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 0, -1, 1e308, "", " ", "x" * 300, "file://", "file://p.yaml", "file://../x", "*", "{{", "{{ a.b[9] }}", "{% x %}", "{#",
      "\u2028", "\x00", [], {}, [[]], [{}], {"": {}}, {"type": None}, {"id": 3}, {"$ref": "#/tests/0"}, {"$ref": "x"}, [None], ["file://p.yaml"]]
 )  # fmt: skip
