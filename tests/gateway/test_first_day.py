@@ -11,6 +11,7 @@ import pytest
 
 from .kit import World, chat, gateway_world
 from .servers import Said, raw_upstream, whole
+from .test_harness import promote
 from .test_streaming import entry
 
 TOOLS = [
@@ -128,6 +129,15 @@ async def test_a_rule_without_a_variant_reads_as_none_does(tmp_path: Path) -> No
         world.enforcer.set_rule("up/writes", "atomic", allow=True, reason="by hand")
         await world.reload()
         assert said((await world.post(asked("writes"))).body)[1] == GRAZ
+
+
+async def test_what_goes_past_a_variant_is_read(tmp_path: Path) -> None:
+    """As if there were no rule."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await promote(world, "native_api", "up/writes")
+        answer = await world.post(asked("writes", n=2))
+        assert "x-selfopt-passed" in answer.headers
+        assert said(answer.body)[1] == GRAZ
 
 
 async def test_damaged_calls_are_mended_where_nothing_is_lost(tmp_path: Path) -> None:

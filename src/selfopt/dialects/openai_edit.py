@@ -63,7 +63,7 @@ class WholeChoice(msgspec.Struct):
     finish_reason: str | None = None
 
 
-class Whole(msgspec.Struct):
+class WholeReply(msgspec.Struct):
     """A whole reply, as far as calls are looked for."""
 
     choices: list[WholeChoice] = []
@@ -107,7 +107,7 @@ class Piece(msgspec.Struct):
     choices: list[PieceChoice] = []
 
 
-read_whole = msgspec.json.Decoder(Whole).decode
+read_whole = msgspec.json.Decoder(WholeReply).decode
 read_piece = msgspec.json.Decoder(Piece).decode
 _call_pieces = msgspec.json.Decoder(list[CallPiece]).decode
 _sound = msgspec.json.Decoder(_Sound).decode
