@@ -42,6 +42,8 @@ class ChildConfig:
         context_size: tokens per slot.
         slots: requests served at the same time.
         threads: threads that compute.
+        cores: how many may compute instead where they sleep while they wait for each other; None
+            where `threads` is what the user asked for.
         sleep_idle_s: seconds without a request after which the weights are dropped; -1 for never.
         prompt_cache_mib: memory for prompts that have left their slot.
         verbosity: llama.cpp's log level; 2 shows warnings.
@@ -52,6 +54,7 @@ class ChildConfig:
     context_size: int
     slots: int
     threads: int
+    cores: int | None
     sleep_idle_s: int
     prompt_cache_mib: int
     verbosity: int = 2
