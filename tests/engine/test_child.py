@@ -27,6 +27,7 @@ CONFIG: dict[str, Any] = {
     "sleep_idle_s": 9,
     "prompt_cache_mib": 7,
     "verbosity": 2,
+    "install": "run: pip install some-engine==1",
     "parent_pid": os.getpid(),
 }
 
@@ -184,7 +185,7 @@ def test_a_missing_engine_package_is_said_with_the_command_that_installs_it(tmp_
     (tmp_path / "xllamacpp.py").write_text("raise ImportError('none here')")
     code, output, errors = run_child(json.dumps(CONFIG).encode() + b"\n", path=tmp_path)
     assert code == 1
-    assert "pip install 'selfopt[engine]'" in json.loads(output)["reason"]
+    assert "run: pip install some-engine==1" in json.loads(output)["reason"]
     assert errors == b""
 
 

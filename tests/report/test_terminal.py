@@ -7,8 +7,6 @@ from rich.console import RenderableType
 
 from selfopt.records import Outcome
 from selfopt.report import (
-    BeforeAfter,
-    before_after_table,
     decision_panel,
     evaluation_table,
     findings_list,
@@ -18,11 +16,6 @@ from selfopt.report import (
 )
 from tests.report import world
 
-COLUMNS = [
-    BeforeAfter(world.BASE, world.BETTER, 96, "try few_shot"),
-    BeforeAfter(world.TINY_EXT, None, 18),
-    BeforeAfter(None, None, 0, label="x"),
-]
 EVERYTHING: dict[str, RenderableType] = {
     "outcomes": outcome_table([world.COLD]),
     "outcomes of several": outcome_table([world.BASE, world.BETTER, world.WORSE, world.TINY_BASE]),
@@ -30,7 +23,6 @@ EVERYTHING: dict[str, RenderableType] = {
     "evaluations": evaluation_table([world.BASE, world.BETTER, world.COLD, world.TINY_EXT]),
     "promoted": decision_panel(world.DECISION),
     "held": decision_panel(world.HELD),
-    "before and after": before_after_table(COLUMNS),
     "findings": findings_list([world.FINDING, world.FINDING.model_copy(update={"confirmed": False})]),
     "no findings": findings_list([]),
 }
@@ -47,7 +39,7 @@ def test_everything_fits_the_terminal_and_has_no_escapes_without_colour(name: st
     assert "\u202e" not in text
 
 
-@pytest.mark.parametrize("name", ["outcomes", "evaluations", "promoted", "held", "before and after", "findings"])
+@pytest.mark.parametrize("name", ["outcomes", "evaluations", "promoted", "held", "findings"])
 def test_colour_adds_nothing_that_letters_do_not_say(name: str) -> None:
     """With the codes taken out the coloured text is the plain one."""
     coloured = to_text(EVERYTHING[name], colour=True)
@@ -89,27 +81,6 @@ def test_the_decision_says_why_in_words() -> None:
     assert "HOLD constrained" in held
     assert "Not passed: restraint." in held
     assert "FAILED" in held
-
-
-def test_before_and_after_stand_beside_the_trivial_policies() -> None:
-    """Every figure of the closing table, also for what was not measured."""
-    text = to_text(EVERYTHING["before and after"], width=120)
-    for words in (
-        "call accuracy",
-        "restraint",
-        "accuracy",
-        "silent policy",
-        "always calling",
-        "p50 latency",
-        "first call",
-        "trials spent",
-    ):
-        assert words in text
-    assert "0.25 -> 0.75" in text
-    assert "native_api -> restrained" in text
-    assert "0.00 -> not measured" in text
-    assert "Where to look next" in text
-    assert "try few_shot" in text
 
 
 def test_shares_near_the_ends_do_not_round_to_them() -> None:

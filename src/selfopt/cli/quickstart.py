@@ -47,7 +47,7 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
 
 
 def _print(result: QuickstartResult) -> None:
-    from selfopt.report import BeforeAfter, before_after_table
+    from selfopt.report import BeforeAfter, closing_lines, closing_table, look_next_lines
 
     out = console()
     out.print()
@@ -55,12 +55,13 @@ def _print(result: QuickstartResult) -> None:
     for served in result.served:
         _print_served(out, served)
     out.print()
-    draw(
-        out,
-        before_after_table(
-            [BeforeAfter(r.before, r.after, r.trials, r.look_next, f"{r.model.partition('/')[2]} {r.phase}") for r in result.rows]
-        ),
-    )
+    rows = [BeforeAfter(r.model, r.phase, r.before, r.after, r.look_next) for r in result.rows]
+    out.print("What came of it", style="bold")
+    say_each(out, closing_lines(rows), indent=2)
+    out.print()
+    draw(out, closing_table(rows, width=out.width))
+    out.print("Where to look next", style="bold")
+    say_each(out, look_next_lines(rows), indent=2)
     out.print()
     say_each(out, (f"written: {path}" for path in result.reports), indent=2)
     minutes, seconds = divmod(round(result.seconds), 60)

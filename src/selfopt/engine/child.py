@@ -121,7 +121,7 @@ def main() -> NoReturn:
     try:
         server, build = _start_server(config)
     except ImportError as error:
-        answer(event="failed", reason=f"the package xllamacpp cannot be imported ({error}); pip install 'selfopt[engine]'")
+        answer(event="failed", reason=f"the package xllamacpp cannot be imported ({error}); {config['install']}")
         _end(1)
     except RuntimeError as error:
         time.sleep(_LAST_WORDS_S)

@@ -17,6 +17,7 @@ from selfopt.errors import GateFailed, SelfoptError, SettingsError
 from selfopt.extensions import Registry
 from selfopt.feedback import DETECTORS, load_feedback
 from selfopt.home import NOT_MADE_HERE, ProcessLock, clear_temporaries, counted, escape_control
+from selfopt.home.extras import install_command
 from selfopt.loop.proposers import PROPOSERS
 from selfopt.policy import GATES
 from selfopt.reading import FAMILIES, READERS
@@ -190,7 +191,7 @@ def _engine() -> Check:
     try:
         return _check("engine", "ok", f"xllamacpp {metadata.version('xllamacpp')}")
     except metadata.PackageNotFoundError:
-        return _check("engine", "note", "xllamacpp is not installed; for local models: pip install 'selfopt[engine]'")
+        return _check("engine", "note", f"xllamacpp is not installed; for local models: {install_command('engine')}")
 
 
 def _cache(app: App) -> Check:
