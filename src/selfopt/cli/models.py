@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .common import LiveLine, answer, console, emit, json_option, open_app, run_with_app, say
+from .common import LiveLine, answer, console, emit, json_option, open_app, progress_option, run_with_app, say
 
 
 @click.group("models")
@@ -40,6 +40,7 @@ def _state(row: Mapping[str, Any]) -> str:
 
 @command.command("pull")
 @click.argument("names", nargs=-1, required=True)
+@progress_option
 @json_option
 @click.pass_context
 def pull(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import EventPrinter, LiveLine, console, draw, emit, json_option, run_with_app, say, say_each
+from .common import EventPrinter, LiveLine, console, draw, emit, json_option, progress_option, run_with_app, say, say_each
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("quickstart")
+@progress_option
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool) -> None:

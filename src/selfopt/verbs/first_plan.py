@@ -102,15 +102,14 @@ def seconds(plan: Plan, paces: Sequence[Pace], steps: Sequence[Step] = STEPS) ->
     paces: of each model, the smallest first.
     """
     return sum(
-        _model_seconds(plan, step, pace)
-        for step in steps
-        for pace in (paces[: plan.warm_ups] if step == "warm_up" else paces)
+        _model_seconds(plan, step, pace) for step in steps for pace in (paces[: plan.warm_ups] if step == "warm_up" else paces)
     )
 
 
-def slower(paces: Sequence[Pace], factor: float) -> tuple[Pace, ...]:
-    """The paces on a machine that takes so many times as long. A faster one is not believed."""
-    return tuple(Pace(p.reads / max(1.0, factor), p.writes / max(1.0, factor)) for p in paces)
+def at_pace(paces: Sequence[Pace], factor: float) -> tuple[Pace, ...]:
+    """The paces of a machine that takes so many times as long as these say, within reason."""
+    within = min(10.0, max(0.3, factor))
+    return tuple(Pace(p.reads / within, p.writes / within) for p in paces)
 
 
 def choose(paces: Sequence[Pace], spent_s: float, whole: Plan, begun: Plan | None = None, steps: Sequence[Step] = STEPS) -> Plan:
@@ -120,15 +119,15 @@ def choose(paces: Sequence[Pace], spent_s: float, whole: Plan, begun: Plan | Non
 
     Args:
         whole: what there is to measure at most.
-        begun: the plan so far. It is never extended, and what its first cycle measured stays.
+        begun: the plan so far. What its first cycle measures stays.
         steps: those that are left.
     """
-    most = whole if begun is None else begun
-    rungs = [most, *(_within(rung, most) for rung in LADDER)]
+    rungs = [whole, *(_within(rung, whole) for rung in LADDER)]
     if begun is not None:
-        rungs = [replace(rung, prompts=begun.prompts, candidates=begun.candidates) for rung in rungs]
+        kept = {"prompts": begun.prompts, "candidates": begun.candidates, "sample": begun.sample}
+        rungs = [replace(rung, **kept) for rung in rungs]
     left_s = LIMIT_S - _RESERVE_S - spent_s
-    return next((rung for rung in rungs if seconds(rung, paces, steps) <= left_s), rungs[-1])
+    return next((rung for rung in rungs if not paces or seconds(rung, paces, steps) <= left_s), rungs[-1])
 
 
 def _within(plan: Plan, most: Plan) -> Plan:
@@ -139,5 +138,3 @@ def _within(plan: Plan, most: Plan) -> Plan:
         min(plan.conversations, most.conversations),
         min(plan.warm_ups, most.warm_ups),
     )
-
-

@@ -83,11 +83,12 @@ def plan_told(plan: Plan, whole: Plan, models: Sequence[str], paces: Sequence[Pa
 
 
 def change_told(plan: Plan, before: Plan, models: Sequence[str], took_s: float, planned_s: float) -> str:
-    """Why a plan has become smaller on the way."""
-    return (
-        f"slower than planned ({took_s:.0f} s instead of {planned_s:.0f} s), so this is left out from here on, to stay within "
-        f"{LIMIT_S / 60:.0f} minutes: {_left_out(plan, before, models)}"
-    )
+    """Why a plan has changed on the way."""
+    took = f"so far it took {took_s:.0f} s instead of {planned_s:.0f} s"
+    added = _left_out(before, plan, models)
+    if plan.conversations >= before.conversations and plan.warm_ups >= before.warm_ups:
+        return f"faster than planned ({took}), so this is measured too: {added}"
+    return f"slower than planned ({took}), so this is left out, to stay within {LIMIT_S / 60:.0f} minutes: {_left_out(plan, before, models)}"
 
 
 def _planned(plan: Plan, models: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.records import AuditRecord, Cycle, Evaluation, Phase, RouteDecision, Run, Trial
 from selfopt.wiring.app import App
 
-from .first_plan import LIMIT_S, Plan, Step, choose, seconds, slower
+from .first_plan import LIMIT_S, Plan, Step, at_pace, choose, seconds
 from .first_plan import STEPS as SIZED
 from .first_sizing import change_told, measure_paces, plan_told, sized, use_plan, whole_plan
 from .first_state import State, load_state
@@ -212,23 +212,19 @@ class _Quickstart:
             self.say(LoopEvent("note", line))
 
     def _adapt(self, step: Step, whole: Plan) -> None:
-        """Before a step: leave more out where the steps before it took longer than planned."""
-        state, before = self.state, self._planned
-        if state.begun != step and state.paces and state.plan is not None:
-            index = SIZED.index(step)
+        """Before a step: fit what is left to the time that the steps before it really took."""
+        state, before, index = self.state, self._planned, SIZED.index(step)
+        if state.begun != step and state.paces and state.plan is not None and index:
             planned_s = seconds(before, state.paces, SIZED[:index])
-            if index and state.spent_s > planned_s:
-                state.paces = slower(state.paces, state.spent_s / planned_s)
-            plan = choose(state.paces, state.spent_s, whole, before, SIZED[index:])
-            if plan != before:
-                self.say(LoopEvent("note", change_told(plan, before, MODELS, state.spent_s, planned_s)))
-            state.plan, state.begun = plan, step
-            state.save()
+            paces = at_pace(state.paces, state.spent_s / planned_s)
+            state.plan = choose(paces, state.spent_s, whole, before, SIZED[index:])
+            if state.plan != before:
+                self.say(LoopEvent("note", change_told(state.plan, before, MODELS, state.spent_s, planned_s)))
+        state.begun = step
+        state.save()
         use_plan(self.app, self._planned, whole)
 
-    async def _cycles(
-        self, name: Step, whole: Plan, asked: Sequence[tuple[str, Phase, str | None]], candidates: int
-    ) -> None:
+    async def _cycles(self, name: Step, whole: Plan, asked: Sequence[tuple[str, Phase, str | None]], candidates: int) -> None:
         state = self.state
         if name in state.done:
             return
@@ -255,7 +251,13 @@ class _Quickstart:
         with self._timed():
             self._adapt("warm_up", whole)
             shown = MODELS[: self._planned.warm_ups]
-            what = "forced unload against warm, interleaved" if shown else "left out" if enabled else "switched off, so it is not measured"
+            what = (
+                "forced unload against warm, interleaved"
+                if shown
+                else "left out"
+                if enabled
+                else "switched off, so it is not measured"
+            )
             self.say(LoopEvent("note", f"warm-up: {what}"))
             for model in shown:
                 await validate_model_warm_up(

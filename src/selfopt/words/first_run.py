@@ -22,11 +22,11 @@ def pace_text(paces: Sequence[tuple[str, float, float]]) -> str:
 
 def planned_text(prompts: int, candidates: int, conversations: int, repeated: int, warm_ups: Sequence[str]) -> str:
     """What is measured."""
-    talks = counted(conversations, "conversation") if conversations else "no conversation"
-    warm = f"warm-up of {' and '.join(map(short_name, warm_ups))}" if warm_ups else "no warm-up"
+    talks = counted(conversations, "conversation") if conversations else "no conversations"
+    warm = f"the warm-up of {' and '.join(map(short_name, warm_ups))}" if warm_ups else "no warm-up"
     return (
-        f"{counted(prompts, 'request')} and at most {counted(candidates, 'candidate')} a model, {talks} a model, "
-        f"{repeated} of them repeated to see whether replies repeat themselves, {warm}"
+        f"of each model {counted(prompts, 'request')} ({repeated} asked again, to see whether replies repeat themselves), "
+        f"at most {counted(candidates, 'candidate')}, and {talks}; {warm}"
     )
 
 
@@ -36,7 +36,7 @@ def left_out_text(prompts: int, candidates: int, conversations: int, repeated: i
         counted(prompts, "request") if prompts else "",
         counted(candidates, "candidate") if candidates else "",
         counted(conversations, "conversation") if conversations else "",
-        counted(repeated, "repeat") if repeated else "",
+        f"{counted(repeated, 'request')} asked again" if repeated else "",
         f"the warm-up of {' and '.join(map(short_name, warm_ups))}" if warm_ups else "",
     ]
     return ", ".join(part for part in parts if part)
