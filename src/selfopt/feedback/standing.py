@@ -122,6 +122,7 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
     excused = [cell for cell in cells(evaluations) if unread(*cell) or only_thought(*cell)]
     accuracies = [a for e in evaluations for a in e.metrics.run_accuracies]
     accuracy = _pooled(evaluations, "accuracy")
+    unwanted = [outcome for e in evaluations for row in e.rows if not row.needs_call for outcome in row.outcomes]
     shown = Shown(
         phase=newest.phase,
         variant=newest.variant,
@@ -133,6 +134,9 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
         silent=newest.metrics.silent.accuracy,
         always_calling=newest.metrics.always_calling.accuracy,
         unread=len(excused),
+        restraint=_pooled(evaluations, "restraint"),
+        no_call_trials=len(unwanted),
+        uninvited=unwanted.count(Outcome.UNCALLED_FOR),
     )
     summary = PhaseSummary(
         model=newest.model,
@@ -142,7 +146,7 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
         evaluations=len(evaluations),
         accuracy=shown.accuracy,
         call_accuracy=shown.call_accuracy,
-        restraint=_pooled(evaluations, "restraint"),
+        restraint=shown.restraint,
         variance=_variance(accuracies),
         evaluation_id=newest.evaluation_id,
     )

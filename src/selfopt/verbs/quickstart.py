@@ -173,7 +173,8 @@ class _Quickstart:
         await self._cycles("extended", whole, [(m, "extended", EXTENDED_VARIANT) for m in MODELS], EXTENDED_CANDIDATES)
         await self._warm_up(whole)
         with self._timed():
-            served = [await _served(app, force=force, progress=self.progress) for force in (False, True)]
+            phase: Phase = "extended" if self._planned.conversations else "atomic"
+            served = [await _served(app, phase, force=force, progress=self.progress) for force in (False, True)]
             reports = write_artefacts(app)
         cycles = _cycles(app, state)
         state.finish("shown", state.session)
@@ -278,11 +279,11 @@ def _cycles(app: App, state: State) -> dict[str, Cycle]:
     return {step: cycle for step in steps for cycle in app.ledger.read(Cycle, {"id": state.done[step]}, limit=1)}
 
 
-async def _served(app: App, *, force: bool, progress: Callable[[Progress], None]) -> ServedLine:
-    """Send one request to the weakest model on extended, as `selfopt run` does."""
+async def _served(app: App, phase: Phase, *, force: bool, progress: Callable[[Progress], None]) -> ServedLine:
+    """Send one request to the weakest model, as `selfopt run` does."""
     model = MODELS[0]
-    command = f"selfopt run {model} extended --limit 1" + (" --force-model" if force else "")
-    request = MeasureRequest(model=model, phase="extended", limit=1, force_model=force, resume=False)
+    command = f"selfopt run {model} {phase} --limit 1" + (" --force-model" if force else "")
+    request = MeasureRequest(model=model, phase=phase, limit=1, force_model=force, resume=False)
     try:
         measured = await measure_model(app, request, progress)
     except RefusedError as error:

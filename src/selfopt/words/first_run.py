@@ -56,8 +56,8 @@ def result_text(model: str, phase: Phase, before: Evaluation | None, after: Eval
     if before is None or after is None:
         return f"{subject}: not measured"
     ours, theirs = percent(before.metrics.accuracy), percent(after.metrics.accuracy)
-    right = f"{ours} -> {theirs}" if before.spec_id != after.spec_id else theirs
-    how = f" with {after.variant}" if before.spec_id != after.spec_id else ""
+    right = theirs if ours == theirs else f"{ours} -> {theirs}"
+    how = f" with {after.variant}" if before.variant != after.variant else ""
     silent = after.metrics.silent.accuracy
     weak = f"; a model that never calls has {percent(silent)}" if after.metrics.accuracy <= silent else ""
     return f"{subject}: {right} of requests right{how}{uninvited_text(after.metrics.restraint)}{weak}"

@@ -17,13 +17,17 @@ Basis = Literal[
     "meets_weakly",
     "above_doing_nothing",
     "not_above_doing_nothing",
+    "never_holds_back",
 ]
 """What a judgment rests on.
 
 `not_read`: it fails only because of calls that nobody read, or that stand in the thinking alone.
-`meets_weakly`: it reaches the minimum, but not the recommended figure.
+`meets_weakly`: it reaches the minimum, but not the recommended figure. `never_holds_back`: it would be
+allowed, but calls a tool each time that none is wanted.
 """
-Unfit = Literal["remote", "withdrawn", "not_measured", "not_comparable", "unclear", "not_allowed", "no_better"]
+Unfit = Literal[
+    "remote", "withdrawn", "not_measured", "not_comparable", "unclear", "not_allowed", "no_better", "no_better_than_silence"
+]
 """Why a model cannot be a fallback."""
 
 
@@ -36,6 +40,9 @@ class Shown:
         silent: the accuracy of a policy that never calls a tool.
         always_calling: the accuracy of a policy that always calls the first tool.
         unread: how many trials have a call that was not read, or that stands in the thinking alone.
+        restraint: None if no prompt asks for it.
+        no_call_trials: how many trials ask for it.
+        uninvited: in how many of these a tool was called.
     """
 
     phase: Phase
@@ -48,6 +55,9 @@ class Shown:
     silent: float
     always_calling: float
     unread: int = 0
+    restraint: float | None = None
+    no_call_trials: int = 0
+    uninvited: int = 0
 
 
 def shares_text(shown: Shown) -> str:
@@ -79,8 +89,17 @@ def judgment_text(basis: Basis, shown: Shown, thresholds: PolicyThresholds) -> s
         "meets_weakly": f"{stands} meets {minimum} but not the recommended {recommended}",
         "above_doing_nothing": f"{stands} misses {minimum} but is above doing nothing ({nothing})",
         "not_above_doing_nothing": f"{stands} misses {minimum} and is not above doing nothing ({nothing})",
+        "never_holds_back": f"{stands} calls a tool each time that none is wanted ({shown.uninvited} of {shown.no_call_trials} trials)",
     }
     return texts[basis]
+
+
+def exception_text(shown: Shown, thresholds: PolicyThresholds) -> str:
+    """The word without which a model of little restraint is not allowed."""
+    return (
+        f"allowed as an exception: its restraint of {shown.restraint or 0.0:.3f} is below {thresholds.restraint_min:.3f} "
+        "(restraint_min), so it calls tools uninvited"
+    )
 
 
 def fallback_text(candidate: str, shown: Shown) -> str:
@@ -98,6 +117,7 @@ def unfit_text(candidate: str, why: Unfit, detail: str) -> str:
         "unclear": f"is not known well enough ({detail})",
         "not_allowed": f"is itself not allowed ({detail})",
         "no_better": f"is no better (accuracy {detail})",
+        "no_better_than_silence": f"is no better than a model that never calls a tool ({detail})",
     }
     return f"{candidate} {texts[why]}"
 
