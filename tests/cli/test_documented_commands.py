@@ -145,6 +145,7 @@ def test_every_step_by_hand_works_in_its_order(machine: Machine) -> None:
 def test_the_commands_of_other_pages_work(machine: Machine, page: str) -> None:
     """Those that end by themselves."""
     machine.say(f"selfopt models pull {SMALL} {LARGE}")
+    machine.say(f"selfopt routes set {SMALL} atomic --allow")
     for command in ours(page):
         if command.split()[1] != "serve":
             machine.say(command)

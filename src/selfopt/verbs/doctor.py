@@ -48,6 +48,11 @@ def settings_in_use(app: App) -> list[str]:
     return [str(path) for path in files]
 
 
+def _own_settings(app: App) -> Check:
+    path = default_config_file(app.environ)
+    return _check("own settings", "ok", f"{path}{'' if path.is_file() else ' (not there; selfopt config edit makes it)'}")
+
+
 async def diagnose_installation(app: App) -> list[Check]:
     """Check the installation, the home and the endpoints.
 
@@ -63,8 +68,9 @@ async def diagnose_installation(app: App) -> list[Check]:
         _check(
             "settings",
             "ok",
-            ", ".join(settings_in_use(app)) or f"built-in defaults; your own would be in {default_config_file(app.environ)}",
+            ", ".join(settings_in_use(app)) or "built-in defaults",
         ),
+        _own_settings(app),
         *_project(app),
         _home(app),
         *(
