@@ -211,7 +211,7 @@ def _print_validation(shown: WarmUpShown) -> None:
     _print_route(out, shown.route, shown.audit_hash)
     say(
         out,
-        f"{found.model} {found.phase} {found.variant}: warm-up off against on, {len(found.cold.runs)} runs of each",
+        f"{found.model} {found.phase} {found.variant}: warm-up off against on, {counted(len(found.cold.runs), 'run')} of each",
         style="bold",
     )
     if not found.forced_unload:

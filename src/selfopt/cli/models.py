@@ -70,8 +70,12 @@ def ps(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
     from selfopt.verbs.models import model_status
 
     rows = run_with_app(ctx, lambda app: model_status(app, names))
-    lines = (f"{row['name']:40} {row['state']:10} {row['quantization'][:20]:10} {row['digest'][:16]}" for row in rows)
+    lines = (f"{row['name']:40} {_residency(row):13} {row['quantization'][:20]:10} {row['digest'][:16]}" for row in rows)
     answer(rows, lines, as_json=as_json)
+
+
+def _residency(row: Mapping[str, Any]) -> str:
+    return "not installed" if row["installed"] is False and row["state"] == "unloaded" else str(row["state"])
 
 
 @command.command("rm")

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import EventPrinter, LiveLine, console, draw, emit, json_option, progress_option, run_with_app, say, say_each
+from .common import (
+    EventPrinter,
+    LiveLine,
+    console,
+    counted,
+    draw,
+    emit,
+    json_option,
+    progress_option,
+    run_with_app,
+    say,
+    say_each,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,7 +78,7 @@ def _print(result: QuickstartResult) -> None:
     out.print()
     say_each(out, (f"written: {path}" for path in result.reports), indent=2)
     minutes, seconds = divmod(round(result.seconds), 60)
-    took = f"{result.trials} trials in {minutes} min {seconds} s"
+    took = f"{counted(result.trials, 'trial')} in {minutes} min {seconds} s"
     say(out, f"{took}; why each decision: selfopt report, selfopt audit trace MODEL PHASE", indent=2)
 
 

@@ -19,6 +19,9 @@ from .chat import (
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
 from .config import EndpointConfig, PolicyThresholds, is_loopback
 from .cycle import (
+    Ban,
+    BanCause,
+    BanLifted,
     Baseline,
     CandidateResult,
     Cycle,
@@ -134,6 +137,9 @@ __all__ = [
     "Ask",
     "Attempt",
     "AuditRecord",
+    "Ban",
+    "BanCause",
+    "BanLifted",
     "Baseline",
     "Blob",
     "CallFormat",

@@ -7,6 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selfopt.home import counted
 from selfopt.records import ComparedRow, Comparison, Figure
 
 from .escape import code, safe_markdown, safe_terminal, safe_text
@@ -52,7 +53,12 @@ def _standing(row: ComparedRow) -> str:
     faults += f"; {row.unread} of {row.replies} unread" if row.unread else ""
     if row.behind is None:
         return "the best" + faults
-    return f"{row.behind.value:+.3f}, " + (f"p {row.p_value:.3f}" if row.distinguishable else "not told apart") + faults
+    return f"{row.behind.value:+.3f}, " + (_chance(row.p_value) if row.distinguishable else "not told apart") + faults
+
+
+def _chance(p_value: float | None) -> str:
+    """A p-value; one that rounds to zero is shown as what it is below."""
+    return "p unknown" if p_value is None else "p < 0.001" if p_value < 0.0005 else f"p {p_value:.3f}"
 
 
 def _notes(comparison: Comparison) -> list[str]:
@@ -60,7 +66,7 @@ def _notes(comparison: Comparison) -> list[str]:
         f"{safe_terminal(name, limit=60)} ({split})" for name, split in zip(comparison.suites, comparison.splits, strict=True)
     )
     lines = [
-        f"{comparison.prompts} prompts of {suites}; {_NOTE} {comparison.tool_sets} {comparison.unit}s.",
+        f"{counted(comparison.prompts, 'prompt')} of {suites}; {_NOTE} {counted(comparison.tool_sets, comparison.unit)}.",
         '"not told apart": from the best row, at 5 % over all rows together (Holm); the order may be chance.',
     ]
     if any(row.unread for row in comparison.rows):

@@ -17,6 +17,7 @@ from selfopt.records import (
 )
 from selfopt.words.evidence import METRICS
 from selfopt.words.findings import HELPED, experiment_text, not_confirmed_yet
+from selfopt.words.rules import ban_text
 
 from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
@@ -80,8 +81,16 @@ def _improvements(data: ReportData, evidence: Evidence) -> list[str]:
                 "",
                 "A gain on held-out prompts can differ from the accuracies beside it, which are those of the search prompts.",
             ]
+    lines += _taken_back(data)
     held = [_held(data, evidence, c, t) for c in data.cycles for t in c.targets if t.winner_spec_id is None and t.candidates]
     return lines + (["", "Not promoted:", "", *bullets(held, "")] if held else [])
+
+
+def _taken_back(data: ReportData) -> list[str]:
+    if not data.bans:
+        return []
+    lift = "`selfopt routes unban MODEL PHASE` lets it be tried again."
+    return ["", f"Taken back. {lift}", "", *bullets([safe_markdown(ban_text(ban)) for ban in data.bans], "")]
 
 
 def _promoted(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleTargetResult) -> list[str]:

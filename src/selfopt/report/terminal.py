@@ -159,8 +159,18 @@ def decision_panel(decision: Decision) -> Panel:
 
 def _why(decision: Decision) -> str:
     names = ", ".join(safe_terminal(g.name, limit=60) for g in decision.gates if g.binding and g.passed is not True)
-    gain = f"Accuracy against the baseline: {signed(decision.estimate)}. "
+    gain = (
+        f"Accuracy against the baseline: {signed(decision.estimate)}. "
+        if decision.estimate is not None
+        else _uncompared(decision)
+    )
     return gain + (f"Not passed: {names}." if names else "Every binding gate passed.")
+
+
+def _uncompared(decision: Decision) -> str:
+    """Why there is no figure for the gain; a gate may still show one, which nothing rests on."""
+    apart = any(gate.name == "comparable" and gate.passed is not True for gate in decision.gates)
+    return "Not compared with the baseline, which was measured in another way. " if apart else "Not compared with a baseline. "
 
 
 def _value(value: float | str | None) -> Text:

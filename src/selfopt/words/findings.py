@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Literal
 
+from selfopt.home import counted
 from selfopt.records import (
     UNKNOWN_FORMAT,
     CallInThinkingFigures,
@@ -86,7 +87,7 @@ def summary(figures: Figures) -> str:
         case CeilingFigures() as f:
             return f"all {f.n} trials pass: this suite cannot show an improvement"
         case InfrastructureFigures() as f:
-            return f"{f.errors} errors and {f.timeouts} timeouts in {f.of} trials, with no load of the model to explain them"
+            return f"{counted(f.errors, 'error')} and {counted(f.timeouts, 'timeout')} in {counted(f.of, 'trial')}, with no load of the model to explain them"
         case OtherFigures() as f:
             shown = (f"{name} {value}" if isinstance(value, str) else f"{name} {value:.4g}" for name, value in f.values.items())
             return f"{f.cause or 'another cause'} ({', '.join(shown) or 'no figures'})"
@@ -175,7 +176,7 @@ def not_confirmed_yet(model: str, phase: Phase) -> str:
 
 def experiment_text(seen: WarmUpExperiment) -> str:
     """What an experiment says about a warm-up, with its figures."""
-    count = "1 prompt" if len(seen.tested) == 1 else f"{len(seen.tested)} prompts"
+    count = counted(len(seen.tested), "prompt")
     runs = f"{seen.cold_runs} cold and {seen.warm_runs} warm runs"
     calls = f"first call {median(seen.first_call_cold_ms):.0f} -> {median(seen.first_call_warm_ms):.0f} ms"
     if seen.outcomes_confirmed:

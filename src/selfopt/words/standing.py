@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from selfopt.home import counted
 from selfopt.records import Phase, PolicyThresholds
 
 Basis = Literal[
@@ -68,8 +69,8 @@ def shares_text(shown: Shown) -> str:
 
 def standing_text(shown: Shown) -> str:
     """Accuracy and call accuracy, and how many trials and runs they rest on."""
-    repeats = "deterministic" if shown.runs is None else f"{shown.runs} runs"
-    return f"{shares_text(shown)} ({shown.variant}, {shown.trials} trials, {repeats})"
+    repeats = "deterministic" if shown.runs is None else f"{counted(shown.runs, 'run')}"
+    return f"{shares_text(shown)} ({shown.variant}, {counted(shown.trials, 'trial')}, {repeats})"
 
 
 def judgment_text(basis: Basis, shown: Shown, thresholds: PolicyThresholds) -> str:
@@ -80,10 +81,10 @@ def judgment_text(basis: Basis, shown: Shown, thresholds: PolicyThresholds) -> s
     nothing = f"never calling a tool scores {shown.silent:.3f}, always calling the first one {shown.always_calling:.3f}"
     texts: dict[Basis, str] = {
         "not_measured": f"{shown.error_share:.0%} of {shown.trials} trials never reached the model, so it was not measured",
-        "not_read": f"{stands}; {shown.unread} replies hold a call that was not read, or that stands in the "
+        "not_read": f"{stands}; in {counted(shown.unread, 'reply')} a call was not read, or stands in the "
         f"thinking alone, so nothing is known about {minimum}",
         "gate_off": f"{stands}; the extended gate is switched off, so every measured model is allowed",
-        "unclear": f"{stands}: not enough data to compare with {minimum}; measure at least {thresholds.min_runs} runs",
+        "unclear": f"{stands}: not enough data to compare with {minimum}; measure at least {counted(thresholds.min_runs, 'run')}",
         "misses": f"{stands} misses {minimum}",
         "meets": f"{stands} meets {minimum}",
         "meets_weakly": f"{stands} meets {minimum} but not the recommended {recommended}",

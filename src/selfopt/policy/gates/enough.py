@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from selfopt.home import counted
 from selfopt.records import Evaluation, Outcome
 
 from .base import GateCase, Look, PlainGate
@@ -48,19 +49,26 @@ def _comparable(case: GateCase) -> Look | None:
 
 def _data(case: GateCase) -> Look:
     n = min(side.metrics.n for side in case.sides)
-    return Look(n, 1, n >= 1, f"{case.candidate.metrics.n} trials judged")
+    return Look(n, 1, n >= 1, f"{counted(case.candidate.metrics.n, 'trial')} judged")
 
 
 def _errors(case: GateCase) -> Look:
     measured = [side.metrics for side in case.sides if side.metrics.n > 0]
     worst = max((metrics.counts.get(Outcome.ERROR, 0) / metrics.n for metrics in measured), default=0.0)
-    return Look(worst, MAX_ERROR_SHARE, worst < MAX_ERROR_SHARE, f"at most {worst:.3f} of the trials ended in a transport error")
+    return Look(worst, MAX_ERROR_SHARE, worst < MAX_ERROR_SHARE, f"{_share(worst)} of the trials ended in a transport error")
+
+
+def _share(worst: float) -> str:
+    """The larger share of the two sides, in words where all or none did."""
+    return {0.0: "none", 1.0: "all"}.get(worst, f"at most {worst:.1%}")
 
 
 def _runs(evaluation: Evaluation, minimum: int) -> Look:
     if evaluation.has_copies:
         return Look(evaluation.n_runs, minimum, True, f"deterministic ({evaluation.determinism}): repeats would be copies")
-    return Look(evaluation.n_runs, minimum, evaluation.n_runs >= minimum, f"{evaluation.n_runs} runs of at least {minimum}")
+    return Look(
+        evaluation.n_runs, minimum, evaluation.n_runs >= minimum, f"{counted(evaluation.n_runs, 'run')} of at least {minimum}"
+    )
 
 
 def _min_runs(case: GateCase) -> Look:
