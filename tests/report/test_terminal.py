@@ -89,3 +89,11 @@ def test_shares_near_the_ends_do_not_round_to_them() -> None:
     text = to_text(evaluation_table([world.BETTER.model_copy(update={"metrics": m})]))
     assert "0.996" in text
     assert "0.001" in text
+
+
+def test_a_gain_that_was_not_compared_is_not_called_unmeasured() -> None:
+    """A gate may show a figure that nothing rests on, because both sides were measured in different ways."""
+    apart = [g.model_copy(update={"passed": False}) if g.name == "comparable" else g for g in world.DECISION.gates]
+    text = to_text(decision_panel(world.DECISION.model_copy(update={"estimate": None, "gates": tuple(apart)})))
+    assert "not measured" not in text
+    assert "Not compared with" in text

@@ -67,5 +67,6 @@ def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, 
     elif markdown:
         click.echo(comparison_markdown(comparison), nl=False)
     else:
-        draw(console(), comparison_table(comparison))
+        out = console()
+        draw(out, comparison_table(comparison, width=out.width))
     return 1 if comparison.stopped or comparison.unmeasured else failed(fail_on, failures)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from selfopt.home import counted
 from selfopt.records import (
     Cycle,
     CycleTargetResult,
@@ -62,7 +63,7 @@ def _as_of(data: ReportData) -> str:
     last = data.cycles[-1]
     count = f"{len(data.cycles)} cycle" + ("" if len(data.cycles) == 1 else "s")
     version = "no rules in force" if data.config is None else f"rules version {data.config.version}"
-    return f"As of {safe_markdown(last.ended_at)}: {count}, {sum(c.trials for c in data.cycles)} trials, {version}."
+    return f"As of {safe_markdown(last.ended_at)}: {count}, {counted(sum(c.trials for c in data.cycles), 'trial')}, {version}."
 
 
 # Improvements made

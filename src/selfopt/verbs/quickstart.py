@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.errors import RefusedError, StoreError, UsageError
-from selfopt.home import NOT_MADE_HERE, Home, counts_as_home, find_home
+from selfopt.home import NOT_MADE_HERE, Home, counted, counts_as_home, find_home
 from selfopt.home.extras import install_command
 from selfopt.loop import Listener, LoopEvent, Target
 from selfopt.measure.progress import Progress, ignore_progress
@@ -116,7 +116,8 @@ def plan_lines(app: App) -> list[str]:
     return [
         f"home {app.home.root}",
         f"models {', '.join(MODELS)}" + (f" ({size:.0f} MB to download)" if missing else " (already here)"),
-        f"1 cycle 1: {whole.prompts} single requests each, native_api and at most {whole.candidates} candidates; diagnose, decide, enforce",
+        f"1 cycle 1: {counted(whole.prompts, 'single request')} each, native_api and at most {counted(whole.candidates, 'candidate')}; "
+        "diagnose, decide, enforce",
         "2 cycle 2: from the promoted baselines, under the rules in force; did each remedy help?",
         f"3 extended: {whole.conversations} conversations each; who may serve them, who falls back, what is refused",
         "4 warm-up: forced unload against warm, interleaved",
