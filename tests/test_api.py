@@ -144,7 +144,7 @@ def test_looking(project: Project) -> None:
         assert harness.try_("good", "weather in Oslo?", tools="tools.json").parsed is not None
         assert harness.routes.import_file("rules.json").rules
         assert harness.routes.show().rules
-        with harness.scripted("script.yaml") as url, urllib.request.urlopen(f"{url}/v1/models", timeout=10) as reply:
+        with harness.scripted("script.yaml") as url, urllib.request.urlopen(f"{url}/v1/models", timeout=120) as reply:
             assert "good" in {entry["id"] for entry in json.load(reply)["data"]}
         with pytest.raises(SelfoptError), harness.scripted("missing.yaml"):
             pass
@@ -156,10 +156,10 @@ def test_serving_live_traffic(project: Project) -> None:
         body = json.dumps({"model": "good", "messages": [{"role": "user", "content": "hello"}]}).encode()
         with harness.serve() as url:
             request = urllib.request.Request(f"{url}/chat/completions", body, {"Content-Type": "application/json"})
-            with urllib.request.urlopen(request, timeout=10) as reply:
+            with urllib.request.urlopen(request, timeout=120) as reply:
                 assert json.load(reply)["choices"]
         with pytest.raises(URLError):
-            urllib.request.urlopen(f"{url}/health", timeout=10)
+            urllib.request.urlopen(f"{url}/health", timeout=120)
         with pytest.raises(SelfoptError), harness.serve(host="nowhere.invalid"):
             pass
 
@@ -227,7 +227,7 @@ def test_ctrl_c_ends_a_measurement_tidily(project: Project) -> None:
         if line.strip() == "2":
             break
     child.send_signal(signal.SIGINT)
-    out, _ = child.communicate(timeout=30)
+    out, _ = child.communicate(timeout=120)
     assert "caught" in out
     assert child.returncode == 130
     project.write("script.yaml", "models: {slow: {default: {text: x}}}")

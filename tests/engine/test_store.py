@@ -334,7 +334,7 @@ def test_a_killed_pull_leaves_no_pip_behind_and_is_resumed(
             if line.startswith("downloading") and list(store.root.glob("partial/*/*.json")) and pips_of(store):
                 break
         child.kill()
-    assert psutil.wait_procs(pips_of(store), timeout=10)[1] == []
+    assert psutil.wait_procs(pips_of(store), timeout=120)[1] == []
     (wheels / "first_model-1.0-py3-none-any.whl").unlink()
     write_wheel(wheels, "second-model", {"m": DATA})
     monkeypatch.setenv("PIP_NO_INDEX", "1")

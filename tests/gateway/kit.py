@@ -20,9 +20,12 @@ from selfopt.scripted.script import Script
 from selfopt.scripted.server import ScriptedServer, serve_scripted
 from selfopt.wiring.app import App
 from selfopt.wiring.serving import build_gateway, gateway_options
+from tests.looptime import pass_time
 
 __all__ = ["Answer", "MemoryJournal", "World", "chat", "gateway_world", "until"]
 
+# The time of some tests moves by minutes at once.
+NEVER = aiohttp.ClientTimeout(total=None)
 USER = [{"role": "user", "content": "hi"}]
 
 
@@ -125,6 +128,15 @@ class World:
                 response.status, {name.lower(): value for name, value in response.headers.items()}, await response.text()
             )
 
+    async def post_past(self, body: Any, *waits_s: float) -> Answer:
+        """Send a POST that hangs upstream. Each time that the upstream was asked, so many seconds pass."""
+        asked = asyncio.ensure_future(self.post(body))
+        for seconds in waits_s:
+            known = len(self.upstream.journal)
+            await until(lambda known=known: len(self.upstream.journal) > known)  # type: ignore[misc]
+            pass_time(seconds)
+        return await asked
+
     async def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
         """Send a GET."""
         async with self.session.get(f"http://127.0.0.1:{self.port}{path}", headers=headers) as response:
@@ -139,15 +151,15 @@ class World:
             writer.write(data)
             if eof:
                 writer.write_eof()
-            return await asyncio.wait_for(reader.read(), 10)
+            return await asyncio.wait_for(reader.read(), 120)
         finally:
             writer.close()
             await writer.wait_closed()
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Let the loop run until it holds. Fails after ten seconds."""
-    async with asyncio.timeout(10):
+    """Let the loop run until it holds. Fails after two minutes."""
+    async with asyncio.timeout(120):
         while not holds():  # noqa: ASYNC110  what is waited for is not ours to signal
             await asyncio.sleep(0)
 
@@ -196,7 +208,7 @@ async def gateway_world(
     )
     config.write_text(f"{settings}\n{entries}", "utf-8")
     variables = {"SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(tmp_path / "home"), **(environ or {})}
-    async with App.open(environ=variables, cwd=tmp_path) as app, aiohttp.ClientSession() as session:
+    async with App.open(environ=variables, cwd=tmp_path) as app, aiohttp.ClientSession(timeout=NEVER) as session:
         chosen = options_with(gateway_options(app, None, 0), **(options or {}))
         gateway = build_gateway(app, chosen, None if on_disk else MemoryJournal(), log)
         await gateway.start()

@@ -479,7 +479,7 @@ async def _served(post: Callable[..., Awaitable[Any]]) -> bool:
 
 
 async def _until_async(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not await holds():
             pass
 

@@ -92,7 +92,7 @@ def _json_or_text(text: str) -> Any:
 
 def post(port: int, body: Any, **headers: str) -> Answer:
     """One chat as a client of the OpenAI dialect sends it."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json", **named})
     reply = connection.getresponse()

@@ -103,7 +103,7 @@ def asked(port: int, name: str, text: str, *, stream: bool) -> str:
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=20) as reply:
+    with urllib.request.urlopen(request, timeout=120) as reply:
         return str(reply.read().decode())
 
 

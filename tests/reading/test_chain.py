@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from selfopt.errors import VariantError
+from selfopt.reading import chain as chain_module
 from selfopt.reading import chain_of, read_calls
+from selfopt.reading.readers.base import Found
 from selfopt.records import ParsedReply, ReplyContent, ToolCall, ToolDefinition
 
 TOOLS = (ToolDefinition(name="set_lamp", parameters={"type": "object", "properties": {"room": {"type": "string"}}}),)
@@ -147,3 +151,33 @@ def test_the_family_of_the_template_is_asked_after_the_server_and_before_the_oth
     called = ReplyContent(text=GLM, tool_calls=(ToolCall(name="set_lamp", arguments={"room": "attic"}),))
     assert read_calls(("all@2",), called, TOOLS, (), "glm45").tool_calls[0].arguments == {"room": "attic"}
     assert read_calls(("all@2",), ReplyContent(text=GLM), TOOLS, (), "glm45").parser == "glm45"
+
+
+class Counting:
+    """A reader that counts how often it reads."""
+
+    version = 1
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def read(self, content: ReplyContent, tools: Sequence[ToolDefinition]) -> Found:
+        """Find nothing."""
+        self.reads += 1
+        return Found(form=f"{content.text} for {len(tools)} tools")
+
+
+def test_the_same_reply_is_read_once_and_another_one_anew() -> None:
+    """Whatever differs, the reply, the tools or the readers, is read again."""
+    reader, other = Counting(), Counting()
+    one, two = ReplyContent(text="one"), ReplyContent(text="two")
+    for content, tools, by, reads in [
+        (one, TOOLS, reader, 1),
+        (one, TOOLS, reader, 1),
+        (two, TOOLS, reader, 2),
+        (one, TOOLS, reader, 3),
+        (one, (), reader, 4),
+        (one, (), other, 1),
+    ]:
+        chain_module.ask({"counting": by}, content, tools)
+        assert by.reads == reads

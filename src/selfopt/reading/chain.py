@@ -34,6 +34,8 @@ CHAINS: Mapping[str, tuple[str, ...]] = {
 """The named chains. A name without a version means the first one."""
 LATEST = "all@2"
 NATIVE = "native@2"
+# The newest reply and what was read in it. It is replaced whole, as replies are read in several threads.
+_ASKED: list[tuple[ReplyContent, Sequence[ToolDefinition], Mapping[str, Reader], tuple[str, Found]]] = []
 _NOW = CHAINS[LATEST]
 _BEFORE = CHAINS["all@1"]
 
@@ -129,6 +131,8 @@ def _reader_of(family: Family) -> Reader:
 def ask(readers: Mapping[str, Reader], content: ReplyContent, tools: Sequence[ToolDefinition]) -> tuple[str, Found]:
     """Ask the readers in order until one finds calls.
 
+    The newest answer is remembered: a variant that corrects a reply and keeps it asks twice.
+
     Returns:
         The name of that reader and what it found. If no reader finds calls: the name of the last
         reader that sees a call it can't read ("" for none), and what all readers say together.
@@ -136,6 +140,15 @@ def ask(readers: Mapping[str, Reader], content: ReplyContent, tools: Sequence[To
     Raises:
         VariantError: a reader failed. No built-in reader does.
     """
+    for of, offered, by, answer in _ASKED:
+        if of is content and offered is tools and by == readers:
+            return answer
+    answer = _ask(readers, content, tools)
+    _ASKED[:] = [(content, tools, readers, answer)]
+    return answer
+
+
+def _ask(readers: Mapping[str, Reader], content: ReplyContent, tools: Sequence[ToolDefinition]) -> tuple[str, Found]:
     none_said, by, unread = False, "", ""
     for name, reader in readers.items():
         try:

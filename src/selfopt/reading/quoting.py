@@ -81,7 +81,7 @@ def _opened(what: str, mark: str) -> _Open:
     if what in plain:
         return plain[what]()
     name = re.escape(mark)
-    return _Open(re.compile(rf"</{name}\b[^<>\n]{{0,16}}>"), re.compile(rf"<{name}\b[^<>\n]{{0,200}}>"))
+    return _Open(re.compile(rf"</{name}\b[^<>\n]{{0,16}}>"), re.compile(rf"<{name}\b(?![｜|])[^<>\n]{{0,200}}>"))
 
 
 class Quoting:

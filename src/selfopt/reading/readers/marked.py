@@ -24,6 +24,9 @@ _EFFORT = 2  # characters that failed attempts may read for each character of th
 # A name, perhaps with an open brace and a key behind it.
 _HEAD = re.compile(r"(?<![\w.:/\-])([\w.:/\-]{1,128}+)\s*+(?:\{\s*+\w{1,64}+\s*+:\s*+)?\Z")
 _MESSAGE = "<|message|>"
+# The beginning of a text that is a value in JSON or in an argument of Python.
+_VALUE = re.compile(r"[{\[(,:=]\s{0,8}[\"'][^\"'\n]{0,160}\Z")
+_VALUE_BEFORE = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,11 @@ class MarkedReader:
         scan = Scan(text, Names.of(tools), self.marks, Effort(_EFFORT * len(text) + 1024))
         elements, none = self._elements(scan, first.start())
         examples = quoted(text, [(one.start, one.end) for one in elements])
-        elements = [one for index, one in enumerate(elements) if index not in examples]
+        elements = [
+            one
+            for index, one in enumerate(elements)
+            if index not in examples and (_offered(scan, one) or not _in_value(text, one.start))
+        ]
         calls: list[ToolCall] = [call for one in elements for call in one.body.calls]
         if not calls:
             return SAYS_NONE if none else NOTHING
@@ -119,6 +126,15 @@ class MarkedReader:
                 return Body((), found.end(), none=True)
             return arguments_at(scan, found.end(), written, mark)
         return body_at(scan, found.start() if mark.piece == "call:" else found.end(), mark)
+
+
+def _offered(scan: Scan, element: _Element) -> bool:
+    return any(scan.names.match(call.name) is not None for call in element.body.calls)
+
+
+def _in_value(text: str, at: int) -> bool:
+    """Whether this place stands in a value of another call, where marks are text."""
+    return _VALUE.search(text, max(0, at - _VALUE_BEFORE), at) is not None
 
 
 def _harmony(scan: Scan, found: re.Match[str], mark: Mark) -> Body | None:
