@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,8 +47,9 @@ def test_each_rung_takes_less_time_than_the_one_before() -> None:
         ((Pace(400, 120), Pace(150, 44)), Plan(12, 2, 2, 9, 1)),
         ((Pace(200, 60), Pace(80, 22)), Plan(6, 2, 2, 6, 0)),
         ((Pace(120, 25), Pace(60, 11)), Plan(6, 1, 2, 0, 0)),
+        ((Pace(52, 44), Pace(13, 7)), Plan(6, 1, 2, 0, 0, models=1)),
     ],
-    ids=["two cores alone", "one of them taken", "both taken, and slow"],
+    ids=["two cores alone", "one of them taken", "both taken, and slow", "beside seven others"],
 )
 def test_on_two_cores_each_machine_gets_a_plan_that_shows_something(paces: tuple[Pace, Pace], at_least: Plan) -> None:
     """The paces are measured ones; each stays within six minutes, and both models are tried."""
@@ -61,7 +63,7 @@ def test_what_the_first_cycle_measures_stays_on_the_way(paces: tuple[Pace, Pace]
     """Later steps are compared with it."""
     begun = LADDER[6]
     plan = choose(paces, spent, WHOLE, begun, STEPS[step:])
-    assert (plan.prompts, plan.candidates, plan.sample) == (begun.prompts, begun.candidates, begun.sample)
+    assert replace(plan, conversations=0, warm_ups=0) == replace(begun, conversations=0, warm_ups=0)
 
 
 def test_without_a_pace_everything_is_measured() -> None:
@@ -81,6 +83,14 @@ def test_what_is_left_out_is_said_with_its_reason() -> None:
     )
     assert len(plan_told(WHOLE, WHOLE, MODELS, paces)) == 2
     assert plan_told(WHOLE, WHOLE, MODELS, ()) == []
+
+
+def test_a_model_that_is_left_out_is_named() -> None:
+    """The larger one, where even the smallest plan of both would take too long."""
+    paces = (Pace(52, 44), Pace(13, 7))
+    _, about, left = plan_told(LADDER[-1], WHOLE, MODELS, paces)
+    assert "of small alone 6 requests" in about
+    assert "6 minutes here: the model large, 6 requests, 18 conversations" in left
 
 
 def test_a_change_on_the_way_says_which_way_it_went() -> None:

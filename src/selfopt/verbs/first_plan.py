@@ -39,6 +39,7 @@ class Plan:
         candidates: of each model, at most.
         conversations: of each model; 0 leaves this step out.
         warm_ups: how many models, the smallest first, show what a warm-up is worth.
+        models: how many are measured, the smallest first.
     """
 
     prompts: int
@@ -46,6 +47,7 @@ class Plan:
     candidates: int
     conversations: int
     warm_ups: int
+    models: int = 2
 
 
 LADDER = (
@@ -59,6 +61,7 @@ LADDER = (
     Plan(6, 2, 2, 6, 0),
     Plan(6, 2, 2, 0, 0),
     Plan(6, 1, 2, 0, 0),
+    Plan(6, 1, 2, 0, 0, models=1),
 )
 """The plans, the whole one first. What tells least for its time goes first."""
 
@@ -102,7 +105,9 @@ def seconds(plan: Plan, paces: Sequence[Pace], steps: Sequence[Step] = STEPS) ->
     paces: of each model, the smallest first.
     """
     return sum(
-        _model_seconds(plan, step, pace) for step in steps for pace in (paces[: plan.warm_ups] if step == "warm_up" else paces)
+        _model_seconds(plan, step, pace)
+        for step in steps
+        for pace in paces[: plan.warm_ups if step == "warm_up" else plan.models]
     )
 
 
@@ -124,8 +129,8 @@ def choose(paces: Sequence[Pace], spent_s: float, whole: Plan, begun: Plan | Non
     """
     rungs = [whole, *(_within(rung, whole) for rung in LADDER)]
     if begun is not None:
-        kept = {"prompts": begun.prompts, "candidates": begun.candidates, "sample": begun.sample}
-        rungs = [replace(rung, **kept) for rung in rungs]
+        kept = {name: getattr(begun, name) for name in ("prompts", "candidates", "sample", "models")}
+        rungs = [replace(rung, **kept, warm_ups=min(rung.warm_ups, begun.models)) for rung in rungs]
     left_s = LIMIT_S - _RESERVE_S - spent_s
     return next((rung for rung in rungs if not paces or seconds(rung, paces, steps) <= left_s), rungs[-1])
 
@@ -137,4 +142,5 @@ def _within(plan: Plan, most: Plan) -> Plan:
         min(plan.candidates, most.candidates),
         min(plan.conversations, most.conversations),
         min(plan.warm_ups, most.warm_ups),
+        min(plan.models, most.models),
     )

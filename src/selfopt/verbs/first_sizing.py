@@ -67,7 +67,7 @@ def whole_plan(app: App, models: Sequence[str]) -> Plan:
     sizes = [len(app.suite(app.settings.suite_of(phase)).prompts) for phase in ("atomic", "extended")]
     most = LADDER[0]
     warm_ups = min(len(models), most.warm_ups) if app.settings.warm_up.enabled else 0
-    return Plan(sizes[0], app.settings.loop.determinism_sample or most.sample, most.candidates, sizes[1], warm_ups)
+    return Plan(sizes[0], app.settings.loop.determinism_sample or most.sample, most.candidates, sizes[1], warm_ups, len(models))
 
 
 def plan_told(plan: Plan, whole: Plan, models: Sequence[str], paces: Sequence[Pace]) -> list[str]:
@@ -92,11 +92,14 @@ def change_told(plan: Plan, before: Plan, models: Sequence[str], took_s: float, 
 
 
 def _planned(plan: Plan, models: Sequence[str]) -> str:
-    return planned_text(plan.prompts, plan.candidates, plan.conversations, plan.sample, models[: plan.warm_ups])
+    return planned_text(
+        models[: plan.models], plan.prompts, plan.candidates, plan.conversations, plan.sample, models[: plan.warm_ups]
+    )
 
 
 def _left_out(plan: Plan, whole: Plan, models: Sequence[str]) -> str:
     return left_out_text(
+        models[plan.models : whole.models],
         whole.prompts - plan.prompts,
         whole.candidates - plan.candidates,
         whole.conversations - plan.conversations,

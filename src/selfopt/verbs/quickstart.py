@@ -169,9 +169,10 @@ class _Quickstart:
         with self._timed():
             await self._plan()
         whole, plan = whole_plan(app, MODELS), self._planned
-        await self._cycles("cycle_1", whole, [(m, "atomic", "native_api") for m in MODELS], plan.candidates)
-        await self._cycles("cycle_2", whole, [(m, "atomic", None) for m in MODELS], 0)
-        await self._cycles("extended", whole, [(m, "extended", EXTENDED_VARIANT) for m in MODELS], EXTENDED_CANDIDATES)
+        models = MODELS[: plan.models]
+        await self._cycles("cycle_1", whole, [(m, "atomic", "native_api") for m in models], plan.candidates)
+        await self._cycles("cycle_2", whole, [(m, "atomic", None) for m in models], 0)
+        await self._cycles("extended", whole, [(m, "extended", EXTENDED_VARIANT) for m in models], EXTENDED_CANDIDATES)
         await self._warm_up(whole)
         with self._timed():
             phase: Phase = "extended" if self._planned.conversations else "atomic"
@@ -180,7 +181,7 @@ class _Quickstart:
         cycles = _cycles(app, state)
         state.finish("shown", state.session)
         return QuickstartResult(
-            rows=tuple(_rows(app, cycles)),
+            rows=tuple(_rows(app, models, cycles)),
             cycles=tuple(cycles.values()),
             served=tuple(served),
             reports=tuple(reports),
@@ -293,11 +294,11 @@ async def _served(app: App, phase: Phase, *, force: bool, progress: Callable[[Pr
     return ServedLine(command, measured.route, None, newest[-1] if measured.audit_hash and newest else None)
 
 
-def _rows(app: App, cycles: Mapping[str, Cycle]) -> list[ModelRow]:
+def _rows(app: App, models: Sequence[str], cycles: Mapping[str, Cycle]) -> list[ModelRow]:
     talks = cycles.get("extended")
     return [
-        *(_row(app, model, "atomic", [cycles["cycle_1"], cycles["cycle_2"]]) for model in MODELS),
-        *(_row(app, model, "extended", [talks]) for model in MODELS if talks is not None),
+        *(_row(app, model, "atomic", [cycles["cycle_1"], cycles["cycle_2"]]) for model in models),
+        *(_row(app, model, "extended", [talks]) for model in models if talks is not None),
     ]
 
 

@@ -20,26 +20,35 @@ def pace_text(paces: Sequence[tuple[str, float, float]]) -> str:
     return "pace: " + "; ".join(f"{model} reads {reads:.0f} and writes {writes:.0f} tokens/s" for model, reads, writes in paces)
 
 
-def planned_text(prompts: int, candidates: int, conversations: int, repeated: int, warm_ups: Sequence[str]) -> str:
+def planned_text(
+    models: Sequence[str], prompts: int, candidates: int, conversations: int, repeated: int, warm_ups: Sequence[str]
+) -> str:
     """What is measured."""
+    of = "of each model" if len(models) > 1 else f"of {' and '.join(map(short_name, models))} alone"
     talks = counted(conversations, "conversation") if conversations else "no conversations"
-    warm = f"the warm-up of {' and '.join(map(short_name, warm_ups))}" if warm_ups else "no warm-up"
     return (
-        f"of each model {counted(prompts, 'request')} ({repeated} asked again, to see whether replies repeat themselves), "
-        f"at most {counted(candidates, 'candidate')}, and {talks}; {warm}"
+        f"{of} {counted(prompts, 'request')} ({repeated} asked again, to see whether replies repeat themselves), "
+        f"at most {counted(candidates, 'candidate')}, and {talks}; {_warm_up_of(warm_ups) or 'no warm-up'}"
     )
 
 
-def left_out_text(prompts: int, candidates: int, conversations: int, repeated: int, warm_ups: Sequence[str]) -> str:
+def left_out_text(
+    models: Sequence[str], prompts: int, candidates: int, conversations: int, repeated: int, warm_ups: Sequence[str]
+) -> str:
     """What is left out; "" for nothing. Each figure is how much less than the whole."""
     parts = [
+        f"the model {' and '.join(map(short_name, models))}" if models else "",
         counted(prompts, "request") if prompts else "",
         counted(candidates, "candidate") if candidates else "",
         counted(conversations, "conversation") if conversations else "",
         f"{counted(repeated, 'request')} asked again" if repeated else "",
-        f"the warm-up of {' and '.join(map(short_name, warm_ups))}" if warm_ups else "",
+        _warm_up_of(warm_ups),
     ]
     return ", ".join(part for part in parts if part)
+
+
+def _warm_up_of(models: Sequence[str]) -> str:
+    return f"the warm-up of {' and '.join(map(short_name, models))}" if models else ""
 
 
 def percent(share: float) -> str:
