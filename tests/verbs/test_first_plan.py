@@ -125,5 +125,6 @@ def test_a_part_of_a_suite_is_a_suite_of_its_own_and_is_put_back(tmp_path: Path)
             assert spec.suite == f"quickstart-atomic-{whole.prompts - 1}"
             assert len(app.suite_for(spec).prompts) == whole.prompts - 1
             assert app.settings.loop.determinism_sample == 1
+            assert app.settings.loop.n_runs == app.settings.policy.min_runs
         assert app.settings is before
         assert spec.suite_hash != app.standing_spec("scripted/m", "atomic").suite_hash

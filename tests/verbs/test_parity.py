@@ -128,7 +128,7 @@ MORE: dict[str, Verb] = {
 
 ELSEWHERE = {
     "config edit": "opens an editor; a program sets what it wants with selfopt.open(settings=...)",
-    "config path": "the place of a file that programs don't need",
+    "config path": "the place of a file that programs do not need",
     "config show": "`harness.settings` are the settings in force; tests/test_api.py",
     "models pull": "fetches from the network; tests/verbs/test_models.py has both ways of calling the one function",
     "quickstart": "needs two real models; both doors call run_quickstart (tests/acceptance)",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from .common import console, emit, json_option, open_app, say, say_each
+from .common import answer, console, emit, json_option, open_app, say, say_each
 
 _EDITORS = ("VISUAL", "EDITOR")
 
@@ -21,11 +21,13 @@ def command() -> None:
 
 
 @command.command("path")
-def path() -> None:
+@json_option
+def path(as_json: bool) -> None:
     """Print where your own settings are, or would be."""
     from selfopt.verbs.config import own_file
 
-    print(own_file(os.environ))
+    file = own_file(os.environ)
+    answer({"path": file, "exists": file.is_file()}, [str(file)], as_json=as_json)
 
 
 @command.command("show")
@@ -51,8 +53,9 @@ def show(ctx: click.Context, /, everything: bool, as_json: bool) -> None:
 
 
 @command.command("edit")
+@json_option
 @click.pass_context
-def edit(ctx: click.Context, /) -> None:
+def edit(ctx: click.Context, /, as_json: bool) -> None:
     """Open your own settings in your editor (VISUAL or EDITOR, else vi), and check them afterwards.
 
     A file that is not there yet begins with comments that explain it.
@@ -74,4 +77,4 @@ def edit(ctx: click.Context, /) -> None:
     if code:
         raise click.ClickException(f"the editor {words[0]!r} ended with {code}; {file} is as it left it")
     check_settings(os.environ, Path.cwd())
-    say(console(), f"{file}: {'made' if made else 'read'} and understood")
+    answer({"path": file, "made": made}, [f"{file}: {'made' if made else 'read'} and understood"], as_json=as_json)

@@ -125,6 +125,8 @@ def use_plan(app: App, plan: Plan, whole: Plan) -> None:
     on it are not taken for rules that rest on the whole.
     """
     loop = app.settings.loop.model_copy(update={"determinism_sample": plan.sample})
+    if plan != whole:  # where a timeout makes a model stochastic, all of its runs would take many times as long
+        loop = loop.model_copy(update={"n_runs": min(loop.n_runs, app.settings.policy.min_runs)})
     suites = app.settings.suites
     if plan.prompts < whole.prompts:
         suites = suites.model_copy(update={"atomic": _stored(app, "atomic", plan.prompts)})

@@ -358,18 +358,12 @@ class App:
     def _price(self, spec: Spec, usage: Usage) -> float | None:
         """Return the cost of one trial by the settings' price.
 
-        Without a price, a model that selfopt runs itself costs nothing. Any other's cost is unknown: also
-        a server on this machine may ask one that is paid.
+        Without a price, a model on this machine costs nothing and another model's cost is unknown.
         """
         price = self.settings.prices.get(spec.model)
         if price is None:
-            return 0.0 if self._runs_here(spec.model) else None
+            return 0.0 if self.settings.is_local(spec.model) else None
         return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
-
-    def _runs_here(self, model: str) -> bool:
-        """Whether a model is one of the engine, or plays in this process."""
-        entry = self.settings.endpoint_of(model)[1]
-        return entry.traits.engine or entry.plays_here
 
     def require_ready(self, models: Iterable[str]) -> None:
         """Check keys, prices, model files and scripts before the first request needs them.
@@ -385,7 +379,10 @@ class App:
                     f"endpoint {name!r} has no API key: {variable} is not set; export it, or set api_key or "
                     f"api_key_env of [endpoints.{name}] in your own settings"
                 )
-            if self.settings.limits.max_cost is not None and model not in self.settings.prices and not self._runs_here(model):
+            # Also a server on this machine may ask one that is paid. A cap of a project's files is no reason to refuse it.
+            own_cap = self.own_limits.max_cost is not None and not (entry.traits.engine or entry.plays_here)
+            capped = self.settings.limits.max_cost is not None and (own_cap or not entry.is_local)
+            if capped and model not in self.settings.prices:
                 raise SettingsError(
                     f"max_cost is set, but {model} has no price, so the cap can't hold: set input and output (per million tokens; 0 "
                     f'if it costs nothing) in [prices."{model}"] of your own settings, or leave max_cost out'
