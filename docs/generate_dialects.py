@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from selfopt.dialects.carrying import TABLES, FieldTable
 from selfopt.dialects.kinds import ENDPOINT_KINDS, Dialect
 from selfopt.dialects.openai_client import UNDERSTOOD
 from selfopt.errors import EndpointError
@@ -22,10 +23,17 @@ each row below comes from two requests that differ in one thing.
 A place such as `options.seed` is where the server finds it.
 
 """
-KINDS = """
+FIELDS = """
 A request can also carry fields that selfopt has no words for (`ChatRequest.beside`). They are written unchanged for a server of
-the same dialect, and left out for any other.
+the same dialect. For one of another dialect they are translated.
 
+## Fields of clients
+
+Where a field of OpenAI's dialect goes at a server of another. "the same" is the same name at the top. "refused" means that the
+request fails before anything is sent, with an error that names the field, unless its value asks for nothing.
+
+"""
+KINDS = """
 ## Kinds of endpoints
 
 What `kind` in `[endpoints.NAME]` may be. A package can offer more: entry points of the group `selfopt.dialects`.
@@ -35,8 +43,8 @@ CLIENTS = """
 ## What clients of the gateway may send
 
 The gateway's clients speak `openai_chat`. Without a variant, and to a server that speaks it too, a body is passed on as it came,
-with the server's own name of the model. Otherwise these fields are understood. All others are kept beside,
-and are not handed on:
+with the server's own name of the model. Otherwise these fields are read. All others are kept beside,
+and forwarded or translated as they came:
 
 """
 
@@ -73,7 +81,7 @@ CARRIED = tuple(_ROWS)
 
 def dialects() -> Mapping[str, Dialect]:
     """The dialects of all registered kinds of endpoints by name, made for a local server."""
-    config = EndpointConfig(name="any", kind="any", base_url="http://127.0.0.1:1", local=True)
+    config = EndpointConfig(name="any", kind="any", base_url="http://127.0.0.1:1", local=True, server="llama.cpp")
     return {kind.speaks: kind.dialect(config) for kind in ENDPOINT_KINDS.all().values()}
 
 
@@ -127,6 +135,22 @@ def table(rows: list[list[str]]) -> str:
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]) + "\n"
 
 
+def fields_table() -> str:
+    """What becomes of the fields of clients."""
+    known = sorted({field for entry in TABLES.values() for field in (*entry.goes, *entry.refused)})
+    rows = [["field", *(f"`{name}`" for name in TABLES)]]
+    for field in known:
+        rows.append([f"`{field}`", *(_place(entry, field) for entry in TABLES.values())])
+    return table([*rows, ["any other", *("the same" if entry.others == "same" else "refused" for entry in TABLES.values())]])
+
+
+def _place(entry: FieldTable, field: str) -> str:
+    if field in entry.refused or (field not in entry.goes and entry.others == "refused"):
+        return "refused"
+    place = entry.goes[field].place if field in entry.goes else field
+    return "the same" if place == field else f"`{place}`"
+
+
 def page() -> str:
     """The whole page."""
     known = dialects()
@@ -136,7 +160,17 @@ def page() -> str:
     kinds = [["kind", "speaks", "needs a server", "takes grammars", "takes any JSON Schema"]]
     for name, kind in ENDPOINT_KINDS.all().items():
         kinds.append([f"`{name}`", f"`{kind.speaks}`", yes[not kind.serverless], yes[kind.grammars], yes[kind.any_schema]])
-    return HEAD + table(carried) + KINDS + table(kinds) + CLIENTS + ", ".join(f"`{name}`" for name in sorted(UNDERSTOOD)) + ".\n"
+    return (
+        HEAD
+        + table(carried)
+        + FIELDS
+        + fields_table()
+        + KINDS
+        + table(kinds)
+        + CLIENTS
+        + ", ".join(f"`{name}`" for name in sorted(UNDERSTOOD))
+        + ".\n"
+    )
 
 
 if __name__ == "__main__":

@@ -125,6 +125,23 @@ EndpointFault = Literal[
 
 RETRYABLE: frozenset[EndpointFault] = frozenset({"timeout", "connect", "loading", "rate_limited", "server", "protocol"})
 
+Cause = Literal[
+    "no_tools",  # the model, or its template, has no tools
+    "tools_off",  # the server was started without tool calling, such as without --jinja
+    "not_parsed",  # the server could not read the call that the model wrote
+    "roles",  # the template refuses a role, a system message, or roles that do not alternate
+    "context",  # the request is longer than the context
+    "memory",  # the model does not fit into memory
+    "payment",  # the account has no credit
+    "rate",  # too many requests
+    "unknown_model",  # the server does not know the model
+    "not_loaded",  # the model is not loaded, or could not be
+]
+"""Why a server refuses a request, as far as it says so (`dialects/causes.py` reads it)."""
+
+LASTING: frozenset[Cause] = frozenset({"no_tools", "tools_off", "roles", "context", "memory", "payment", "unknown_model"})
+"""The causes for which the same request, made again, is refused again."""
+
 LONGEST_RETRY_AFTER_S = 60.0
 
 
@@ -140,6 +157,10 @@ class EndpointError(SelfoptError):
             attempt can be recorded like a good one.
         told: the message for clients of the gateway, without the server's address; None when the
             message does not contain it.
+
+    Attributes:
+        cause: why the server refused, as far as it says so.
+        said: the server's own words, on one line and bounded; "" when there are none.
     """
 
     def __init__(
@@ -160,13 +181,20 @@ class EndpointError(SelfoptError):
         self.retry_after_s = retry_after_s
         self.final = final
         self.request_body, self.reply_body = bodies
+        self.cause: Cause | None = None
+        self.said = ""
+
+    def because(self, cause: Cause | None, said: str) -> EndpointError:
+        """This error, with why the server refused and its own words."""
+        self.cause, self.said = cause, said
+        return self
 
     @property
     def retryable(self) -> bool:
         """Whether another attempt may succeed without a change.
 
         It may not when the server asked to wait for more than a minute: nobody waits that long, and
-        asking earlier would ignore what it asked for.
+        asking earlier would ignore what it asked for. Nor may it when the cause lasts.
         """
         patient = self.retry_after_s is None or self.retry_after_s <= LONGEST_RETRY_AFTER_S
-        return self.kind in RETRYABLE and patient and not self.final
+        return self.kind in RETRYABLE and patient and not self.final and self.cause not in LASTING

@@ -105,6 +105,9 @@ models:
   invalid_utf8: {{default: {{fault: {{kind: invalid_utf8}}}}}}
   html: {{default: {{fault: {{kind: html}}}}}}
   broken: {{default: {{fault: {{kind: status, status: 500, body: "\\x1b[31mno\\n"}}}}}}
+  toolless:
+    replies: [{{match: {{tools: true}}, fault: {{kind: status, status: 400, body: "m:latest does not support tools"}}}}]
+    default: {{text: "Hello."}}
 """
 
 SETTINGS = """\

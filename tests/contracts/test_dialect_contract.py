@@ -242,7 +242,6 @@ def test_what_is_written_for_a_server_is_read_from_a_client(request: ChatRequest
     dialect = KNOWN[OPENAI_CLIENT.name]
     body = dialect.write_request(request)
     asked = at_once(OPENAI_CLIENT.reading_request(at_once(reading_body(dump_json(body), BodyLimits()))))
-    assert asked is not None
     read = asked.request
     assert (read.model, read.messages, read.tools) == (request.model, request.messages, request.tools)
     assert (read.tool_choice, read.sampling) == (request.tool_choice, request.sampling)
@@ -254,7 +253,6 @@ def test_fields_of_a_client_that_nobody_knows_are_kept_as_they_came() -> None:
     """Not a byte of them is changed, and none vanishes."""
     body = b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "logprobs": true, "x_new": {"b": 1, "a": [1.50, 2]}}'
     asked = at_once(OPENAI_CLIENT.reading_request(at_once(reading_body(body, BodyLimits()))))
-    assert asked is not None
     beside = asked.request.beside[OPENAI_CLIENT.name]
     assert {key: bytes(value) for key, value in beside.items()} == {"logprobs": b"true", "x_new": b'{"b": 1, "a": [1.50, 2]}'}
 

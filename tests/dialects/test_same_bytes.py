@@ -10,7 +10,7 @@ import pytest
 
 from selfopt.dialects.jsontext import dump_json
 from selfopt.dialects.kinds import ENDPOINT_KINDS
-from selfopt.records import ChatRequest, EndpointConfig, sha256_hex
+from selfopt.records import ChatRequest, EndpointConfig, ServerKind, sha256_hex
 
 BEFORE: dict[str, str] = json.loads(Path(__file__).with_name("requests_before.json").read_text("utf-8"))
 """The sha256 of each body, as the code before wrote it."""
@@ -65,7 +65,8 @@ def test_the_bytes_of_requests_stay_what_they_were(server: str) -> None:
     kind, url = SERVERS[server]
     known = ENDPOINT_KINDS.get(kind)
     assert known is not None
-    dialect = known.dialect(EndpointConfig(name="e", kind=kind, base_url=url))
+    program: ServerKind | None = "llama.cpp" if server == "llama" else None
+    dialect = known.dialect(EndpointConfig(name="e", kind=kind, base_url=url, server=program))
     written = {
         name: sha256_hex(dump_json(dialect.write_request(request, streamed=streamed)).decode())
         for name, (where, request, streamed) in cases().items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from selfopt.records import ChatRequest, EndpointConfig, Message, ToolDefinition
+from selfopt.records import ChatRequest, EndpointConfig, Message, ToolDefinition, is_loopback
 from selfopt.scripted.script import Script
 
 KEY = "sk-test-0123456789"
@@ -77,5 +77,7 @@ def ask(text: str, **changes: Any) -> ChatRequest:
 
 
 def config_for(kind: str, base_url: str | None = None, key: str | None = KEY, **changes: Any) -> EndpointConfig:
-    """A configuration of an endpoint called `e`."""
-    return EndpointConfig.model_validate({"name": "e", "kind": kind, "base_url": base_url, "api_key": key, **changes})
+    """A configuration of an endpoint called `e`. A server of this machine counts as llama.cpp, and is not asked what it is."""
+    here = kind == "openai_compatible" and base_url is not None and is_loopback(base_url)
+    known = {"server": "llama.cpp"} if here else {}
+    return EndpointConfig.model_validate({"name": "e", "kind": kind, "base_url": base_url, "api_key": key, **known, **changes})

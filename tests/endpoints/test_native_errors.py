@@ -135,6 +135,22 @@ async def test_the_family_is_recognised_from_the_template_that_a_server_shows(se
     assert (await OllamaResidency(config_for("ollama", await serve(shown))).status("m")).family == "kimi_k2"
 
 
+@pytest.mark.parametrize(
+    ("card", "tools"),
+    [
+        ({"capabilities": ["completion"]}, False),
+        ({"capabilities": ["completion", "tools"]}, True),
+        ({"capabilities": []}, None),
+        ({"capabilities": "tools"}, None),
+        ({}, None),
+    ],
+)
+async def test_a_models_card_says_whether_it_has_tools(serve: Serve, card: dict[str, Any], tools: bool | None) -> None:
+    """An earlier Ollama says nothing of it."""
+    shown = {"/api/ps": {"models": []}, "/api/tags": {"models": [{"name": "m:latest"}]}, "/api/show": card, "/api/version": {}}
+    assert (await OllamaResidency(config_for("ollama", await serve(shown))).status("m")).tools is tools
+
+
 async def test_what_lm_studio_and_vllm_tell_of_themselves_is_kept(serve: Serve) -> None:
     """Quantisation and context of the one, version and context of the other."""
     lm_studio = {

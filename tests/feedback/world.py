@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import strategies as st
 
+from selfopt.errors import Cause
 from selfopt.feedback import FeedbackOptions, ReferenceSuite
 from selfopt.records import Determinism, Evaluation, Finding, Metrics, Outcome, OutcomeRow, Phase, PolicyThresholds, TrivialPolicy
 
@@ -151,6 +152,8 @@ def any_rows(draw: st.DrawFn) -> tuple[OutcomeRow, ...]:
             loaded=tuple(draw(st.lists(st.none() | st.booleans(), max_size=9))),
             load_ms=tuple(draw(st.lists(_ms, max_size=9))),
             unread=tuple(draw(st.lists(st.none() | st.sampled_from(["json", "xml"]), max_size=9))),
+            causes=tuple(draw(st.lists(st.none() | st.sampled_from(get_args(Cause)), max_size=9))),
+            said=draw(st.text(max_size=9)),
         )
         for _ in range(count)
     )

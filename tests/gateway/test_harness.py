@@ -11,7 +11,6 @@ import pytest
 
 from selfopt.dialects.chat_body import BodyLimits, at_once, reading_body
 from selfopt.dialects.openai_client import reading_request
-from selfopt.dialects.refusal import Refusal
 from selfopt.records import Rule, Variant
 from selfopt.routing import rule_id_of
 from selfopt.variants import get_variant
@@ -105,8 +104,6 @@ async def test_calls_are_chosen_as_the_client_says(tmp_path: Path) -> None:
         assert await names(tool_choice={"type": "function", "function": {"name": "play"}}) == ["play"]
         assert await names(text="other") == []
         assert (await world.post(asking("hi", tool_choice="required"))).status == 502
-        unknown = {"type": "function", "function": {"name": "nobody"}}
-        assert (await world.post(asking("hi", tool_choice=unknown))).status == 400
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -120,27 +117,6 @@ async def test_what_the_server_reported_damaged_is_mended_and_counted(tmp_path: 
         places = [answer.text.index(f'"{call["name"]}"') for call in reported]
         assert places == sorted(places)
         assert "selfopt_mended_calls_total 1\n" in (await world.get("/metrics")).text
-
-
-@pytest.mark.parametrize(
-    "tools",
-    [
-        [1],
-        [{"type": "function"}],
-        [{"type": "retrieval", "function": {"name": "x"}}],
-        [{"type": "function", "function": {"name": ""}}],
-        [{"type": "function", "function": {"name": 5}}],
-        [{"type": "function", "function": {"name": "x", "parameters": []}}],
-        [WEATHER, WEATHER],
-    ],
-)
-async def test_broken_tools_are_named(tmp_path: Path, tools: list[Any]) -> None:
-    """400, before anything is sent."""
-    async with gateway_world(tmp_path, MODELS) as world:
-        await promote(world, "native_parsed")
-        answer = await world.post(asking("weather?", tools=tools))
-        assert (answer.status, answer.error["param"]) == (400, "tools")
-        assert list(world.upstream.journal) == []
 
 
 async def test_a_limited_model_that_calls_nothing_is_asked_for_its_answer(tmp_path: Path) -> None:
@@ -221,19 +197,15 @@ async def test_a_call_that_is_not_read_goes_to_the_fallback_when_the_rule_says_s
 
 
 def test_tools_that_come_again_are_the_same_records() -> None:
-    """What a variant made of them is cached; broken tools are refused each time."""
+    """What a variant made of them is cached."""
 
     def tools_of(*tools: object) -> tuple[object, ...]:
         asked = at_once(reading_request(at_once(reading_body(json.dumps(chat(tools=tools)).encode(), BodyLimits()))))
-        assert asked is not None
         return asked.request.tools
 
     first, again, other = tools_of(WEATHER, PLAY), tools_of(WEATHER, PLAY), tools_of(WEATHER)
     assert first is again
     assert len(other) == 1
-    for _ in range(2):
-        with pytest.raises(Refusal):
-            tools_of(WEATHER, WEATHER)
 
 
 async def test_a_call_that_nothing_backs_never_reaches_the_client(tmp_path: Path) -> None:

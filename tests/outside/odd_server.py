@@ -16,7 +16,6 @@ REPLIES: dict[str, Any] = json.loads((DATA / "replies.json").read_text("utf-8"))
 NOTHING = {"role": "assistant", "content": "n/a"}
 WHOLE = {"id": "x", "object": "chat.completion", "choices": [{"index": 0, "message": NOTHING, "finish_reason": "stop"}]}
 PIECES = 'data: {"id": "x", "choices": [{"index": 0, "delta": {"content": "n/a"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
-FENCED = {"role": "assistant", "content": '{"name": "get_weather", "arguments": {"city": "Oslo"}}'}
 
 
 class OddServer:
@@ -127,13 +126,20 @@ def _openai(name: str, *, stream: bool) -> Reply:
 
 def _ollama(name: str, body: dict[str, Any]) -> Reply:
     if name == "no_tools" and not body.get("tools"):
-        return _ollama_done({**REPLIES["ollama"]["ok"], "message": FENCED}, stream=bool(body.get("stream")))
+        return _ollama_done({**REPLIES["ollama"]["ok"], "message": _in_words(body)}, stream=bool(body.get("stream")))
     if name in REPLIES["ollama_errors"]:
         status, text = REPLIES["ollama_errors"][name]
         return status, {}, text.encode()
     if name in REPLIES["ollama"]:
         return _ollama_done(REPLIES["ollama"][name], stream=bool(body.get("stream")))
     return _json({"error": f"model '{name}' not found"}, 404)
+
+
+def _in_words(body: dict[str, Any]) -> dict[str, Any]:
+    """What a model without tools writes when they stand in the prompt: a call as JSON, or plain words."""
+    asked = str(body["messages"][-1]["content"])
+    answer = next((said for words, said in REPLIES["in_words"].items() if words in asked), "I can do that without a tool.")
+    return {"role": "assistant", "content": answer}
 
 
 def _ollama_done(body: dict[str, Any], *, stream: bool) -> Reply:

@@ -122,7 +122,6 @@ def test_a_plain_server_is_sent_no_field_of_others(tmp_path: Path, odd_server: O
     assert "chat_template_kwargs" not in asked
 
 
-@pytest.mark.xfail(strict=True, reason="issue 15: fields that a server refuses cannot be left out")
 def test_a_field_that_a_server_refuses_can_be_left_out(tmp_path: Path, odd_server: OddServer) -> None:
     """By a setting of the endpoint."""
     folder = settle(tmp_path, odd_server)
@@ -133,7 +132,6 @@ def test_a_field_that_a_server_refuses_can_be_left_out(tmp_path: Path, odd_serve
     assert "temperature" not in odd_server.asked[-1][1]
 
 
-@pytest.mark.xfail(strict=True, reason="issue 15: a server that says `does not support tools` is asked natively to the end")
 def test_a_model_without_tools_is_asked_as_text_at_once(project: Path, odd_server: OddServer) -> None:
     """The loop spends no further native request on it, and keeps no variant that cannot work."""
     before = len(odd_server.asked)

@@ -151,6 +151,17 @@ def confirming(number: int, words: str) -> Recommendation:
     return Recommendation.model_validate(draft)
 
 
+def test_a_remedy_alone_permits_nothing() -> None:
+    """A warm-up makes no rule for a model that no gate has judged, and changes the rule that is there."""
+    remedy = warm_up_advice(1, "a/1")
+    assert generate_routing_rules([remedy]) == ()
+    assert generate_routing_rules([remedy], config()) == ()
+    (denied,) = generate_routing_rules([remedy], config(rule("a/1", allow=False)))
+    assert (denied.allow, denied.warm_up) == (False, True)
+    (promoted,) = generate_routing_rules([remedy], promoted={("a/1", "extended"): spec("a/1")})
+    assert (promoted.allow, promoted.warm_up) == (True, True)
+
+
 def test_what_an_experiment_says_takes_the_place_of_what_the_rule_said_before() -> None:
     """The rest of the reason stays; the same words again change nothing, so there is no new version."""
     first = generate_routing_rules([advice(1, "a/1", fallback="a/2"), confirming(2, not_confirmed_yet("a/1", "extended"))])
@@ -169,7 +180,7 @@ def test_what_an_experiment_says_takes_the_place_of_what_the_rule_said_before() 
 
 def test_a_rule_that_is_changed_otherwise_keeps_one_word_on_its_warm_up() -> None:
     """Switched off and on again, the newest word stands."""
-    (made,) = generate_routing_rules([confirming(1, "not confirmed yet: run it")])
+    (made,) = generate_routing_rules([confirming(1, "not confirmed yet: run it")], config(rule("a/1", allow=True)))
     off = made.model_copy(update={"warm_up": False})
     (again,) = generate_routing_rules([confirming(2, "confirmed for latency (first call 740 -> 74 ms)")], config(off))
     assert again.reason == "why 2; confirmed for latency (first call 740 -> 74 ms)"

@@ -354,3 +354,17 @@ def test_paths_in_a_file_are_meant_from_its_folder(tmp_path: Path, monkeypatch: 
     assert load(tmp_path, user="variants = ''\n").variants == ""
     with pytest.raises(SettingsError, match="variants"):
         load(tmp_path, user="variants = 3\n")
+
+
+def test_fields_of_an_endpoint_are_left_out_and_added_but_not_the_chat_itself(tmp_path: Path) -> None:
+    """Into the configuration of its adapter; a llama.cpp that takes grammars is one without saying so twice."""
+    text = '[endpoints.lab]\nkind = "openai_compatible"\nbase_url = "http://127.0.0.1:1"\n'
+    settings = load(tmp_path, user=f'{text}omit = ["temperature"]\nextra_body = {{top_k = 1}}\ngrammar = true\n')
+    config = settings.endpoint_config("lab", {})
+    assert (config.omit, config.extra_body, config.server) == (("temperature",), {"top_k": 1}, "llama.cpp")
+    assert load(tmp_path, user=text).endpoint_config("lab", {}).server is None
+    for wrong in ('omit = ["messages"]', 'omit = ["tools.x"]', 'extra_body = {model = "x"}'):
+        with pytest.raises(SettingsError, match="part of the chat"):
+            load(tmp_path, user=f"{text}{wrong}\n")
+    with pytest.raises(SettingsError, match="server"):
+        load(tmp_path, user=f'{text}server = "litellm"\n')

@@ -69,6 +69,16 @@ def test_a_spec_that_makes_no_sense_is_a_usage_error(project: Project) -> None:
             app.spec("scripted/good", "atomic", "native_api", options)
 
 
+def test_fields_that_an_endpoint_leaves_out_or_adds_are_part_of_a_spec(project: Project) -> None:
+    """Evidence from before does not count after; without such settings a spec is what it always was."""
+    plain = App.open().spec("scripted/good", "atomic", "native_api")
+    assert not {"omit", "extra_body"} & set(plain.model_dump())
+    kept = App.open().settings.endpoints["scripted"].model_dump(exclude_defaults=True)
+    for more in ({"omit": ["temperature"]}, {"extra_body": {"top_k": 1}}):
+        other = App.open(flags={"endpoints": {"scripted": {**kept, **more}}}).spec("scripted/good", "atomic", "native_api")
+        assert other.request_id != plain.request_id
+
+
 def test_trials_have_a_price_where_the_user_names_one(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Per million tokens; without a price nothing on this machine, and None elsewhere."""
     text = '[endpoints.far]\nkind = "openai_compatible"\nbase_url = "http://far.example"\n'

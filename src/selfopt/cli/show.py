@@ -30,6 +30,7 @@ def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_js
     Exit code 100 when something of that is missing, or is not what was committed.
     """
     from selfopt.verbs.showing import shown_faults, shown_trial, warm_up_texts
+    from selfopt.words.causes import cause_text
 
     app = open_app(ctx)
     shown = shown_trial(app, trial)
@@ -47,6 +48,8 @@ def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_js
     say(out, f"{shown.spec.label}, prompt {t.prompt_id}, pass {t.run_index + 1} of {t.run_id}", indent=2)
     fault = f"; fault: {t.fault}" if t.fault else ""
     say(out, f"{t.started_at}, {t.latency_ms:.0f} ms{fault}; {t.environment_id}", indent=2)
+    if t.cause is not None:
+        say(out, f'the server says "{t.said}": {cause_text(t.cause)}', indent=2, hang=2)
     if warm_up:
         _print_warm_up(out, shown, texts, exact)
     _print_exchanges(out, shown, exact)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from selfopt.errors import EndpointFault
-from selfopt.records import ChatRequest, EndpointConfig, FinishReason, Message, ToolCall, Usage
+from selfopt.records import ChatRequest, EndpointConfig, FinishReason, Message, ToolCall, ToolDefinition, Usage
 
 from .base_url import normalise_base_url
+from .carrying import carried, merged, picture_of
 from .faults import refuse_error
 from .jsontext import as_dict, as_int, as_str, as_text
 from .kinds import EndpointKind
@@ -39,6 +40,8 @@ _FINISH: dict[str, FinishReason] = {
 }
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _VERSION = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
+# The thinking budgets of OpenAI's efforts, for models that want a number.
+_EFFORTS = {"minimal": 1024, "low": 1024, "medium": 4096, "high": 16384}
 # Added to max_tokens for a model that always thinks, so that the answer is not truncated.
 ALWAYS_THINKING_TOKENS = 8192
 
@@ -68,35 +71,44 @@ class Anthropic:
         version 5, they think by default, and some cannot be told not to. The API has no seeds.
         """
         refuse_grammar(self._endpoint, request)
-        sampling, (family, version) = request.sampling, _family(request.model)
-        adaptive = version >= (4, 7)
-        thinking = max(sampling.thinking_tokens, MIN_THINKING_TOKENS) if sampling.thinking_tokens else 0
-        unthinking = _switched_off(family, version) if version >= (5, 0) and not thinking else None
-        always = version >= (5, 0) and not thinking and unthinking is None
-        body: dict[str, Any] = {
-            "model": request.model,
-            "max_tokens": sampling.max_tokens + (ALWAYS_THINKING_TOKENS if always else thinking),
-        }
+        said = carried(self._endpoint, self.name, request)
+        sampling, model = request.sampling, _Model(request.model)
+        effort, choice = _effort(said), said.pop("tool_choice", {})
+        own = as_dict(said.get("thinking"))
+        thinking = _budget(effort) if effort is not None else (as_int(own.get("budget_tokens")) or sampling.thinking_tokens)
+        thinking = max(thinking, MIN_THINKING_TOKENS) if thinking else 0
+        unthinking = model.switched_off if model.version >= (5, 0) and not thinking and not request.as_said else None
+        always = model.version >= (5, 0) and not thinking and unthinking is None
+        limit = said.pop("max_tokens", sampling.max_tokens)
+        room = ALWAYS_THINKING_TOKENS if always else thinking
+        body: dict[str, Any] = {"model": request.model, "max_tokens": limit + room if type(limit) is int and room else limit}
         system = "\n\n".join(m.content for m in request.messages if m.role == "system")
         if system:
             body["system"] = system
         body["messages"] = _messages(numbered([m for m in request.messages if m.role != "system"]))
-        if thinking:
-            body["thinking"] = {"type": "adaptive"} if adaptive else {"type": "enabled", "budget_tokens": thinking}
-        elif unthinking is not None:
-            body["thinking"] = {"type": unthinking}
-        elif not adaptive:
+        if own:
+            body["thinking"] = own
+        elif thinking:
+            body["thinking"] = {"type": "adaptive"} if model.adaptive else {"type": "enabled", "budget_tokens": thinking}
+            if model.adaptive and effort is not None:
+                body["output_config"] = {"effort": effort}
+        elif unthinking is not None or effort is not None:
+            body["thinking"] = {"type": unthinking or model.switched_off or "disabled"}
+        elif not model.adaptive and not request.as_said:
             body |= given(temperature=min(sampling.temperature, 1.0), top_p=sampling.top_p)
         if request.tools:
-            body["tools"] = [{"name": t.name, "description": t.description, "input_schema": t.parameters} for t in request.tools]
-            unforced = thinking or always or version >= (5, 5)
+            body["tools"] = [
+                {"name": t.name, "description": t.description, "input_schema": t.parameters, **_around(t)} for t in request.tools
+            ]
+            unforced = thinking or always or model.version >= (5, 5)
             wanted = "auto" if unforced and request.tool_choice == "required" else request.tool_choice
-            body["tool_choice"] = {"type": _CHOICES[wanted]}
+            body["tool_choice"] = {"type": _CHOICES[wanted], **(choice if wanted != "none" else {})}
         if request.constraint is not None:
-            body["output_config"] = {"format": {"type": "json_schema", "schema": request.constraint.json_schema or {}}}
+            schema = {"type": "json_schema", "schema": request.constraint.json_schema or {}}
+            body["output_config"] = {**body.get("output_config", {}), "format": schema}
         if streamed:
             body["stream"] = True
-        return body | beside_of(request, self.name)
+        return merged(body, said) | beside_of(request, self.name)
 
     def decode_reply(self, data: Any) -> Parts:
         """See `Dialect`. Raises ValueError without content blocks, or if one of text has none."""
@@ -117,19 +129,48 @@ class Anthropic:
         return _Events()
 
 
-def _family(model: str) -> tuple[str, tuple[int, int]]:
-    """The family and version in a model's name; ("", (0, 0)) when it names none."""
-    found = _VERSION.search(model)
-    return (found[1], (int(found[2]), int(found[3] or 0))) if found else ("", (0, 0))
+class _Model:
+    """What the name of a model says.
+
+    Attributes:
+        version: (0, 0) when it names none.
+        adaptive: whether it accepts no sampling parameters and only adaptive thinking.
+        switched_off: the thinking type that stops its default thinking; None if none does.
+    """
+
+    def __init__(self, name: str) -> None:
+        found = _VERSION.search(name)
+        family = found[1] if found else ""
+        self.version = (int(found[2]), int(found[3] or 0)) if found else (0, 0)
+        self.adaptive = self.version >= (4, 7)
+        self.switched_off: str | None = None
+        if family == "sonnet" and self.version >= (5, 5):
+            self.switched_off = "between_tools"
+        elif family == "haiku" or (family in ("opus", "sonnet") and self.version < (5, 5)):
+            self.switched_off = "disabled"
 
 
-def _switched_off(family: str, version: tuple[int, int]) -> str | None:
-    """The thinking type that stops a model's default thinking; None if none does."""
-    if family == "sonnet" and version >= (5, 5):
-        return "between_tools"
-    if family == "haiku" or (family in ("opus", "sonnet") and version < (5, 5)):
-        return "disabled"
-    return None
+def _effort(said: dict[str, Any]) -> Any:
+    """Take the effort out of the fields of a client. Thinking in the API's own words comes before it."""
+    thinking = as_dict(said.get("thinking"))
+    effort = thinking.pop("effort", None)
+    if effort is None or thinking:
+        return None
+    del said["thinking"]
+    return effort
+
+
+def _budget(effort: Any) -> int:
+    """The thinking tokens of an effort; 0 for none."""
+    if effort in (False, "none"):
+        return 0
+    return _EFFORTS.get(effort, _EFFORTS["medium"]) if isinstance(effort, str) else _EFFORTS["medium"]
+
+
+def _around(tool: ToolDefinition) -> dict[str, Any]:
+    """Keys of a client's tool that the API knows too."""
+    told = {**as_dict(tool.beside.get("function")), **as_dict(tool.beside.get("tool"))}
+    return {key: told[key] for key in ("strict", "cache_control") if key in told}
 
 
 def _messages(messages: list[Message]) -> list[dict[str, Any]]:
@@ -148,9 +189,17 @@ def _messages(messages: list[Message]) -> list[dict[str, Any]]:
 def _blocks(message: Message) -> list[dict[str, Any]]:
     if message.role == "tool":
         return [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": message.content}]
-    blocks: list[dict[str, Any]] = [{"type": "text", "text": message.content}] if message.content else []
+    blocks = [_picture(url) for url in message.pictures]
+    blocks += [{"type": "text", "text": message.content}] if message.content else []
     blocks.extend({"type": "tool_use", "id": c.id, "name": c.name, "input": c.arguments} for c in message.tool_calls)
     return blocks
+
+
+def _picture(url: str) -> dict[str, Any]:
+    picture = picture_of(url)
+    if picture is None:
+        return {"type": "image", "source": {"type": "url", "url": url}}
+    return {"type": "image", "source": {"type": "base64", "media_type": picture[0], "data": picture[1]}}
 
 
 def _add_block(parts: Parts, block: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -89,9 +89,13 @@ class ChatBody:
     phase: Phase
     size: int
 
-    def forwarded(self, server_model: str) -> bytes:
-        """The body with the server's name of the model. Nothing else is changed."""
-        return _encode({**self.fields, "model": server_model})
+    def forwarded(self, server_model: str, finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> bytes:
+        """The body with the server's name of the model.
+
+        Nothing else is changed, but by `finish`, if there is one.
+        """
+        fields = self.fields if finish is None else finish({**self.fields})
+        return _encode({**fields, "model": server_model})
 
 
 def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:

@@ -5,11 +5,39 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from selfopt.records import ChatRequest, ToolCall, Usage
 
 from .chat_body import ChatBody
+
+PassReason = Literal[
+    "size", "role", "content", "history", "tools", "tool_choice", "sampling", "choices", "logprobs", "response_format", "fields"
+]
+"""Why a request goes past the promoted variant, which has no words for a part of it:
+
+- `size`: too many tools, or too large;
+- `role`, `content`, `history`: a message of an unknown role; pictures, audio, files, refusals; calls
+  that no record can express;
+- `tools`, `tool_choice`: other tools than functions, or an unknown choice;
+- `sampling`: a number out of range;
+- `choices`, `logprobs`, `fields`: the answer would have parts that a variant's answer has not;
+- `response_format`: the variant limits or writes the reply itself.
+"""
+
+
+class NoWordsError(Exception):
+    """A request that records cannot express. Whoever judges it is the server.
+
+    Attributes:
+        reason: the part that it lies in.
+        param: the field of the request.
+    """
+
+    def __init__(self, reason: PassReason, message: str, param: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.param = param
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,14 +45,15 @@ class ClientRequest:
     """A chat request of a client.
 
     Attributes:
-        request: the request, with the client's name of the model. `beside` holds the fields that
-            it has no attribute for, undecoded. If the client demands one tool, `tools` holds only
-            that one, and it is required.
+        request: the request, with the client's name of the model. `beside` holds all fields but
+            those of its attributes, undecoded. If the client demands or allows certain tools,
+            `tools` holds only these.
         max_tokens: the client's limit; None if it sets none.
         parallel: whether the reply may hold several tool calls.
         wants_usage: whether a stream should end with the token counts.
         size: the size of the body in bytes.
         tools_kept: whether the next chat with these tools gets the same tool records.
+        beyond: what no variant has words for; None if there is nothing of the kind.
     """
 
     request: ChatRequest
@@ -33,6 +62,7 @@ class ClientRequest:
     wants_usage: bool = False
     size: int = 0
     tools_kept: bool = True
+    beyond: PassReason | None = None
 
 
 class ReplyWriter(ABC):
@@ -41,12 +71,14 @@ class ReplyWriter(ABC):
     Attributes:
         text: the text of the settled reply.
         calls: its tool calls.
-        finish: why it ended: `stop`, `length` or `tool_calls`.
+        finish: why it ended: `stop`, `length`, `content_filter` or `tool_calls`.
         usage: its token counts.
+        thinking: what the model thought before it.
     """
 
     def __init__(self) -> None:
         self.text = ""
+        self.thinking = ""
         self.calls: Sequence[ToolCall] = ()
         self.finish = "stop"
         self.usage = Usage()
@@ -54,7 +86,7 @@ class ReplyWriter(ABC):
     def settle(self, text: str, calls: Sequence[ToolCall], finish: str, usage: Usage) -> None:
         """Set the whole reply."""
         self.text, self.calls, self.usage = text, calls, usage
-        self.finish = "tool_calls" if calls else "length" if finish == "length" else "stop"
+        self.finish = "tool_calls" if calls else finish if finish in ("length", "content_filter") else "stop"
 
     @abstractmethod
     def whole(self) -> bytes:
@@ -62,14 +94,15 @@ class ReplyWriter(ABC):
         ...
 
     @abstractmethod
-    def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None) -> bytes:
+    def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None, *, thinking: str = "") -> bytes:
         """The next piece of a stream.
 
         Args:
             text: the text that the piece adds.
             call: the tool call that it adds, and its number, counted from 0.
+            thinking: the thinking that it adds.
 
-        With neither, the piece begins the stream.
+        With none of them, the piece begins the stream.
         """
         ...
 
@@ -88,14 +121,11 @@ class ClientDialect(Protocol):
 
     name: str
 
-    def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest | None]:
+    def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest]:
         """Read a chat in steps of a few milliseconds.
 
-        Returns:
-            The request; None if it holds what records cannot express, such as images.
-
         Raises:
-            Refusal: 400, for invalid messages, tools or numbers.
+            NoWordsError: it holds what records cannot express, such as audio.
         """
         ...
 

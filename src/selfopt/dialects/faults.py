@@ -12,7 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from selfopt.errors import EndpointError, EndpointFault
+from selfopt.words.causes import cause_text
 
+from .causes import cause_of, is_loading
 from .jsontext import as_dict, as_int, as_str, parse_json, printable
 
 MAX_RETRY_AFTER_S = 86_400.0
@@ -31,8 +33,6 @@ ADVICE: Mapping[EndpointFault, str] = {
     "connect": "start the server or correct the endpoint's base_url",
     "protocol": "check that base_url names an endpoint of this kind",
 }
-
-
 """What a user can do about each kind of fault."""
 
 _STATUSES: Mapping[int, EndpointFault] = {
@@ -48,7 +48,7 @@ def status_fault(status: int, body: str) -> EndpointFault:
     """The fault of an HTTP status that is not 2xx. A 503 that mentions loading is `loading`."""
     if 400 <= status < 500:
         return _STATUSES.get(status, "bad_request")
-    if status == 503 and "loading" in body[:4000].lower():
+    if is_loading(status, body):
         return "loading"
     return "server" if status >= 500 else "protocol"
 
@@ -92,8 +92,8 @@ def without_urls(text: str) -> str:
 
 def error_message_of(value: Any) -> str:
     """The message in an error object of any dialect; "" if there is none."""
-    error = as_dict(value).get("error")
-    return as_str(error) or as_str(as_dict(error).get("message")) or as_str(as_dict(value).get("message"))
+    error, body = as_dict(value).get("error"), as_dict(value)
+    return as_str(error) or as_str(as_dict(error).get("message")) or as_str(body.get("message")) or as_str(body.get("detail"))
 
 
 def refuse_error(data: object, kinds: Mapping[str, EndpointFault] = MappingProxyType({})) -> None:
@@ -131,20 +131,27 @@ def status_error(
     """
     kind = status_fault(status, reply_body)
     try:
-        said = error_message_of(parse_json(reply_body)) or reply_body
+        body = parse_json(reply_body)
     except ValueError:
-        said = reply_body
+        body = None
+    if isinstance(body, list) and len(body) == 1:
+        body = body[0]  # Gemini puts its error into a list
+    message = error_message_of(body) or reply_body
+    said = printable(message.strip())
+    cause = cause_of(status, body, message, request_body)
     retry_after_s = parse_retry_after(headers.get("Retry-After"))
-    fix = ADVICE[kind] if retry_after_s is None else f"it asks to wait {retry_after_s:g} s; {ADVICE[kind]}"
+    fix = ADVICE[kind] if cause is None else cause_text(cause)
+    if retry_after_s is not None:
+        fix = f"it asks to wait {retry_after_s:g} s; {fix}"
     moved = 300 <= status < 400
     if moved and headers.get("Location"):
         fix = f"it redirects to {shown_url(headers['Location'])}, and redirects are not followed: correct base_url"
     return EndpointError(
-        f"{who} answered {status}: {printable(said.strip()) or 'no text'}; {fix}",
+        f"{who} answered {status}: {said or 'no text'}; {fix}",
         kind=kind,
         status=status,
         retry_after_s=retry_after_s,
         final=moved,
         bodies=(request_body, reply_body),
-        told=None if name is None else f"endpoint {name} answered {status}: {without_urls(printable(said.strip())) or 'no text'}",
-    )
+        told=None if name is None else f"endpoint {name} answered {status}: {without_urls(said) or 'no text'}",
+    ).because(cause, f"{status}: {said}" if said else str(status))

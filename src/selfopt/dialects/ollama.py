@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from selfopt.errors import SettingsError
+from selfopt.errors import EndpointError, SettingsError
 from selfopt.records import ChatRequest, EndpointConfig, FinishReason, LoadEvidence, Message, Timings, ToolCall, Usage
 
 from .base_url import bearer, normalise_base_url
+from .carrying import carried, merged, picture_of
 from .faults import refuse_error
 from .jsontext import as_dict, as_int, as_ms, as_str, as_text
 from .kinds import EndpointKind
@@ -55,31 +56,62 @@ class Ollama:
         API has no tool_choice: for "none" the tools are left out, and "required" has no effect.
         """
         refuse_grammar(self._endpoint, request)
-        sampling = request.sampling
-        options = given(
-            temperature=sampling.temperature,
-            num_predict=sampling.max_tokens + sampling.thinking_tokens,
-            top_p=sampling.top_p,
-            seed=sampling.seed,
-            num_ctx=request.context_size,
-        )
+        options, think = given(num_ctx=request.context_size), {}
+        if not request.as_said:
+            sampling = request.sampling
+            options = given(
+                temperature=sampling.temperature,
+                num_predict=sampling.max_tokens + sampling.thinking_tokens,
+                top_p=sampling.top_p,
+                seed=sampling.seed,
+                num_ctx=request.context_size,
+            )
+            think = {"think": sampling.thinking_tokens > 0}
         body: dict[str, Any] = {
             "model": request.model,
-            "messages": [_message(m) for m in numbered(request.messages)],
+            "messages": [self._message(m) for m in numbered(request.messages)],
             "stream": streamed,
-            "think": sampling.thinking_tokens > 0,
+            **think,
             "options": options,
         }
         if request.tools and request.tool_choice != "none":
             body["tools"] = [
-                {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
+                {
+                    "type": "function",
+                    "function": {
+                        "name": t.name,
+                        "description": t.description,
+                        "parameters": t.parameters,
+                        **t.beside.get("function", {}),
+                    },
+                    **t.beside.get("tool", {}),
+                }
                 for t in request.tools
             ]
         if request.constraint is not None:
             body["format"] = request.constraint.json_schema or {}
         if request.keep_alive_s is not None:
             body["keep_alive"] = keep_alive(request.keep_alive_s)
-        return body | beside_of(request, self.name)
+        return merged(body, carried(self._endpoint, self.name, request)) | beside_of(request, self.name)
+
+    def _message(self, message: Message) -> dict[str, Any]:
+        out: dict[str, Any] = {"role": message.role, "content": message.content}
+        if message.pictures:
+            out["images"] = [self._picture(url) for url in message.pictures]
+        if message.tool_calls:
+            out["tool_calls"] = [{"function": {"name": c.name, "arguments": c.arguments}} for c in message.tool_calls]
+        if message.role == "tool" and message.name:
+            out["tool_name"] = message.name
+        thought = as_str(message.beside.get("reasoning_content")) or as_str(message.beside.get("reasoning"))
+        return out | {"thinking": thought} if thought else out
+
+    def _picture(self, url: str) -> str:
+        """The picture of a data URL. Ollama fetches none."""
+        picture = picture_of(url)
+        if picture is None:
+            said = f"endpoint {self._endpoint}: Ollama takes pictures as data URLs only (image_url); send the picture itself"
+            raise EndpointError(said, kind="bad_request", told=said)
+        return picture[1]
 
     def decode_reply(self, data: Any) -> Parts:
         """See `Dialect`. Raises ValueError without a message, or if its content is not text."""
@@ -100,15 +132,6 @@ class Ollama:
 def keep_alive(seconds: float) -> int | str:
     """Seconds in Ollama's form: a whole number, or a text with a unit."""
     return int(seconds) if seconds == int(seconds) else f"{seconds}s"
-
-
-def _message(message: Message) -> dict[str, Any]:
-    out: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.tool_calls:
-        out["tool_calls"] = [{"function": {"name": c.name, "arguments": c.arguments}} for c in message.tool_calls]
-    if message.role == "tool" and message.name:
-        out["tool_name"] = message.name
-    return out
 
 
 def load_evidence(load_ms: float | None) -> LoadEvidence:

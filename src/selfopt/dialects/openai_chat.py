@@ -6,19 +6,22 @@ llama.cpp, vLLM, LM Studio, OpenRouter and OpenAI speak it.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from selfopt.errors import SettingsError
-from selfopt.records import ChatRequest, EndpointConfig, FinishReason, Message, Timings, ToolCall, Usage, is_loopback
+from selfopt.records import ChatRequest, EndpointConfig, FinishReason, Message, ServerKind, Timings, ToolCall, Usage, is_loopback
 
 from .base_url import bearer, normalise_base_url
+from .carrying import LIMIT_KEYS, merged, wants_thinking
 from .faults import refuse_error
 from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
 from .kinds import EndpointKind
 from .openai_client import NAME
 from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, given, numbered
+from .servers import OWN_FIELDS, always_reasons, unsupported_parameter
 
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -32,8 +35,12 @@ _FINISH: dict[str, FinishReason] = {
 class OpenAIChat:
     """The `Dialect` of OpenAI-compatible servers.
 
-    Local servers, such as llama.cpp, accept `cache_prompt` and `chat_template_kwargs`. OpenAI
-    refuses unknown keys, so remote servers get neither.
+    Some servers, such as llama.cpp, know `cache_prompt` and `chat_template_kwargs`. OpenAI and
+    others refuse unknown keys.
+
+    Attributes:
+        server: the program that answers. None for a local server that was not asked yet; it then
+            gets the fields of none.
     """
 
     name = NAME
@@ -46,39 +53,89 @@ class OpenAIChat:
         self.root = url if urlsplit(url).path else f"{url}/v1"
         self.url = f"{self.root}/chat/completions"
         self.headers = bearer(config)
-        self._local = config.local or is_loopback(self.root)
-        self._limit_key = "max_completion_tokens" if urlsplit(self.root).hostname == "api.openai.com" else "max_tokens"
+        self._renamed_limit = urlsplit(self.root).hostname == "api.openai.com"
+        here = config.local or is_loopback(self.root)
+        self.server: ServerKind | None = config.server or (None if here else "other")
+        if config.kind in ("embedded", "scripted"):
+            self.server = "llama.cpp"
+        self._refused: set[str] = set()
+        self._reasoners: set[str] = set()
 
     def write_request(self, request: ChatRequest, *, streamed: bool = False) -> dict[str, Any]:
         """Write the body of POST /chat/completions.
 
         One limit bounds the answer and the thinking, so the thinking budget is added to it.
         """
-        sampling = request.sampling
         body: dict[str, Any] = {"model": request.model, "messages": [_message(m) for m in numbered(request.messages)]}
         if request.tools:
             body["tools"] = [
-                {"type": "function", "function": {"name": t.name, "description": t.description, "parameters": t.parameters}}
+                {
+                    "type": "function",
+                    "function": {
+                        "name": t.name,
+                        "description": t.description,
+                        "parameters": t.parameters,
+                        **t.beside.get("function", {}),
+                    },
+                    **t.beside.get("tool", {}),
+                }
                 for t in request.tools
             ]
             body["tool_choice"] = request.tool_choice
-        limit = {self._limit_key: sampling.max_tokens + sampling.thinking_tokens}
-        body |= given(temperature=sampling.temperature, top_p=sampling.top_p, seed=sampling.seed, **limit)
+        body |= self._sampling(request)
         constraint = request.constraint
         if constraint is not None and constraint.kind == "grammar":
             body["grammar"] = constraint.grammar or ""
         elif constraint is not None:
             schema = {"name": "reply", "strict": True, "schema": constraint.json_schema or {}}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
-        if self._local:
-            if request.isolate:
-                body["cache_prompt"] = False
-            if sampling.thinking_tokens == 0:
-                body["chat_template_kwargs"] = {"enable_thinking": False}
+        body |= self._own_fields(request)
         body["stream"] = streamed
         if streamed:
             body["stream_options"] = {"include_usage": True}
-        return body | beside_of(request, self.name)
+        return merged(body, beside_of(request, NAME) | beside_of(request, self.name))
+
+    def _asked(self, request: ChatRequest) -> Mapping[str, Any]:
+        """The fields of a client, undecoded. A dialect that is almost this one takes them too."""
+        fields = request.beside.get(NAME, {})
+        return fields if self.name == NAME else {**fields, **request.beside.get(self.name, {})}
+
+    def _sampling(self, request: ChatRequest) -> dict[str, Any]:
+        if request.as_said:
+            return {}
+        sampling, reasons = request.sampling, always_reasons(request.model) or request.model in self._reasoners
+        limit_key = "max_completion_tokens" if reasons or self._renamed_limit else "max_tokens"
+        own = not LIMIT_KEYS & self._asked(request).keys()
+        limit = {limit_key: sampling.max_tokens + sampling.thinking_tokens} if own else {}
+        if reasons:
+            return given(seed=sampling.seed, **limit)
+        return given(temperature=sampling.temperature, top_p=sampling.top_p, seed=sampling.seed, **limit)
+
+    def _own_fields(self, request: ChatRequest) -> dict[str, Any]:
+        """The fields beyond OpenAI's that the server knows and has not refused."""
+        known = OWN_FIELDS[self.server or "other"] - self._refused
+        fields: dict[str, Any] = {}
+        if request.isolate and "cache_prompt" in known:
+            fields["cache_prompt"] = False
+        silent = request.sampling.thinking_tokens == 0 and not request.as_said
+        if silent and "chat_template_kwargs" in known and not wants_thinking(self._asked(request)):
+            fields["chat_template_kwargs"] = {"enable_thinking": False}
+        return fields
+
+    def refused(self, request: ChatRequest, said: str) -> bool:
+        """Take note of fields that a server's error text names.
+
+        Returns:
+            Whether the request would now be written without one of them.
+        """
+        asked = self._asked(request)
+        named = {field for field in self._own_fields(request) if field in said and field not in asked}
+        self._refused |= named
+        sampled = unsupported_parameter(said) & {*self._sampling(request)} - asked.keys()
+        reasons = bool(sampled) and request.model not in self._reasoners
+        if reasons:
+            self._reasoners.add(request.model)
+        return bool(named) or reasons
 
     def decode_reply(self, data: Any) -> Parts:
         """See `Dialect`. Raises ValueError without choices[0].message, or for invalid content."""
@@ -102,6 +159,9 @@ class OpenAIChat:
 
 def _message(message: Message) -> dict[str, Any]:
     out: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.pictures:
+        text = [{"type": "text", "text": message.content}] if message.content else []
+        out["content"] = text + [{"type": "image_url", "image_url": {"url": url}} for url in message.pictures]
     if message.tool_calls:
         out["tool_calls"] = [
             {
@@ -115,7 +175,7 @@ def _message(message: Message) -> dict[str, Any]:
         out["tool_call_id"] = message.tool_call_id
         if message.name:
             out["name"] = message.name
-    return out
+    return {**out, **message.beside} if message.beside else out
 
 
 def _text(content: Any) -> str:

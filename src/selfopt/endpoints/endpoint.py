@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 from selfopt.dialects.kinds import Dialect
+from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.parts import Parts, Travelled, reply_of
+from selfopt.dialects.servers import UNANSWERED, server_by, server_of, with_settings
 from selfopt.errors import EndpointError
 from selfopt.reading.thinking import ThinkingSplitter
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, ServerKind
 
 from .clean import CleanPieces, without_secrets
-from .http import Call, HttpClient, HttpStream
+from .http import PROBE_TIMEOUT_S, Call, HttpClient, HttpStream
 
 T = TypeVar("T")
+MAX_QUESTIONS = 3  # to a server that does not say what it is
 
 
 class Prepared:
@@ -31,6 +36,10 @@ class Prepared:
     def __len__(self) -> int:
         return len(self._known)
 
+    def forget(self) -> None:
+        """Write every call anew."""
+        self._known.clear()
+
     def of(self, request: ChatRequest) -> Call:
         """The call for this request object. Raises what `prepare` raises."""
         key, known = id(request), self._known
@@ -45,13 +54,22 @@ class HttpEndpoint:
     """An `Endpoint` over HTTP. Each call makes one attempt."""
 
     def __init__(self, config: EndpointConfig, dialect: Dialect) -> None:
+        self._config = config
         self._dialect = dialect
         self._client = HttpClient(config, dialect.root, dialect.headers)
         self._calls = Prepared(self._call)
+        self._learning = asyncio.Lock()
+        self._questions = 0
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Return one whole reply. Raises EndpointError when the request fails."""
-        stream = await self._client.read(self._calls.of(request))
+        await self._learn(request)
+        try:
+            stream = await self._client.read(self._calls.of(request))
+        except EndpointError as error:
+            if not self._taught(request, error):
+                raise
+            stream = await self._client.read(self._calls.of(request))
         text, data = await stream.whole()
         return _reply(self._understood(stream, self._dialect.decode_reply, data), text, stream)
 
@@ -61,7 +79,7 @@ class HttpEndpoint:
         Raises:
             EndpointError: the request fails, possibly after some pieces.
         """
-        async with self._client.stream(self._call(request, streamed=True)) as stream:
+        async with self._opened(request) as stream:
             decoder, splitter, clean = self._dialect.decoder(), ThinkingSplitter(), CleanPieces(stream.secrets)
             async for line in stream.lines():
                 payload = self._understood(stream, decoder.payload, line)
@@ -84,8 +102,51 @@ class HttpEndpoint:
         await self._client.close()
 
     def _call(self, request: ChatRequest, *, streamed: bool = False) -> Call:
-        body = self._dialect.write_request(request, streamed=streamed)
+        body = with_settings(self._config, self._dialect.write_request(request, streamed=streamed))
         return Call(self._dialect.url, body, request.timeout_s, request.connect_timeout_s, request.isolate or streamed)
+
+    @asynccontextmanager
+    async def _opened(self, request: ChatRequest) -> AsyncIterator[HttpStream]:
+        await self._learn(request)
+        async with AsyncExitStack() as stack:
+            try:
+                stream = await stack.enter_async_context(self._client.stream(self._call(request, streamed=True)))
+            except EndpointError as error:
+                if not self._taught(request, error):
+                    raise
+                stream = await stack.enter_async_context(self._client.stream(self._call(request, streamed=True)))
+            yield stream
+
+    async def _learn(self, request: ChatRequest) -> None:
+        """Ask a local server what it is, before the first request that depends on it."""
+        dialect = self._dialect
+        if request.as_said or not isinstance(dialect, OpenAIChat) or dialect.server is not None:
+            return
+        async with self._learning:
+            if dialect.server is None:
+                self._questions += 1
+                found = await self._asked(dialect.root, request)
+                dialect.server = found or ("other" if self._questions >= MAX_QUESTIONS else None)
+                self._calls.forget()
+
+    async def _asked(self, root: str, request: ChatRequest) -> ServerKind | None:
+        """The program that answers; None if nothing does."""
+        wait_s = min(PROBE_TIMEOUT_S, request.timeout_s)
+        try:
+            models = (await self._client.call(Call(f"{root}/models", None, wait_s, request.connect_timeout_s)))[0]
+        except EndpointError as error:
+            if error.kind in UNANSWERED:
+                return None
+            models = None
+        return server_of(models) or server_by(await self._client.ask(f"{root.removesuffix('/v1')}/props"))
+
+    def _taught(self, request: ChatRequest, error: EndpointError) -> bool:
+        """Say whether the server refused a field of ours that the request can do without."""
+        dialect = self._dialect
+        if error.kind != "bad_request" or not isinstance(dialect, OpenAIChat) or not dialect.refused(request, error.reply_body):
+            return False
+        self._calls.forget()
+        return True
 
     def _understood(self, stream: HttpStream, decode: Callable[[Any], T], data: Any) -> T:
         """Decode data. Raises EndpointError, which holds both bodies, when it is invalid."""

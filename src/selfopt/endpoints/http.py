@@ -35,9 +35,11 @@ MARGIN = 8_000  # bytes read past the record, so that a key across its end is fo
 
 
 def _has_long_text(body: Mapping[str, Any]) -> bool:
-    """Whether a message or a part of one is so long that writing it takes milliseconds."""
+    """Whether a message, a part of one or a picture is so long that writing it takes milliseconds."""
     for message in body.get("messages") or ():
         content = message.get("content") if isinstance(message, Mapping) else None
+        if isinstance(message, Mapping) and any(len(picture) > LONG_TEXT for picture in message.get("images") or ()):
+            return True
         for part in content if isinstance(content, list) else (content,):
             text = part.get("text") if isinstance(part, Mapping) else part
             if isinstance(text, str) and len(text) > LONG_TEXT:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from selfopt.dialects.jsontext import as_dict, as_int, as_str
+from selfopt.dialects.jsontext import as_dict, as_int, as_list, as_str
 from selfopt.dialects.ollama import Ollama
 from selfopt.errors import EndpointError
 from selfopt.reading.families import family_of_template
@@ -35,7 +35,7 @@ class OllamaResidency:
             entry = running or _entry_of(await self._entries(client, "/api/tags") or [], model)
             shown = await client.ask(f"{self._root}/api/show", {"model": model}) if entry else {}
             version = await client.ask(f"{self._root}/api/version")
-        template = as_str(shown.get("template"))
+        template, capabilities = as_str(shown.get("template")), as_list(shown.get("capabilities"))
         quantization = as_str(as_dict(entry.get("details")).get("quantization_level"))
         return ModelStatus(
             state="loaded" if running else "unloaded",
@@ -48,6 +48,7 @@ class OllamaResidency:
             context_size=as_int(running.get("context_length")) or None,
             expires_at=as_str(running.get("expires_at")) or None,
             answers=True,
+            tools="tools" in capabilities if capabilities else None,
         )
 
     async def load(self, model: str, timeout_s: float) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from selfopt.records import Detector, Evaluation, Feedback, Finding, HotFailure, Outcome, OutcomeRow, Phase, Recommendation
 
-from .comparable import named
+from .comparable import cause_of, named
 from .confirming import speaking_experiment, with_experiment
 from .detectors import DETECTORS
 from .detectors.cold_start import ColdStart
@@ -65,10 +65,11 @@ def _loads_seen_elsewhere(
 
     All specs share the loading of a model: the first one that is measured waits for it, and a
     candidate that is promoted afterwards found the model loaded. Without this rule, the promotion
-    of that candidate would also remove the remedy.
+    of that candidate would also remove the remedy. It helps nobody where the server refuses every
+    request.
     """
     newest = standing.newest
-    if newest.warm_up or any(finding.type == "cold_start" for finding in mine):
+    if newest.refused == newest.metrics.n or newest.warm_up or any(finding.type == "cold_start" for finding in mine):
         return []
     others: dict[str, list[Evaluation]] = {}
     for evaluation in reversed(evaluations):
@@ -89,8 +90,8 @@ def _of_cycle(found: list[Finding], options: FeedbackOptions) -> list[Finding]:
 def hot_failures(evaluations: Sequence[Evaluation], window: int) -> tuple[HotFailure, ...]:
     """The prompts that keep failing, under any spec and suite; at most ten of each model and phase.
 
-    A prompt counts if it failed in half or more of its trials in the last `window` evaluations. The
-    largest share comes first. Prompts of different suite contents are counted separately.
+    A prompt counts if it failed in half or more of its trials in the last `window` evaluations. Those
+    whose cause the server names are left out, since no prompt is to blame. The largest share comes first. Prompts of different suite contents are counted separately.
     """
     groups: dict[tuple[str, Phase], list[Evaluation]] = {}
     for evaluation in evaluations:
@@ -105,7 +106,8 @@ def _hottest(model: str, phase: Phase, evaluations: Sequence[Evaluation]) -> lis
             prompts.setdefault((evaluation.suite_hash, row.prompt_id), []).append(row)
     hot = []
     for (_, prompt_id), rows in prompts.items():
-        outcomes = Counter(outcome for row in rows for outcome in row.outcomes)
+        told = ((row, i, outcome) for row in rows for i, outcome in enumerate(row.outcomes))
+        outcomes = Counter(outcome for row, i, outcome in told if cause_of(row, i, outcome) is None)
         failed = {outcome.value: count for outcome, count in sorted(outcomes.items()) if outcome is not Outcome.PASS}
         failures, trials = sum(failed.values()), outcomes.total()
         if failures > 0 and failures / trials >= _HOT_SHARE:

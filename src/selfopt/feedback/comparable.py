@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
+from selfopt.errors import Cause
 from selfopt.records import Confidence, Evaluation, Figures, Finding, Outcome, OutcomeRow, content_hash, whole_evaluations
 from selfopt.words.findings import summary
 
@@ -115,6 +116,15 @@ def unread(row: OutcomeRow, _index: int, outcome: Outcome) -> bool:
 def only_thought(row: OutcomeRow, index: int, outcome: Outcome) -> bool:
     """Whether a trial missed a call that stands in its thinking."""
     return outcome is Outcome.MISSED and index < len(row.call_in_thinking) and row.call_in_thinking[index]
+
+
+def cause_of(row: OutcomeRow, index: int, outcome: Outcome) -> Cause | None:
+    """Why the server refused a trial, as far as it said so.
+
+    A trial that waited for a load is a cold start, whatever the server called it.
+    """
+    told = row.causes[index] if index < len(row.causes) else None
+    return told if outcome in (Outcome.ERROR, Outcome.TIMEOUT) else None
 
 
 def passes(row: OutcomeRow) -> list[bool]:

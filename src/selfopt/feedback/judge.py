@@ -17,6 +17,7 @@ _MAX_ERROR_SHARE = 0.5
 _ROUNDING = 1e-9
 _ALLOWED: Mapping[Basis, bool | None] = {
     "not_measured": None,
+    "refused": None,
     "not_read": None,
     "gate_off": True,
     "unclear": None,
@@ -108,7 +109,7 @@ def _never_holds_back(standing: Standing) -> bool:
 def _basis(standing: Standing, thresholds: PolicyThresholds, *, weak: bool) -> Basis:
     shown, extended = standing.shown, standing.newest.phase == "extended"
     if shown.error_share >= _MAX_ERROR_SHARE:
-        return "not_measured"
+        return "refused" if 2 * shown.refused >= shown.error_share else "not_measured"
     if extended and not thresholds.extended_gate_enabled:
         return "gate_off"
     meets = _meets(standing, thresholds)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from selfopt.errors import Cause
 from selfopt.records import (
     Action,
     Finding,
     FindingKind,
     Phase,
     Recommendation,
+    RefusedFigures,
     RemedyKind,
     Requirements,
     WarmUpExperiment,
@@ -30,6 +32,7 @@ _REMEDIES: Mapping[Advice, tuple[RemedyKind, Action]] = {
     "truncation": ("output_budget", "raise_max_tokens"),
 }
 """What carries out an advice. Any other advice asks a person to investigate."""
+_HELPED_BY_VARIANTS: frozenset[Cause] = frozenset({"no_tools", "tools_off", "not_parsed", "roles"})
 _BY_EXPERIMENT: frozenset[Advice] = frozenset({"warm_up", "proven_warm_up", "no_cold_start"})
 
 
@@ -95,10 +98,11 @@ def _gate(
 
 
 def _remedies(standing: Standing, findings: Sequence[Finding], experiment: WarmUpExperiment | None) -> Iterator[Recommendation]:
-    kinds: dict[FindingKind, list[Finding]] = {}
+    kinds: dict[tuple[FindingKind, Cause | None], list[Finding]] = {}
     for finding in findings:
-        kinds.setdefault(finding.type, []).append(finding)
-    for kind, group in kinds.items():
+        cause = finding.figures.cause if isinstance(finding.figures, RefusedFigures) else None
+        kinds.setdefault((finding.type, cause), []).append(finding)
+    for (kind, _), group in kinds.items():
         if kind == "cold_start":
             warm = standing.newest.warm_up
             advice: Advice = "no_cold_start" if refuted(group, experiment) else "warm_already" if warm else "warm_up"
@@ -115,6 +119,8 @@ def _against(group: Sequence[Finding], advice: Advice, standing: Standing, exper
         evidence = experiment.evaluation_ids
     confirmation = confirmation_of(experiment, newest, evidence) if advice in _BY_EXPERIMENT else None
     kind, action = _REMEDIES.get(advice, ("investigate", "investigate"))
+    if any(isinstance(f.figures, RefusedFigures) and f.figures.cause in _HELPED_BY_VARIANTS for f in group):
+        kind, action = "variant", "change_variant"
     return _draft(
         standing,
         kind,

@@ -18,7 +18,7 @@ from selfopt.records import (
 )
 from selfopt.words.standing import Shown
 
-from .comparable import cells, comparable, counted, only_thought, unread, with_known_copies
+from .comparable import cause_of, cells, comparable, counted, only_thought, unread, with_known_copies
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +119,7 @@ class Standing:
 
 def _standing(evaluations: Sequence[Evaluation]) -> Standing:
     newest, outcomes = evaluations[-1], counted(evaluations)
+    named = [row for row, index, outcome in cells(evaluations) if cause_of(row, index, outcome) is not None]
     excused = [cell for cell in cells(evaluations) if unread(*cell) or only_thought(*cell)]
     accuracies = [a for e in evaluations for a in e.metrics.run_accuracies]
     accuracy = _pooled(evaluations, "accuracy")
@@ -137,6 +138,8 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
         restraint=_pooled(evaluations, "restraint"),
         no_call_trials=len(unwanted),
         uninvited=unwanted.count(Outcome.UNCALLED_FOR),
+        refused=len(named) / outcomes.total() if outcomes else 0.0,
+        said=next((row.said for row in named if row.said), ""),
     )
     summary = PhaseSummary(
         model=newest.model,

@@ -84,7 +84,7 @@ class ChatService:
         finally:
             ticket.first_byte = reply.first_byte_at
             record = ticket.record(self._parts.clock(), perf_counter(), reply.status)
-            self._parts.metrics.add(record, ticket.fallback, ticket.mended_calls)
+            self._parts.metrics.add(record, ticket.fallback, ticket.mended_calls, ticket.passed)
             self._parts.journal.add(record)
             if self._parts.access_log is not None:
                 self._parts.access_log.add(record)

@@ -40,6 +40,8 @@ class Flow:
         self._fed = False
         self._in_doubt = False
         self._spoke = False
+        self._thought: list[str] = []
+        self._thinks = False
         self.calls: tuple[ToolCall, ...] = ()
         self.watched = True
 
@@ -51,6 +53,13 @@ class Flow:
     def restart(self, *, watched: bool) -> None:
         """Forget what was held: another reply replaces this one."""
         self._held, self._fed, self._in_doubt, self.watched = [], False, False, watched
+        self._thought = []
+
+    async def think(self, text: str) -> None:
+        """Take a piece of thinking. It begins no answer, so that another attempt may still follow."""
+        self._thought.append(text)
+        if self._spoke or self.calls:
+            await self._write(b"")
 
     async def feed(self, text: str) -> None:
         """Take a piece of the reply."""
@@ -78,6 +87,10 @@ class Flow:
     async def _write(self, event: bytes) -> None:
         await self._begin()
         reply = self._exchange.reply
+        thought = "".join(self._thought)
+        if thought.strip():
+            event = self._completion.piece(thinking=thought if self._thinks else thought.strip()) + event
+            self._thought, self._thinks = [], True
         reply.write(event)
         if reply.stuck:
             taken = asyncio.get_running_loop().create_future()
@@ -103,11 +116,13 @@ class Flow:
 
     async def end(self, *, with_usage: bool) -> None:
         """Send the rest of the settled completion: held text, calls, and the end."""
+        if not self._thinks:
+            self._thought = [self._completion.thinking]
         if not self._fed:  # it came in one piece
             await self._text(self._completion.text)
         elif not self._completion.calls or not self.watched:
             await self._text("".join(self._held))
         await self.say_calls(self._completion.calls)
-        await self._begin()
+        await self._write(b"")
         self._exchange.reply.write(self._completion.ending(with_usage=with_usage))
         self._exchange.reply.end()

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
-from typing import cast
+from typing import Any, cast
 
-from selfopt.dialects.clients import ClientRequest
-from selfopt.dialects.openai_client import MAX_TOOLS, MAX_TOOLS_BYTES
+from selfopt.dialects.carrying import wants_thinking
+from selfopt.dialects.client_tools import MAX_TOOLS, MAX_TOOLS_BYTES
+from selfopt.dialects.clients import ClientRequest, NoWordsError, PassReason
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
+from selfopt.home import escape_control
 from selfopt.reading import read_calls
 from selfopt.reading.repairs import REPAIRS
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
 from selfopt.variants import RenderedStep, render
 
+from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, kept_by, why_past
 from .bounded import beside, by_steps
 from .early import EarlyCalls, drops_calls, wanted_calls
 from .flow import Flow, before_a_call
@@ -25,6 +28,7 @@ from .refusal import JSON, from_endpoint_error
 from .seams import Upstream
 
 TEXT_TOKENS = 1024
+THINKING_TOKENS = 4096  # beside those, where the client asks for thinking and sets no limit
 # A larger chat fills the context of any model that a variant was measured for.
 MAX_VARIANT_BYTES = MAX_TOOLS_BYTES
 Taker = Callable[[ChatChunk], Awaitable[None]]
@@ -48,19 +52,23 @@ class Harness:
             EndpointError: it failed before anything was sent; another attempt may follow.
             Refusal: it failed for good.
         """
-        upstream = exchange.upstream
+        upstream, ticket = exchange.upstream, exchange.ticket
         direct = upstream.speaks == exchange.dialect.name
-        variant = self._variant(exchange, direct=direct)
-        asked = await by_steps(exchange.dialect.reading_request(exchange.chat)) if variant is not None or not direct else None
-        if asked is not None and asked.request.tool_choice == "none":
-            variant = None
-        if asked is None or (variant is None and direct):
-            if not direct:
-                raise Refusal(400, f"endpoint {upstream.name} takes text only", code="unsupported_content", param="messages")
-            exchange.ticket.variant = None
+        variant, ticket.passed = self._variant(exchange)
+        ticket.variant, ticket.kept = None, ()
+        asked = await self._read(exchange, direct=direct) if variant is not None or not direct else None
+        if asked is not None and variant is not None:
+            if asked.request.tool_choice == "none":
+                variant = None
+            else:
+                ticket.passed = why_past(variant, asked)
+        if asked is None or (direct and (variant is None or ticket.passed is not None)):
             await self._passing.answer(exchange)
             return
-        exchange.ticket.variant = variant.name if variant is not None else None
+        if variant is not None and ticket.passed is None:
+            ticket.variant, ticket.kept = variant.name, kept_by(variant, asked)
+        else:
+            variant = None
         completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "")
         flow = Flow(exchange, completion) if exchange.chat.stream else None
         try:
@@ -75,6 +83,7 @@ class Harness:
             raise _final(error, upstream, flow) from None
         except EndpointError as error:
             raise _final(error, upstream, flow) from error
+        completion.thinking = work.thinking
         completion.settle(outcome.text, outcome.tool_calls, outcome.finish_reason, work.usage)
         exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
         if flow is not None:
@@ -83,16 +92,28 @@ class Harness:
         await exchange.settle()
         exchange.reply.send(200, [JSON, *exchange.ticket.headers()], completion.whole())
 
-    def _variant(self, exchange: LiveRequest, *, direct: bool) -> Variant | None:
-        """Return the rule's variant if the request has tools.
+    async def _read(self, exchange: LiveRequest, *, direct: bool) -> ClientRequest | None:
+        """Read the request; None if it cannot be read, and the server is to judge it.
 
-        Returns None for a request that is too large for a variant but may still be passed on.
+        Raises Refusal where only a request that is read can reach the server.
         """
-        rule, chat = exchange.rule, exchange.chat
-        if rule is None or not chat.n_tools or exchange.plain:
+        try:
+            return await by_steps(exchange.dialect.reading_request(exchange.chat))
+        except NoWordsError as odd:
+            if not direct:
+                said = f"endpoint {exchange.upstream.name} cannot be asked so: {odd}"
+                raise Refusal(400, escape_control(said, 1000), code="unsupported_content", param=odd.param) from None
+            exchange.ticket.passed = odd.reason
             return None
-        large = chat.size > MAX_VARIANT_BYTES or chat.n_tools > MAX_TOOLS
-        return None if large and direct else rule.variant
+
+    def _variant(self, exchange: LiveRequest) -> tuple[Variant | None, PassReason | None]:
+        """Return the rule's variant if the request has tools, or why it is too large for one."""
+        rule, chat = exchange.rule, exchange.chat
+        if rule is None or rule.variant is None or not chat.n_tools or exchange.plain:
+            return None, None
+        if chat.size > MAX_VARIANT_BYTES or chat.n_tools > MAX_TOOLS:
+            return None, "size"
+        return rule.variant, None
 
 
 class _Work:
@@ -107,6 +128,7 @@ class _Work:
         self._flow = flow
         self._limit_of_time = limit
         self.usage = Usage()
+        self.thinking = ""
 
     async def through(self, variant: Variant, asked: ClientRequest) -> ReplyContent:
         """Ask as the variant does. Raises EndpointError for a reply that cannot be served."""
@@ -121,7 +143,7 @@ class _Work:
                 await early.settled(step.settled)
                 self._go_on()
             take = early.take if early is not None and early.wants_pieces else None
-            content = await self._ask(step, self._limit(variant, asked, step), take)
+            content = await self._ask(step, self._limit(variant, asked, step), take, beside=beside_step(variant, asked, step))
             size = asked.size + len(content.text)
             following = await beside(size, _sent, steps, content)
             if isinstance(following, ReplyContent):
@@ -169,7 +191,13 @@ class _Work:
             if with_tools and chunk.tool_calls and (asked.parallel or not flow.calls):
                 await flow.say_calls([*flow.calls, *chunk.tool_calls[: None if asked.parallel else 1]])
 
-        content = await self._ask(step, asked.request.sampling, take if flow is not None else None)
+        content = await self._ask(
+            step,
+            asked.request.sampling,
+            take if flow is not None else None,
+            beside=beside_answer(asked, with_tools=with_tools),
+            as_said=True,
+        )
         calls = content.tool_calls if asked.parallel else content.tool_calls[:1]
         calls = await self._reported(calls, content, asked, ()) if with_tools else ()
         return ReplyContent(text=content.text, tool_calls=calls, finish_reason=content.finish_reason)
@@ -203,9 +231,19 @@ class _Work:
         """Return the step's sampling. A free answer may be as long as the client allows."""
         free = step.constraint is None
         wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
-        return step.sampling.model_copy(update={"max_tokens": min(wanted, 32768)})
+        if free and asked.max_tokens is None and wants_thinking(fields_of(asked)):
+            wanted += THINKING_TOKENS
+        return step.sampling.model_copy(update={"max_tokens": min(wanted, LARGEST_LIMIT)})
 
-    async def _ask(self, step: RenderedStep, sampling: Sampling, take: Taker | None) -> ReplyContent:
+    async def _ask(
+        self,
+        step: RenderedStep,
+        sampling: Sampling,
+        take: Taker | None,
+        *,
+        beside: dict[str, dict[str, Any]],
+        as_said: bool = False,
+    ) -> ReplyContent:
         limits = self._exchange.rule.limits if self._exchange.rule is not None else None
         request = ChatRequest(
             model=self._upstream.server_model,
@@ -217,13 +255,12 @@ class _Work:
             timeout_s=self._exchange.timeout_s,
             connect_timeout_s=self._options.limits.connect_timeout_s,
             context_size=limits.context_size if limits is not None else None,
+            beside=beside,
+            as_said=as_said,
         )
         endpoint: Endpoint = self._upstream.adapter()
         reply = await (endpoint.chat(request) if take is None else self._flowing(endpoint, request, take))
-        self.usage = Usage(
-            input_tokens=(self.usage.input_tokens or 0) + (reply.usage.input_tokens or 0),
-            output_tokens=(self.usage.output_tokens or 0) + (reply.usage.output_tokens or 0),
-        )
+        self.usage, self.thinking = _sum(self.usage, reply.usage), reply.content.thinking
         return reply.content
 
     async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker) -> ChatReply:
@@ -231,6 +268,8 @@ class _Work:
         chunks = endpoint.stream(request)
         try:
             async for chunk in chunks:
+                if chunk.thinking and self._flow is not None:
+                    await self._flow.think(chunk.thinking)
                 if chunk.text or chunk.tool_calls:
                     await take(chunk)
                 if chunk.final is not None:
@@ -246,6 +285,20 @@ class _Work:
         if self._flow is not None and self._flow.sent:
             now = asyncio.get_running_loop().time()
             self._limit_of_time.reschedule(min(now + self._exchange.timeout_s, self._exchange.deadline))
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    """Return the tokens of two requests. What neither server tells stays unknown."""
+    details: dict[str, int] = {}
+    for key in ("cached_tokens", "thinking_tokens"):
+        told = [number for usage in (one, other) if (number := getattr(usage, key)) is not None]
+        if told:
+            details[key] = sum(told)
+    return Usage(
+        input_tokens=(one.input_tokens or 0) + (other.input_tokens or 0),
+        output_tokens=(one.output_tokens or 0) + (other.output_tokens or 0),
+        **details,
+    )
 
 
 def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: ReplyContent) -> RenderedStep | ReplyContent:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 
+from selfopt.dialects.clients import PassReason
+
 from .gates import EndpointGate
 from .ticket import RequestRecord
 
@@ -49,15 +51,18 @@ class LiveCounters:
         self._attempts: dict[str, int] = {}
         self._tokens = [0, 0]
         self._mended = 0
+        self._passed: dict[str, int] = {}
         self._latency = _Histogram()
         self._first_byte = _Histogram()
 
-    def add(self, record: RequestRecord, fallback: str, mended_calls: int = 0) -> None:
+    def add(self, record: RequestRecord, fallback: str, mended_calls: int = 0, passed: PassReason | None = None) -> None:
         """Count a chat that ended. fallback: why another model served; empty where none did.
 
-        mended_calls: calls that the server reported damaged.
+        mended_calls: calls that the server reported damaged; passed: why it went past the variant.
         """
         self._mended += mended_calls
+        if passed is not None:
+            self._passed[passed] = self._passed.get(passed, 0) + 1
         key = (record.outcome, record.status, record.stream)
         self._requests[key] = self._requests.get(key, 0) + 1
         if fallback:
@@ -96,6 +101,7 @@ class LiveCounters:
         lines += _counter("selfopt_attempt_faults_total", "Attempts that failed, by fault.", "fault", self._attempts)
         away = {str(status): count for status, count in self._turned_away.items()}
         lines += _counter("selfopt_turned_away_total", "Requests refused before they were read, by status.", "status", away)
+        lines += _counter("selfopt_passed_total", "Chats that went past the rule's variant, by why.", "reason", self._passed)
         lines += _head("selfopt_mended_calls_total", "counter", "Calls that a server reported damaged, and that were mended.")
         lines.append(f"selfopt_mended_calls_total {self._mended}")
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
 from selfopt import __version__
+from selfopt.dialects.clients import PassReason
 
 _NAMES = {"type": "string", "minLength": 1, "maxLength": 256}
 SCHEMAS: dict[str, Any] = {
@@ -111,6 +112,11 @@ _SERVED = {
     "x-selfopt-config-version": {"required": True, "description": "Of the rules", "schema": {"type": "integer"}},
     "x-selfopt-rule": {"description": "Where one was applied", "schema": {"type": "string"}},
     "x-selfopt-variant": {"description": "Where one rendered the request", "schema": {"type": "string"}},
+    "x-selfopt-passed": {
+        "description": "Why the request went past the rule's variant",
+        "schema": {"enum": list(get_args(PassReason))},
+    },
+    "x-selfopt-kept": {"description": "Fields in whose place the variant keeps its own", "schema": {"type": "string"}},
     "x-selfopt-fallback": {"description": "Why another model served than the one asked for", "schema": {"type": "string"}},
 }
 

@@ -62,7 +62,7 @@ class Passing:
         """Make one attempt. Raises EndpointError if it failed before anything was sent."""
         upstream = exchange.upstream
         address = upstream.address or await self._start(exchange, upstream)
-        body = exchange.chat.forwarded(upstream.server_model)
+        body = exchange.chat.forwarded(upstream.server_model, upstream.finish)
         payload = b"%s%d\r\n\r\n%s" % (address.post, len(body), body)
         if exchange.chat.stream:
             await self._streamed(exchange, upstream, address, payload)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
-from selfopt.dialects.jsontext import dump_json
+from selfopt.dialects.jsontext import dump_json, parse_json
 from selfopt.dialects.kinds import Dialect
+from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.parts import decode_body
+from selfopt.dialects.servers import server_by, server_of
 from selfopt.errors import EndpointError
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ServerKind
 from selfopt.web import HttpAddress, Pool, UpstreamReply
 
 from .bounded import redacted
 from .passing import fault_in
 
 RECORDED_FAULT_BYTES = 64_000
+PROBE_TIMEOUT_S = 5.0
+_NO_ANSWER = object()
+MAX_QUESTIONS = 3  # to a server that does not say what it is
 MARGIN = 8_000  # a key may begin before the end of what is recorded
 
 
@@ -30,6 +36,7 @@ class PooledEndpoint:
         connect: Callable[[], Awaitable[HttpAddress]],
         adapter: Callable[[], Endpoint],
         max_reply_bytes: int,
+        finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
     ) -> None:
         """Begin.
 
@@ -40,6 +47,7 @@ class PooledEndpoint:
             connect: returns where the server is, after starting it if necessary.
             adapter: returns the endpoint that streams.
             max_reply_bytes: limit of a reply.
+            finish: changes the body of each request as the endpoint's settings want it.
         """
         self._name = name
         self._pool = pool
@@ -47,12 +55,52 @@ class PooledEndpoint:
         self._connect = connect
         self._adapter = adapter
         self._max_reply_bytes = max_reply_bytes
+        self._finish = finish
+        self._questions = 0
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Return a whole reply. Raises EndpointError."""
-        began = time.perf_counter()
         address = await self._connect()
-        body = dump_json(self._dialect.write_request(request))
+        dialect = self._dialect
+        if not isinstance(dialect, OpenAIChat):
+            return await self._ask(address, request)
+        if dialect.server is None and not request.as_said:
+            self._questions += 1
+            found = await self._server(address, request)
+            dialect.server = found or ("other" if self._questions >= MAX_QUESTIONS else None)
+        try:
+            return await self._ask(address, request)
+        except EndpointError as error:
+            if error.kind != "bad_request" or not dialect.refused(request, error.reply_body):
+                raise
+        return await self._ask(address, request)
+
+    async def _server(self, address: HttpAddress, request: ChatRequest) -> ServerKind | None:
+        """Ask what program answers, before the first request that depends on it; None if nothing does."""
+        models = await self._told(address, address.get, request)
+        if models is _NO_ANSWER:
+            return None
+        return server_of(models) or server_by(await self._told(address, address.props, request))
+
+    async def _told(self, address: HttpAddress, question: bytes, request: ChatRequest) -> Any:
+        try:
+            answer = await self._pool.ask(
+                address,
+                question,
+                timeout_s=min(PROBE_TIMEOUT_S, request.timeout_s),
+                connect_timeout_s=request.connect_timeout_s,
+                max_bytes=self._max_reply_bytes,
+            )
+        except EndpointError:
+            return _NO_ANSWER
+        if answer.status >= 500 or answer.status == 429:
+            return _NO_ANSWER
+        return _json(answer.body) if answer.status == 200 else None
+
+    async def _ask(self, address: HttpAddress, request: ChatRequest) -> ChatReply:
+        began = time.perf_counter()
+        written = self._dialect.write_request(request)
+        body = dump_json(written if self._finish is None else self._finish(written))
         answer: UpstreamReply | None = None
         try:
             answer = await self._pool.ask(
@@ -88,6 +136,13 @@ class PooledEndpoint:
 
     async def close(self) -> None:
         """Does nothing: pool and adapter belong to others."""
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return parse_json(data.decode("utf-8", "replace"))
+    except ValueError:
+        return None
 
 
 def _text(data: bytes) -> str:

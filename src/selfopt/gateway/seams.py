@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from selfopt.records import Endpoint, ModelStatus
 from selfopt.web import HttpAddress
@@ -27,6 +27,8 @@ class Upstream:
         concurrency: how many requests the gate lets through at once.
         max_reply_bytes: limit of a whole reply.
         max_stream_bytes: limit of a streamed reply.
+        finish: changes the fields of each request as the endpoint's settings want it; None where
+            they want nothing.
         family: tells the family that the model's chat template showed; "unknown" before any did.
     """
 
@@ -40,6 +42,7 @@ class Upstream:
     concurrency: int = 64
     max_reply_bytes: int = 4_000_000
     max_stream_bytes: int = 64_000_000
+    finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     family: Callable[[], str] = lambda: "unknown"
 
 

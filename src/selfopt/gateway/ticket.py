@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
+from selfopt.dialects.clients import PassReason
 from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision
 from selfopt.routing import event_of
@@ -103,6 +104,8 @@ class Ticket:
         began, first_byte: seconds of `perf_counter`.
         fallback: why another model than the one asked for serves; empty where none does.
         version: of the rules in force.
+        passed: why the request went past the rule's variant.
+        kept: the client's fields in whose place the variant keeps its own.
         mended_calls: calls that the server reported and the variant's chain did not read.
     """
 
@@ -115,6 +118,8 @@ class Ticket:
     served: str | None = None
     fallback: str = ""
     variant: str | None = None
+    passed: PassReason | None = None
+    kept: tuple[str, ...] = ()
     key: str | None = None
     stream: bool = False
     attempts: list[LiveAttempt] = field(default_factory=list)
@@ -162,6 +167,10 @@ class Ticket:
             lines.append(b"x-selfopt-fallback: %s" % self.fallback.encode())
         if self.variant is not None:
             lines.append(b"x-selfopt-variant: %s" % header_value(self.variant))
+        if self.passed is not None:
+            lines.append(b"x-selfopt-passed: %s" % self.passed.encode())
+        if self.kept:
+            lines.append(b"x-selfopt-kept: %s" % ", ".join(self.kept).encode())
         return lines
 
     def audit_event(self, decision: RouteDecision) -> AuditEvent:

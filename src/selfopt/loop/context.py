@@ -188,7 +188,10 @@ class LoopContext:
         return self.stages.specs.suite(self.settings.suite_of(phase))
 
     def present(self, spec: Spec) -> Spec:
-        """A spec on the present reference suite, without warm-up if the settings switch it off."""
+        """A spec on the present reference suite, with its endpoint's present fields.
+
+        Without warm-up if the settings switch it off.
+        """
         suite = self.reference(spec.phase)
         update: dict[str, object] = {}
         if (spec.suite, spec.suite_hash) != (suite.name, suite.content_id()):
@@ -197,6 +200,9 @@ class LoopContext:
             update["split"] = search_split(suite)
         if spec.warm_up.enabled and not self.settings.warm_up.enabled:
             update["warm_up"] = spec.warm_up.model_copy(update={"enabled": False})
+        entry = self.settings.endpoints.get(spec.endpoint)
+        if entry is not None and (spec.omit, spec.extra_body) != (entry.omit, entry.extra_body):
+            update |= {"omit": entry.omit, "extra_body": entry.extra_body}
         return spec.model_copy(update=update) if update else spec
 
     def suite_for(self, spec: Spec) -> Suite:

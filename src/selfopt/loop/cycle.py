@@ -42,6 +42,7 @@ from .measuring import Depth
 from .remedies import check_remedies, take_back, withdrawal_advice
 from .store import plan_of, spec_by_id, unknown_specs
 from .taken_back import withdrawn_specs
+from .text_only import needs_text
 
 
 async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: str | None = None) -> Cycle:
@@ -214,7 +215,10 @@ async def _new_plan(
     for target in start.targets:
         key: Key = (target.model, target.phase)
         baseline = spec_by_id(context.ledger, target.baseline_spec_id)
-        chosen = [] if key in withdrawn else candidates_for(context, by_key[key], baseline, findings[key])
+        chosen: list[tuple[Spec, str]] = []
+        if key not in withdrawn:
+            text_only = by_key[key].candidates is None and await needs_text(context, baseline, base[baseline.spec_id])
+            chosen = candidates_for(context, by_key[key], baseline, findings[key], text_only=text_only)
         planned.append(target.model_copy(update={"candidate_spec_ids": tuple(s.spec_id for s, _ in chosen)}))
         changes.update({s.spec_id: change for s, change in chosen})
         specs += [s for s, _ in chosen]
@@ -224,7 +228,9 @@ async def _new_plan(
     return plan
 
 
-def candidates_for(context: LoopContext, target: Target, baseline: Spec, findings: Sequence[Finding]) -> list[tuple[Spec, str]]:
+def candidates_for(
+    context: LoopContext, target: Target, baseline: Spec, findings: Sequence[Finding], *, text_only: bool = False
+) -> list[tuple[Spec, str]]:
     """The candidates of a target, each with its change in words.
 
     They are those that the user names. Otherwise they are the ones that were held with evidence to
@@ -239,7 +245,7 @@ def candidates_for(context: LoopContext, target: Target, baseline: Spec, finding
         most = context.settings.loop.max_candidates
         held = [spec_by_id(context.ledger, spec_id) for spec_id in again[:most]]
         variants = context.stages.specs.variants_for(baseline.endpoint, proposed=True)
-        space = SearchSpace(variants, warm_up=context.settings.warm_up.enabled, tried=left_out | set(again))
+        space = SearchSpace(variants, context.settings.warm_up.enabled, text_only, tried=left_out | set(again))
         fresh = propose(baseline, findings, space, most - len(held))
         chosen = [(spec, describe_change(baseline, spec)) for spec in (*held, *fresh)]
     return [(s, change) for s, change in chosen if s.spec_id != baseline.spec_id]
@@ -282,9 +288,9 @@ async def _finish(
         recommendations=tuple(r.id for r in feedback.recommendations),
         config_version=version,
         trials=sum(
-            1
+            trial.asked
             for run in context.ledger.read(Run, {"cycle_id": start.cycle_id})
-            for _ in context.ledger.read(Trial, {"run_id": run.run_id})
+            for trial in context.ledger.read(Trial, {"run_id": run.run_id})
         ),
     )
     await context.ledger.append([cycle])

@@ -123,6 +123,7 @@ async def _pass(contest: Contest, specs: Sequence[Spec]) -> list[Evaluation]:
 
 
 def _lost(evaluations: Sequence[Evaluation]) -> str | None:
-    """Why passes cannot be used; None when every request reached the model."""
-    lost = sum(outcome in _LOST for evaluation in evaluations for row in evaluation.rows for outcome in row.outcomes)
+    """Why passes cannot be used; None when every request reached the model, or was refused for good."""
+    faults = sum(outcome in _LOST for evaluation in evaluations for row in evaluation.rows for outcome in row.outcomes)
+    lost = faults - sum(evaluation.refused for evaluation in evaluations)
     return f"{lost} of the held-out trials never reached the model (error or loading); measure again" if lost else None

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from selfopt.measure.arena import Arena
+from selfopt.measure.attempt import status_of
 from selfopt.measure.blocks import measure_specs
 from selfopt.measure.budget import Budget, BudgetMeter
 from selfopt.measure.context import Desk, Labels, MeasureContext
@@ -65,6 +66,11 @@ class Measuring:
         found = await measure_specs(specs, context=self._world(), options=options)
         whole = all(s.spec_id in found and self._is_through(s, found[s.spec_id], depth) for s in specs)
         return Measurement(found, None if whole else self._meter.stop_reason)
+
+    async def has_tools(self, spec: Spec) -> bool | None:
+        """Whether the model of a spec takes tools, as its server says; None when it does not say."""
+        world = self._world()
+        return (await status_of(world.residency_for(spec), world.model_name_for(spec))).tools
 
     def _runs(self, spec: Spec) -> int:
         """How many runs a stochastic spec gets.

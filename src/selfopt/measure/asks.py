@@ -20,6 +20,7 @@ from selfopt.records import Ask, Record, Suite, TrialStart, new_id
 from .context import Desk
 from .executor import Work
 from .health import Health
+from .refusals import Refusals
 from .resume import closing_records, run_end
 from .trial import JudgedTrial, OpenArm, TrialJob, TrialResult, run_trial
 
@@ -46,6 +47,7 @@ class Asking:
         batch: what messages call the batch.
         health: the health of the endpoints, looked at after every so many asks whatever their
             outcomes. None when nobody judges the server.
+        refusals: what the server refused so far, by request_id.
         done: the committed trials, in order.
         stopped: the cap that ended the batch early, if one did.
     """
@@ -56,8 +58,10 @@ class Asking:
     suite: Suite
     batch: Literal["run", "block"]
     health: Health | None = None
+    refusals: Mapping[str, Refusals] = field(default_factory=dict)
     done: dict[Place, JudgedTrial] = field(default_factory=dict)
     stopped: str | None = None
+    _free: set[str] = field(default_factory=set)  # trials that are not asked, and so count for no cap
     _in_flight: dict[str, TrialJob] = field(default_factory=dict)
     _replied: bool = False
     _connect_failures: int = 0
@@ -96,7 +100,7 @@ class Asking:
         """The records that end the runs. reason: why the trials in flight are abandoned."""
         ledger, now = self.desk.context.ledger, self.desk.context.now()
         if self._in_flight:
-            for _ in self._in_flight:
+            for _ in self._in_flight.keys() - self._free:
                 self.desk.meter.release()
             self._in_flight.clear()
             return tuple(record for arm in self.arms.values() for record in closing_records(ledger, arm.run, now, reason))
@@ -107,11 +111,14 @@ class Asking:
         """Jobs, for as long as the budget lasts."""
         prompts = {prompt.id: prompt for prompt in self.suite.prompts}
         for index, ask in self.asks:
-            if not self.desk.meter.reserve():
+            prompt = prompts[ask.prompt_id]
+            job = TrialJob(new_id("trial"), self.arms[ask.arm], ask, prompt, self.suite.tools_of(prompt), index)
+            if self._refused(job) is not None:
+                self._free.add(job.trial_id)
+            elif not self.desk.meter.reserve():
                 self.stopped = self.desk.meter.stop_reason
                 return
-            prompt = prompts[ask.prompt_id]
-            yield TrialJob(new_id("trial"), self.arms[ask.arm], ask, prompt, self.suite.tools_of(prompt), index)
+            yield job
 
     async def _measure(self, job: TrialJob, slot: int) -> TrialResult:
         """Make one trial."""
@@ -120,11 +127,20 @@ class Asking:
         arm, desk = job.arm, self.desk
         desk.board.at(arm.spec.label, arm.run.run_index)
         desk.board.prompt_id = job.prompt.id
+        if (refusals := self._refused(job)) is not None:
+            return refusals.left_out(job, slot, desk.context.now())
         result = await run_trial(job, slot)
+        if (seen := self.refusals.get(job.ask.arm)) is not None:
+            seen.look(job, result.error)
         usage = result.judged.trial.usage
         desk.meter.charge(usage, desk.context.price_for(arm.spec, usage), arm.spec.model)
         await self._look_at(result)
         return result
+
+    def _refused(self, job: TrialJob) -> Refusals | None:
+        """The refusals for which a trial is not asked; None when it is."""
+        seen = self.refusals.get(job.ask.arm)
+        return seen if seen is not None and seen.covers(job) else None
 
     async def _look_at(self, result: TrialResult) -> None:
         """End the batch on an error that every other trial would meet too.
@@ -135,7 +151,7 @@ class Asking:
         if error is None:
             self._replied = True
             self._connect_failures = 0
-        elif error.kind in ("auth", "not_found"):
+        elif _hits_every_trial(error):
             raise error
         elif error.kind == "connect" and result.judged.trial.fault == "error":
             self._connect_failures += 1
@@ -162,5 +178,14 @@ class Asking:
     def _committed(self, job: TrialJob, result: TrialResult) -> None:
         """Count a durable trial."""
         self.done[job.ask.place] = result.judged
-        self.desk.meter.commit()
+        if result.judged.trial.asked:
+            self.desk.meter.commit()
+        elif job.trial_id not in self._free:
+            self.desk.meter.release()
         self.desk.board.committed(job.prompt.id, result.judged.verdict.outcome)
+
+
+def _hits_every_trial(error: EndpointError) -> bool:
+    """Whether no spec of this model would be served: a wrong key, an unknown model, no credit."""
+    unknown = error.kind == "not_found" and error.cause in (None, "not_loaded")
+    return error.kind == "auth" or unknown or error.cause in ("payment", "unknown_model")

@@ -110,7 +110,6 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
     while True:
         before = channel.watch.presumed() or await channel.watch.ask()
         started_at, began = context.now(), context.clock()
-        number = len(attempts) + 1
         try:
             reply = await channel.endpoint.chat(request)
         except EndpointError as error:
@@ -121,7 +120,7 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
             blobs += [sent, received] if received else [sent]
             attempts.append(
                 Attempt(
-                    number=number,
+                    number=len(attempts) + 1,
                     started_at=started_at,
                     request=sent.blob_hash,
                     reply=received.blob_hash if received else None,
@@ -131,11 +130,13 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
                     latency_ms=latency_ms,
                     wait_before_ms=wait_s * 1000,
                     load=load,
+                    cause=error.cause,
+                    said=error.said if error.cause is not None else "",
                 )
             )
-            if not error.retryable or number > retries:
+            if not error.retryable or len(attempts) > retries:
                 return ExchangeResult(Exchange(step=step, attempts=tuple(attempts)), tuple(blobs), None, fault, error)
-            wait_s = context.backoff.wait_s(number, error.retry_after_s, context.rng)
+            wait_s = context.backoff.wait_s(len(attempts), error.retry_after_s, context.rng)
             await context.sleep(wait_s)
             continue
         latency_ms = (context.clock() - began) * 1000
@@ -145,7 +146,7 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
         blobs += [sent, received, content]
         attempts.append(
             Attempt(
-                number=number,
+                number=len(attempts) + 1,
                 started_at=started_at,
                 request=sent.blob_hash,
                 reply=received.blob_hash,

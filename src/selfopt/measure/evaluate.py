@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from selfopt.errors import CorruptError
 from selfopt.records import (
+    Determinism,
     Environment,
     Evaluation,
     Ledger,
@@ -27,6 +28,7 @@ from selfopt.scoring import ScoredTrial, compute_metrics, scorer_of, trivial_pol
 
 from .determinism import judge_determinism
 from .lookup import find, held
+from .refusals import all_refused
 from .rescore import ensure_verdicts
 from .resume import PassState
 from .trial import JudgedTrial
@@ -97,13 +99,19 @@ async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[
         run_ids=tuple(run.run_id for p in passes for run in p.runs),
         determinism_run_ids=tuple(run.run_id for run in sample.runs) if sample else (),
         n_runs=len(passes),
-        determinism=judge_determinism(spec, [_verdicts(p) for p in passes], _verdicts(sample) if sample else None),
+        determinism=_determinism(spec, passes, sample),
         warm_up=spec.warm_up.enabled,
         metrics=compute_metrics(_scored(passes, prompts), *trivial_policies(request.suite, prompts)),
         rows=_rows(prompts, {p.id: [one.trials[p.id] for one in passes] for p in prompts}),
         cycle_id=request.cycle_id,
         at=now(),
     )
+
+
+def _determinism(spec: Spec, passes: Sequence[_Pass], sample: _Pass | None) -> Determinism:
+    if all_refused(item.trial for p in passes for item in p.trials.values()):
+        return "refused"
+    return judge_determinism(spec, [_verdicts(p) for p in passes], _verdicts(sample) if sample else None)
 
 
 def _comparable(passes: Sequence[_Pass], environments: Mapping[str, Environment]) -> list[_Pass]:
@@ -180,6 +188,7 @@ def _scored(passes: Sequence[_Pass], prompts: Sequence[Prompt]) -> list[ScoredTr
             needs_call=prompt.needs_call,
             outcome=one.trials[prompt.id].verdict.outcome,
             latency_ms=one.trials[prompt.id].trial.latency_ms,
+            asked=one.trials[prompt.id].trial.asked,
             usage=one.trials[prompt.id].trial.usage,
             first_of_run=one.trials[prompt.id].trial.trial_id == first,
         )
@@ -196,6 +205,7 @@ def _rows(prompts: Sequence[Prompt], cells: Mapping[str, Sequence[JudgedTrial]])
 def _row(prompt: Prompt, cells: Sequence[JudgedTrial]) -> OutcomeRow:
     read_by = tuple(cell.verdict.parsed.read_by for cell in cells)
     thought = tuple(cell.verdict.parsed.call_in_thinking for cell in cells)
+    causes = tuple(cell.trial.cause for cell in cells)
     return OutcomeRow(
         prompt_id=prompt.id,
         prompt_kind=prompt.kind,
@@ -208,6 +218,8 @@ def _row(prompt: Prompt, cells: Sequence[JudgedTrial]) -> OutcomeRow:
         read_by=read_by if any(read_by) else (),
         excerpt=next((text for cell in cells if (text := cell.verdict.parsed.excerpt)), ""),
         call_in_thinking=thought if any(thought) else (),
+        causes=causes if any(causes) else (),
+        said=next((cell.trial.said for cell in cells if cell.trial.cause is not None), ""),
     )
 
 

@@ -17,9 +17,10 @@ from .asks import Asking, Place
 from .context import Desk, Labels
 from .health import Health
 from .lookup import find
+from .refusals import Refusals
 from .rescore import ensure_verdicts
 from .resume import close_open_runs
-from .trial import JudgedTrial
+from .trial import JudgedTrial, OpenArm
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,13 +119,23 @@ async def measure_block(desk: Desk, order: BlockOrder, *, warm_up: bool, warmed:
     health = Health(desk, arms)
     if health.found is not None:
         return BlockResult(_in_order(order, done), (), environments, health.found)
-    asking = Asking(desk, arms, waiting, order.suite, "block", health)
+    asking = Asking(desk, arms, waiting, order.suite, "block", health, _refusals(arms, made))
     fault = await asking.make()
     if fault is None and asking.stopped is None:
         fault = await health.problem()
     closing = asking.closing(f"the block was given up: {fault or asking.stopped}")
     trials = _in_order(order, done | asking.done)
     return BlockResult(trials, closing, environments, fault, None if fault else asking.stopped)
+
+
+def _refusals(arms: Mapping[str, OpenArm], made: Mapping[Place, Trial]) -> dict[str, Refusals]:
+    """What the server refused in this block, by request_id."""
+    return {
+        request_id: Refusals.after(
+            [trial for place, trial in made.items() if place[0] == request_id], without_tools=arm.status.tools is False
+        )
+        for request_id, arm in arms.items()
+    }
 
 
 async def _resumed(desk: Desk, order: BlockOrder, made: Mapping[Place, Trial]) -> dict[Place, JudgedTrial]:

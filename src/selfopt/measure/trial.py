@@ -36,6 +36,7 @@ from selfopt.variants import RenderedStep, render
 from .attempt import Channel, exchange
 
 _KEEP_ALIVE_S = 600.0
+_NOT_ASKED = "not asked, because the server refused requests of this form just before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Judge:
             outcome=judgment.outcome,
             needs_call=prompt.needs_call,
             parsed=parsed,
-            why=judgment.why,
+            why=judgment.why if trial.asked else _NOT_ASKED,
         )
         return JudgedTrial(trial, verdict)
 
@@ -203,6 +204,8 @@ async def run_trial(job: TrialJob, slot: int) -> TrialResult:
         latency_ms=only.latency_ms if only else sum(a.latency_ms + a.wait_before_ms for a in attempts),
         usage=only.usage if only else _sum_usage(attempts),
         load=only.load if only else _sum_load(attempts),
+        cause=attempts[-1].cause if error is not None else None,
+        said=attempts[-1].said if error is not None else "",
     )
     return TrialResult(arm.judge.judged(trial, job.prompt, job.tools, final), tuple(blobs), error)
 

@@ -35,6 +35,7 @@ from .determinism import agree, earlier_sample, infrastructure, sample_prompts
 from .evaluate import EvaluationRequest, evaluate
 from .lookup import held
 from .options import MeasureOptions
+from .refusals import Refusals, all_refused
 from .rescore import check_suite, ensure_verdicts
 from .resume import PassKey, PassState, close_open_runs, passes_of
 from .trial import JudgedTrial
@@ -191,9 +192,14 @@ class Unit:
             self._verdicts[spec.spec_id, purpose] = {item.trial.prompt_id: item.verdict for item in judged.trials}
 
     @property
+    def refused(self) -> bool:
+        """Whether the server refused the whole first pass for causes that repeats can't change."""
+        return self.first.complete and all_refused(self.first.trials.values())
+
+    @property
     def target(self) -> int:
         """How many scored passes are wanted, as far as is known."""
-        return 1 if self.deterministic or not self.options.repeat else self.options.n_runs
+        return 1 if self.deterministic or self.refused or not self.options.repeat else self.options.n_runs
 
     def following(self) -> PassKey | None:
         """The pass to do next; None when all are done."""
@@ -246,7 +252,8 @@ class Unit:
         arm = open_arm(self.desk, self.lead, self.suite, prompt_ids, key[1], labels, readiness, isolate=isolate)
         request_id = self.lead.request_id
         asks = [(index, Ask(request_id, place, prompt.id)) for index, (place, prompt) in enumerate(places)]
-        asking = Asking(self.desk, {request_id: arm}, asks, self.suite, "run")
+        refusals = Refusals.after(state.trials.values(), without_tools=readiness.status.tools is False)
+        asking = Asking(self.desk, {request_id: arm}, asks, self.suite, "run", refusals={request_id: refusals})
         board.tell("run_started", f"residency {before}, warm-up {readiness.warm_up.status}")
         await asking.make()
         await self.desk.context.ledger.append(asking.closing("interrupted"))
@@ -255,7 +262,7 @@ class Unit:
         self.fresh[arm.run.run_id] = tuple(asking.done.values())
         state.trials.update((item.trial.prompt_id, item.trial) for item in asking.done.values())
         self.residency[arm.run.run_id] = before
-        if state.complete and (isolate or (self._sampling and state is self.first)):
+        if state.complete and (isolate or (state is self.first and (self._sampling or self.refused))):
             await self._look()
             self._replan()
         return asking.stopped is None
@@ -293,6 +300,8 @@ class Unit:
         if self.deterministic:
             earlier = " (by an isolated sample from before this warm-up)" if self._sampled_earlier else ""
             board.tell("note", f"determinism sampled{earlier}: the spec is not repeated")
+        elif self.refused:
+            board.tell("note", "the server refuses every request of this form: the spec is not repeated")
         elif not self.options.repeat:
             board.tell("note", "not known to be deterministic: a race asks for what it needs")
         elif sample == 0 and not self._wants_sample():

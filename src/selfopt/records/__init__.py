@@ -17,7 +17,7 @@ from .chat import (
     Usage,
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
-from .config import EndpointConfig, PolicyThresholds, is_loopback
+from .config import EndpointConfig, PolicyThresholds, ServerKind, is_loopback
 from .cycle import (
     Ban,
     BanCause,
@@ -60,6 +60,7 @@ from .figures import (
     FlakyFigures,
     InfrastructureFigures,
     OtherFigures,
+    RefusedFigures,
     SlowFirstCallFigures,
     TruncationFigures,
     UnreadFormatFigures,
@@ -239,6 +240,7 @@ __all__ = [
     "ReasonKind",
     "Recommendation",
     "Record",
+    "RefusedFigures",
     "Remedy",
     "RemedyCheck",
     "RemedyClaim",
@@ -256,6 +258,7 @@ __all__ = [
     "RunEnd",
     "Sampling",
     "SearchSpace",
+    "ServerKind",
     "SlowFirstCallFigures",
     "Spec",
     "Split",

@@ -15,11 +15,16 @@ FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "load",
 
 
 class ToolDefinition(Record):
-    """A tool that the model may call. `parameters` is a JSON Schema of type object."""
+    """A tool that the model may call. `parameters` is a JSON Schema of type object.
+
+    beside: keys of a client's tool that this record has no word for, such as `strict`. A server that
+    takes the client's dialect gets them back.
+    """
 
     name: str
     description: str = ""
     parameters: dict[str, Any] = Field(default_factory=lambda: {"type": "object", "properties": {}})
+    beside: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda beside: not beside)
 
 
 class ToolCall(Record):
@@ -33,7 +38,11 @@ class ToolCall(Record):
 class Message(Record):
     """One message of a conversation.
 
-    A tool result has role `tool`, and the id and name of the tool call it answers.
+    Attributes:
+        tool_call_id, name: of the tool call that a result, with role `tool`, answers.
+        pictures: URLs of pictures beside the text: `data:` or `https:`.
+        beside: keys of a client's message that this record has no word for, such as a speaker's
+            name. A server that takes the client's dialect gets them back.
     """
 
     role: Literal["system", "user", "assistant", "tool"]
@@ -41,6 +50,9 @@ class Message(Record):
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str | None = None
     name: str | None = None
+    # A message without these two is hashed and stored as before they existed.
+    pictures: tuple[str, ...] = Field(default=(), exclude_if=lambda pictures: not pictures)
+    beside: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda beside: not beside)
 
 
 class Sampling(Record):
@@ -69,8 +81,10 @@ class ChatRequest(Record):
             this one.
         keep_alive_s: how long the server should keep the model loaded, where it can; -1: for good.
         beside: fields of a request that this record has no word for, by the name of their dialect.
-            A server that speaks that dialect gets them unchanged. Any other server does not get
-            them.
+            A server that speaks that dialect gets them unchanged. For another server they are
+            translated, or the request is refused (`dialects.carrying`).
+        as_said: the request is a client's own. `beside` holds its sampling, and `sampling` is not
+            written: the server's own defaults hold for what the client does not say.
     """
 
     model: str  # the name that the server knows
@@ -86,6 +100,7 @@ class ChatRequest(Record):
     keep_alive_s: float | None = None
     # A request without this field is hashed and stored as before the field existed.
     beside: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude_if=lambda beside: not beside)
+    as_said: bool = Field(default=False, exclude_if=lambda as_said: not as_said)
 
 
 class Usage(Record):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from selfopt.errors import Cause
+
 from .base import Record
 from .suite import Phase, Split
 
@@ -22,13 +24,16 @@ class ComparedRow(Record):
     Attributes:
         replies: trials in the ledger. faults: how many of these never got a whole reply.
         unread: how many replies have a call that the variant does not read, which no figure is to blame on the model.
-        agent_score: 0.4 call accuracy + 0.3 restraint + 0.3 (1 - foreign_share).
+        agent_score: 0.4 call accuracy + 0.3 restraint + 0.3 (1 - foreign_share). None, like the shares
+            that it is made of, when not one reply came.
         argument_accuracy: pass / replies with the right tools.
         foreign_share: replies that call a tool which no accepted set names.
         p50_ms, input_tokens, output_tokens: medians; the time is in milliseconds.
         behind: the agent score minus that of the best row.
         p_value: of that difference, adjusted for the number of rows (Holm).
         distinguishable: whether p_value is at most 0.05.
+        cause, said: why replies are missing, as far as the server says so, and its words, or else what
+            went wrong.
     """
 
     model: str
@@ -38,7 +43,7 @@ class ComparedRow(Record):
     call_accuracy: Figure | None
     restraint: Figure | None
     accuracy: Figure
-    agent_score: Figure
+    agent_score: Figure | None
     argument_accuracy: Figure | None
     foreign_share: float
     p50_ms: float | None
@@ -50,6 +55,8 @@ class ComparedRow(Record):
     evaluation_ids: tuple[str, ...] = ()
     run_ids: tuple[str, ...] = ()
     unread: int = 0
+    cause: Cause | None = None
+    said: str = ""
 
 
 class PolicyRow(Record):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
@@ -25,8 +25,18 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+ServerKind = Literal["llama.cpp", "vllm", "sglang", "other"]
+"""Which program answers at an OpenAI-compatible endpoint, as far as requests depend on it."""
+
+
 class EndpointConfig(Record):
-    """One endpoint."""
+    """One endpoint.
+
+    Attributes:
+        server: the program that answers; None: learnt from the server where that matters.
+        omit: fields that its requests are sent without, with dots for inner ones.
+        extra_body: fields that all its requests get.
+    """
 
     name: str  # also the provider part of its models' names
     kind: str  # one of `ENDPOINT_KINDS`
@@ -36,6 +46,9 @@ class EndpointConfig(Record):
     script: str | None = None  # YAML file of a scripted endpoint, which then runs in process without a base_url
     max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
     max_connections: int = Field(default=16, ge=1, le=1024)
+    server: ServerKind | None = None
+    omit: tuple[str, ...] = ()
+    extra_body: dict[str, Any] = Field(default_factory=dict)
 
 
 class PolicyThresholds(Record):

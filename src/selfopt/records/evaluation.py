@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
+from selfopt.errors import LASTING, Cause
+
 from .base import Record
 from .suite import Phase, Split
 from .verdict import Outcome
@@ -16,7 +18,7 @@ MetricName = Literal["accuracy", "call_accuracy", "restraint", "capability", "va
 
 Shares, or times in milliseconds.
 """
-Determinism = Literal["sampled", "complete", "stochastic", "unknown"]
+Determinism = Literal["sampled", "complete", "stochastic", "unknown", "refused"]
 
 
 class OutcomeRow(Record):
@@ -34,11 +36,18 @@ class OutcomeRow(Record):
     read_by: tuple[str | None, ...] = Field(default=(), exclude_if=lambda runs: not any(runs))  # a chain that reads it, per run
     excerpt: str = Field(default="", exclude_if=lambda text: not text)  # the beginning of the first such call
     call_in_thinking: tuple[bool, ...] = Field(default=(), exclude_if=lambda runs: not any(runs))  # a call only there, per run
+    causes: tuple[Cause | None, ...] = Field(default=(), exclude_if=lambda runs: not any(runs))  # why the server refused, per run
+    said: str = Field(default="", exclude_if=lambda text: not text)  # the server's words of the first such run
 
     @property
     def letters(self) -> str:
         """The outcomes as letters, such as `FFPPPPP`."""
         return "".join(o.letter for o in self.outcomes)
+
+    @property
+    def refused(self) -> int:
+        """How many runs the server refused for a cause that repeats can't change."""
+        return sum(cause in LASTING for cause in self.causes)
 
 
 class TrivialPolicy(Record):
@@ -90,7 +99,8 @@ class Evaluation(
 
     Attributes:
         determinism: `sampled` means that a seeded sample was repeated in isolation and agreed,
-            `complete` that two whole passes agreed. Copies count once.
+            `complete` that two whole passes agreed, `refused` that the server refused every request
+            for a cause that repeats can't change. Copies count once.
         race_id: the trials are the answers of a race over a large suite, which draws its prompts.
             Rows then differ in length, some prompts may have none, and shares are weighted like the
             draws. Such an evaluation serves the decisions of the race.
@@ -123,7 +133,15 @@ class Evaluation(
     @property
     def has_copies(self) -> bool:
         """Whether repeats are known to be copies, so that one pass tells all about this suite."""
-        return self.determinism in ("sampled", "complete")
+        return self.determinism in ("sampled", "complete", "refused")
+
+    @property
+    def refused(self) -> int:
+        """How many trials the server refused for a cause that repeats can't change.
+
+        They tell what a spec gives on this server, unlike other faults.
+        """
+        return sum(row.refused for row in self.rows)
 
 
 def whole_evaluations(evaluations: Iterable[Evaluation]) -> list[Evaluation]:

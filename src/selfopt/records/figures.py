@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
+from selfopt.errors import Cause
+
 from .base import Record
 
 UNKNOWN_FORMAT = "unknown"
@@ -26,6 +28,7 @@ FindingKind = Literal[
     "drift",
     "ceiling",
     "infrastructure",
+    "refused",
     "other",
 ]
 
@@ -219,6 +222,18 @@ class InfrastructureFigures(_Base):
     share: float
 
 
+class RefusedFigures(_Base):
+    """Trials that the server refused, naming the cause. said: the server's words, one line."""
+
+    kind: ClassVar[FindingKind] = "refused"
+
+    cause: Cause
+    refused: int
+    of: int  # among how many trials
+    share: float
+    said: str
+
+
 class OtherFigures(_Base):
     """Figures by name, stored flat. Names contain the units.
 
@@ -247,6 +262,7 @@ Figures = (
     | DriftFigures
     | CeilingFigures
     | InfrastructureFigures
+    | RefusedFigures
     | OtherFigures
 )
 

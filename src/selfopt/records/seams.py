@@ -36,6 +36,7 @@ class ModelStatus(Record):
     context_size: int | None = None
     expires_at: str | None = None
     answers: bool | None = None  # whether the server itself answered; None when it was not asked
+    tools: bool | None = None  # whether the model takes tools, as the server says; None when it does not say
 
 
 @runtime_checkable
@@ -143,6 +144,7 @@ class SearchSpace:
 
     variants: Mapping[str, Variant]  # by name; those that the baseline's endpoint supports
     warm_up: bool = True  # whether it may propose a warm-up
+    text_only: bool = False  # the model has no tools there, so only variants that write them into the prompt can work
     tried: Collection[str] = frozenset()  # ids of specs that were already judged against this baseline, or withdrawn
 
 

@@ -42,6 +42,9 @@ class Spec(Record, ledger_kind="spec", id_field="spec_id", index_fields=("model"
     retries: int = Field(default=0, ge=0, le=20)  # attempts after the first
     isolate: bool = False
     warm_up: WarmUp = WarmUp()
+    # The endpoint's settings that change its requests. A spec without them is hashed and stored as before they existed.
+    omit: tuple[str, ...] = Field(default=(), exclude_if=lambda omit: not omit)
+    extra_body: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda extra: not extra)
 
     def _request_content(self) -> dict[str, Any]:
         body = self.model_dump(mode="json", exclude={"variant"}, exclude_defaults=True)

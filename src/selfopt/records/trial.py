@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from selfopt.errors import EndpointFault
+from selfopt.errors import Cause, EndpointFault
 
 from .base import Record
 from .chat import FinishReason, LoadEvidence, Timings, Usage
@@ -32,6 +32,9 @@ class Attempt(Record):
     usage: Usage = Usage()
     timings: Timings = Timings()
     load: LoadEvidence = LoadEvidence()
+    # Why the server refused, as far as it says so, and its own words. Attempts without them are stored as before.
+    cause: Cause | None = Field(default=None, exclude_if=lambda cause: cause is None)
+    said: str = Field(default="", exclude_if=lambda said: not said)
 
 
 class Exchange(Record):
@@ -43,7 +46,11 @@ class Exchange(Record):
 
 
 class Trial(Record, ledger_kind="trial", id_field="trial_id", index_fields=("run_id",)):
-    """One prompt, once, under one request_id."""
+    """One prompt, once, under one request_id.
+
+    A trial without exchanges was not asked, because the server had refused requests of its form
+    for `cause` just before.
+    """
 
     trial_id: str
     run_id: str
@@ -59,6 +66,14 @@ class Trial(Record, ledger_kind="trial", id_field="trial_id", index_fields=("run
     latency_ms: float  # from the first byte sent to the last byte received, with retries and waits
     usage: Usage = Usage()
     load: LoadEvidence = LoadEvidence()
+    # Those of the last attempt.
+    cause: Cause | None = Field(default=None, exclude_if=lambda cause: cause is None)
+    said: str = Field(default="", exclude_if=lambda said: not said)
+
+    @property
+    def asked(self) -> bool:
+        """Whether anything was sent."""
+        return bool(self.exchanges)
 
 
 class TrialStart(Record, ledger_kind="trial_start", id_field="trial_id", index_fields=("run_id",)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -11,12 +11,14 @@ from rich.text import Text
 
 from selfopt.home import counted
 from selfopt.records import ComparedRow, Comparison, Figure
+from selfopt.words.causes import cause_text
 
 from .escape import code, safe_markdown, safe_terminal, safe_text
 from .figures import milliseconds, share
 from .markdown import table as markdown_table
 
 _WIDE = 76  # columns that every figure takes
+_SAID = 200  # characters of a server's words
 _NOTE = (
     "agent score: 0.4 call accuracy + 0.3 restraint + 0.3 (1 - share of replies that call a tool which no accepted answer names); "
     "arguments: right among the replies with the right tools; in brackets 95 % intervals over"
@@ -70,6 +72,8 @@ def _figure(figure: Figure | None, form: str) -> str:
 def _standing(row: ComparedRow) -> str:
     faults = f"; {row.faults} without a reply" if row.faults else ""
     faults += f"; {row.unread} of {row.replies} unread" if row.unread else ""
+    if row.agent_score is None:
+        return "no score" + faults
     if row.behind is None:
         return "the best" + faults
     return f"{row.behind.value:+.3f}, " + (_chance(row.p_value) if row.distinguishable else "not told apart") + faults
@@ -80,7 +84,7 @@ def _chance(p_value: float | None) -> str:
     return "p unknown" if p_value is None else "p < 0.001" if p_value < 0.0005 else f"p {p_value:.3f}"
 
 
-def _notes(comparison: Comparison) -> list[str]:
+def _notes(comparison: Comparison, safe: Callable[[str], str] = safe_terminal) -> list[str]:
     suites = ", ".join(
         f"{safe_terminal(name, limit=60)} ({split})" for name, split in zip(comparison.suites, comparison.splits, strict=True)
     )
@@ -90,6 +94,7 @@ def _notes(comparison: Comparison) -> list[str]:
     ]
     if any(row.unread for row in comparison.rows):
         lines.append('"unread": replies with a call that the variant does not read; `selfopt feedback` says what does.')
+    lines += [_why_silent(row, safe) for row in comparison.rows if row.faults and row.said]
     if comparison.unmeasured:
         lines.append(
             f"not measured yet: {safe_terminal(', '.join(comparison.unmeasured), limit=400)}; repeat the command to continue"
@@ -97,6 +102,12 @@ def _notes(comparison: Comparison) -> list[str]:
     if comparison.stopped:
         lines.append(f"stopped: {safe_terminal(comparison.stopped, limit=200)}")
     return lines
+
+
+def _why_silent(row: ComparedRow, safe: Callable[[str], str]) -> str:
+    """Why replies are missing, in the server's words."""
+    helps = "" if row.cause is None else f"; {cause_text(row.cause)}"
+    return f"{safe(f'{row.model} {row.variant}')}: {row.faults} without a reply: {safe(row.said[:_SAID])}{helps}"
 
 
 def comparison_markdown(comparison: Comparison) -> str:
@@ -117,4 +128,4 @@ def comparison_markdown(comparison: Comparison) -> str:
     for policy in comparison.policies:
         figures = [share(f) if f is not None else "-" for f in (policy.agent_score, policy.call_accuracy, policy.restraint)]
         rows.append([safe_markdown(policy.name), "-", figures[0], "-", figures[1], figures[2], "-", "-", "-"])
-    return "\n".join([*markdown_table(heads, rows), "", *_notes(comparison)]) + "\n"
+    return "\n".join([*markdown_table(heads, rows), "", *_notes(comparison, safe_markdown)]) + "\n"

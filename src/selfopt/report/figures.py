@@ -40,5 +40,5 @@ def prompts(evaluation: Evaluation) -> str:
 def runs(evaluation: Evaluation) -> str:
     """The number of runs and prompts of an evaluation, and what is known about its determinism."""
     count = f"{evaluation.n_runs} run" + ("" if evaluation.n_runs == 1 else "s") + f" of {prompts(evaluation)}"
-    words = {"sampled": ", determinism sampled", "complete": ", deterministic"}
+    words = {"sampled": ", determinism sampled", "complete": ", deterministic", "refused": ", refused by the server"}
     return count + words.get(evaluation.determinism, "")

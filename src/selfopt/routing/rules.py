@@ -41,7 +41,8 @@ def generate_routing_rules(
     For each model and phase:
 
     - A recommendation to disable wins over one to allow. Only a disabled model has a fallback.
-    - Its own recommendation or the promoted spec switches warm-up on.
+    - Its own recommendation or the promoted spec switches warm-up on, in a rule that is there. A
+      remedy alone makes no rule, because a rule allows or refuses, and only a gate decides that.
     - The variant, spec and limits are those of the promoted spec.
     - A recommendation that a rule cannot carry out, such as to investigate, changes nothing.
     - A rule whose effect stays the same keeps its reason and evidence. Only the confirmation of its
@@ -101,8 +102,8 @@ def _merge(
         }
     if warm:
         update["warm_up"] = _warms_up(warm[-1])
-    if not update:
-        return old
+    if not update or (old is None and spec is None and not gates):
+        return old  # a remedy alone permits nothing
     rule = base.model_copy(update=update)
     if old is not None and _same_effect(old, rule):
         return _with_confirmation(old, warm)

@@ -29,7 +29,7 @@ from .scorer import scorer_of
 class ScoredTrial:
     """What metrics need of a judged trial.
 
-    `first_of_run`: its request was the first scored one of its run.
+    `first_of_run`: its request was the first scored one of its run. `asked`: a request was made.
     """
 
     prompt_id: str
@@ -39,6 +39,7 @@ class ScoredTrial:
     latency_ms: float
     usage: Usage = field(default_factory=Usage)
     first_of_run: bool = False
+    asked: bool = True
 
 
 def compute_metrics(items: Sequence[ScoredTrial], silent: TrivialPolicy, always_calling: TrivialPolicy) -> Metrics:
@@ -52,7 +53,7 @@ def compute_metrics(items: Sequence[ScoredTrial], silent: TrivialPolicy, always_
     - capability: pass / (pass + wrong + uncalled_for + missed)
     - variance: the population variance of the accuracies per run
     - percentiles: linear interpolation between order statistics (Hyndman and Fan 1996, type 7) over
-      all trials, with those that ended in a fault
+      all trials that were asked, with those that ended in a fault
     - tokens: a number that the server did not report counts as 0
     """
     passes = [item.outcome is Outcome.PASS for item in items]
@@ -60,8 +61,8 @@ def compute_metrics(items: Sequence[ScoredTrial], silent: TrivialPolicy, always_
     for item, passed in zip(items, passes, strict=True):
         runs[item.run_index].append(passed)
     run_accuracies = tuple(sum(runs[index]) / len(runs[index]) for index in sorted(runs))
-    latencies = sorted(item.latency_ms for item in items)
-    first = [item.latency_ms for item in items if item.first_of_run]
+    latencies = sorted(item.latency_ms for item in items if item.asked)
+    first = [item.latency_ms for item in items if item.first_of_run and item.asked]
     return Metrics(
         n=len(items),
         accuracy=_share(passes) or 0.0,

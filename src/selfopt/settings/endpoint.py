@@ -7,7 +7,7 @@ from typing import Any, get_args
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from selfopt.dialects.kinds import ENDPOINT_KINDS, EndpointKind
-from selfopt.records import Record, is_loopback
+from selfopt.records import Record, ServerKind, is_loopback
 
 
 class Table(Record):
@@ -27,6 +27,9 @@ class Table(Record):
         return value
 
 
+_CHAT = frozenset({"model", "messages", "tools", "tool_choice", "stream", "stream_options"})
+
+
 class EndpointSettings(Table):
     """One endpoint.
 
@@ -38,6 +41,11 @@ class EndpointSettings(Table):
         local: Requests do not leave this machine (or your own network). None: as base_url says.
         grammar: Its server takes GBNF grammars, as llama.cpp does; other servers get a JSON Schema.
             None: embedded and scripted endpoints do.
+        server: The program that answers at an OpenAI-compatible address. `llama.cpp`, `vllm` and
+            `sglang` get fields that others refuse (`chat_template_kwargs`, `cache_prompt`). None:
+            local servers are asked what they are, and remote ones count as `other`.
+        omit: Fields that its requests are sent without, such as `temperature` or `options.seed`.
+        extra_body: Fields that all its requests get, in place of their own.
         script: YAML file of a scripted endpoint.
         slots: Requests at the same time.
         max_reply_bytes: How much of one reply is read.
@@ -49,6 +57,9 @@ class EndpointSettings(Table):
     api_key_env: str | None = None
     local: bool | None = None
     grammar: bool | None = None
+    server: ServerKind | None = None
+    omit: tuple[str, ...] = ()
+    extra_body: dict[str, Any] = Field(default_factory=dict)
     script: str | None = None
     slots: int = Field(default=1, ge=1, le=64)
     max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
@@ -58,6 +69,14 @@ class EndpointSettings(Table):
     def _known(cls, value: str) -> str:
         if value not in ENDPOINT_KINDS.builtin and ENDPOINT_KINDS.get(value) is None:
             raise ValueError(f"must be one of {', '.join(ENDPOINT_KINDS.names())}, or a kind that an installed package offers")
+        return value
+
+    @field_validator("omit", "extra_body")
+    @classmethod
+    def _no_part_of_the_chat(cls, value: Any) -> Any:
+        own = sorted(_CHAT & {str(place).partition(".")[0] for place in value})
+        if own:
+            raise ValueError(f"{own[0]!r} is a part of the chat itself, which no setting changes; name another field")
         return value
 
     @property

@@ -312,6 +312,9 @@ class Settings(Table):
             local=entry.is_local,
             script=entry.script,
             max_reply_bytes=entry.max_reply_bytes,
+            server=entry.server or ("llama.cpp" if entry.grammar and not entry.traits.grammars else None),
+            omit=entry.omit,
+            extra_body=entry.extra_body,
         )
 
     def missing_key(self, name: str, environ: Mapping[str, str]) -> str | None:

@@ -17,6 +17,7 @@ from selfopt.records import (
     ComparedRow,
     Comparison,
     Evaluation,
+    Fault,
     Figure,
     Outcome,
     ParsedReply,
@@ -39,6 +40,7 @@ from selfopt.wiring.app import App
 
 SIGNIFICANCE = 0.05
 _FAULTS = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
+_NO_REPLY: frozenset[Fault | None] = frozenset({"timeout", "loading", "error"})
 Counts = tuple[float, ...]
 
 
@@ -180,7 +182,7 @@ def _comparison(
     measured = [_measured(app, arm, suites, [found[s.spec_id] for s in arm.specs]) for arm in whole]
     keys = [key for m in measured[:1] for key in m.counts]
     clusters, unit = _clusters(suites, keys)
-    rows = sorted((_row(m, clusters) for m in measured), key=lambda pair: -pair[1].agent_score.value)
+    rows = sorted((_row(m, clusters) for m in measured), key=lambda pair: -_score(pair[1]))
     split = {spec.suite: spec.split for arm in arms for spec in arm.specs}
     return Comparison(
         suites=tuple(suite.name for suite in suites),
@@ -269,9 +271,11 @@ def _accuracy(sums: Sequence[float]) -> float | None:
 
 
 def _row(m: _Measured, clusters: Mapping[tuple[str, str], str]) -> tuple[_Measured, ComparedRow]:
-    accuracy, score = _figure(m, clusters, _accuracy), _figure(m, clusters, agent_score)
+    accuracy = _figure(m, clusters, _accuracy)
     assert accuracy is not None
-    assert score is not None
+    answered = m.faults < len(m.counts)
+    asked = [trial for trial in m.trials if trial.asked]
+    silent = [trial for trial in m.trials if trial.fault in _NO_REPLY]
     total = [sum(column) for column in zip(*m.counts.values(), strict=True)]
     return m, ComparedRow(
         model=m.arm.model,
@@ -279,22 +283,38 @@ def _row(m: _Measured, clusters: Mapping[tuple[str, str], str]) -> tuple[_Measur
         replies=len(m.counts),
         faults=m.faults,
         unread=m.unread,
-        call_accuracy=_figure(m, clusters, call_accuracy),
-        restraint=_figure(m, clusters, restraint),
+        call_accuracy=_figure(m, clusters, call_accuracy) if answered else None,
+        restraint=_figure(m, clusters, restraint) if answered else None,
         accuracy=accuracy,
-        agent_score=score,
-        argument_accuracy=_figure(m, clusters, argument_accuracy),
+        agent_score=_figure(m, clusters, agent_score) if answered else None,
+        argument_accuracy=_figure(m, clusters, argument_accuracy) if answered else None,
         foreign_share=foreign_share(total) or 0.0,
-        p50_ms=median(t.latency_ms for t in m.trials) if m.trials else None,
-        input_tokens=median(t.usage.input_tokens or 0 for t in m.trials) if m.trials else 0.0,
-        output_tokens=median(t.usage.output_tokens or 0 for t in m.trials) if m.trials else 0.0,
+        p50_ms=median(t.latency_ms for t in asked) if asked else None,
+        input_tokens=median(t.usage.input_tokens or 0 for t in asked) if asked else 0.0,
+        output_tokens=median(t.usage.output_tokens or 0 for t in asked) if asked else 0.0,
         evaluation_ids=tuple(e.evaluation_id for e in m.evaluations),
         run_ids=tuple(run_id for e in m.evaluations for run_id in e.run_ids),
+        cause=next((trial.cause for trial in silent if trial.cause is not None), None),
+        said=next((text for trial in silent if (text := trial.said or _error_of(trial))), ""),
     )
 
 
+def _score(row: ComparedRow) -> float:
+    return -1.0 if row.agent_score is None else row.agent_score.value
+
+
+def _error_of(trial: Trial) -> str:
+    """What went wrong in the last attempt of a trial."""
+    return next((a.error for e in reversed(trial.exchanges) for a in reversed(e.attempts) if a.error), "")
+
+
 def _marked(rows: Sequence[tuple[_Measured, ComparedRow]], clusters: Mapping[tuple[str, str], str]) -> tuple[ComparedRow, ...]:
-    """Add to each row how far it is behind the best and whether chance can explain that."""
+    """Add to each row with a score how far it is behind the best and whether chance can explain that."""
+    scored = [(m, row) for m, row in rows if row.agent_score is not None]
+    return (*_behind(scored, clusters), *(row for _, row in rows if row.agent_score is None))
+
+
+def _behind(rows: Sequence[tuple[_Measured, ComparedRow]], clusters: Mapping[tuple[str, str], str]) -> tuple[ComparedRow, ...]:
     if not rows:
         return ()
     best = _summed(rows[0][0], clusters)

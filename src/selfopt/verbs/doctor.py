@@ -21,10 +21,12 @@ from selfopt.home.extras import install_command
 from selfopt.loop.proposers import PROPOSERS
 from selfopt.policy import GATES
 from selfopt.reading import FAMILIES, READERS
+from selfopt.records import RefusedFigures
 from selfopt.scripted.script import load_script
 from selfopt.settings import EndpointSettings, default_config_file, settings_files
 from selfopt.suites import IMPORTERS
 from selfopt.wiring.app import App
+from selfopt.words.causes import cause_text
 
 from .verifying import Part, verify_home
 
@@ -34,6 +36,7 @@ MAX_ASKED = 50
 SHOWN_PROBLEMS = 3
 MAX_NAME = 100
 MAX_DETAIL = 400
+MAX_SAID = 200
 # All registries that installed packages can add to.
 REGISTRIES: tuple[Registry[Any], ...] = (FAMILIES, READERS, DETECTORS, ENDPOINT_KINDS, IMPORTERS, GATES, PROPOSERS)
 
@@ -81,6 +84,7 @@ async def diagnose_installation(app: App) -> list[Check]:
         *_records(app),
         _temporaries(app),
         _guarded("feedback", lambda: _feedback(app)),
+        *_refusals(app),
         _lock(app),
         _guarded("variants", lambda: f"{len(app.variants)} variants"),
         _guarded("reference suites", lambda: ", ".join(app.suite(app.settings.suite_of(p)).name for p in ("atomic", "extended"))),
@@ -186,6 +190,23 @@ def _feedback(app: App) -> str:
     except FileNotFoundError:
         return "none yet; selfopt feedback writes it"
     return f"{len(feedback.recommendations)} recommendations of {feedback.generated_at}"
+
+
+def _refusals(app: App) -> list[Check]:
+    """Return one check for each model that its server refused when it was measured last."""
+    try:
+        found = load_feedback(app.home.feedback).findings
+    except (FileNotFoundError, SelfoptError):
+        return []  # the check of the feedback says so
+    return [
+        _check(
+            escape_control(f"model {finding.model} {finding.phase}"[:MAX_NAME]),
+            "note",
+            escape_control(f'the server says "{figures.said[:MAX_SAID]}": {cause_text(figures.cause)}'),
+        )
+        for finding in found
+        if isinstance(figures := finding.figures, RefusedFigures)
+    ]
 
 
 def _lock(app: App) -> Check:

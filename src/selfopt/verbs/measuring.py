@@ -85,7 +85,10 @@ class Measured:
         if not outcomes or not outcomes <= {Outcome.ERROR, Outcome.TIMEOUT, Outcome.LOADING} or outcomes == {Outcome.LOADING}:
             return None
         last = next((self.faults[v.trial_id] for v in reversed(self.verdicts) if v.trial_id in self.faults), "no reply")
-        return f"none of the {len(self.verdicts)} requests to {self.spec.model} got a reply: {last}"
+        made = sum(verdict.trial_id in self.faults for verdict in self.verdicts)
+        more = len(self.verdicts) - made
+        left_out = f", so {more} more were not made" if made and more else ""
+        return f"none of the {made or more} requests to {self.spec.model} got a reply{left_out}: {last}"
 
     @property
     def evaluation(self) -> Evaluation | None:

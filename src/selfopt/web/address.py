@@ -14,12 +14,13 @@ SHORTEST_IN_ERRORS = 4
 
 @dataclass(frozen=True, slots=True)
 class HttpAddress:
-    """One server. Its key is in `post`, `get` and `authorization`, which are never shown.
+    """One server. Its key is in `post`, `get`, `props` and `authorization`, which are never shown.
 
     Attributes:
         path: the base of `/chat/completions`.
         post: the head of a POST, up to the digits of Content-Length.
         get: a whole request for the list of models.
+        props: a whole request for llama.cpp's /props.
         answers: removes the key from what a model says.
         errors: removes it from everything else that the server says, even if it is short.
         place: matches where a text names the server.
@@ -32,6 +33,7 @@ class HttpAddress:
     path: str
     post: bytes = field(repr=False)
     get: bytes = field(repr=False)
+    props: bytes = field(repr=False)
     authorization: bytes = field(repr=False)
     answers: Redactor = field(repr=False, compare=False)
     errors: Redactor = field(repr=False, compare=False)
@@ -76,6 +78,7 @@ class HttpAddress:
             common.append(authorization)
         post = [f"POST {path}/chat/completions HTTP/1.1", *common, "Content-Type: application/json", "Content-Length: "]
         get = [f"GET {path}/models HTTP/1.1", *common, "", ""]
+        props = [f"GET {path.removesuffix('/v1')}/props HTTP/1.1", *common, "", ""]
         return cls(
             name=name,
             host=host,
@@ -84,6 +87,7 @@ class HttpAddress:
             path=path,
             post="\r\n".join(post).encode(),
             get="\r\n".join(get).encode(),
+            props="\r\n".join(props).encode(),
             authorization=authorization.encode(),
             answers=Redactor([key]),
             errors=Redactor([key], shortest=SHORTEST_IN_ERRORS),

@@ -297,6 +297,8 @@ class App:
                 retries=chosen.get("retries", limits.retries),
                 isolate=chosen.get("isolate", False),
                 warm_up=self.settings.warm_up_policy(bool(chosen.get("warm_up", self.settings.warm_up.default))),
+                omit=entry.omit,
+                extra_body=entry.extra_body,
             )
         except ValidationError as error:
             first = error.errors(include_url=False)[0]

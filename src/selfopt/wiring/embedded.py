@@ -48,7 +48,12 @@ class EmbeddedEndpoint:
 
     def _config_at(self, address: EngineAddress) -> EndpointConfig:
         return self._config.model_copy(
-            update={"kind": "openai_compatible", "base_url": f"{address.base_url}/v1", "api_key": address.api_key}
+            update={
+                "kind": "openai_compatible",
+                "base_url": f"{address.base_url}/v1",
+                "api_key": address.api_key,
+                "server": "llama.cpp",
+            }
         )
 
     async def config_of(self, model: str) -> EndpointConfig:

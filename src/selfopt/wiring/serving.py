@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from selfopt.dialects.openai_chat import OpenAIChat
+from selfopt.dialects.servers import with_settings
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SettingsError, UsageError
 from selfopt.gateway import (
     AccessLog,
@@ -97,6 +99,7 @@ class AppUpstreams:
             gate=model if entry.traits.engine else name,
             concurrency=app.settings.engine.slots if entry.traits.engine else 64,
             max_reply_bytes=config.max_reply_bytes,
+            finish=partial(with_settings, config) if config.omit or config.extra_body else None,
             family=lambda: self._families.get(model, "unknown"),
         )
 
@@ -118,6 +121,7 @@ class AppUpstreams:
                 lambda: self._address(upstream),
                 lambda: app.sender.endpoint(model, asked=model),
                 upstream.max_reply_bytes,
+                upstream.finish,
             )
         return found
 

@@ -22,6 +22,7 @@ from selfopt.records import (
     InfrastructureFigures,
     OtherFigures,
     Phase,
+    RefusedFigures,
     RemedyCheck,
     Run,
     SlowFirstCallFigures,
@@ -29,6 +30,8 @@ from selfopt.records import (
     UnreadFormatFigures,
     WarmUpExperiment,
 )
+
+from .causes import REMEDIES, TITLES
 
 Advice = Literal[
     "warm_up",
@@ -41,10 +44,12 @@ Advice = Literal[
     "flaky",
     "drift",
     "infrastructure",
+    "refused",
     "other",
 ]
 _SHORT_ID = 8  # characters at the end of an id by which commands find it
 _EXAMPLE = 100  # characters of an unread call that a sentence shows
+_SAID = 160  # characters of a server's words that a sentence shows
 _ADVICE: dict[Advice, str] = {
     "warm_up": "warm the model up before the first request",
     "proven_warm_up": "warm-up was tried, cold and warm runs in turn; warm the model up before the first request",
@@ -56,6 +61,7 @@ _ADVICE: dict[Advice, str] = {
     "flaky": "measure more runs, or isolate requests and lower the temperature",
     "drift": "look for what has changed, and measure again",
     "infrastructure": "look at the server and the network, or allow retries",
+    "refused": "see what the server says",
     "other": "look into it, and measure again",
 }
 
@@ -88,6 +94,9 @@ def summary(figures: Figures) -> str:
             return f"all of {counted(f.n, 'trial')} pass: this suite cannot show an improvement"
         case InfrastructureFigures() as f:
             return f"{counted(f.errors, 'error')} and {counted(f.timeouts, 'timeout')} in {counted(f.of, 'trial')}, with no load of the model to explain them"
+        case RefusedFigures() as f:
+            said = f' (the server says "{f.said[:_SAID]}")' if f.said else ""
+            return f"{f.refused} of {f.of} prompts got no reply because {TITLES[f.cause]}{said}"
         case OtherFigures() as f:
             shown = (f"{name} {value}" if isinstance(value, str) else f"{name} {value:.4g}" for name, value in f.values.items())
             return f"{f.cause or 'another cause'} ({', '.join(shown) or 'no figures'})"
@@ -164,6 +173,9 @@ def remedy_text(
         if isinstance(found.figures, UnreadFormatFigures) and found.figures.example is not None:
             helps = unread_advice(model, phase, variant, found.figures, found.run_ids)
             break
+    causes = [found.figures.cause for found in findings if isinstance(found.figures, RefusedFigures)]
+    if advice == "refused" and causes:
+        helps = REMEDIES[causes[0]]
     if advice == "call_in_thinking" and (trial := next((id_ for found in findings for id_ in found.trial_ids), "")):
         helps = f"{helps}; `selfopt show {trial[-_SHORT_ID:]}` shows one of them"
     return f"{model} on {phase}: {'; '.join((*(f.summary for f in findings), helps, *sure))}"

@@ -10,6 +10,7 @@ from selfopt.records import Phase, PolicyThresholds
 
 Basis = Literal[
     "not_measured",
+    "refused",
     "not_read",
     "gate_off",
     "unclear",
@@ -22,10 +23,12 @@ Basis = Literal[
 ]
 """What a judgment rests on.
 
+`refused`: the server says why it does not serve it.
 `not_read`: it fails only because of calls that nobody read, or that stand in the thinking alone.
 `meets_weakly`: it reaches the minimum, but not the recommended figure. `never_holds_back`: it would be
 allowed, but calls a tool each time that none is wanted.
 """
+_SAID = 160  # characters of a server's words that a sentence shows
 Unfit = Literal[
     "remote", "withdrawn", "not_measured", "not_comparable", "unclear", "not_allowed", "no_better", "no_better_than_silence"
 ]
@@ -44,6 +47,8 @@ class Shown:
         restraint: None if no prompt asks for it.
         no_call_trials: how many trials ask for it.
         uninvited: in how many of these a tool was called.
+        refused: the share of trials that the server refused, naming the cause; part of error_share.
+        said: its words.
     """
 
     phase: Phase
@@ -59,6 +64,8 @@ class Shown:
     restraint: float | None = None
     no_call_trials: int = 0
     uninvited: int = 0
+    refused: float = 0.0
+    said: str = ""
 
 
 def shares_text(shown: Shown) -> str:
@@ -81,6 +88,8 @@ def judgment_text(basis: Basis, shown: Shown, thresholds: PolicyThresholds) -> s
     nothing = f"never calling a tool scores {shown.silent:.3f}, always calling the first one {shown.always_calling:.3f}"
     texts: dict[Basis, str] = {
         "not_measured": f"{shown.error_share:.0%} of {shown.trials} trials never reached the model, so it was not measured",
+        "refused": f'the server refused {shown.refused:.0%} of {shown.trials} trials (it says "{shown.said[:_SAID]}"), so nothing '
+        "is known about the model",
         "not_read": f"{stands}; in {counted(shown.unread, 'reply')} a call was not read, or stands in the "
         f"thinking alone, so nothing is known about {minimum}",
         "gate_off": f"{stands}; the extended gate is switched off, so every measured model is allowed",

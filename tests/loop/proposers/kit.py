@@ -45,6 +45,7 @@ FIGURES: dict[FindingKind, dict[str, Any]] = {
     "truncation": {"truncated": 5, "calls_right": 3, **SHARE},
     "drift": {"before": 1.0, "after": 0.5, "drop": 0.5},
     "ceiling": {"n": 8, "runs": 1},
+    "refused": {"cause": "no_tools", "refused": 1, "said": "400: m does not support tools", **SHARE},
     "infrastructure": {"errors": 1, "timeouts": 1, **SHARE},
     "other": {"cause": "too chatty", "median_output_tokens": 900.0},
 }

@@ -10,6 +10,7 @@ _HERE = "selfopt.feedback.detectors"
 DETECTORS: Registry[Detector] = Registry(
     "selfopt.detectors",
     {
+        "refused": f"{_HERE}.refused:DETECTOR",
         "infrastructure": f"{_HERE}.infrastructure:DETECTOR",
         "cold_start": f"{_HERE}.cold_start:DETECTOR",
         "unread_format": f"{_HERE}.unread_format:DETECTOR",

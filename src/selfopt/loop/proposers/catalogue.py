@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from selfopt.errors import LASTING, Cause
 from selfopt.loop.candidates import with_change, with_sampling
 from selfopt.records import (
     CapabilityLimitFigures,
     ColdFailuresFigures,
     Finding,
     InfrastructureFigures,
+    RefusedFigures,
     SearchSpace,
     Spec,
     TruncationFigures,
+    Variant,
     WarmUp,
 )
 
@@ -23,6 +26,9 @@ _MAX_TIMEOUT_S = 600.0
 _READS_FORMATS = ("native_parsed", "restrained", "few_shot_constrained", "fitted", "gated", "constrained", "few_shot", "{phase}")
 _MAKES_CALLS = ("few_shot_constrained", "constrained", "restrained", "{phase}", "few_shot", "fitted", "gated", "native_parsed")
 _HOLDS_BACK = ("restrained", "few_shot_constrained", "constrained", "gated", "{phase}", "few_shot", "fitted", "native_parsed")
+_HITS_EVERY_VARIANT: frozenset[Cause] = frozenset({"memory", "payment", "unknown_model"})
+_MAY_PASS: frozenset[Cause] = frozenset({"rate", "not_loaded"})
+_NEEDS_TEXT: frozenset[Cause] = frozenset({"no_tools", "tools_off"})
 _PHASE_VARIANTS = frozenset({"atomic", "extended"})
 _REPAIRS = ("fit", "ground")
 _VERSION, _CHAIN = "@2", "all@2"  # of the variants that are proposed now, and the chain that they read by
@@ -39,9 +45,14 @@ class CatalogueProposer:
     def propose(self, baseline: Spec, findings: Sequence[Finding], space: SearchSpace) -> Iterator[Spec]:
         """See `selfopt.records.Proposer`.
 
-        At a ceiling it proposes only timeout and retries, since no variant can do better.
+        At a ceiling it proposes only timeout and retries, since no variant can do better. Where the
+        server refuses most requests for a cause that lasts, it proposes no limits, and nothing at all
+        where no variant would be served.
         """
-        kinds = {f.type for f in findings}
+        kinds, mostly = {f.type for f in findings}, _causes(findings, at_least=0.5)
+        if mostly & LASTING:
+            yield from () if mostly & _HITS_EVERY_VARIANT else _variants(baseline, findings, space)
+            return
         if "ceiling" in kinds:
             yield from _limits(baseline)
             return
@@ -51,9 +62,9 @@ class CatalogueProposer:
         other_cause = "unread_format" in kinds or _mute(findings)
         if "truncation" in kinds and not other_cause:
             yield from _more_tokens(baseline)
-        if "infrastructure" in kinds:
+        if "infrastructure" in kinds or _causes(findings) & _MAY_PASS:
             yield from _limits(baseline, findings)
-        if findings:
+        if kinds - {"refused"}:
             yield from _read_anew(baseline, space)
         yield from _variants(baseline, findings, space)
         if "truncation" in kinds and other_cause:
@@ -97,9 +108,24 @@ def _variants(baseline: Spec, findings: Sequence[Finding], space: SearchSpace) -
     newest = [_newest(name, space) for name in (*families, "native_api")]
     ours = {name for family in (*families, *_PHASE_VARIANTS, "native_api") for name in (family, f"{family}{_VERSION}")}
     others = [name for name in space.variants if name not in ours]
-    for name in [*newest[:-1], *others, newest[-1]]:
-        if name in space.variants:
-            yield with_change(baseline, variant=space.variants[name])
+    names = [name for name in (*newest[:-1], *others, newest[-1]) if name in space.variants]
+    causes = _causes(findings)
+    for name in sorted(names, key=lambda name: _in_the_way(space.variants[name], causes)):
+        variant = space.variants[name]
+        if variant.tools == "system_prompt" or not (space.text_only or causes & _NEEDS_TEXT):
+            yield with_change(baseline, variant=variant)
+
+
+def _causes(findings: Sequence[Finding], *, at_least: float = 0.0) -> frozenset[Cause]:
+    """Why the server refused at least this share of the trials."""
+    seen = (f.figures for f in findings if isinstance(f.figures, RefusedFigures))
+    return frozenset(figures.cause for figures in seen if figures.share >= at_least)
+
+
+def _in_the_way(variant: Variant, causes: frozenset[Cause]) -> bool:
+    """Whether a variant keeps what the server stumbled over, so that it comes after the others."""
+    native = "not_parsed" in causes and variant.tools == "native"
+    return native or ("roles" in causes and variant.history == "native")
 
 
 def _newest(name: str, space: SearchSpace) -> str:
@@ -127,6 +153,8 @@ def _order(findings: Sequence[Finding]) -> tuple[str, ...]:
 
     An unread format is the surest cause, then silence, then calling too much.
     """
+    if _causes(findings, at_least=0.5):
+        return _MAKES_CALLS
     if any(f.type == "unread_format" for f in findings):
         return _READS_FORMATS
     if _mute(findings):

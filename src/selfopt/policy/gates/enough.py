@@ -53,9 +53,12 @@ def _data(case: GateCase) -> Look:
 
 
 def _errors(case: GateCase) -> Look:
-    measured = [side.metrics for side in case.sides if side.metrics.n > 0]
-    worst = max((metrics.counts.get(Outcome.ERROR, 0) / metrics.n for metrics in measured), default=0.0)
-    return Look(worst, MAX_ERROR_SHARE, worst < MAX_ERROR_SHARE, f"{_share(worst)} of the trials ended in a transport error")
+    """What the server refuses for a cause that lasts is no transport error: that is what the spec gives there."""
+    measured = [side for side in case.sides if side.metrics.n > 0]
+    worst = max((max(0, s.metrics.counts.get(Outcome.ERROR, 0) - s.refused) / s.metrics.n for s in measured), default=0.0)
+    refused = "".join(f"; the server refused {s.refused} of {s.metrics.n} trials of {s.variant}" for s in measured if s.refused)
+    detail = f"{_share(worst)} of the trials ended in a transport error{refused}"
+    return Look(worst, MAX_ERROR_SHARE, worst < MAX_ERROR_SHARE, detail)
 
 
 def _share(worst: float) -> str:

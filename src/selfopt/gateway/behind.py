@@ -1,0 +1,108 @@
+"""What of a client's request goes through a variant, what the variant keeps, and what goes past it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from selfopt.dialects.carrying import LIMIT_KEYS, THINKING_KEYS, says_nothing
+from selfopt.dialects.clients import ClientRequest, PassReason
+from selfopt.dialects.openai_client import NAME
+from selfopt.records import Variant
+from selfopt.variants import RenderedStep
+
+# What these ask for would have to stand in the answer, and an answer that is read anew cannot hold it.
+_MORE_TO_ANSWER = (
+    "modalities audio web_search_options functions function_call echo return_tokens return_token_ids kv_transfer_params "
+    "return_tokens_as_token_ids timings_per_token return_progress post_sampling_probs continue_final_message add_generation_prompt"
+)
+_ANSWERED: Mapping[str, PassReason] = {
+    **dict.fromkeys(_MORE_TO_ANSWER.split(), "fields"),
+    "n": "choices",
+    "best_of": "choices",
+    "logprobs": "logprobs",
+    "top_logprobs": "logprobs",
+    "prompt_logprobs": "logprobs",
+    "n_probs": "logprobs",
+}
+# These limit the reply, as a variant may.
+_LIMIT_FIELDS = (
+    "response_format format grammar json_schema guided_json guided_regex guided_choice guided_grammar structured_outputs "
+    "regex ebnf structural_tag"
+)
+_LIMITS = frozenset(_LIMIT_FIELDS.split())
+_LIMITED_OWN = ("temperature", "stop", *sorted(THINKING_KEYS))
+LARGEST_LIMIT = 32_768
+"""Tokens that a variant may be given for one reply. A larger limit of a client is forwarded as it came."""
+_LOOKED_AT = frozenset(_ANSWERED) | _LIMITS
+_decode = msgspec.json.Decoder().decode
+
+
+def fields_of(asked: ClientRequest) -> Mapping[str, msgspec.Raw]:
+    """The fields that a client sent beside messages and tools, undecoded."""
+    return asked.request.beside.get(NAME, {})
+
+
+def why_past(variant: Variant, asked: ClientRequest) -> PassReason | None:
+    """Say which part of a request the variant has no words for; None if there is none."""
+    if asked.beyond is not None:
+        return asked.beyond
+    fields = fields_of(asked)
+    for key in _LOOKED_AT & fields.keys():
+        value = _decode(fields[key])
+        if says_nothing(key, value) or (key == "response_format" and value == {"type": "text"}):
+            continue
+        if key in _LIMITS:
+            if limited(variant) or variant.tools != "native":
+                return "response_format"
+        else:
+            return _ANSWERED[key]
+    return None
+
+
+def limited(variant: Variant) -> bool:
+    """Say whether the variant limits what the model may write."""
+    return variant.constraint != "none" or variant.steps != "single"
+
+
+def kept_by(variant: Variant, asked: ClientRequest) -> tuple[str, ...]:
+    """Return the client's fields in whose place the variant keeps its own.
+
+    A limited reply is measured at the variant's temperature and without thinking, and its limit
+    says where it ends.
+    """
+    fields = fields_of(asked)
+    if not fields:
+        return ()
+    own = [*_LIMITED_OWN] if limited(variant) else []
+    if variant.sampling.temperature and "temperature" not in own:
+        own.append("temperature")
+    if variant.sampling.top_p is not None:
+        own.append("top_p")
+    return tuple(key for key in own if key in fields)
+
+
+def beside_step(variant: Variant, asked: ClientRequest, step: RenderedStep) -> dict[str, dict[str, Any]]:
+    """Return the client's fields that go with a step of the variant."""
+    fields = fields_of(asked)
+    if not fields:
+        return {}
+    left_out = LIMIT_KEYS if (asked.max_tokens or 0) <= LARGEST_LIMIT else frozenset()
+    if step.constraint is not None or not limited(variant):
+        left_out = left_out.union(kept_by(variant, asked))
+    if not step.tools:
+        left_out = left_out | {"parallel_tool_calls"}
+    kept = {key: value for key, value in fields.items() if key not in left_out}
+    return {NAME: kept} if kept else {}
+
+
+def beside_answer(asked: ClientRequest, *, with_tools: bool) -> dict[str, dict[str, Any]]:
+    """Return the client's fields that go with a request for a plain answer."""
+    fields = fields_of(asked)
+    if with_tools:
+        return asked.request.beside
+    # The model has just been asked through a variant, which knows no answer without an end.
+    bounded = {} if asked.max_tokens is not None else {"max_tokens": asked.request.sampling.max_tokens}
+    return {NAME: {key: value for key, value in fields.items() if key != "parallel_tool_calls"} | bounded}
