@@ -159,13 +159,14 @@ CONNECTING = {
     "endpoints/http.py",
     "web/pool.py",
     "suites/mcp/http.py",
+    "suites/mcp/session.py",
     "engine/sources.py",
     "engine/embedded.py",
     "verbs/doctor.py",
 }
 CONNECTS = {
     "ClientSession", "TCPConnector", "create_connection", "open_connection", "urlopen", "build_opener", "HTTPConnection",
-    "HTTPSConnection", "create_unix_connection", "open_unix_connection", "create_datagram_endpoint", "sock_connect", "connect_ex",
+    "HTTPSConnection", "create_unix_connection", "open_unix_connection", "create_datagram_endpoint", "sock_connect", "connect_ex", "AsyncHTTPTransport",
 }  # fmt: skip
 # What speaks to a model's server is made in one place; beside it, for a child of the engine on loopback, and in the process that warms
 # up on behalf of this one, which is handed a configuration by that place.

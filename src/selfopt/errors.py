@@ -11,6 +11,7 @@
     │   ├── CorruptError         damaged content; never overwritten
     │   ├── NewerSchemaError     written by a newer selfopt; never overwritten
     │   ├── LockedError          another process holds the lock (its owner is named)
+    │   ├── ReadOnlyError        the home can be read, but not written
     │   └── AuditError           the audit trail could not be written or does not verify
     ├── EvidenceError            the evidence of a race is incomplete, belongs to another race, or is void
     ├── BudgetError              a cap (trials, minutes, cost) ended the work; the same command continues it
@@ -76,6 +77,10 @@ class NewerSchemaError(StoreError):
 
 class LockedError(StoreError):
     """Another process holds the lock."""
+
+
+class ReadOnlyError(StoreError):
+    """The home, or a file of it, can be read but not written."""
 
 
 class AuditError(StoreError):

@@ -198,10 +198,9 @@ def test_tools_come_from_a_file_or_from_an_mcp_server(project: Project) -> None:
     ("server", "words"),
     [
         (mcp("hang"), ("hangs", "was ended", "--tools-timeout")),
-        (mcp("flood"), ("floods", "was ended")),
+        (mcp("flood"), ("floods", "sent more than 4000000 bytes")),
         (mcp("dies"), ("exit code 3", "I need a")),
-        (mcp("prints"), ("no message of JSON-RPC",)),
-        (mcp("bad tool"), ("tool 2: name",)),
+        (mcp("bad tool"), ("breaks the protocol", "tools.1.name")),
         ("mcp:/nowhere/server", ("/nowhere/server", "cannot be started")),
         ("mcp:", ("names no server",)),
         ("mcp:http://127.0.0.1:1/mcp", ("127.0.0.1:1", "cannot be reached")),
@@ -227,6 +226,9 @@ def test_json_lines_become_a_suite(project: Project) -> None:
     assert (made["prompts"], made["phase"]) == (2, "atomic")
     verdicts = project.ok("run", "good", "atomic", "--suite", "mine", "--json").json()["verdicts"]
     assert sorted(v["outcome"] for v in verdicts) == ["pass", "uncalled_for"]
+    project.write("lines.jsonl", json.dumps({**LINE, "team": "a"}))
+    noted = project.ok("suites", "import", "jsonl", "lines.jsonl", "--name", "noted")
+    assert noted.err.startswith("note: keys that say nothing about a call; kept as they are: team (1)")
     before = project.files()
     project.run("suites", "import", "jsonl", "lines.jsonl", "--name", "mine").assert_refused(2, "already exists")
     project.write("lines.jsonl", json.dumps(LINE) + "\n{")
@@ -250,7 +252,16 @@ def test_a_configuration_of_promptfoo_becomes_a_suite(project: Project) -> None:
     ]
     before = project.files()
     project.write("foo.yaml", PROMPTFOO.replace("tool-call-f1", "javascript"))
-    project.run("suites", "import", "promptfoo", "foo.yaml", "--name", "other").assert_refused(2, "javascript (test 1)")
+    project.run("suites", "import", "promptfoo", "foo.yaml", "--name", "other").assert_refused(
+        2, "javascript (code, which is not executed) (test 1)"
+    )
+    project.write("foo.yaml", PROMPTFOO.replace("assert: [", "assert: [{type: python, value: x}, "))
+    strictly = ("suites", "import", "promptfoo", "foo.yaml", "--name", "other", "--strict")
+    project.run(*strictly).assert_refused(2, "asserts that cannot be imported: python (code, which is not executed) (test 1)")
+    assert project.files() == before
+    noted = project.ok("suites", "import", "promptfoo", "foo.yaml", "--name", "noted")
+    assert noted.err == "note: asserts left out: python (code, which is not executed) (test 1)\n"
+    before = project.files()
     project.write("foo.yaml", PROMPTFOO + BOMB)
     project.run("suites", "import", "promptfoo", "foo.yaml", "--name", "other").assert_refused(2, "more than 1000000 values")
     with (project.root / "large.yaml").open("wb") as file:

@@ -99,7 +99,7 @@ def test_a_list_in_place_of_a_number_is_never_built(key: str, value: Any) -> Non
     """Its type is wrong from the first element, and the server judges it."""
     read = at_once(reading_body(json.dumps(chat(**{key: value})).encode(), OPTIONS))
     if key == "tool_choice":
-        with pytest.raises(NoWordsError):
+        with pytest.raises(NoWordsError, match="bytes"):
             at_once(reading_request(read))
     else:
         assert at_once(reading_request(read)).beyond == "sampling"
@@ -142,3 +142,20 @@ async def test_what_a_client_is_told_of_its_mistake_is_short(tmp_path: Path) -> 
         answer = await world.post({"id": "x", "k" * 900_000: 1}, path="/v1/feedback")
         assert answer.status == 400
         assert len(answer.text) < 6000
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"messages": [{"role": "user", "content": "x", "zzz": [[1]] * 100_000}]}, "size"),
+        ({"messages": [{"role": "user", "content": [{"type": "x"}] * 5_000}]}, "content"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "a", "arguments": "{}"}}] * 9_000}]}, "size"),
+        ({"tools": [WEATHER], "tool_choice": {"type": "allowed_tools", "tools": [WEATHER] * 1_000}}, "size"),
+    ],
+)
+def test_what_would_take_long_to_read_goes_past(fields: dict[str, Any], reason: str) -> None:
+    """It is counted before it is built."""
+    read = at_once(reading_body(json.dumps(chat(**fields)).encode(), OPTIONS))
+    with pytest.raises(NoWordsError) as caught:
+        at_once(reading_request(read))
+    assert caught.value.reason == reason

@@ -448,8 +448,9 @@ async def test_a_gateway_records_what_it_served_and_verifies(tmp_path: Path) -> 
     (path,) = (home / "requests").iterdir()
     first, *lines = [json.loads(line) for line in path.read_bytes().splitlines()]
     assert first["kind"] == "segment"
-    assert [line["outcome"] for line in lines[:2]] == ["served", "rejected"]
-    assert len(lines) == 4
+    requests = [line for line in lines if line["kind"] == "request"]  # a slow machine seals in between
+    assert [line["outcome"] for line in requests[:2]] == ["served", "rejected"]
+    assert len(requests) == 4
     assert b"secret" not in path.read_bytes()
     report = verify_requests(world.app)
     assert (report.ok, report.n, report.unsealed) == (True, 4, ())

@@ -31,6 +31,7 @@ def test_readable_json_is_the_same_value_and_hides_nothing(value: Any) -> None:
 
 def test_letters_of_every_script_stay_readable() -> None:
     """Only what hides something is escaped."""
+    assert readable_json("\x7f") == '"\\u007f"'
     assert readable_json({"a": "日本語 \u202e \U000e0041 \x7f"}) == '{"a": "日本語 \\u202e \\udb40\\udc41 \\u007f"}'
 
 

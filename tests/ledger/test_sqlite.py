@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from selfopt.errors import CorruptError, NewerSchemaError, StoreError
+from selfopt.errors import CorruptError, NewerSchemaError, ReadOnlyError, StoreError
 from selfopt.ledger import SCHEMA_VERSION, SqliteLedger, open_ledger
 from selfopt.ledger.codec import decode, record_types
 from selfopt.records import Blob, Trial, TrialStart, Verdict
@@ -393,12 +393,15 @@ def test_a_disk_that_is_full_from_the_start_gives_no_ledger(small_disk: Path) ->
     assert len(_trials(small_disk / "ledger.sqlite3")) == 2
 
 
-def test_a_read_only_disk_is_a_store_error(small_disk: Path) -> None:
-    """Opening says so; the file stays as it is."""
+def test_a_read_only_disk_is_read_and_a_store_error_when_written(small_disk: Path) -> None:
+    """The file stays as it is."""
     path = small_disk / "ledger.sqlite3"
     _filled(path, 2)
     before = path.read_bytes()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with pytest.raises(StoreError, match=r"ledger\.sqlite3"):
-        open_ledger(path)
+    ledger = open_ledger(path)
+    assert [trial.trial_id for trial in ledger.read(Trial)] == ["t-0", "t-1"]
+    with pytest.raises(ReadOnlyError, match=r"ledger\.sqlite3 cannot be written"):
+        samples.put(ledger, _batch(2))
+    ledger.close()
     assert path.read_bytes() == before

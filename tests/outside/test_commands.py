@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -202,19 +203,25 @@ def test_a_comment_behind_a_value_of_dotenv_is_no_part_of_it(project: Path, line
     assert "12 trials" in out.getvalue()
 
 
+@pytest.mark.parametrize("said", ["ENOLCK", "ENOSYS", "EOPNOTSUPP"])
 @pytest.mark.parametrize("arguments", [("run", "un/hermes", "atomic"), ("routes", "set", "un/hermes", "atomic", "--allow")])
 def test_a_file_system_without_locks_is_named_with_the_cure(
-    tmp_path: Path, odd_server: OddServer, arguments: tuple[str, ...]
+    tmp_path: Path, odd_server: OddServer, arguments: tuple[str, ...], said: str
 ) -> None:
-    """One line, exit code 1."""
+    """One line, exit code 1, whichever error the file system knows for it; nothing is half written."""
     folder = settle(tmp_path, odd_server)
     (folder / "x").mkdir()
-    text = "import fcntl, errno, os\ndef no(*a, **k): raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))\nfcntl.flock = fcntl.lockf = no\n"
-    (folder / "x" / "sitecustomize.py").write_text(text)
-    done = selfopt(folder, *arguments, PYTHONPATH=str(folder / "x"))
+    text = "import fcntl, errno, os\ndef no(*a, **k): raise OSError(errno.{0}, os.strerror(errno.{0}))\nfcntl.flock = fcntl.lockf = no\n"
+    (folder / "x" / "sitecustomize.py").write_text(text.format(said))
+    found = os.environ.get("PYTHONPATH")
+    done = selfopt(folder, *arguments, PYTHONPATH=os.pathsep.join(filter(None, [str(folder / "x"), found])))
     assert done.returncode == 1
     assert "no locks" in done.stderr
     assert "--home" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not [
+        path for path in (folder / "home").rglob("*") if path.is_file() and path.name != ".gitignore" and path.stat().st_size
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +229,8 @@ def read_only(tmp_path_factory: pytest.TempPathFactory, odd_server: OddServer) -
     """A folder whose home has a measurement and cannot be written any more."""
     folder = settle(tmp_path_factory.mktemp("read-only"), odd_server)
     assert selfopt(folder, "run", "un/hermes", "atomic", "native_parsed").returncode == 0
+    assert selfopt(folder, "routes", "set", "un/hermes", "atomic", "--allow").returncode == 0
+    assert selfopt(folder, "compare", "un/hermes", "un/glm", "--variant", "native_parsed").returncode == 0
     subprocess.run(["chmod", "-R", "a-w", str(folder / "home")], check=True)
     yield folder
     subprocess.run(["chmod", "-R", "u+w", str(folder / "home")], check=True)
@@ -246,12 +255,37 @@ def test_serve_refuses_a_home_that_it_cannot_write(read_only: Path) -> None:
     assert "cannot be written" in done.stderr
 
 
-@pytest.mark.parametrize("verb", [marked("read only", verb, verb) for verb in ("feedback", "report")])
-def test_what_only_reads_works_on_a_home_that_cannot_be_written(read_only: Path, verb: str) -> None:
-    """The answer is printed; that it could not be kept is said."""
-    done = without_privileges(read_only, verb)
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("feedback", "cannot be written"),
+        ("report", "cannot be written"),
+        ("compare un/hermes un/glm --variant native_parsed", "un/glm"),
+        ("routes show", "un/hermes"),
+        ("audit verify", "verif"),
+        ("show TRIAL", "un/hermes"),
+    ],
+)
+def test_what_only_reads_works_on_a_home_that_cannot_be_written(read_only: Path, verb: str, words: str) -> None:
+    """The answer is printed; that it could not be kept is said. Not one file changes."""
+    with contextlib.closing(sqlite3.connect(f"file:{read_only}/home/ledger.sqlite3?immutable=1", uri=True)) as ledger:
+        (trial,) = ledger.execute("SELECT id FROM records WHERE kind = 'trial' LIMIT 1").fetchone()
+    before = {path: path.stat().st_mtime_ns for path in (read_only / "home").rglob("*")}
+    done = without_privileges(read_only, *verb.replace("TRIAL", trial).split())
     assert done.returncode == 0, done.stderr
-    assert "un/hermes" in done.stdout
+    assert words in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in (read_only / "home").rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    "verb", ["compare un/deepseek", "run un/hermes atomic", "routes set un/glm atomic --deny", "suites new x"]
+)
+def test_what_writes_refuses_a_home_that_cannot_be_written(read_only: Path, verb: str) -> None:
+    """In one line."""
+    done = without_privileges(read_only, *verb.split())
+    assert done.returncode == 1, done.stdout
+    assert [line.startswith("selfopt: ") for line in done.stderr.splitlines()].count(True) == 1
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.model

@@ -14,6 +14,7 @@ from selfopt.errors import SettingsError
 from selfopt.home import TrustStore
 from selfopt.records import Record
 from selfopt.settings import LoadedSettings, Settings, load_settings, read_settings, sources
+from selfopt.settings.dotenv import variables_of
 from selfopt.settings.project import AskedSetting, judge, leaves, read_file, shown
 from selfopt.settings.tree import ProjectMay
 from selfopt.settings.variables import from_dotenv
@@ -273,14 +274,60 @@ def test_a_notice_is_one_bounded_line(tmp_path: Path) -> None:
         (r'A__B="a \"b\" c"', 'a "b" c'),
         ("export A__B = 7", "7"),
         ("A__B= # nothing", ""),
-        ('A__B="open', '"open'),
         ("A__B=''", ""),
+        ("A__B=a'b\"c", "a'b\"c"),
+        ("export\tA__B='a\\nb $HOME'", "a\\nb $HOME"),
+        (r'A__B="a\nb\t\\ $HOME ${X} \$1"', "a\nb\t\\ $HOME ${X} $1"),
+        ('A__B="two\r\n# no comment\nlines" # comment', "two\n# no comment\nlines"),
+        ("A__B='one\n\nthree'", "one\n\nthree"),
+        ('OTHER="open\nA__B=7', "7"),
+        ("OTHER='a'b\nno assignment\n=x\nA__B=7", "7"),
+        ('KEY="-----BEGIN\nA__B=6\n-----END"\nA__B=7', "7"),
+        ("A__B=6\r\nA__B=7\r\n", "7"),
     ],
 )
 def test_a_dotenv_is_read_as_other_tools_read_it(line: str, value: str) -> None:
-    """Quotes, and comments behind them."""
+    """Quotes, comments behind them, several lines; a dollar is a dollar; lines of others do not matter."""
     tree = from_dotenv(f"# first\n{line.replace('A__B', 'SELFOPT_SUITES__ATOMIC')}\n", ".env")
     assert tree["suites"]["atomic"] == value
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('SELFOPT_A__B="secret', "line 3 has a quote that is not closed"),
+        ("export SELFOPT_A__B='secret", "line 3 has a quote that is not closed"),
+        ('SELFOPT_A__B="sec"ret', "line 3 goes on behind its closing quote"),
+        ("SELFOPT_A__B: secret", "line 3 has no NAME=value"),
+        ("SELFOPT_A__B", "line 3 has no NAME=value"),
+    ],
+)
+def test_a_line_for_selfopt_that_cannot_be_read_is_named_by_its_number(line: str, said: str) -> None:
+    """And not by what it holds."""
+    with pytest.raises(SettingsError) as caught:
+        from_dotenv(f"X='two\nlines'\r\n{line}\nY=1\n", "p/.env")
+    assert str(caught.value).startswith(f"p/.env: {said}; write SELFOPT_SECTION__KEY=value")
+    assert "secret" not in str(caught.value)
+
+
+@given(st.text(st.sampled_from("A=_ \t\n\r#'\"\\$\ufeffexport"), max_size=200))
+def test_any_text_of_others_is_passed_over(text: str) -> None:
+    """None of it is a setting, and none of it is an error."""
+    assert from_dotenv(text, ".env") == {}
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=60))
+def test_any_value_can_be_written_between_quotes(value: str) -> None:
+    """Double quotes with backslashes; single quotes around anything but themselves."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    assert variables_of(f'X=1\nA="{escaped}"\nB=2', "x") == {"X": "1", "A": value, "B": "2"}
+    if "'" not in value:
+        assert variables_of(f"A='{value}' # c", "x") == {"A": value}
+
+
+def test_a_hostile_file_is_read_in_one_pass() -> None:
+    """Quotes that no line closes are looked for once."""
+    assert len(variables_of("".join(f"A{n}=\"x\nB{n}='y\n" for n in range(0, 40_000)), "x")) > 0
 
 
 def test_an_alias_of_the_users_that_reads_as_a_full_name_is_refused(tmp_path: Path) -> None:

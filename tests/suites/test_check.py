@@ -141,12 +141,19 @@ def test_a_tool_that_takes_any_argument_takes_expected_ones() -> None:
     assert problems([tool]) == []
 
 
+@pytest.mark.parametrize("name", ["n" * 128, "notes/list", "math.gcd", "get-it"])
+def test_every_name_that_mcp_allows_is_a_tools_name(name: str) -> None:
+    """Where a server of models refuses it, it is sent under another."""
+    assert not [problem for problem in problems([{"name": name}]) if "tool name" in problem]
+
+
 @pytest.mark.parametrize(
     ("tools", "said"),
     [
         ([], "tool set 'bells': holds no tool"),
         ([RING, RING], "tool 'ring' is defined 2 times"),
         ([{"name": "ring it"}], "tool name 'ring it' is not allowed"),
+        ([{"name": "n" * 129}], "use up to 128 letters, digits, '_', '-', '.', '/'"),
         ([{"name": "ring", "parameters": {"type": "string"}}], "parameters has to be a JSON Schema with type: object"),
         ([{"name": "ring", "parameters": {"type": "object", "properties": {"times": 3}}}], "every property needs a mapping"),
         ([{"name": "ring", "parameters": {"type": "object", "required": ["x"]}}], "required may only name properties"),

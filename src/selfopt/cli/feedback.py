@@ -17,7 +17,7 @@ def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
     Writes them to the ledger and to harness_feedback.json.
     """
     from selfopt.report import findings_list
-    from selfopt.verbs.diagnosing import make_feedback
+    from selfopt.verbs.diagnosing import make_feedback, only_reads
 
     app = open_app(ctx)
     feedback = run_in_app(app, make_feedback(app, write=not dry_run))
@@ -44,7 +44,9 @@ def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
         say(out, f"confidence {item.confidence}; {item.id}", indent=4, hang=4, style="dim")
     if not feedback.recommendations:
         out.print("  none: nothing to change")
-    if dry_run:
+    if only_reads(app) and not dry_run:
+        say(out, f"not kept: {app.home.root} cannot be written")
+    elif dry_run:
         out.print("dry run: nothing was written")
     else:
         say(out, f"written: {app.home.feedback}; to put it in force: selfopt enforce")

@@ -22,7 +22,8 @@ def command(ctx: click.Context, /, as_json: bool) -> int:
     from selfopt.report import evaluation_table
     from selfopt.verbs.reporting import write_report
 
-    done = write_report(open_app(ctx))
+    app = open_app(ctx)
+    done = write_report(app)
     checked = done.checked
     code = says(checked.ok)
     if as_json:
@@ -35,4 +36,6 @@ def command(ctx: click.Context, /, as_json: bool) -> int:
     if done.standing:
         draw(out, evaluation_table(done.standing))
     say_each(out, (f"written: {path}" for path in done.written))
+    if done.only_read:
+        say(out, f"no report was written: {app.home.root} cannot be written")
     return code

@@ -81,19 +81,22 @@ def _command_of(kind: str, importer: Importer) -> click.Command:
         tools: str | None = None,
         tools_timeout_s: float | None = None,
         replace: bool = False,
-        **own: str | tuple[str, ...] | None,
+        **own: str | bool | tuple[str, ...] | None,
     ) -> None:
         async def work(app: App) -> ImportedSuites:
             from selfopt.verbs.making import ImportRequest, import_suites, read_tools
 
-            given = {key: (value,) if isinstance(value, str) else value for key, value in own.items() if value}
+            given = {key: _values(value) for key, value in own.items() if value}
             offered = await read_tools(app, tools, tools_timeout_s) if tools is not None else None
             asked = ImportRequest(source, name or source.stem, phase, offered, given)
             return import_suites(app, kind, asked, replace=replace)
 
         _tell_imported(run_with_app(ctx, work), many=importer.many, as_json=as_json)
 
-    options = [click.option(o.flag, o.key, help=o.help, metavar=o.metavar, multiple=o.multiple) for o in importer.options]
+    options = [
+        click.option(o.flag, o.key, help=o.help, metavar=o.metavar, multiple=o.multiple, is_flag=o.is_flag)
+        for o in importer.options
+    ]
     about = importer.about
     if importer.many:
         source = click.option("--from", "source", required=True, type=PATH, help=importer.takes)
@@ -107,6 +110,12 @@ def _command_of(kind: str, importer: Importer) -> click.Command:
         command = decorate(command)
     made: click.Command = click.command(kind, help=about)(command)
     return made
+
+
+def _values(given: str | bool | tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(given, tuple):
+        return given
+    return ("true",) if given is True else (str(given),)
 
 
 @click.group("pull")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -48,8 +49,12 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def render(ctx: click.Context, /, name: str, prompt: str, tools_file: Path, as_json: bool) -> None:
-    """Show what variant NAME would send for PROMPT, without sending it."""
+    """Show what variant NAME would send for PROMPT, without sending it.
+
+    That is its messages, the limit on the reply, and what this limit leaves freer than the tools' schemas.
+    """
     from selfopt.verbs.variants import render_variant
+    from selfopt.words.limits import left_free_lines
 
     steps = render_variant(open_app(ctx), name, tools_file, prompt)
     if as_json:
@@ -65,4 +70,11 @@ def render(ctx: click.Context, /, name: str, prompt: str, tools_file: Path, as_j
         if step["constraint"] is not None:
             found = step["constraint"]
             title = f"output limited by a {found.kind.replace('_', ' ')}"
-            block(out, found.grammar or str(found.json_schema), title=title)
+            block(out, found.grammar or json.dumps(found.json_schema, ensure_ascii=False, indent=1), title=title)
+    for heading, lines in (
+        ("tools in words", steps[0]["signatures"]),
+        ("left free by the limit", left_free_lines(steps[0]["left_free"])),
+    ):
+        if lines:
+            say(out, f"-- {heading}", style=HEADING)
+            block(out, "\n".join(lines))

@@ -41,7 +41,7 @@ _FINISH: dict[str, FinishReason] = {
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _VERSION = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 # The thinking budgets of OpenAI's efforts, for models that want a number.
-_EFFORTS = {"minimal": 1024, "low": 1024, "medium": 4096, "high": 16384}
+_BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 4096, "high": 16_384, "xhigh": 32_768, "max": 32_768}
 # Added to max_tokens for a model that always thinks, so that the answer is not truncated.
 ALWAYS_THINKING_TOKENS = 8192
 
@@ -90,8 +90,8 @@ class Anthropic:
             body["thinking"] = own
         elif thinking:
             body["thinking"] = {"type": "adaptive"} if model.adaptive else {"type": "enabled", "budget_tokens": thinking}
-            if model.adaptive and effort is not None:
-                body["output_config"] = {"effort": effort}
+            if model.adaptive and isinstance(effort, str):
+                body["output_config"] = {"effort": "low" if effort == "minimal" else effort}
         elif unthinking is not None or effort is not None:
             body["thinking"] = {"type": unthinking or model.switched_off or "disabled"}
         elif not model.adaptive and not request.as_said:
@@ -160,11 +160,9 @@ def _effort(said: dict[str, Any]) -> Any:
     return effort
 
 
-def _budget(effort: Any) -> int:
+def _budget(effort: str | bool) -> int:
     """The thinking tokens of an effort; 0 for none."""
-    if effort in (False, "none"):
-        return 0
-    return _EFFORTS.get(effort, _EFFORTS["medium"]) if isinstance(effort, str) else _EFFORTS["medium"]
+    return _BUDGETS["medium" if effort is True else effort or "none"]
 
 
 def _around(tool: ToolDefinition) -> dict[str, Any]:

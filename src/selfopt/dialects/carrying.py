@@ -30,6 +30,9 @@ THINKING_KEYS = frozenset({"reasoning_effort", "reasoning", "thinking", "think",
 """Fields by which clients ask for thinking, or for none."""
 
 
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
 class _Unsaid:
     """What a conversion returns for a value that asks for nothing."""
 
@@ -152,6 +155,8 @@ def _as_thinking(value: Any) -> Any:
 
 def _effort_alone(value: Any) -> Any:
     """What the dialect makes thinking of, by the model's version."""
+    if not isinstance(value, bool) and value not in EFFORTS:
+        raise ValueError(f"must be one of {', '.join(EFFORTS)}")
     return {"effort": value}
 
 
@@ -246,10 +251,10 @@ def carried(endpoint: str, dialect: str, request: ChatRequest) -> dict[str, Any]
             continue
         try:
             value = goes.convert(value)
+            if value is not UNSAID:
+                put(written, goes.place, value)
         except ValueError as error:
             raise _refusal(endpoint, table, key, str(error)) from None
-        if value is not UNSAID:
-            put(written, goes.place, value)
     return written
 
 
@@ -277,15 +282,22 @@ def _refusal(endpoint: str, table: FieldTable, key: str, why: str) -> EndpointEr
 
 
 def put(body: dict[str, Any], place: str, value: Any) -> None:
-    """Write a value at a place with dots. Objects are merged; anything else is replaced."""
+    """Write a value at a place with dots. Objects are merged; anything else is replaced.
+
+    Raises ValueError where something else than an object is on the way.
+    """
     *above, last = place.split(".")
     for key in above:
-        inner = body.get(key)
-        if not isinstance(inner, dict):
-            inner = body[key] = {}
-        body = inner
+        body = body.setdefault(key, {})
+        if not isinstance(body, dict):
+            raise ValueError(f"{key} is no object")
     known = body.get(last)
-    body[last] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
+    if not isinstance(known, dict):
+        body[last] = value
+    elif isinstance(value, dict):
+        known.update(value)
+    else:
+        raise ValueError(f"{last} is no object")
 
 
 def merged(body: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

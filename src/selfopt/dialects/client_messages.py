@@ -13,7 +13,8 @@ from .chat_body import STEP_BYTES
 from .clients import NoWordsError, PassReason
 
 MAX_ARGUMENTS = 2_000_000
-MAX_PARTS = 4096
+MAX_BESIDE = 262_144  # bytes of keys that no record knows
+MAX_PARTS = 4096  # and calls, of one message
 Role = Literal["system", "user", "assistant", "tool"]
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -139,8 +140,8 @@ def _said(raw: msgspec.Raw, place: int) -> tuple[_Said, dict[str, Any]]:
         pass
     try:
         keys = _decode_keys(raw)
-        if sum(len(value) for key, value in keys.items() if key not in _Said.__struct_fields__) > MAX_ARGUMENTS:
-            raise NoWordsError("size", f"messages[{place}]: keys of more than {MAX_ARGUMENTS} bytes", "messages")
+        if sum(len(value) for key, value in keys.items() if key not in _Said.__struct_fields__) > MAX_BESIDE:
+            raise NoWordsError("size", f"messages[{place}]: keys of more than {MAX_BESIDE} bytes", "messages")
         known = _decode_said(_encode({key: value for key, value in keys.items() if key in _Said.__struct_fields__}))
         others = {key: _decode(keys[key]) for key in keys if key not in _Said.__struct_fields__}
     except msgspec.DecodeError as error:
@@ -194,6 +195,8 @@ def _refusal(said: _Said, text: str, place: int) -> str:
 def _calls(said: _Said, place: int, *, large: bool) -> Generator[None, None, list[ToolCall]]:
     calls: list[ToolCall] = []
     try:
+        if large and said.tool_calls != _NULL and len(_decode_list(said.tool_calls)) > MAX_PARTS:
+            raise NoWordsError("size", f"messages[{place}]: more than {MAX_PARTS} tool_calls", "messages")
         listed = [(call.function, call.id) for call in _decode_calls(said.tool_calls) or ()]
         if not listed and said.function_call != _NULL:
             listed = [(_decode_call(said.function_call), None)]

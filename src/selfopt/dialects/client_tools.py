@@ -119,6 +119,8 @@ def chosen(
         NoWordsError: it is none of the known choices, or names a tool that is not offered.
     """
     try:
+        if raw is not None and len(raw) > KEPT_TOOLS_BYTES:
+            raise NoWordsError("size", f"tool_choice has {len(raw)} bytes", "tool_choice")
         choice = _decode_choice(raw) if raw is not None else None
     except msgspec.DecodeError:
         said = "tool_choice must be none, auto, required, or name functions"

@@ -19,6 +19,7 @@ from .clients import ClientDialect, ClientRequest, PassReason, ReplyWriter
 NAME = "openai_chat"
 # The fields that a `ChatRequest` has attributes for. `beside` holds all others.
 UNDERSTOOD = frozenset(["model", "messages", "tools", "tool_choice", "stream", "stream_options"])
+LEAST_BYTES = 512  # what a short message counts for in a step
 _NULL = msgspec.Raw(b"null")
 _LARGEST_LIMIT = 1_000_000
 _SAMPLED = frozenset(["temperature", "top_p", "seed"])
@@ -50,7 +51,7 @@ def reading_request(chat: ChatBody) -> Generator[None, None, ClientRequest]:
         message, odd = yield from reading_message(raw, place)
         beyond = beyond or odd
         messages.append(message)
-        read += len(raw)
+        read += max(len(raw), LEAST_BYTES)
         if read > STEP_BYTES:
             read = 0
             yield

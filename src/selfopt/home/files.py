@@ -36,7 +36,7 @@ _FIXES: dict[int | None, str] = {
     ),
     **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.ESPIPE), "move aside what stands in its place"),
     **dict.fromkeys(
-        (errno.ENOLCK, errno.EOPNOTSUPP),
+        (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS),
         "the file system of this folder has no locks: choose a folder on a local disk with --home",
     ),
 }

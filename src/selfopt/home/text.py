@@ -49,10 +49,10 @@ def readable_json(value: Any, *, indent: int | None = None, compact: bool = Fals
 
 def escape_json(text: str) -> str:
     r"""Returns the same JSON value with each control and format character in its strings written like `\u202e`."""
-    return text if text.isascii() else _NOT_ASCII.sub(_escaped_in_json, text)
+    return text if text.isascii() and "\x7f" not in text else _MAY_HIDE.sub(_escaped_in_json, text)
 
 
-_NOT_ASCII = re.compile(r"[^\x00-\x7e]")
+_MAY_HIDE = re.compile(r"[^\x00-\x7e]")
 
 
 def _escaped_in_json(match: re.Match[str]) -> str:

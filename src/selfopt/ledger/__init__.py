@@ -10,6 +10,7 @@ from .memory import MemoryLedger
 from .schema import SCHEMA_VERSION
 from .sealing import LEDGER_SEALED_EVENT, LedgerSeals, read_ledger_seals
 from .sqlite import SqliteLedger, open_ledger
+from .unwritable import is_read_only
 from .verifying import check_records, verify_ledger_file
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "MemoryLedger",
     "SqliteLedger",
     "check_records",
+    "is_read_only",
     "open_ledger",
     "read_ledger_seals",
     "resolve",

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from selfopt.errors import CorruptError, StoreError
+from selfopt.errors import CorruptError, ReadOnlyError, StoreError
 from selfopt.records import Blob, Record
 
 from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of, unpack_text
@@ -23,6 +23,7 @@ from .commits import CommitHead
 from .group import Batch, GroupCommit
 from .schema import FEW, MANY_KINDS, check_magic, needs_migration, prepare
 from .storing import Storing, translated
+from .unwritable import is_read_only, read_only_uri
 
 R = TypeVar("R", bound=Record)
 T = TypeVar("T")
@@ -63,11 +64,13 @@ class SqliteLedger:
 
     Attributes:
         upgraded: opening the file made commits for what an older selfopt had stored.
+        read_only: the file or its folder cannot be written. It is only read then.
     """
 
     def __init__(self, path: Path, *, busy_timeout_s: float = 30.0, after_commit: AfterCommit | None = None) -> None:
         self.path = path
         self.upgraded = False
+        self.read_only = is_read_only(path)
         self._after_commit = after_commit
         self._head = CommitHead(os.urandom(8).hex())
         self._files: dict[str, tuple[int, int]] = {}
@@ -77,8 +80,9 @@ class SqliteLedger:
         self._group = GroupCommit(self._append_all, self._if_closed)
         self._connection: sqlite3.Connection | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            if not self.read_only:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             check_magic(path)
         except OSError as error:
             raise StoreError(
@@ -101,7 +105,20 @@ class SqliteLedger:
                 blobs.append(record)
             else:
                 rows.append(encode(record))
-        await self._group.append(Batch(blobs, rows))
+        if self.read_only:
+            self._check_known(blobs, rows)
+        else:
+            await self._group.append(Batch(blobs, rows))
+
+    def _check_known(self, blobs: Sequence[Blob], rows: Sequence[Row]) -> None:
+        """Raises ReadOnlyError unless all of it is stored already, so that appending it would change nothing."""
+        known = all(self._fetch("SELECT 1 FROM blobs WHERE hash = ?", (blob.blob_hash,)) for blob in blobs) and all(
+            self._fetch("SELECT 1 FROM records WHERE kind = ? AND id = ?", (row.kind, row.id)) for row in rows
+        )
+        if not known:
+            raise ReadOnlyError(
+                f"{self.path} cannot be written; check the owner and mode of the folder, or choose another with --home"
+            )
 
     def _append_all(self, batches: Sequence[Batch]) -> Sequence[Exception | None]:
         """Store batches in one transaction, each completely or not at all.
@@ -278,8 +295,18 @@ class SqliteLedger:
     # Opening
 
     def _connect(self, busy_timeout_s: float) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.path, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False)
+        where = read_only_uri(self.path) if self.read_only else str(self.path)
+        connection = sqlite3.connect(
+            where, uri=self.read_only, timeout=busy_timeout_s, isolation_level=None, check_same_thread=False
+        )
         self._connection = connection
+        if self.read_only:
+            if needs_migration(connection, self.path):
+                raise ReadOnlyError(
+                    f"{self.path} was written by another version and has to be brought up to date, but cannot be written; "
+                    "make it writable, or copy the home"
+                )
+            return connection
         if needs_migration(connection, self.path):
             self._write(self._migrate)
         _use_wal(connection, busy_timeout_s)

@@ -137,6 +137,13 @@ def _insertion(into: str, count: int) -> str:
     return f"INSERT OR IGNORE INTO {into} VALUES {', '.join([row] * count)}"
 
 
+_NO_LOCKS = "the file system of this folder has no locks: choose a folder on a local disk with --home"
+_LOCKING = frozenset(
+    {sqlite3.SQLITE_IOERR_LOCK, sqlite3.SQLITE_IOERR_RDLOCK, sqlite3.SQLITE_IOERR_UNLOCK, sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK}
+    | {sqlite3.SQLITE_IOERR_SHMLOCK, sqlite3.SQLITE_IOERR_SHMMAP, sqlite3.SQLITE_IOERR_SHMOPEN}
+)
+
+
 def translated(error: sqlite3.Error, path: Path) -> StoreError:
     """Returns the error of sqlite as a StoreError that says how to fix it."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -146,6 +153,9 @@ def translated(error: sqlite3.Error, path: Path) -> StoreError:
         sqlite3.SQLITE_FULL: "free some space and start again, nothing was half written",
         sqlite3.SQLITE_READONLY: "make the file and its folder writable",
         sqlite3.SQLITE_BUSY: "another process is writing for too long; end it or wait",
+        sqlite3.SQLITE_PROTOCOL: _NO_LOCKS,
         sqlite3.SQLITE_CANTOPEN: "check folder and permissions",
     }.get(code, "nothing was half written; check the disk and start again")
+    if getattr(error, "sqlite_errorcode", 0) in _LOCKING:
+        fix = _NO_LOCKS
     return StoreError(f"{path} cannot be used: {error}; {fix}")

@@ -24,6 +24,7 @@ from selfopt.records import LedgerFault, LedgerReport
 from .codec import decode, encode, record_types, unpack_text
 from .commits import GENESIS, CommitHead, Listed, commit_hash, parse_commit
 from .schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, SEALED_TOO_FAR
+from .unwritable import read_only_uri
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -76,7 +77,7 @@ def _verified(
             found.add("ledger", path.name, "missing", f"the audit trail sealed {told} commits of it")
         return found.report()
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=30.0)) as connection:
+        with closing(sqlite3.connect(read_only_uri(path), uri=True, timeout=30.0)) as connection:
             connection.isolation_level = None
             connection.execute("BEGIN")  # see one state of the file, although others may write
             if not _is_ours(connection, path, found, commits):

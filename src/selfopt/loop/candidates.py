@@ -53,6 +53,8 @@ def changes(baseline: Spec, candidate: Spec) -> tuple[str, ...]:
         found.append(f"warm-up {'off -> on' if candidate.warm_up.enabled else 'on -> off'}")
     elif baseline.warm_up != candidate.warm_up:
         found.append("warm-up limits")
+    if baseline.rendering != candidate.rendering and baseline.variant.variant_hash == candidate.variant.variant_hash:
+        found.append("how tools are written and replies limited")
     return tuple(found)
 
 
@@ -70,16 +72,24 @@ def _shown(value: float | bool | None) -> str:
 _MOST_LOOKED_AT = 1_000
 
 
-def propose(baseline: Spec, findings: Sequence[Finding], space: SearchSpace, limit: int) -> list[Spec]:
+def propose(
+    baseline: Spec,
+    findings: Sequence[Finding],
+    space: SearchSpace,
+    limit: int,
+    rendered: Callable[[Spec], Spec] = lambda spec: spec,
+) -> list[Spec]:
     """At most `limit` candidates, taken from the registered proposers in turn.
 
     Each proposer gives its most promising candidate first, and at most a thousand are looked at.
     The baseline, repeats and specs that were tried before are passed over.
+
+    rendered: gives a spec the version of the requests that it makes now.
     """
     passed_over = {baseline.spec_id, *space.tried}
 
     def fresh_of(proposer: Proposer) -> list[Spec]:
-        looked_at = islice(proposer.propose(baseline, findings, space), _MOST_LOOKED_AT)
+        looked_at = map(rendered, islice(proposer.propose(baseline, findings, space), _MOST_LOOKED_AT))
         return [spec for spec in looked_at if spec.spec_id not in passed_over]
 
     fresh = [specs for _, specs in PROPOSERS.ask(fresh_of, list[Spec]())]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from selfopt.errors import BudgetError
+from selfopt.measure.arena import as_measured
 from selfopt.measure.context import MeasureContext
 from selfopt.policy import AlphaPlan, decide, heldout_settings
 from selfopt.records import (
@@ -188,7 +189,8 @@ class LoopContext:
         return self.stages.specs.suite(self.settings.suite_of(phase))
 
     def present(self, spec: Spec) -> Spec:
-        """A spec on the present reference suite, with its endpoint's present fields.
+        """A spec on the present reference suite, with its endpoint's present fields, as its requests
+        are written now.
 
         Without warm-up if the settings switch it off.
         """
@@ -203,7 +205,12 @@ class LoopContext:
         entry = self.settings.endpoints.get(spec.endpoint)
         if entry is not None and (spec.omit, spec.extra_body) != (entry.omit, entry.extra_body):
             update |= {"omit": entry.omit, "extra_body": entry.extra_body}
-        return spec.model_copy(update=update) if update else spec
+        return as_measured(spec.model_copy(update=update) if update else spec, suite)
+
+    def rendered(self, spec: Spec) -> Spec:
+        """A spec with the version of its requests that this program makes now."""
+        suite = self.reference(spec.phase)
+        return as_measured(spec, suite if suite.content_id() == spec.suite_hash else self.suite_for(spec))
 
     def suite_for(self, spec: Spec) -> Suite:
         """The suite of a spec."""

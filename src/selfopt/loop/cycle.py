@@ -243,10 +243,11 @@ def candidates_for(
         left_out = already_judged(context, baseline.spec_id) | withdrawn_specs(context.ledger, target.model, target.phase)
         again = [spec_id for spec_id in held_before(context, baseline.spec_id) if spec_id not in left_out]
         most = context.settings.loop.max_candidates
-        held = [spec_by_id(context.ledger, spec_id) for spec_id in again[:most]]
+        known = (spec_by_id(context.ledger, spec_id) for spec_id in again[:most])
+        held = [spec for spec in known if context.rendered(spec).spec_id == spec.spec_id]
         variants = context.stages.specs.variants_for(baseline.endpoint, proposed=True)
         space = SearchSpace(variants, context.settings.warm_up.enabled, text_only, tried=left_out | set(again))
-        fresh = propose(baseline, findings, space, most - len(held))
+        fresh = propose(baseline, findings, space, most - len(held), context.rendered)
         chosen = [(spec, describe_change(baseline, spec)) for spec in (*held, *fresh)]
     return [(s, change) for s, change in chosen if s.spec_id != baseline.spec_id]
 

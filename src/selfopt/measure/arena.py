@@ -9,6 +9,7 @@ from selfopt.home import counted
 from selfopt.records import Blob, Environment, Spec, Suite, WarmUpResult
 from selfopt.scoring import scorer_of
 from selfopt.variants import render
+from selfopt.variants.rendering import as_rendered
 
 from .arms import model_status, observe, ready
 from .context import Desk
@@ -90,6 +91,11 @@ class Arena:
 def judged_by(suite: Suite) -> str:
     """The hash of the present scorer of a suite."""
     return scorer_of(suite.judging).scorer_hash
+
+
+def as_measured(spec: Spec, suite: Suite) -> Spec:
+    """The spec as it would be measured now: requests that are written anew are others."""
+    return as_rendered(spec, suite)
 
 
 def rendered(spec: Spec, suite: Suite) -> list[str]:

@@ -80,6 +80,7 @@ from .finding import (
     Requirements,
 )
 from .integrity import LedgerFault, LedgerReport
+from .limit import FreeReason, LeftFree
 from .race import (
     Ask,
     EvidenceKey,
@@ -192,6 +193,7 @@ __all__ = [
     "FindingKind",
     "FinishReason",
     "FlakyFigures",
+    "FreeReason",
     "GateResult",
     "HoldReason",
     "HotFailure",
@@ -200,6 +202,7 @@ __all__ = [
     "Ledger",
     "LedgerFault",
     "LedgerReport",
+    "LeftFree",
     "LoadEvidence",
     "LoopEnd",
     "LoopStart",

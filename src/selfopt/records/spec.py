@@ -45,6 +45,8 @@ class Spec(Record, ledger_kind="spec", id_field="spec_id", index_fields=("model"
     # The endpoint's settings that change its requests. A spec without them is hashed and stored as before they existed.
     omit: tuple[str, ...] = Field(default=(), exclude_if=lambda omit: not omit)
     extra_body: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda extra: not extra)
+    # The version of the requests; 1 for those that were never written in another way.
+    rendering: int = Field(default=1, ge=1, exclude_if=lambda rendering: rendering == 1)
 
     def _request_content(self) -> dict[str, Any]:
         body = self.model_dump(mode="json", exclude={"variant"}, exclude_defaults=True)

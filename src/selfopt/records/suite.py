@@ -35,6 +35,8 @@ class Prompt(Record):
 
     expected: the accepted sets of tool calls, each in any order. `((),)` means that no tool may be
     called; "any" accepts any call of an offered tool.
+
+    beside: what the file that it was imported from said beside, for information only.
     """
 
     id: str
@@ -44,6 +46,7 @@ class Prompt(Record):
     messages: tuple[Message, ...]
     expected: tuple[tuple[ExpectedCall, ...], ...] | Literal["any"]
     reason: str = ""
+    beside: dict[str, Any] = Field(default_factory=dict, exclude_if=lambda beside: not beside)
 
     @cached_property
     def needs_call(self) -> bool:
@@ -73,13 +76,13 @@ class Suite(Record):
 
     def content_id(self) -> str:
         """Returns the hash of everything that can change a verdict or a request: all but title,
-        origin and reasons.
+        origin, reasons and what stands beside.
         """
         return self._content_id
 
     @cached_property
     def _content_id(self) -> str:
-        left_out: Any = {"title": True, "origin": True, "prompts": {"__all__": {"reason"}}}
+        left_out: Any = {"title": True, "origin": True, "prompts": {"__all__": {"reason", "beside"}}}
         body = self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
         return content_hash("suite", body)
 

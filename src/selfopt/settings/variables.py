@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +13,7 @@ from pydantic import BaseModel
 from selfopt.dialects.kinds import ENDPOINT_KINDS
 from selfopt.errors import SettingsError
 
+from .dotenv import variables_of
 from .endpoint import default_endpoints
 from .tree import Settings
 
@@ -64,14 +64,10 @@ def from_environ(environ: Mapping[str, str], label: str) -> dict[str, Any]:
 def from_dotenv(text: str, label: str) -> dict[str, Any]:
     """Makes a tree of settings from a `.env`. Ignores variables of other programs.
 
-    Raises SettingsError where it sets a key, base URL, home, consent or flag. The message never
-    shows the value.
+    Raises SettingsError where it sets a key, base URL, home, consent or flag, and for a line that
+    names a variable of selfopt but cannot be read. The message never shows the value.
     """
-    variables: dict[str, str] = {}
-    for line in re.split(r"\r\n|\n|\r", text):
-        name, equals, value = line.strip().removeprefix("export ").partition("=")
-        if equals and not name.startswith("#"):
-            variables[name.strip()] = _unquoted(value.strip())
+    variables = variables_of(text, label)
     for name in sorted(variables):
         if _is_private(name):
             raise SettingsError(
@@ -83,19 +79,6 @@ def from_dotenv(text: str, label: str) -> dict[str, Any]:
                 f"{label} sets {name}, which is not a setting; write SELFOPT_SECTION__KEY (flags are set in the shell's environment)"
             )
     return from_environ(variables, label)
-
-
-_QUOTED = re.compile(r"""(?:'(?P<plain>[^']*)'|"(?P<escaped>(?:[^"\\]|\\.)*)")\s*(?:#.*)?""")
-_COMMENT = re.compile(r"(?:^|\s+)#.*")
-
-
-def _unquoted(value: str) -> str:
-    """Reads a value of a `.env` as other tools do: in quotes, or up to a comment."""
-    quoted = _QUOTED.fullmatch(value)
-    if quoted is None:
-        return _COMMENT.sub("", value).rstrip()
-    plain, escaped = quoted.group("plain", "escaped")
-    return str(plain) if plain is not None else re.sub(r"\\([\\\"'$])", r"\1", escaped)
 
 
 def _is_private(name: str) -> bool:

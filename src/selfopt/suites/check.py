@@ -15,6 +15,8 @@ from .values import type_problems, value_problem
 MAX_CALLS_PER_SET = 32
 MAX_SETS = 64
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}")
+# Names of tools as MCP allows them. Those that a server of models refuses are sent under another name (reading/wire_names.py).
+TOOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/]{0,127}")
 _MAX_SHOWN = 80
 _OfCall = Callable[[ExpectedCall, ToolDefinition], Iterator[str]]
 
@@ -88,8 +90,8 @@ def _tool_problems(tools: Sequence[ToolDefinition]) -> Iterator[str]:
     for name, count in Counter(t.name for t in tools).items():
         if count > 1:
             yield f"tool {_quoted(name)} is defined {count} times; rename or remove one"
-        if not NAME.fullmatch(name):
-            yield f"tool name {_quoted(name)} is not allowed; use up to 64 letters, digits, '_', '-', '.'"
+        if not TOOL_NAME.fullmatch(name):
+            yield f"tool name {_quoted(name)} is not allowed; use up to 128 letters, digits, '_', '-', '.', '/'"
     for tool in tools:
         schema = tool.parameters
         properties = schema.get("properties", {})

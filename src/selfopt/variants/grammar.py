@@ -1,68 +1,32 @@
 """Builds GBNF grammars from the tools of a request: no call, one or several, with their arguments.
 
-GBNF: https://github.com/ggml-org/llama.cpp/tree/master/grammars. Every tool schema is accepted.
-What the builder does not know, or what exceeds its limits, becomes free JSON. So a hostile schema
-costs no more than an honest one.
+Every tool schema is accepted: a grammar allows what the shapes of its arguments allow
+(`schema_shapes`). Objects have their members in the order of the schema, the required ones first.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from selfopt.reading.families import NO_CALL, SEPARATOR
 from selfopt.records import CallFormat, ToolDefinition, remembered
 
-_DEPTH_LIMIT = 5
-_RULE_LIMIT = 600
-_PROPERTY_LIMIT = 40
-_CHOICE_LIMIT = 64
-_ITEM_LIMIT = 8  # items of a list, because some small models never stop
-_LITERAL_LIMIT = 256
+from .gbnf import FORMS, NEEDS, PRIMITIVES, choice, other_keys, quoted, whole_numbers
+from .schema_shapes import ArgumentShapes, argument_shapes
+from .shapes import Choice, Either, Listing, Members, Named, NoValue, Plain, Shape, Text, Whole, written
 
 _SAID_LIMIT = 4_000
 _WORD_LIMIT = 160
+_MOMENTS_LIMIT = 8
 _CLAUSE = re.compile(r'[.!?;:,](?=\s|$)|[\n"()“”]')
 _DATE = re.compile(r"(?<![0-9-])[0-9]{4}-[01][0-9]-[0-3][0-9](?![0-9-])")
 _TIME = re.compile(r"(?<![0-9:])([01]?[0-9]|2[0-3]):([0-5][0-9])(?![0-9:])")
 _WORD = re.compile(r'[^\s"\\]+')
 
-_PRIMITIVES = {
-    "string": '"\\"" first char{0,120} "\\""',
-    "blank": '"\\"" char{0,120} "\\""',
-    "first": '[^"\\\\ \\x00-\\x1F\\x7F] | escape',
-    "char": '[^"\\\\\\x00-\\x1F\\x7F] | escape',
-    "escape": '"\\\\" ["\\\\/nt]',
-    "integer": '"-"? ("0" | [1-9] [0-9]{0,14})',
-    "number": '"-"? ("0" | [1-9] [0-9]{0,14}) ("." [0-9]{1,6})?',
-    "boolean": '"true" | "false"',
-    "null": '"null"',
-    "date": '"\\"" year "-" [0-1] [0-9] "-" [0-3] [0-9] "\\""',
-    "year": "[0-9] [0-9] [0-9] [0-9]",
-    "clock": '[0-2] [0-9] ":" [0-5] [0-9]',
-    "time": '"\\"" clock "\\""',
-    "datetime": '"\\"" year "-" [0-1] [0-9] "-" [0-3] [0-9] "T" clock (":" [0-5] [0-9])? "Z"? "\\""',
-    "free": "blank | number | boolean | null | freelist | freeobject",
-    "freelist": '"[" (free (", " free){0,15})? "]"',
-    "freeobject": '"{" (blank ": " free (", " blank ": " free){0,15})? "}"',
-}
-_NEEDS = {
-    "string": ("first", "char", "escape"),
-    "blank": ("char", "escape"),
-    "date": ("year",),
-    "time": ("clock",),
-    "datetime": ("year", "clock"),
-    "free": ("blank", "char", "escape", "number", "boolean", "null", "freelist", "freeobject"),
-    "freeobject": ("free", "blank", "char", "escape", "number", "boolean", "null", "freelist"),
-}
-_FORMATS = {"date": "date", "time": "time", "date-time": "datetime"}
-
-
-_ESCAPED = str.maketrans({chr(code): f"\\x{code:02X}" for code in (*range(0x20), 0x7F)} | {'"': '\\"', "\\": "\\\\", "\n": "\\n"})
+_COMMA = quoted(SEPARATOR)
 
 
 @remembered
@@ -72,13 +36,13 @@ def calls_grammar(tools: Sequence[ToolDefinition], call_format: CallFormat, max_
     `required` excludes `none` if there are tools.
     """
     builder = _Builder()
-    names = [builder.rule("call", _call_body(builder, tool, call_format)) for tool in tools]
+    names = [builder.rule("call", _call_body(builder, tool, call_format, len(tools))) for tool in tools]
     if not names:
         return builder.text(quoted(NO_CALL))
     call = builder.rule("any", " | ".join(names))
     more = max(max_calls, 1) - 1
     if call_format in ("json", "bracket"):
-        several = f'"[" {call} ({quoted(SEPARATOR)} {call}){{0,{more}}} "]"'
+        several = f'"[" {call} ({_COMMA} {call}){{0,{more}}} "]"'
         root = several if call_format == "bracket" else f"{call} | {several}"
     else:
         root = f'{call} ("\\n" {call}){{0,{more}}}'
@@ -96,7 +60,7 @@ def choice_grammar(tools: Sequence[ToolDefinition], max_calls: int, required: bo
         return builder.text(quoted(NO_CALL))
     name = builder.rule("name", " | ".join(quoted(tool.name) for tool in tools))
     none = "" if required else f"{quoted(NO_CALL)} | "
-    return builder.text(f"{none}{name} ({quoted(SEPARATOR)} {name}){{0,{max(max_calls, 1) - 1}}}")
+    return builder.text(f"{none}{name} ({_COMMA} {name}){{0,{max(max_calls, 1) - 1}}}")
 
 
 def arguments_grammar(tool: ToolDefinition, said: Sequence[str] = ()) -> str:
@@ -111,21 +75,17 @@ def arguments_grammar(tool: ToolDefinition, said: Sequence[str] = ()) -> str:
     builder = _Builder()
     builder.copied = _copied(builder, said)
     builder.moments = _moments(builder, said)
-    return builder.text(builder.object_body(tool.parameters, 0))
+    return builder.text(builder.arguments(argument_shapes(tool)))
 
 
-def quoted(text: str) -> str:
-    """A GBNF literal that matches exactly this text. Lone surrogates are replaced."""
-    return f'"{text.encode("utf-8", "replace").decode("utf-8").translate(_ESCAPED)}"'
-
-
-def _call_body(builder: _Builder, tool: ToolDefinition, call_format: CallFormat) -> str:
+def _call_body(builder: _Builder, tool: ToolDefinition, call_format: CallFormat, among: int) -> str:
+    shapes = argument_shapes(tool, among)
     if call_format in ("bracket", "python_call"):
-        return f'{quoted(tool.name + "(")} {builder.keywords_body(tool.parameters)} ")"'
+        return f'{quoted(tool.name + "(")} {builder.keywords(shapes)} ")"'
     head, tail = f'{{"name": {json.dumps(tool.name, ensure_ascii=False)}, "arguments": ', "}"
     if call_format == "xml":
         head, tail = f"<tool_call>{head}", f"{tail}</tool_call>"
-    return f"{quoted(head)} {builder.object_body(tool.parameters, 0)} {quoted(tail)}"
+    return f"{quoted(head)} {builder.arguments(shapes)} {quoted(tail)}"
 
 
 def _copied(builder: _Builder, said: Sequence[str]) -> str:
@@ -157,23 +117,8 @@ def _moments(builder: _Builder, said: Sequence[str]) -> dict[str, str]:
         times[f"{int(hour):02d}:{minute}"] = None
         if len(hour) == 1:
             times[f"{int(hour) + 12}:{minute}"] = None
-    found = {"date": list(dates)[:_ITEM_LIMIT], "time": list(times)[: 2 * _ITEM_LIMIT]}
+    found = {"date": list(dates)[:_MOMENTS_LIMIT], "time": list(times)[: 2 * _MOMENTS_LIMIT]}
     return {kind: builder.rule(kind, " | ".join(quoted(f'"{one}"') for one in ones)) for kind, ones in found.items() if ones}
-
-
-def _text_rule(schema: Mapping[str, Any]) -> str:
-    """Choose the rule for a string.
-
-    It follows the `format`, or else a pattern such as YYYY-MM-DD in the description.
-    """
-    wanted, told = schema.get("format"), schema.get("description")
-    if isinstance(wanted, str) and wanted in _FORMATS:
-        return _FORMATS[wanted]
-    if isinstance(told, str):
-        date, time = "YYYY-MM-DD" in told, "HH:MM" in told
-        if date != time:
-            return "date" if date else "time"
-    return "string"
 
 
 @dataclass(slots=True)
@@ -182,6 +127,7 @@ class _Builder:
     used: set[str] = field(default_factory=set)
     copied: str = ""
     moments: dict[str, str] = field(default_factory=dict)
+    definitions: dict[str, str] = field(default_factory=dict)
 
     def rule(self, kind: str, body: str) -> str:
         """Add a rule. Its name has a number and no words from a schema."""
@@ -191,96 +137,136 @@ class _Builder:
 
     def primitive(self, name: str) -> str:
         """Use a shared rule, with the rules that it needs."""
-        self.used.update((name, *_NEEDS.get(name, ())))
+        if name not in self.used:
+            self.used.add(name)
+            for need in NEEDS.get(name, ()):
+                self.primitive(need)
         return name
 
     def text(self, root: str) -> str:
         """The whole grammar."""
         lines = [f"root ::= {root}", *(f"{name} ::= {body}" for name, body in self.rules.items())]
-        lines += [f"{name} ::= {_PRIMITIVES[name]}" for name in _PRIMITIVES if name in self.used]
+        lines += [f"{name} ::= {PRIMITIVES[name]}" for name in PRIMITIVES if name in self.used]
         return "\n".join(lines) + "\n"
 
-    def object_body(self, schema: Mapping[str, Any], depth: int) -> str:
-        """An object with the properties of the schema in their order, the required ones first."""
-        members = self._members(schema, depth, lambda key: quoted(f"{json.dumps(key, ensure_ascii=False)}: "))
-        return self.primitive("freeobject") if members is None else f'"{{" {members} "}}"'
+    def _define(self, shapes: ArgumentShapes) -> None:
+        """Name the rules of the definitions, then write them: they may use each other."""
+        self.definitions = {}
+        for name in shapes.definitions:
+            self.definitions[name] = self.rule("def", "")
+        for name, shape in shapes.definitions.items():
+            self.rules[self.definitions[name]] = self.value(shape)
 
-    def keywords_body(self, schema: Mapping[str, Any]) -> str:
-        """The properties as keyword arguments.
+    def arguments(self, shapes: ArgumentShapes) -> str:
+        """The arguments of a tool as a JSON object."""
+        self._define(shapes)
+        return self.object_body(shapes.root) if isinstance(shapes.root, Members) else self.value(shapes.root)
+
+    def keywords(self, shapes: ArgumentShapes) -> str:
+        """The arguments of a tool as keyword arguments.
 
         A key that is no identifier is quoted, as the readers expect.
         """
-        members = self._members(schema, 0, lambda key: quoted(f"{key if key.isidentifier() else json.dumps(key)}="))
-        if members is None:
-            members = f'({self.primitive("blank")} "=" {self.primitive("free")} (", " blank "=" free){{0,15}})?'
-        return members
+        self._define(shapes)
+        forms = [self._members(one, _keyword, self._extra_keyword(one)) for one in shapes.objects()]
+        return forms[0] if len(forms) == 1 else f"({' | '.join(forms)})"
 
-    def _members(self, schema: Mapping[str, Any], depth: int, head: Callable[[str], str]) -> str | None:
-        """The members of an object; None if the schema has no properties that can be listed."""
-        properties = schema.get("properties")
-        if not isinstance(properties, Mapping):
-            return None if schema.get("additionalProperties") or "$ref" in schema else ""
-        if len(properties) > _PROPERTY_LIMIT or depth > _DEPTH_LIMIT or len(self.rules) > _RULE_LIMIT:
-            return None
-        wanted = schema.get("required")
-        required = {key for key in wanted if isinstance(key, str)} if isinstance(wanted, list) else set()
-        parts: dict[str, str] = {}
-        for key, part in properties.items():
-            if len(str(key)) > _LITERAL_LIMIT:
-                return None
-            parts[key] = self.rule("member", f"{head(str(key))} {self.value(part, depth + 1)}")
-        first = [rule for key, rule in parts.items() if key in required]
-        rest = [rule for key, rule in parts.items() if key not in required]
-        separator = quoted(SEPARATOR)
-        if first:
-            return f" {separator} ".join(first) + "".join(f" ({separator} {rule})?" for rule in rest)
-        # With nothing required, each optional member may be the first: one alternative for each.
-        chains = [rest[i] + "".join(f" ({separator} {rule})?" for rule in rest[i + 1 :]) for i in range(len(rest))]
+    def object_body(self, shape: Members) -> str:
+        """An object."""
+        return f'"{{" {self._members(shape, _key, self._extra_member(shape))} "}}"'
+
+    def _extra_member(self, shape: Members) -> str:
+        if isinstance(shape.extra, NoValue):
+            return ""
+        self.primitive("tail")
+        if not shape.listed:
+            return self.rule("extra", f'"\\"" tail ": " {self.value(shape.extra)}')
+        return self.rule("extra", f'"\\"" ({other_keys(list(shape.listed))}) ": " {self.value(shape.extra)}')
+
+    def _extra_keyword(self, shape: Members) -> str:
+        if isinstance(shape.extra, NoValue):
+            return ""
+        return self.rule("extra", f"{self.primitive('keyword')} {self.value(shape.extra)}")
+
+    def _members(self, shape: Members, head: Callable[[str], str], extra: str) -> str:
+        """The members of an object, the required ones first, then the others in their order."""
+        rules = {key: self.rule("member", f"{head(key)} {self.value(part)}") for key, part in shape.listed.items()}
+        first = [rule for key, rule in rules.items() if key in shape.required]
+        rest = [rule for key, rule in rules.items() if key not in shape.required]
+        if not first:
+            return self._optional(rest, extra)
+        following = "".join(f" ({_COMMA} {rule})?" for rule in rest)
+        return f" {_COMMA} ".join(first) + following + (f" ({_COMMA} {extra})*" if extra else "")
+
+    def _optional(self, rest: Sequence[str], extra: str) -> str:
+        """Members of which each may be the first: one rule for each says what may follow it."""
+        more = f" ({_COMMA} {extra})*" if extra else ""
+        chains = [f"{extra}{more}"] if extra else []
+        following = more
+        for rule in reversed(rest):
+            chains.append(rule + following)
+            following = self.rule("then", f"({_COMMA} {rule})?{following}")
+            following = f" {following}"
+        chains.reverse()
         return f"({' | '.join(chains)})?" if chains else ""
 
-    def value(self, schema: Any, depth: int) -> str:
-        """One value; free JSON for what the builder does not know or what exceeds its limits."""
-        if not isinstance(schema, Mapping) or depth > _DEPTH_LIMIT or len(self.rules) > _RULE_LIMIT:
-            return self.primitive("free")
-        literals = [schema["const"]] if "const" in schema else schema.get("enum")
-        if isinstance(literals, list) and literals:
-            return self._literals(literals)
-        for key in ("anyOf", "oneOf"):
-            parts = schema.get(key)
-            if isinstance(parts, list) and 0 < len(parts) <= 8:
-                return self.rule("either", " | ".join(self.value(part, depth + 1) for part in parts))
-        kind = schema.get("type")
-        if isinstance(kind, list) and 0 < len(kind) <= 8:
-            return self.rule("either", " | ".join(self._typed(one, schema, depth) for one in kind))
-        return self._typed(kind, schema, depth)
-
-    def _typed(self, kind: Any, schema: Mapping[str, Any], depth: int) -> str:
-        if kind == "string":
-            rule = _text_rule(schema)
-            if rule == "string" and self.copied:
-                return self.copied
-            return self.moments.get(rule) or self.primitive(rule)
-        if kind in ("integer", "number", "boolean", "null"):
-            return self.primitive(str(kind))
-        if kind == "array":
-            item = self.value(schema.get("items"), depth + 1)
-            least, most = schema.get("minItems"), schema.get("maxItems")
-            further = min(most, _ITEM_LIMIT) - 1 if isinstance(most, int) and most > 0 else _ITEM_LIMIT - 1
-            body = f"{item} ({quoted(SEPARATOR)} {item}){{0,{further}}}"
-            return self.rule("list", f'"[" {body} "]"' if isinstance(least, int) and least > 0 else f'"[" ({body})? "]"')
-        if kind == "object":
-            return self.rule("object", self.object_body(schema, depth))
+    def value(self, shape: Shape) -> str:
+        """One value of this shape."""
+        match shape:
+            case Text():
+                return self._text(shape)
+            case Plain():
+                return self.primitive(shape.kind)
+            case Whole(low=None, high=None):
+                return self.primitive("integer")
+            case Whole():
+                return self.rule("whole", whole_numbers(shape.low, shape.high))
+            case Choice():
+                return self.rule("one", choice(shape.values))
+            case Either():
+                return self.rule("either", " | ".join(self.value(part) for part in shape.parts))
+            case Listing():
+                return self.rule("list", self._list(shape))
+            case Members():
+                return self.rule("object", self.object_body(shape)) if shape.listed or shape.said else self._free_object(shape)
+            case Named():
+                return self.definitions[shape.name]
         return self.primitive("free")
 
-    def _literals(self, values: Sequence[Any]) -> str:
-        written = []
-        for value in values[:_CHOICE_LIMIT]:
-            if isinstance(value, float) and not math.isfinite(value):
-                continue
-            try:
-                text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-            except (TypeError, ValueError, RecursionError):
-                continue
-            if len(text) <= _LITERAL_LIMIT:
-                written.append(quoted(text))
-        return self.rule("one", " | ".join(written)) if written else self.primitive("free")
+    def _free_object(self, shape: Members) -> str:
+        return self.rule("object", '"{" "}"') if isinstance(shape.extra, NoValue) else self.primitive("freeobject")
+
+    def _text(self, shape: Text) -> str:
+        if self.copied and not shape.form:
+            if not shape.hint:
+                return self.copied
+            return self.rule("either", f"{self.moments.get(shape.hint) or self.primitive(FORMS[shape.hint])} | {self.copied}")
+        if shape.form:
+            return self.moments.get(shape.form) or self.primitive(FORMS[shape.form])
+        if not shape.least and shape.most is None:
+            return self.primitive("string")
+        self.primitive("char")
+        most = "" if shape.most is None else shape.most
+        return self.rule("text", f'"\\"" char{{{shape.least},{most}}} "\\""')
+
+    def _list(self, shape: Listing) -> str:
+        """A list: items by their place, or any number of them within its bounds."""
+        if shape.first:
+            return f'"[" {f" {_COMMA} ".join(map(self.value, shape.first))} "]"'
+        if shape.most == 0:
+            return '"[" "]"'
+        item = self.value(shape.rest)
+        body = f"{item} ({_COMMA} {item}){_times(max(shape.least - 1, 0), None if shape.most is None else shape.most - 1)}"
+        return f'"[" {body} "]"' if shape.least else f'"[" ({body})? "]"'
+
+
+def _times(least: int, most: int | None) -> str:
+    return "*" if not least and most is None else f"{{{least},{'' if most is None else most}}}"
+
+
+def _key(key: str) -> str:
+    return quoted(f"{written(key)}: ")
+
+
+def _keyword(key: str) -> str:
+    return quoted(f"{key if key.isidentifier() else json.dumps(key)}=")

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from selfopt.reading.families import write_calls
 from selfopt.records import CallFormat, Message, ToolDefinition, remembered
 
-ToolStyle = Literal["brief", "signature", "json"]
+from .signatures import signature
 
-_DEPTH_LIMIT = 4
-_TEXT_LIMIT = 600
-_ENUM_LIMIT = 24
+ToolStyle = Literal["brief", "signature", "json"]
 
 
 @remembered
@@ -21,45 +19,15 @@ def describe_tools(tools: Sequence[ToolDefinition], style: ToolStyle) -> str:
     """Describe each tool in one line. See `VariantOptions.tool_style`."""
     if not tools:
         return "(no tools)"
-    return "\n".join(_as_json(tool) if style == "json" else _signature(tool, brief=style == "brief") for tool in tools)
+    return "\n".join(_as_json(tool) if style == "json" else signature(tool, brief=style == "brief") for tool in tools)
 
 
 def _as_json(tool: ToolDefinition) -> str:
     body = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
-    return json.dumps(body, ensure_ascii=False, separators=(", ", ": "), default=str)
-
-
-def _signature(tool: ToolDefinition, *, brief: bool) -> str:
-    required = tool.parameters.get("required")
-    needed = set(required) if isinstance(required, list) and all(isinstance(key, str) for key in required) else set()
-    properties = tool.parameters.get("properties")
-    parts = []
-    for key, schema in properties.items() if isinstance(properties, Mapping) else ():
-        optional = "" if key in needed else "?"
-        parts.append(f"{key}{optional}" if brief else f"{key}{optional}: {_type(schema, 0)}")
-    text = f"{tool.name}({', '.join(parts)})"
-    return f"{text} - {_line(tool.description)}" if tool.description else text
-
-
-def _type(schema: Any, depth: int) -> str:
-    if not isinstance(schema, Mapping) or depth > _DEPTH_LIMIT:
-        return "any"
-    values = schema.get("enum")
-    if isinstance(values, list) and values:
-        return "|".join(json.dumps(value, ensure_ascii=False, default=str) for value in values[:_ENUM_LIMIT])
-    kind = schema.get("type")
-    name = "|".join(str(one) for one in kind) if isinstance(kind, list) else str(kind or "any")
-    if name == "array":
-        name = f"list of {_type(schema.get('items'), depth + 1)}"
-    elif name == "object" and isinstance(schema.get("properties"), Mapping):
-        inner = ", ".join(f"{key}: {_type(part, depth + 1)}" for key, part in schema["properties"].items())
-        name = f"{{{inner}}}"
-    note = schema.get("description")
-    return f"{name} ({_line(note)})" if isinstance(note, str) and note else name
-
-
-def _line(text: str) -> str:
-    return " ".join(text[:_TEXT_LIMIT].split())
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(", ", ": "), default=str)
+    except (ValueError, TypeError, RecursionError):  # a schema that holds itself, or is too deep to write
+        return json.dumps(body | {"parameters": {"type": "object"}}, ensure_ascii=False, separators=(", ", ": "))
 
 
 _FORMATS: Mapping[CallFormat, str] = {

@@ -67,7 +67,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         VariantError: the options of the variant are impossible.
     """
     options = options_of(variant)
-    tools = _lean_tools(tools) if options.lean else tools
+    tools = lean_tools(tools) if options.lean else tools
     asked = _answering(variant) if required and variant.steps == "choose_then_answer" else variant
     opening = _opening(asked, options, messages, tools, required)
     if variant.steps == "choose_then_fill":
@@ -192,7 +192,8 @@ def _settled(variant: Variant, calls: Sequence[ToolCall]) -> ReplyContent | None
 
 
 @remembered
-def _lean_tools(tools: Sequence[ToolDefinition]) -> tuple[ToolDefinition, ...]:
+def lean_tools(tools: Sequence[ToolDefinition]) -> tuple[ToolDefinition, ...]:
+    """The tools without their optional arguments."""
     return tuple(_lean(tool) for tool in tools)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -37,6 +38,7 @@ from selfopt.records import (
 from selfopt.scoring import agent_counts, agent_score, argument_accuracy, call_accuracy, foreign_share, restraint, scorer_of
 from selfopt.stats import Statistic, holm, jackknife, paired_jackknife
 from selfopt.wiring.app import App
+from selfopt.wiring.evidence import only_reads
 
 SIGNIFICANCE = 0.05
 _FAULTS = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
@@ -96,8 +98,9 @@ async def installed_ollama_models(app: App) -> tuple[str, ...]:
 async def compare_models(app: App, request: CompareRequest, progress: Callable[[Progress], None] = ignore_progress) -> Comparison:
     """Measure every model with every variant, one pass each, and compare them.
 
-    The same request continues an interrupted comparison and shows a finished one. Rules do not
-    apply: exactly what is named is measured. Variants that differ only in the parser share replies.
+    The same request continues an interrupted comparison and shows a finished one, also in a home
+    that cannot be written. Rules do not apply: exactly what is named is measured. Variants that
+    differ only in the parser share replies.
 
     Raises:
         UsageError: a value that was typed is wrong.
@@ -112,8 +115,9 @@ async def compare_models(app: App, request: CompareRequest, progress: Callable[[
     specs = [spec for arm in arms for spec in arm.specs]
     what = [[s.spec_id for s in specs], request.limit]
     group = new_id("compare") if request.fresh else content_hash("compare", what)
-    app.home.ensure()
-    with ProcessLock(app.home.lock)("compare"):
+    if not only_reads(app):
+        app.home.ensure()
+    with nullcontext() if only_reads(app) else ProcessLock(app.home.lock)("compare"):
         context = app.measure_context(progress)
         meter = BudgetMeter(app.budget, context.clock)
         # Not interleaved: servers cache the model and prompt prefix that neighbouring trials share.

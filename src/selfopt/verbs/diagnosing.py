@@ -8,9 +8,11 @@ from selfopt.loop import Listener, LoopContext, Stages, keep_feedback, present_f
 from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.records import Feedback
 from selfopt.wiring.app import App
-from selfopt.wiring.evidence import check_evidence, ledger_or_none, require_ledger
+from selfopt.wiring.evidence import check_evidence, ledger_or_none, only_reads, require_ledger
 
 from .reporting import write_artefacts
+
+__all__ = ["UNHEARD", "loop_context", "make_feedback", "only_reads"]
 
 UNHEARD = Listener()
 """Ignores every event of the loop."""
@@ -20,14 +22,15 @@ async def make_feedback(app: App, *, write: bool = True) -> Feedback:
     """Derive findings and recommendations from the newest evaluations.
 
     Args:
-        write: keep them in the ledger and in harness_feedback.json.
+        write: keep them in the ledger and in harness_feedback.json, unless the home cannot be
+            written.
 
     Raises:
         UsageError: nothing was measured in this home.
     """
     require_ledger(app)
     feedback = present_feedback(loop_context(app, read_only=True))
-    if write:
+    if write and not only_reads(app):
         await keep_feedback(app.ledger, app.home.feedback, feedback)
     return feedback
 

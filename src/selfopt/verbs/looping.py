@@ -143,7 +143,8 @@ def _with_candidates(app: App, context: LoopContext, target: Target, path: Path)
     _text(path)
 
     def chosen(baseline: Spec) -> Sequence[Spec]:
-        return load_candidates(path, baseline, app.variants_for(baseline.endpoint), pass_over=True)
+        named = load_candidates(path, baseline, app.variants_for(baseline.endpoint), pass_over=True)
+        return [context.rendered(spec) for spec in named]
 
     chosen(effective_baseline(context, target))
     return replace(target, candidates=chosen)

@@ -26,7 +26,15 @@ from selfopt.report import cycle_results, history, write_reports
 from selfopt.report.write import json_text
 from selfopt.routing import differing_log
 from selfopt.wiring.app import App
-from selfopt.wiring.evidence import check_recommendations, faults_of, ids_of, ledger_or_none, require_ledger, verify_ledger
+from selfopt.wiring.evidence import (
+    check_recommendations,
+    faults_of,
+    ids_of,
+    ledger_or_none,
+    only_reads,
+    require_ledger,
+    verify_ledger,
+)
 
 from .courses import newest_courses
 from .routing import bans_in_force
@@ -36,24 +44,31 @@ _SHOWN: tuple[type[Record], ...] = (Evaluation, Cycle, Decision, Finding, Recomm
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """The written files, the check of the ledger, and the newest evaluation of every baseline."""
+    """The written files, the check of the ledger, and the newest evaluation of every baseline.
+
+    only_read: the home cannot be written, so that no file was.
+    """
 
     written: tuple[Path, ...]
     checked: LedgerReport
     standing: tuple[Evaluation, ...]
+    only_read: bool = False
 
 
 def write_report(app: App) -> Reported:
     """Check the whole ledger and write all reports, with its faults at their top.
+
+    Writes nothing in a home that cannot be written.
 
     Raises:
         UsageError: nothing was measured in this home.
     """
     require_ledger(app)
     checked = verify_ledger(app)
-    paths = write_artefacts(app, checked.faults)
+    only_read = only_reads(app)
+    paths = [] if only_read else write_artefacts(app, checked.faults)
     standing = [newest_evaluation(app.ledger, spec_id) for _, spec_id in sorted(baselines(app.ledger).items())]
-    return Reported(tuple(paths), checked, tuple(evaluation for evaluation in standing if evaluation is not None))
+    return Reported(tuple(paths), checked, tuple(evaluation for evaluation in standing if evaluation is not None), only_read)
 
 
 def write_artefacts(app: App, faults: Sequence[LedgerFault] | None = None) -> list[Path]:

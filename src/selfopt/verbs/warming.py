@@ -16,6 +16,7 @@ from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.measure.resume import deliver, undelivered
 from selfopt.measure.warm_up_validation import UnloadWhen, WarmUpValidation, validate_warm_up, validation_request
 from selfopt.records import ColdFailuresFigures, Evaluation, Finding, Phase, RouteDecision, Run, Spec, Split, new_id, utc_now
+from selfopt.variants.rendering import as_rendered
 from selfopt.wiring.app import App
 
 from .measuring import MeasureRequest, route
@@ -179,5 +180,6 @@ def _spec(app: App, model: str, phase: Phase, arguments: ValidationArguments) ->
     chosen = {name: arguments.get(name) for name in ("suite", "split", "timeout_s", "retries", "isolate")}
     record = current_baseline(app.ledger, model, phase) if app.has_ledger else None
     if record is not None and arguments.get("variant") is None and all(value is None for value in chosen.values()):
-        return spec_by_id(app.ledger, record.spec_id)
+        spec = spec_by_id(app.ledger, record.spec_id)
+        return as_rendered(spec, app.suite_for(spec))
     return app.spec(model, phase, arguments.get("variant") or "native_api", chosen)

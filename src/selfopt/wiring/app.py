@@ -20,6 +20,7 @@ from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Usag
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Project, Settings, read_settings
 from selfopt.variants import get_variant, load_variants
+from selfopt.variants.rendering import as_rendered
 
 from .sending import Sender
 
@@ -126,17 +127,19 @@ class App:
 
     @property
     def ledger(self) -> Ledger:
-        """The home's ledger. The first use opens it and creates the home."""
+        """The home's ledger. The first use opens it and creates the home, or only reads one that cannot be written."""
         if self._ledger is None:
-            from selfopt.ledger import LedgerSeals, open_ledger
+            from selfopt.ledger import LedgerSeals, is_read_only, open_ledger
 
-            self.home.ensure()
+            if not is_read_only(self.home.ledger):
+                self.home.ensure()
             if self.home.ledger.exists() and not self.home.ledger.is_file():  # sqlite would wait for a pipe's other end
                 raise StoreError(f"{self.home.ledger} is not a regular file; move it aside, or restore it from a copy")
-            self._seals = LedgerSeals(self.enforcer.trail)
-            self._ledger = open_ledger(self.home.ledger, after_commit=self._seals.committed)
+            seals = LedgerSeals(self.enforcer.trail)
+            self._ledger = open_ledger(self.home.ledger, after_commit=seals.committed)
+            self._seals = None if self._ledger.read_only else seals
             if self._ledger.upgraded:
-                self._seals.try_seal(self._ledger, "upgraded")
+                seals.try_seal(self._ledger, "upgraded")
         return self._ledger
 
     def seal_ledger(self) -> None:
@@ -283,7 +286,7 @@ class App:
                 "or the suite scope: whole"
             )
         try:
-            return Spec(
+            made = Spec(
                 endpoint=provider,
                 model=model,
                 phase=phase,
@@ -300,6 +303,7 @@ class App:
                 omit=entry.omit,
                 extra_body=entry.extra_body,
             )
+            return as_rendered(made, suite)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}") from None

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from selfopt.errors import AuditError, CorruptError, StoreError, UsageError
 from selfopt.home import escape_control
-from selfopt.ledger import MemoryLedger, check_records, read_ledger_seals, verify_ledger_file
+from selfopt.ledger import MemoryLedger, check_records, is_read_only, read_ledger_seals, verify_ledger_file
 from selfopt.records import (
     Baseline,
     Decision,
@@ -44,6 +44,11 @@ def ledger_or_none(app: App) -> Ledger:
     So looking at a home creates nothing in it.
     """
     return app.ledger if app.has_ledger else MemoryLedger()
+
+
+def only_reads(app: App) -> bool:
+    """Whether this home has a ledger, and it cannot be written."""
+    return is_read_only(app.home.ledger)
 
 
 def require_ledger(app: App) -> None:

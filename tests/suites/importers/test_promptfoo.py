@@ -55,7 +55,7 @@ def sample(folder: Path) -> Path:
 
 def imported(path: Path, **options: Any) -> Suite:
     """The suite that a configuration makes, as it is read back."""
-    made = suite_of(read_promptfoo(path, **options), ImportRequest(path, "mine"))
+    made = suite_of(read_promptfoo(path, **options)[0], ImportRequest(path, "mine"))
     again = parse_suite(suite_yaml(made), source="mine")
     assert again == made
     return again
@@ -74,6 +74,13 @@ def expected(path: Path) -> Any:
 def asserting(tmp_path: Path, *asserts: Any) -> Any:
     """What a test with these asserts expects."""
     return expected(config(tmp_path, tests=[{"vars": {"city": "Oslo"}, "assert": list(asserts)}]))
+
+
+def notes(path: Path, **options: Any) -> str:
+    """What is said about a configuration that is imported."""
+    said = read_promptfoo(path, **options)[1]
+    assert all(line.isprintable() for line in said)
+    return "; ".join(said)
 
 
 def refusal(path: Path, **options: Any) -> str:
@@ -132,9 +139,9 @@ def test_asserts_that_state_tool_calls_are_what_is_expected(tmp_path: Path, asse
 @pytest.mark.parametrize(
     ("item", "said"),
     [
-        ({"type": "javascript", "value": "process.exit(1)"}, "javascript (test 1)"),
-        ({"type": "python", "value": "file://x.py"}, "python (test 1)"),
-        ({"type": "llm-rubric", "value": "good"}, "llm-rubric (test 1)"),
+        ({"type": "javascript", "value": "process.exit(1)"}, "javascript (code, which is not executed) (test 1)"),
+        ({"type": "python", "value": "file://x.py"}, "python (code, which is not executed) (test 1)"),
+        ({"type": "llm-rubric", "value": "good"}, "llm-rubric (a model judges) (test 1)"),
         ({"type": "equals", "value": "hello"}, "equals of text that is no tool call"),
         ({"type": "equals", "value": {"a": 1}}, "equals of a value that is no tool call"),
         ({"type": "equals", "value": 3}, "equals without a value that is tool calls"),
@@ -145,23 +152,34 @@ def test_asserts_that_state_tool_calls_are_what_is_expected(tmp_path: Path, asse
             {"type": "is-json", "value": {"properties": {"name": {"const": "play"}, "arguments": {"properties": {"title": {}}}}}},
             "states no values",
         ),
-        ({"type": "tool-call-f1", "value": ["play"], "threshold": 0.8}, "tool-call-f1 with a threshold"),
+        ({"type": "tool-call-f1", "value": ["play"], "threshold": 0.6}, "tool-call-f1 with a threshold"),
         ({"type": "\u001b[2J"}, "\\x1b[2J (test 1)"),
     ],
 )
-def test_asserts_that_state_none_or_are_code_are_refused_by_name(tmp_path: Path, item: Any, said: str) -> None:
-    """Nothing is executed, and nothing is left out in silence."""
-    text = refusal(config(tmp_path, tests=[{"vars": {"city": "Oslo"}, "assert": [VALID, item]}]))
+def test_asserts_that_state_none_are_left_out_with_a_word(tmp_path: Path, item: Any, said: str) -> None:
+    """Nothing is executed; the test keeps what its other asserts state. Strictly, the file is refused, and nothing else is."""
+    path = config(tmp_path, tests=[{"vars": {"city": "Oslo"}, "assert": [VALID, item]}])
+    assert said in notes(path)
+    assert expected(path) == "any"
+    text = refusal(path, strict=True)
     assert "asserts that cannot be imported: " in text
     assert said in text
     assert "tool-call-f1" in text
+    assert not notes(config(tmp_path), strict=True)
 
 
 def test_all_asserts_in_the_way_are_named_at_once(tmp_path: Path) -> None:
-    """With the tests in which they stand."""
+    """With the tests in which they stand; tests that state nothing else are left out, and counted."""
     tests = [{"vars": {"city": "x"}, "assert": [{"type": kind}]} for kind in ("javascript", "similar", "javascript")]
     tests.append({"vars": {"city": "x"}, "assert": []})
-    assert "javascript (test 1, 3), similar (test 2)" in refusal(config(tmp_path, tests=tests))
+    path = config(tmp_path, tests=tests)
+    assert "javascript (code, which is not executed) (tests 1, 3); similar (a model judges) (test 2)" in refusal(
+        path, strict=True
+    )
+    assert "no test can be imported: no assert states a tool call (tests 1, 2, 3, 4)" in refusal(path)
+    mixed = config(tmp_path, tests=[*tests, {"vars": {"city": "x"}, "assert": [VALID]}])
+    assert [prompt.id for prompt in imported(mixed).prompts] == ["5"]
+    assert "left out: no assert states a tool call (tests 1, 2, 3, 4)" in notes(mixed)
 
 
 @pytest.mark.parametrize(
@@ -169,15 +187,15 @@ def test_all_asserts_in_the_way_are_named_at_once(tmp_path: Path) -> None:
     [
         ({"tests": None}, "no configuration of promptfoo"),
         ({"tests": []}, "write a list of tests"),
-        ({"tests": [3]}, "test 1: is 3"),
+        ({"tests": [3]}, "tests[0]: is 3"),
         ({"tests": [{"assert": [VALID]}]}, "{{ city }} has no value; add it to vars"),
         ({"tests": [{"vars": {"city": "x"}}]}, "no assert states a tool call"),
         ({"tests": [{"vars": {"city": "x"}, "assert": [3]}]}, "assert[0]: is 3"),
-        ({"tests": [{"vars": {"city": "file://x.txt"}, "assert": [VALID]}]}, "the var city is a file"),
-        ({"tests": [{"vars": {"city": "{{x}}"}, "assert": [VALID]}]}, "is a template itself"),
+        ({"tests": [{"vars": {"city": "file://x.txt"}, "assert": [VALID]}]}, "the var city: file://x.txt: no such file"),
+        ({"tests": [{"vars": {"city": "{{x}}"}, "assert": [VALID]}]}, "the var city: {{ x }} has no value"),
+        ({"tests": [{"vars": {"city": "{{x}}", "x": "{{city}}"}, "assert": [VALID]}]}, "is a template itself"),
         ({"tests": [{"vars": {"city": "x"}, "assert": [VALID], "options": {"transform": "output"}}]}, "transform is code"),
-        ({"tests": [{"vars": {"city": "x"}, "assert": [VALID], "threshold": 0.5}]}, "a threshold cannot be imported"),
-        ({"tests": [{"vars": {"city": "x"}, "assert": [VALID], "providers": ["x"]}]}, "providers of a single test"),
+        ({"tests": [{"vars": {"city": "x"}, "assert": [VALID], "provider": "x"}]}, "a provider of its own"),
         ({"tests": [{"vars": {"city": "x"}, "assert": [VALID, {"type": "not-is-valid-openai-tools-call"}]}]}, "and that none is"),
         (
             {
@@ -199,24 +217,28 @@ def test_all_asserts_in_the_way_are_named_at_once(tmp_path: Path) -> None:
             "states other calls",
         ),
         ({"tests": [{"vars": {"city": "x"}, "assert": [{"type": "tool-call-f1", "value": 3}]}]}, "write a list of tools' names"),
-        ({"tests": "tests.csv"}, "no file of .yaml, .yml, .json; only these are read, and nothing is executed"),
+        (
+            {"tests": "tests.xlsx"},
+            "no file of .yaml, .yml, .json, .jsonl, .csv, .tsv; only these are read, and nothing is executed",
+        ),
+        ({"tests": "file://make_tests.py:create"}, "a file of code (.py), which is not executed"),
+        ({"tests": "https://docs.google.com/x"}, "is nothing beside the configuration"),
         ({"tests": "file://../tests.yaml"}, "leads outside the folder"),
         ({"tests": "file://none.yaml"}, "no such file"),
-        ({"scenarios": [{}]}, "scenarios cannot be imported"),
-        ({"extensions": ["file://x.js:hook"]}, "extensions cannot be imported; they are code"),
+        ({"tests": None, "scenarios": [{}]}, "no assert states a tool call"),
         ({"defaultTest": 3}, "defaultTest: is 3"),
         ({"prompts": ["{% if x %}a{% endif %}"]}, "'{%' begins code of a template"),
         ({"prompts": ["{{ city | upper | shout }}"]}, "more than a name with"),
         ({"prompts": ["{{ env.HOME + 1 }}"]}, "more than a name with"),
-        ({"prompts": ["{{ env.HOME }}"]}, "{{ env.HOME }} has no value"),
-        ({"prompts": ["file://prompt.py"]}, "no file of"),
+        ({"prompts": ["{{ env.HOME }}"]}, "{{ env.HOME }} stands for a variable of the environment, which is not read"),
+        ({"prompts": ["file://prompt.py"]}, "a file of code (.py), which is not executed"),
         ({"prompts": [3]}, "prompts[0]: is 3"),
         ({"providers": ["openai:x"]}, "offer no tools; give them with --tools"),
         (
             {"providers": [{"id": "a", "config": {"tools": [PLAY]}}, {"id": "b", "config": {"tools": [WEATHER]}}]},
             "offer different tools; choose one with --provider",
         ),
-        ({"providers": [{"id": "a", "config": {"tools": "file://tools.js"}}]}, "no file of"),
+        ({"providers": [{"id": "a", "config": {"tools": "file://tools.js"}}]}, "a file of code (.js), which is not executed"),
         (
             {"tests": [{"vars": {"city": "x"}, "assert": [{"type": "tool-call-f1", "value": ["nope"]}]}]},
             "'nope' is not in the tool set",
@@ -301,4 +323,4 @@ def test_very_many_combinations_are_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("selfopt.suites.importers.promptfoo.MAX_PROMPTS", 100)
     many = {f"v{n}": [str(i) for i in range(50)] for n in range(9)}
     path = config(tmp_path, tests=[{"vars": {"city": "x", **many}, "assert": [VALID]}])
-    assert "more than 100 prompts" in refusal(path)
+    assert "its vars have more than 100 combinations" in refusal(path)

@@ -11,6 +11,9 @@ import subprocess
 import sys
 from typing import Any
 
+# What results of the newest revision say besides.
+CACHING = {"resultType": "complete", "cacheScope": "private", "ttlMs": 0}
+
 
 def tool(name: str) -> dict[str, Any]:
     """A tool as MCP describes it."""
@@ -22,8 +25,13 @@ def answer(message: dict[str, Any], how: str) -> dict[str, Any]:
     """The result of a request, in pages of one tool."""
     if message["method"] == "initialize":
         return {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": {"name": "t", "version": "1"}}
-    page = int(message["params"].get("cursor", 0))
+    if message["method"] == "server/discover":
+        server = {"name": "t", "version": "1"}
+        return {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "serverInfo": server, **CACHING}
+    page = int(message.get("params", {}).get("cursor", 0))
     result: dict[str, Any] = {"tools": [tool(f"tool_{page}")]}
+    if how == "stateless":
+        result |= CACHING
     if how == "endless":
         return {**result, "nextCursor": str(page + 1)}
     if how == "circle":
@@ -31,8 +39,21 @@ def answer(message: dict[str, Any], how: str) -> dict[str, Any]:
     if how == "no list":
         return {"tools": "none"}
     if how == "bad tool":
-        return {"tools": [tool("a"), {"name": 3}]}
+        return {"tools": [tool("a"), {"name": 3, "inputSchema": {"type": "object"}}]}
     return {**result, "nextCursor": str(page + 1)} if page < 2 else result
+
+
+def known(message: dict[str, Any]) -> bool:
+    """Whether a request carries what servers without a handshake need."""
+    return "io.modelcontextprotocol/protocolVersion" in message.get("params", {}).get("_meta", {})
+
+
+LOGS = {"prints": "Welcome to my server!", "logs json": '{"level": "info", "msg": "starting"}\n[1]\n{"id": 1'}
+FLOODS = {
+    "flood": "x" * 65536,
+    "lines": "Still starting...\n",
+    "chatter": json.dumps({"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "x" * 1000}}) + "\n",
+}
 
 
 def send(body: dict[str, Any]) -> None:
@@ -42,12 +63,8 @@ def send(body: dict[str, Any]) -> None:
 
 def serve(how: str) -> None:
     """Answer what comes until the input ends."""
-    if how == "flood":
-        while True:
-            sys.stdout.write("x" * 65536)
-    if how == "chatter":
-        while True:
-            send({"jsonrpc": "2.0", "method": "notifications/message", "params": {"data": "x" * 1000}})
+    while how in FLOODS:
+        sys.stdout.write(FLOODS[how])
     if how == "dies":
         sys.stderr.write("I need a \x1b[31mkey\n")
         sys.exit(3)
@@ -59,27 +76,24 @@ def serve(how: str) -> None:
         message = json.loads(line)
         if how in ("hang", "orphan") or "id" not in message:
             continue
-        if how == "prints":
-            print("Welcome to my server!", flush=True)
         if how == "refuses":
             send({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32000, "message": "not\x1b today"}})
             continue
-        if how == "no result":
-            send({"jsonrpc": "2.0", "id": message["id"]})
+        if how == "nested":
+            print('{"jsonrpc": "2.0", "id": 0, "result": ' + '{"a":' * 100_000, flush=True)
             continue
-        if how == "stateless":
-            meta = message["params"].get("_meta", {})
-            if meta.get("io.modelcontextprotocol/protocolVersion") != "2026-07-28":
-                send({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "no initialize here"}})
-                continue
+        print(LOGS.get(how, ""), flush=True)
+        if how == "stateless" and not known(message):
+            send({"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "no initialize here"}})
+            continue
         if how == "asks":
             send({"jsonrpc": "2.0", "id": 77, "method": "ping"})
             send({"jsonrpc": "2.0", "id": 78, "method": "roots/list"})
             send({"jsonrpc": "2.0", "method": "notifications/message", "params": {}})
             answers = [json.loads(sys.stdin.readline()) for _ in range(2)]
             assert answers[0] == {"jsonrpc": "2.0", "id": 77, "result": {}}
-            assert answers[1]["error"]["code"] == -32601
-        print(flush=True)
+            assert answers[1]["error"]["code"] in (-32600, -32601)
+        print("\ufeff" if how == "bom" else "", end="" if how == "bom" else "\n", flush=True)
         send({"jsonrpc": "2.0", "id": message["id"], "result": answer(message, how)})
 
 

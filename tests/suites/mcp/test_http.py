@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from aiohttp import web
 from selfopt.errors import SuiteError
 from selfopt.suites.mcp import parse_source, read_mcp_tools
 
-from .server import answer
+from .server import answer, known
 
 
 @dataclass
@@ -29,21 +30,29 @@ class Server:
         """One message."""
         message: Any = await request.json() if request.can_read_body else None
         self.seen.append((request.method, {k.lower(): v for k, v in request.headers.items()}, message))
+        if request.method == "GET":
+            return web.Response(status=405)
         if request.method == "DELETE":
             return web.Response(status=204)
         if self.how == "status":
             return web.Response(status=404, text="nothing here")
-        if self.how == "redirect":
-            return web.Response(status=307, headers={"Location": "http://example.invalid/"})
+        if self.how in ("redirect", "moved"):
+            return web.Response(
+                status=307, headers={"Location": "http://example.invalid/" if self.how == "redirect" else "/other"}
+            )
         if self.how == "hang":
             await asyncio.Event().wait()
         if "id" not in message:
             return web.Response(status=202)
         if self.how == "html":
             return web.Response(text="<html>", content_type="text/html")
-        if self.how == "stateless" and "_meta" not in message["params"]:
+        if self.how == "stateless" and not known(message):
             error = {"code": -32022, "message": "unsupported protocol version"}
             return web.json_response({"jsonrpc": "2.0", "id": message["id"], "error": error}, status=400)
+        if self.how == "gzip":
+            return web.Response(
+                body=gzip.compress(b" " * 4_000_000_0), headers={"Content-Type": "application/json", "Content-Encoding": "gzip"}
+            )
         if self.how == "flood":
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
             await response.prepare(request)
@@ -75,6 +84,7 @@ async def server() -> AsyncIterator[Server]:
     made = Server()
     app = web.Application()
     app.router.add_route("*", "/mcp", made.handle)
+    app.router.add_route("*", "/other", made.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -109,10 +119,12 @@ async def test_session_and_version_go_with_every_further_request(server: Server)
     [
         ("status", "answers with status 404; check the URL"),
         ("redirect", "answers with status 307"),
-        ("html", "sent '<html>', which is no message of JSON-RPC"),
+        ("moved", "answers with status 307"),
+        ("html", "refuses initialize: Unexpected content type: text/html"),
+        ("gzip", "sends compressed bodies"),
         ("flood", "sent more than 4000000 bytes"),
-        ("silent", "ended its stream of events without an answer"),
-        ("no list", "has no list of tools"),
+        ("silent", "refuses initialize: SSE stream ended"),
+        ("no list", "its answer to tools/list breaks the protocol: "),
         ("endless", "has more than 100 pages"),
     ],
 )
@@ -123,6 +135,7 @@ async def test_a_server_that_misbehaves_is_named_with_what_it_did(server: Server
         await read_mcp_tools(parse_source(server.url), 20.0)
     assert said in str(caught.value)
     assert server.url in str(caught.value)
+    assert "307" not in said or len(server.seen) == 1  # and no redirect was followed
 
 
 async def test_a_server_that_hangs_is_left(server: Server) -> None:

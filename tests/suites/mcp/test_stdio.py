@@ -31,9 +31,9 @@ async def refusal(text: str, timeout_s: float = 20.0) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("how", ["", "asks", "stateless"])
+@pytest.mark.parametrize("how", ["", "asks", "stateless", "prints", "bom", "logs json"])
 async def test_the_tools_of_all_pages_are_read(how: str) -> None:
-    """With what a server asks meanwhile answered, and from servers that know no handshake any more."""
+    """With what a server asks meanwhile answered, from servers that know no handshake any more, and between lines of logs."""
     tools = await read_mcp_tools(parse_source(command(how)), 20.0)
     assert [tool.name for tool in tools] == ["tool_0", "tool_1", "tool_2"]
     assert tools[0].description == "Does tool_0."
@@ -43,21 +43,21 @@ async def test_the_tools_of_all_pages_are_read(how: str) -> None:
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("flood", "sent more than 4000000 bytes and was ended"),
-        ("chatter", "sent more than 4000000 bytes and was ended"),
+        ("flood", "sent more than 4000000 bytes"),
+        ("lines", "sent more than 4000000 bytes"),
+        ("chatter", "sent more than 4000000 bytes"),
         ("dies", "ended with exit code 3 before it listed its tools (I need a \\x1b[31mkey)"),
-        ("prints", "sent 'Welcome to my server!', which is no message of JSON-RPC"),
         ("refuses", "refuses initialize: not\\x1b today"),
-        ("no result", "its answer to initialize has no result"),
-        ("no list", "has no list of tools"),
-        ("bad tool", "tool 2: name: "),
+        ("no list", "its answer to tools/list breaks the protocol: "),
+        ("nested", "has not listed its tools within"),
+        ("bad tool", "its answer to tools/list breaks the protocol: tools.1.name: "),
         ("endless", "has more than 100 pages"),
         ("circle", "has no end (the page '1' comes again)"),
     ],
 )
 async def test_a_server_that_misbehaves_is_named_with_what_it_did(how: str, said: str) -> None:
     """In one line that a terminal can show."""
-    text = await refusal(command(how))
+    text = await refusal(command(how), 3.0 if how == "nested" else 20.0)
     assert said in text
     assert "MCP server '" in text
 
@@ -125,3 +125,12 @@ def test_a_url_is_shown_without_its_key() -> None:
     """Neither user nor query are for messages."""
     who = parse_source("https://user:secret@host.example/mcp?key=secret").who
     assert who == "MCP server https://host.example/mcp"
+
+
+@pytest.mark.parametrize("text", ["some-server", "http://127.0.0.1:1/mcp"])
+async def test_without_the_sdk_the_command_that_installs_it_is_said(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """By the interpreter that runs, in a version that is known to work, as the extra of the package names it."""
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    said = await refusal(text)
+    assert f"run: {sys.executable} -m pip install 'mcp>=2.3,<3'" in said
+    assert '"mcp>=2.3,<3"' in (SERVER.parents[3] / "pyproject.toml").read_text("utf-8")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from selfopt.suites import CODES, find_warnings, load_suite, trivial_scores
-from selfopt.suites.warn.duplicates import MAX_PAIRS
+from selfopt.suites.warn.duplicates import _clusters
 
 from .kit import RING, a_prompt, a_suite, passes, warnings
 
@@ -59,12 +62,39 @@ def test_a_shared_history_or_a_shared_last_turn_is_no_near_duplicate() -> None:
     assert warnings(a_suite(prompts), "near-duplicate") == []
 
 
-def test_very_many_near_duplicates_are_counted_not_listed() -> None:
-    """A generated suite does not print a line for each of its pairs."""
+def test_prompts_made_from_a_template_are_one_line() -> None:
+    """Not one for each of their pairs: one for each split, and one for what leaks between splits."""
+    prompts = [a_prompt(f"A{n}", f"Please ring the large bell of the tower {n} times.") for n in range(1, 51)]
+    other = [a_prompt(f"B{n}", f"Is the old wall of the harbour higher than {n} metres, or not?") for n in range(1, 4)]
+    (bells, walls) = warnings(a_suite([*prompts, *other]), "near-duplicate")
+    assert bells.prompts == tuple(f"A{n}" for n in range(1, 51))
+    assert bells.message.startswith("50 prompts are ")
+    assert "alike: A1, A2, A3, A4, A5, A6 and 44 more; reword them, or keep one" in bells.message
+    assert walls.prompts == ("B1", "B2", "B3")
+    held = [prompt | {"split": "heldout"} if n % 2 else prompt for n, prompt in enumerate(prompts)]
+    assert [len(w.prompts) for w in warnings(a_suite(held), "near-duplicate")] == [25, 25]
+    (leak,) = warnings(a_suite(held), "leak-prompt")
+    assert len(leak.prompts) == 50
+    assert "(search) and A2" in leak.message
+
+
+@given(st.dictionaries(st.tuples(st.integers(0, 12), st.integers(0, 12)).filter(lambda p: p[0] < p[1]), st.floats(0.7, 1.0)))
+def test_every_pair_is_in_exactly_one_cluster(pairs: dict[tuple[int, int], float]) -> None:
+    """And no two clusters share a member."""
+    found = list(_clusters(pairs))
+    members = [n for cluster, _ in found for n in cluster]
+    assert sorted(members) == sorted({n for pair in pairs for n in pair})
+    assert all(sum({i, j} <= set(cluster) for cluster, _ in found) == 1 for i, j in pairs)
+    assert sorted(share for _, shares in found for share in shares) == sorted(pairs.values())
+
+
+def test_very_many_near_duplicates_are_not_all_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A generated suite takes bounded time, and that something was left out is said."""
+    monkeypatch.setattr(sys.modules["selfopt.suites.warn.duplicates"], "MAX_PAIRS", 10)
     prompts = [a_prompt(f"A{n}", f"Please ring the large bell of the tower {n} times.") for n in range(1, 60)]
     found = warnings(a_suite(prompts), "near-duplicate")
-    assert len(found) == MAX_PAIRS + 1
-    assert "the rest is not listed" in found[-1].message
+    assert len(found) <= 12
+    assert "more than 10 pairs of prompts hardly differ; the rest is not looked at" in found[-1].message
 
 
 def test_kinds_out_of_proportion_are_named() -> None:

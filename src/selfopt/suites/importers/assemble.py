@@ -55,7 +55,7 @@ def assemble(parts: SuiteParts, *, name: str, origin: str, phase: Phase | None =
             known[key] = _free(str(wanted) if wanted else "tools_1", tool_sets)
             tool_sets[known[key]] = data
         head = {"id": str(number), "kind": "imported", **prompt, "tool_set": known[key]}
-        order = ("id", "kind", "reason", "tool_set", "split", "messages", "expected")
+        order = ("id", "kind", "reason", "tool_set", "split", "messages", "expected", "beside")
         prompts.append({key: head[key] for key in order if key in head})
     return {
         "schema_version": SUITE_SCHEMA_VERSION,

@@ -20,6 +20,7 @@ class ImportOption:
         help: one sentence.
         metavar: the placeholder for the value in the help.
         multiple: whether it may be repeated.
+        is_flag: whether it takes no value; given, its value is the text "true".
     """
 
     flag: str
@@ -27,6 +28,7 @@ class ImportOption:
     help: str
     metavar: str | None = None
     multiple: bool = False
+    is_flag: bool = False
 
 
 @dataclass(frozen=True, slots=True)

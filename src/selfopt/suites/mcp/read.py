@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import shlex
-from contextlib import AbstractAsyncContextManager
+import sys
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from selfopt.errors import SuiteError
@@ -13,11 +15,12 @@ from selfopt.records import ToolDefinition
 from selfopt.suites.check import printable
 from selfopt.suites.importers.tools import tools_from
 
-from .http import reached
-from .session import Transport, list_tools
-from .stdio import StdioTransport, started
+from .limits import Intake
 
 DEFAULT_TIMEOUT_S = 10.0
+# The versions of the SDK that are known to work, as the extra `mcp` of this package names them.
+SDK_VERSIONS = ">=2.3,<3"
+_SILENT = logging.NullHandler()
 _SHOWN = 100
 
 
@@ -63,16 +66,68 @@ async def read_mcp_tools(source: McpSource, timeout_s: float = DEFAULT_TIMEOUT_S
         SuiteError: the server can't be reached, needs more than timeout_s seconds in all, sends too
             much, or sends something else than MCP. The message names the server.
     """
-    transport: Transport | None = None
-    try:
-        connected: AbstractAsyncContextManager[Transport] = (
-            reached(source.url, source.who) if source.url else started(source.command, source.who)
-        )
-        async with asyncio.timeout(timeout_s), connected as transport:
-            listed = await list_tools(transport, source.who)
-    except TimeoutError:
-        what = f" and was ended{transport.last_words()}" if isinstance(transport, StdioTransport) else ""
-        raise SuiteError(
-            f"{source.who}: has not listed its tools within {timeout_s:g} s{what}; it hangs, or needs more time: --tools-timeout"
-        ) from None
+    _need_sdk()
+    intake = Intake(source.who)
+    listed = await (_over_http if source.url else _from_command)(source, intake, timeout_s)
+    if intake.fault is not None or listed is None:
+        raise intake.fault or intake.fail("closed the connection before it listed its tools; check that it is an MCP server")
     return tools_from(listed, source.who)
+
+
+async def _from_command(source: McpSource, intake: Intake, timeout_s: float) -> list[Any] | None:
+    from .process import started
+    from .session import list_tools
+
+    async with started(source.command, intake) as server:
+        try:
+            async with asyncio.timeout(timeout_s):
+                listed = await list_tools(server.read, server.write, intake)
+                if listed is None and intake.fault is None:
+                    await server.ended()
+                return listed
+        except TimeoutError:
+            intake.fail(_late(timeout_s, f" and was ended{server.last_words()}"))
+        except ExceptionGroup as group:
+            intake.fail(_unreadable(group))
+        return None
+
+
+async def _over_http(source: McpSource, intake: Intake, timeout_s: float) -> list[Any] | None:
+    from .http import reached
+    from .session import list_tools
+
+    try:
+        async with asyncio.timeout(timeout_s), reached(source.url, intake) as (read, write):
+            return await list_tools(read, write, intake)
+    except TimeoutError:
+        intake.fail(_late(timeout_s, ""))
+    except ExceptionGroup as group:
+        # The SDK's tasks fail together where the transport does, and then what is wrong is noted already.
+        intake.fail(_unreadable(group))
+    return None
+
+
+def _unreadable(group: ExceptionGroup[Exception]) -> str:
+    first: BaseException = group
+    while isinstance(first, ExceptionGroup):
+        first = first.exceptions[0]
+    return f"what it sent cannot be read by the package mcp ({type(first).__name__}); check that it is an MCP server"
+
+
+def _late(timeout_s: float, ended: str) -> str:
+    return f"has not listed its tools within {timeout_s:g} s{ended}; it hangs, or needs more time: --tools-timeout"
+
+
+def _need_sdk() -> None:
+    """Raises SuiteError if the SDK is not installed, or in an older version."""
+    try:
+        import mcp_types  # noqa: F401
+        from mcp import MCPError  # noqa: F401
+        from mcp.client.streamable_http import streamable_http_client  # noqa: F401
+    except ImportError:
+        install = f"{shlex.quote(sys.executable)} -m pip install 'mcp{SDK_VERSIONS}'"
+        raise SuiteError(
+            f"tools of MCP servers are read with the package mcp, which is not installed here; run: {install}"
+        ) from None
+    # What it would print holds what a server sent.
+    logging.getLogger("mcp").addHandler(_SILENT)

@@ -17,13 +17,13 @@ SPLITS: tuple[Literal["search", "heldout", "canary"], ...] = ("search", "heldout
 CODES: dict[str, str] = {
     "to-review": 'a prompt whose reason begins with "review:": what is expected has not been looked at',
     "duplicate": "two prompts ask the same of the same tools",
-    "near-duplicate": "two prompts of one split hardly differ",
+    "near-duplicate": "prompts of one split hardly differ",
     "unbalanced": "a kind has far fewer or far more prompts than the others, or stands in one split only",
     "unreachable": "an accepted value or set that no reply reaches",
     "outside-schema": "an accepted value, or a call in the history, that the tool's JSON Schema does not allow",
     "leak-tool-set": "the same tools stand in two splits",
     "leak-tool-name": "a tool's name stands in two splits",
-    "leak-prompt": "two prompts of different splits hardly differ",
+    "leak-prompt": "prompts of different splits hardly differ",
     "leak-name": "a distinctive name stands in two splits",
     "trivial-policy": "a policy that understands nothing scores well",
 }
