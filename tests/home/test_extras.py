@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.home import extras
 from selfopt.home.extras import install_command, requirements_of
 
 PYPROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text("utf-8"))
@@ -33,14 +32,14 @@ def test_without_an_installation_the_sources_tell(extra: str, monkeypatch: pytes
     def missing(name: str) -> list[str]:
         raise metadata.PackageNotFoundError(name)
 
-    monkeypatch.setattr(extras.metadata, "requires", missing)
+    monkeypatch.setattr(metadata, "requires", missing)
     assert requirements_of(extra) == EXTRAS[extra]
 
 
 def test_of_an_installation_only_the_extras_own_packages_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of the others, and those that everybody has, are there already or not asked for."""
     told = ["always<2", 'one==1; extra == "mine"', "two>=2 ; python_version > '3' and extra == 'mine'", "no==1; extra == 'other'"]
-    monkeypatch.setattr(extras.metadata, "requires", lambda name: told)
+    monkeypatch.setattr(metadata, "requires", lambda name: told)
     assert requirements_of("mine") == ["one==1", "two>=2"]
 
 
