@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PROBE := .venv-probe
 
-.PHONY: help quickstart test test-model test-attacks fuzz verify perf docs clean
+.PHONY: help quickstart test test-model test-attacks test-probe fuzz verify perf docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -11,6 +12,7 @@ help:
 	@echo "make test         tests, ruff, strict types, architecture"
 	@echo "make test-model   the tests that need a real model"
 	@echo "make test-attacks hostile clients, servers and files (ATTACKS=long: all of them, half an hour)"
+	@echo "make test-probe   a public check of tool calling (canitoolcall) against the gateway, in an environment of its own"
 	@echo "make fuzz         random replies against the readers (FUZZ_MINUTES=10 FUZZ_SEED=...)"
 	@echo "make verify       the specification's final checklist"
 	@echo "make perf         performance figures"
@@ -50,6 +52,15 @@ test-model: $(VENV)/.dev
 test-attacks: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 0 -m "attacks or bytes" --durations=10 tests/attacks tests/cli/test_sealed_rules.py tests/ledger/test_commits.py
 
+$(PROBE)/.done: requirements/probe.txt
+	@test -x $(PROBE)/bin/python || $(PYTHON) -m venv $(PROBE) || { rm -rf $(PROBE); exit 1; }
+	@$(PROBE)/bin/python -m pip install --disable-pip-version-check --no-input -q --only-binary :all: -r requirements/probe.txt
+	@touch $@
+
+# One minute. PROBE_FLAGS="--only 'no rule'" is a short form, and PROBE_FLAGS="--model NAME" asks a model of your own home.
+test-probe: $(VENV)/.dev $(PROBE)/.done
+	@$(BIN)/python -m tests.outside.probe --program $(PROBE)/bin/canitoolcall $(PROBE_FLAGS)
+
 # A short form that has the same result every time, for a check of every change:
 # make fuzz FUZZ_MINUTES=0.3 FUZZ_SEED=1 FUZZ_FLAGS=--untimed
 FUZZ_MINUTES ?= 10
@@ -68,4 +79,4 @@ docs: $(VENV)/.runtime
 	$(BIN)/python docs/generate_formats.py
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .coverage* src/*.egg-info
+	rm -rf $(VENV) $(PROBE) .mypy_cache .ruff_cache .hypothesis .coverage* src/*.egg-info

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.dialects.causes import CODES, READ_CHARS, ROWS, STATUSES, cause_of
@@ -95,6 +95,7 @@ def test_words_that_stand_in_the_request_name_no_cause(case: dict[str, Any]) -> 
     assert refused(400, words, sent).cause is None
 
 
+@settings(deadline=None)
 @given(st.integers(100, 599), st.text(max_size=2_000), st.text(max_size=200))
 def test_any_text_is_read_without_an_error(status: int, text: str, sent: str) -> None:
     """And what is recorded of it is one bounded line."""
@@ -105,6 +106,7 @@ def test_any_text_is_read_without_an_error(status: int, text: str, sent: str) ->
     assert not (200 <= status < 300) or error.cause is None
 
 
+@settings(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=20), lambda inner: st.lists(inner, max_size=3)
        | st.dictionaries(st.sampled_from(["error", "message", "code", "type", "status", "metadata", "raw", "detail"]), inner)))  # fmt: skip
 def test_any_error_object_is_read_without_an_error(body: Any) -> None:

@@ -157,11 +157,21 @@ PAST: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
+async def test_what_goes_past_is_read_as_without_a_variant(tmp_path: Path) -> None:
+    """A picture keeps the variant away, and not the call that the model writes."""
+    reason, fields = PAST["picture"]
+    async with gateway_world(tmp_path, MODELS) as world:
+        await promote(world, "native_parsed")
+        answer = await world.post(asking("weather?", **fields))
+        assert answer.headers["x-selfopt-passed"] == reason
+        assert answer.body["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "get_weather"
+
+
 @pytest.mark.parametrize("name", PAST)
 async def test_what_a_variant_has_no_words_for_goes_past_it_untouched(tmp_path: Path, name: str) -> None:
     """With the reason in a header and a counter; what is invalid is the server's to say."""
     reason, fields = PAST[name]
-    async with gateway_world(tmp_path, MODELS) as world:
+    async with gateway_world(tmp_path, MODELS, options={"read_calls": "off"}) as world:
         await promote(world, "native_parsed")
         body = asking("weather?", **fields)
         answer, off = await world.post(body), await world.post(body, {"x-selfopt-variant": "off"})

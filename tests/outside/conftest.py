@@ -115,7 +115,7 @@ def serving(folder: Path) -> Iterator[int]:
         yield int(found[1])
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        process.wait(120)
         if reader.is_alive():
             reader.join(10)
         process.stdout.close()

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from selfopt.variants.schema_shapes import ArgumentShapes
-from selfopt.variants.shapes import ANY, Either, Listing, Members, Named, Shape, allows
+from selfopt.variants.shapes import ANY, Either, Listing, Members, Named, ValueShape, allows
 
 KEYS = st.sampled_from(["a", "ab", "b", "day", 'q"x', "naïve", "two words", "c"])
 LITERALS = st.none() | st.booleans() | st.integers(-99, 99) | st.text('ab é"\\\n', max_size=4)
@@ -92,8 +92,8 @@ def texts(shapes: ArgumentShapes, value: Any) -> Iterator[str]:
     return _texts(shapes, shapes.root, value)
 
 
-def _texts(shapes: ArgumentShapes, shape: Shape, value: Any) -> Iterator[str]:
-    def follow(named: Named) -> Shape | None:
+def _texts(shapes: ArgumentShapes, shape: ValueShape, value: Any) -> Iterator[str]:
+    def follow(named: Named) -> ValueShape | None:
         return shapes.definitions.get(named.name)
 
     if isinstance(shape, Named):

@@ -65,6 +65,8 @@ class EndpointKind:
         engine: whether the embedded engine starts its servers as child processes.
         grammars: whether its servers accept GBNF grammars, unless the settings say otherwise.
         any_schema: whether its servers accept every JSON Schema. None: only local servers do.
+        ignores_choice: whether its servers take no notice of a required tool call. They accept
+            schemas then, which can demand one.
         counts_idle: whether its servers unload models that have been idle for some time.
         lists_models: whether its residency can list the installed models.
         default_port: the port of an address that names none.
@@ -79,6 +81,7 @@ class EndpointKind:
     engine: bool = False
     grammars: bool = False
     any_schema: bool | None = False
+    ignores_choice: bool = False
     counts_idle: bool = False
     lists_models: bool = False
     default_port: int | None = None

@@ -205,6 +205,7 @@ KIND = EndpointKind(
     dialect=Ollama,
     speaks=Ollama.name,
     any_schema=True,
+    ignores_choice=True,
     counts_idle=True,
     lists_models=True,
     default_port=DEFAULT_PORT,

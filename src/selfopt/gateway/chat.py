@@ -86,6 +86,7 @@ class ChatService:
             record = ticket.record(self._parts.clock(), perf_counter(), reply.status)
             self._parts.metrics.add(record, ticket.fallback, ticket.mended_calls, ticket.passed)
             self._parts.journal.add(record)
+            self._parts.metrics.read(ticket.read_calls)
             if self._parts.access_log is not None:
                 self._parts.access_log.add(record)
 

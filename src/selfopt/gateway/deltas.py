@@ -81,7 +81,7 @@ class DeltaRedactor:
         looked_at = max(0, len(self._rest) - 3)
         self._rest += data
         out, begin = [], 0
-        for end in _ends_of_events(self._rest, looked_at):
+        for end in ends_of_events(self._rest, looked_at):
             out.append(self._take(_Event(self._rest[begin:end])))
             begin = end
         self._rest = self._rest[begin:]
@@ -165,7 +165,7 @@ class DeltaRedactor:
         text.end = text.end[:at] + REDACTED + text.end[end:]
 
 
-def _ends_of_events(data: bytes, start: int) -> Iterator[int]:
+def ends_of_events(data: bytes, start: int) -> Iterator[int]:
     """Yield where events end, from `start` on."""
     if b"\r" in data:
         yield from (found.end() for found in _END_OF_EVENT.finditer(data, start))

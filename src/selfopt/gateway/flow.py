@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 from selfopt.dialects.clients import ReplyWriter
 from selfopt.errors import EndpointError
+from selfopt.reading import HeldText
 from selfopt.reading.chain import LONGEST_WORD
 from selfopt.records import ToolCall
 
 from .live_request import LiveRequest
+from .watched_stream import CALL_S, DOUBT_S
 
 STREAM = b"Content-Type: text/event-stream"
 # Every format of a call in text contains one of these; a fence may come first.
@@ -40,6 +42,9 @@ class Flow:
         self._fed = False
         self._in_doubt = False
         self._spoke = False
+        self._watch: HeldText | None = None
+        self._since = 0.0
+        self._sent_chars = 0
         self._thought: list[str] = []
         self._thinks = False
         self.calls: tuple[ToolCall, ...] = ()
@@ -50,10 +55,10 @@ class Flow:
         """Whether the client has a part of the answer, which rules out another attempt."""
         return self._exchange.reply.status != 0
 
-    def restart(self, *, watched: bool) -> None:
-        """Forget what was held: another reply replaces this one."""
-        self._held, self._fed, self._in_doubt, self.watched = [], False, False, watched
-        self._thought = []
+    def restart(self, *, watch: HeldText | None) -> None:
+        """Forget what was held: another reply replaces this one. watch: says what of it can be no call; None: all of it."""
+        self._held, self._fed, self._in_doubt, self.watched = [], False, False, watch is not None
+        self._watch, self._thought = watch, []
 
     async def think(self, text: str) -> None:
         """Take a piece of thinking. It begins no answer, so that another attempt may still follow."""
@@ -67,6 +72,9 @@ class Flow:
             return
         self._held.append(text)
         self._fed = True
+        if self._watch is not None:
+            await self._feed(self._watch, text)
+            return
         if self._in_doubt:
             return
         certain = held = "".join(self._held)
@@ -79,9 +87,24 @@ class Flow:
         self._held = [held[len(certain) :]]
         await self._text(certain)
 
+    async def _feed(self, watch: HeldText, text: str) -> None:
+        """Take a piece, and send what can be no call, or has been held for too long."""
+        before, flowed = watch.passed, watch.passed == watch.size
+        watch.feed(text)
+        now = asyncio.get_running_loop().time()
+        if flowed or watch.passed > before:
+            self._since = now
+        if watch.passed < watch.size and now > self._since + (CALL_S if watch.calling else DOUBT_S):
+            watch.let_go()
+        held = "".join(self._held)
+        certain = len(held) - (watch.size - watch.passed)
+        self._held = [held[certain:]]
+        await self._text(held[:certain])
+
     async def _text(self, text: str) -> None:
         if text:
             self._spoke = True
+            self._sent_chars += len(text)
             await self._write(self._completion.piece(text))
 
     async def _write(self, event: bytes) -> None:
@@ -122,6 +145,8 @@ class Flow:
             await self._text(self._completion.text)
         elif not self._completion.calls or not self.watched:
             await self._text("".join(self._held))
+        elif self._watch is not None:
+            await self._text(self._completion.text[self._sent_chars :])
         await self.say_calls(self._completion.calls)
         await self._write(b"")
         self._exchange.reply.write(self._completion.ending(with_usage=with_usage))

@@ -12,7 +12,7 @@ from selfopt.dialects.clients import ClientRequest, NoWordsError, PassReason
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
-from selfopt.reading import read_calls
+from selfopt.reading import HeldText, calls_within, read_calls
 from selfopt.reading.repairs import REPAIRS
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ReplyContent, Sampling, ToolCall, Usage, Variant
 from selfopt.variants import RenderedStep, render
@@ -22,8 +22,10 @@ from .bounded import beside, by_steps
 from .early import EarlyCalls, drops_calls, wanted_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
+from .offered import wants_other_form
 from .options import GatewayOptions
 from .passing import Passing
+from .plain_step import plain_step
 from .refusal import JSON, from_endpoint_error
 from .seams import Upstream
 
@@ -174,16 +176,11 @@ class _Work:
 
     async def plainly(self, asked: ClientRequest, *, with_tools: bool = True) -> ReplyContent:
         """Ask without a variant."""
-        step = RenderedStep(
-            step="answer",
-            messages=asked.request.messages,
-            tools=asked.request.tools if with_tools else (),
-            tool_choice=asked.request.tool_choice if with_tools else "auto",
-            sampling=asked.request.sampling,
-        )
+        step = plain_step(self._exchange, asked, with_tools=with_tools)
         flow = self._flow
         if flow is not None:
-            flow.restart(watched=False)
+            reads = with_tools and self._reads(asked)
+            flow.restart(watch=HeldText(asked.request.tools, self._upstream.family()) if reads else None)
 
         async def take(chunk: ChatChunk) -> None:
             assert flow is not None
@@ -200,7 +197,28 @@ class _Work:
         )
         calls = content.tool_calls if asked.parallel else content.tool_calls[:1]
         calls = await self._reported(calls, content, asked, ()) if with_tools else ()
-        return ReplyContent(text=content.text, tool_calls=calls, finish_reason=content.finish_reason)
+        answer = ReplyContent(text=content.text, tool_calls=calls, finish_reason=content.finish_reason)
+        return await self._called(answer, content, asked) if with_tools else answer
+
+    async def _called(self, answer: ReplyContent, content: ReplyContent, asked: ClientRequest) -> ReplyContent:
+        """Return an answer with the calls in its text, unless the server reported any. content: what came."""
+        tools, ticket = asked.request.tools, self._exchange.ticket
+        if self._reads(asked) and not answer.tool_calls and not content.broken_tool_calls:
+            cut, family = content.finish_reason == "length", self._upstream.family()
+            within = await beside(len(content.text), calls_within, content.text, tools, family, cut=cut)
+            calls = wanted_calls(within.calls, asked)
+            ticket.read_calls = len(calls)
+            if calls:
+                answer = answer.model_copy(update={"text": within.before, "tool_calls": calls, "finish_reason": "tool_calls"})
+        if asked.request.tool_choice == "required":
+            ticket.unmet = "" if answer.tool_calls else "tool_choice"
+        return answer
+
+    def _reads(self, asked: ClientRequest) -> bool:
+        """Say whether calls are read from the text of a reply that no variant asked for."""
+        on = self._options.own.read_calls != "off" and not self._exchange.plain
+        wanted = bool(asked.request.tools) and asked.request.tool_choice != "none"
+        return on and wanted and not wants_other_form(self._exchange.chat)
 
     async def _reported(
         self, calls: tuple[ToolCall, ...], content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]

@@ -50,6 +50,7 @@ class LiveCounters:
         self._turned_away: dict[int, int] = {}
         self._attempts: dict[str, int] = {}
         self._tokens = [0, 0]
+        self._read = 0
         self._mended = 0
         self._passed: dict[str, int] = {}
         self._latency = _Histogram()
@@ -75,6 +76,10 @@ class LiveCounters:
             self._first_byte.add(record.first_byte_ms)
         self._tokens[0] += record.input_tokens or 0
         self._tokens[1] += record.output_tokens or 0
+
+    def read(self, calls: int) -> None:
+        """Count calls that were read from text where no variant served."""
+        self._read += calls
 
     def turned_away(self, status: int) -> None:
         """Count a request that was refused by its head: no key, a web page, an unknown path."""
@@ -104,6 +109,8 @@ class LiveCounters:
         lines += _counter("selfopt_passed_total", "Chats that went past the rule's variant, by why.", "reason", self._passed)
         lines += _head("selfopt_mended_calls_total", "counter", "Calls that a server reported damaged, and that were mended.")
         lines.append(f"selfopt_mended_calls_total {self._mended}")
+        lines += _head("selfopt_read_calls_total", "counter", "Calls that were read from text where no variant served.")
+        lines.append(f"selfopt_read_calls_total {self._read}")
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
         lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
         for name, text, values in (

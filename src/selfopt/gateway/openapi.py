@@ -118,6 +118,8 @@ _SERVED = {
     },
     "x-selfopt-kept": {"description": "Fields in whose place the variant keeps its own", "schema": {"type": "string"}},
     "x-selfopt-fallback": {"description": "Why another model served than the one asked for", "schema": {"type": "string"}},
+    "x-selfopt-read": {"description": "Calls were read from text, or mended", "schema": {"enum": ["text", "mended"]}},
+    "x-selfopt-unmet": {"description": "What was asked for and did not come", "schema": {"enum": ["tool_choice"]}},
 }
 
 

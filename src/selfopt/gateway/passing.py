@@ -8,19 +8,22 @@ import msgspec
 
 from selfopt.dialects.faults import status_fault
 from selfopt.errors import EndpointError
-from selfopt.home import Redactor, escape_control
-from selfopt.web import HttpAddress, Pool, UpstreamReply, UpstreamStream
+from selfopt.home import escape_control
+from selfopt.web import HttpAddress, Pool, UpstreamReply
 
 from .bounded import redacted
 from .deltas import DeltaRedactor
 from .live_request import LiveRequest
+from .offered import OfferedTools, offered_by
 from .options import GatewayOptions
 from .refusal import JSON, from_endpoint_error
+from .relay import Relay
 from .seams import Upstream, Upstreams
 from .ticket import Ticket
+from .watched_stream import WatchedStream
+from .whole_answer import WholeAnswer, with_calls
 
 SHOWN_TYPE_BYTES = 200
-TAIL_BYTES = 4096
 SHOWN_ERROR_BYTES = 2000
 READ_ERROR_BYTES = 65_536
 
@@ -91,8 +94,14 @@ class Passing:
             return
         refuse_coded(answer)
         body = await redacted(answer.body, address.answers)
+        offered = offered_by(exchange, self._options)
+        if offered is None or (found := await with_calls(body, offered, call_ids(exchange))) is None:
+            note_usage(body, exchange.ticket)
+        else:
+            # A call may spell a key in a way that the text does not.
+            body = body if found.body is body else await redacted(found.body, address.answers)
+            _note(found, offered, exchange.ticket)
         await exchange.settle()
-        note_usage(body, exchange.ticket)
         exchange.reply.send(200, _lines(exchange, answer, address), body)
 
     async def _streamed(self, exchange: LiveRequest, upstream: Upstream, address: HttpAddress, payload: bytes) -> None:
@@ -103,6 +112,7 @@ class Passing:
             connect_timeout_s=self._options.limits.connect_timeout_s,
             max_bytes=upstream.max_stream_bytes,
         )
+        relay: Relay | None = None
         try:
             if answer.status != 200:
                 body = await stream.drain(SHOWN_ERROR_BYTES * 4)
@@ -112,17 +122,22 @@ class Passing:
             await exchange.settle()
             events = answer.headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
             deltas = DeltaRedactor(address.key if events else None)
-            relay = _Relay(exchange, _lines(exchange, answer, address), stream, deltas, address.answers)
+            offered = offered_by(exchange, self._options) if events else None
+            watch = WatchedStream(offered, call_ids(exchange), self._loop.time) if offered is not None else None
+            relay = Relay(exchange, _lines(exchange, answer, address), stream, deltas, address.answers, watch)
             stream.pipe(relay.take)
             try:
                 await stream.wait()
             except EndpointError as error:
                 if not exchange.reply.status:
                     raise
-                relay.flush()
+                relay.break_off()
                 raise from_endpoint_error(error, f"endpoint {upstream.name}") from None
-            relay.end()
+            if (usage := await relay.end()) is not None:
+                note_usage(usage, exchange.ticket)
         finally:
+            if relay is not None:
+                relay.close()
             self._pool.done(address, stream)
 
     async def _error(self, exchange: LiveRequest, upstream: Upstream, address: HttpAddress, answer: UpstreamReply) -> None:
@@ -140,65 +155,25 @@ class Passing:
         exchange.ticket.reason = f"upstream {status}"
 
 
-class _Relay:
-    """Hands a stream on piece by piece, no faster than the client reads."""
-
-    __slots__ = ("_clean", "_deltas", "_exchange", "_held", "_lines", "_stream", "_tail")
-
-    def __init__(
-        self, exchange: LiveRequest, lines: list[bytes], stream: UpstreamStream, deltas: DeltaRedactor, secrets: Redactor
-    ) -> None:
-        self._exchange = exchange
-        self._lines = lines
-        self._stream = stream
-        self._deltas = deltas
-        self._clean = secrets.stream()
-        self._tail = b""
-        self._held = False
-
-    def take(self, data: bytes) -> None:
-        """Hand a piece on."""
-        reply = self._exchange.reply
-        if not reply.status:
-            reply.begin(200, self._lines)
-            self._stream.go_on(self._exchange.timeout_s, self._exchange.deadline)
-        data = self._clean.feed(self._deltas.feed(data))
-        reply.write(data)
-        self._tail = data[-TAIL_BYTES:] if len(data) >= TAIL_BYTES else (self._tail + data)[-TAIL_BYTES:]
-        if not self._held and reply.stuck:
-            self._held = True
-            self._stream.hold(True)
-            reply.when_writable(self._go_on)
-
-    def _go_on(self) -> None:
-        self._held = False
-        self._stream.hold(False)
-
-    def flush(self) -> None:
-        """Send what was held back because a key might have begun in it."""
-        rest = self._clean.feed(self._deltas.end()) + self._clean.end()
-        self._exchange.reply.write(rest)
-        self._tail = (self._tail + rest)[-TAIL_BYTES:]
-
-    def end(self) -> None:
-        """End the answer after a complete stream, and note its token counts."""
-        reply = self._exchange.reply
-        if not reply.status:
-            reply.begin(200, self._lines)
-        self.flush()
-        at = self._tail.rfind(b'"usage"')
-        start = self._tail.rfind(b"data:", 0, at) if at >= 0 else -1
-        if start >= 0:
-            note_usage(self._tail[start + 5 :].partition(b"\n")[0], self._exchange.ticket)
-        reply.end()
-
-
 def _lines(exchange: LiveRequest, answer: UpstreamReply, address: HttpAddress) -> list[bytes]:
     lines = exchange.ticket.headers()
     kind = answer.headers.get(b"content-type")
     if kind is not None:
         lines.append(b"content-type: %s" % address.told(kind[:SHOWN_TYPE_BYTES]))
     return lines
+
+
+def call_ids(exchange: LiveRequest) -> str:
+    """The beginning of the ids of calls that have none."""
+    return f"call_{exchange.ticket.id.removeprefix('req-')}"
+
+
+def _note(found: WholeAnswer, offered: OfferedTools, ticket: Ticket) -> None:
+    """Note what an answer held."""
+    if found.usage is not None:
+        ticket.input_tokens, ticket.output_tokens = found.usage.prompt_tokens, found.usage.completion_tokens
+    ticket.read_calls, ticket.mended_calls = found.read, found.mended
+    ticket.unmet = "tool_choice" if offered.required and not found.called else ""
 
 
 def refuse_coded(answer: UpstreamReply) -> None:

@@ -27,6 +27,7 @@ class Upstream:
         concurrency: how many requests the gate lets through at once.
         max_reply_bytes: limit of a whole reply.
         max_stream_bytes: limit of a streamed reply.
+        ignores_choice: whether the server takes no notice of `tool_choice`.
         finish: changes the fields of each request as the endpoint's settings want it; None where
             they want nothing.
         family: tells the family that the model's chat template showed; "unknown" before any did.
@@ -42,6 +43,7 @@ class Upstream:
     concurrency: int = 64
     max_reply_bytes: int = 4_000_000
     max_stream_bytes: int = 64_000_000
+    ignores_choice: bool = False
     finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     family: Callable[[], str] = lambda: "unknown"
 

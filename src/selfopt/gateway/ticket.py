@@ -104,9 +104,11 @@ class Ticket:
         began, first_byte: seconds of `perf_counter`.
         fallback: why another model than the one asked for serves; empty where none does.
         version: of the rules in force.
+        mended_calls: calls that the server reported damaged, and that were mended.
+        read_calls: calls that were read from the text of a reply that no variant asked for.
+        unmet: the field of the request that the answer does not do; empty where it does all.
         passed: why the request went past the rule's variant.
         kept: the client's fields in whose place the variant keeps its own.
-        mended_calls: calls that the server reported and the variant's chain did not read.
     """
 
     began: float
@@ -127,6 +129,8 @@ class Ticket:
     input_tokens: int | None = None
     output_tokens: int | None = None
     mended_calls: int = 0
+    read_calls: int = 0
+    unmet: str = ""
     outcome: str = "failed"
     reason: str = ""
 
@@ -167,6 +171,10 @@ class Ticket:
             lines.append(b"x-selfopt-fallback: %s" % self.fallback.encode())
         if self.variant is not None:
             lines.append(b"x-selfopt-variant: %s" % header_value(self.variant))
+        if self.read_calls or self.mended_calls:
+            lines.append(b"x-selfopt-read: %s" % (b"text" if self.read_calls else b"mended"))
+        if self.unmet:
+            lines.append(b"x-selfopt-unmet: %s" % self.unmet.encode())
         if self.passed is not None:
             lines.append(b"x-selfopt-passed: %s" % self.passed.encode())
         if self.kept:

@@ -9,8 +9,10 @@ from .chain import chain_of, read_calls
 from .door import Reading, read
 from .families import FAMILIES, Family
 from .growing import GrowingReply, certain_calls
+from .held import HeldText
 from .readers import READERS
 from .readers.base import Found, Reader
+from .within import calls_within
 
 __all__ = [
     "FAMILIES",
@@ -18,8 +20,10 @@ __all__ = [
     "Family",
     "Found",
     "GrowingReply",
+    "HeldText",
     "Reader",
     "Reading",
+    "calls_within",
     "certain_calls",
     "chain_of",
     "read",

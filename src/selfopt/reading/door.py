@@ -107,12 +107,22 @@ def _of_table() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return _marks(ROWS, 0), _marks(ROWS, 1)
 
 
+def _known_marks() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The marks before and after calls, those of installed families included."""
+    known_names = set(FAMILIES.builtin)
+    more = [family for name, family in FAMILIES.all().items() if name not in known_names]
+    before, after = _of_table()
+    return before + _marks(more, 0), after + _marks(more, 1)
+
+
+def opening_marks() -> tuple[str, ...]:
+    """The marks before calls, but for code fences."""
+    return _known_marks()[0]
+
+
 def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
     """Remove these spans, the marks around them, and the code fences that are empty afterwards."""
-    families = FAMILIES.all().values()
-    known_names = set(FAMILIES.builtin)
-    more = [family for family in families if family.name not in known_names]
-    opening, closing = (known + _marks(more, side) for side, known in enumerate(_of_table()))
+    opening, closing = _known_marks()
     ends = [0, *(end for _, end in spans)]
     starts = [*(start for start, _ in spans), len(text)]
     kept = [text[end:start] for end, start in zip(ends, starts, strict=True)]
@@ -128,7 +138,7 @@ def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
         inside = text.count("```", start, end) % 2 and not _OPEN_FENCE.search(kept[index - 1])
         if inside and kept[index].lstrip().startswith("```"):
             kept[index] = kept[index].lstrip()[3:]
-    between = {family.between.strip() for family in families}
+    between = {family.between.strip() for family in FAMILIES.all().values()}
     kept[1:-1] = [part if part.strip(_BETWEEN) and part.strip() not in between else "" for part in kept[1:-1]]
     return _EMPTY_FENCE.sub("", "".join(kept)).strip()
 

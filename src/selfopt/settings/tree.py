@@ -212,6 +212,8 @@ class GatewaySettings(Table):
         breaker_faults: Faults in a row after which an endpoint gets no requests for breaker_s.
         drain_s: How long a shutdown waits for requests under way.
         keep_warm_s: How often to warm up the models that the rules want warm.
+        read_calls: Read tool calls from a reply's text where no variant serves: unless the server
+            itself reports one, or never.
         access_log: Write a line to standard error for each chat and each refused request.
     """
 
@@ -228,6 +230,7 @@ class GatewaySettings(Table):
     breaker_s: float = Field(default=5.0, gt=0, le=3600)
     drain_s: float = Field(default=30.0, ge=0, le=3600)
     keep_warm_s: float = Field(default=60.0, ge=1, le=3600)
+    read_calls: Literal["unless_native", "off"] = "unless_native"
     access_log: bool = True
     log_format: Literal["text", "json"] = "text"
 

@@ -12,7 +12,7 @@ from typing import Any
 from selfopt.records import ToolDefinition
 
 from .schema_shapes import argument_shapes
-from .shapes import AnyValue, Choice, Either, Form, Listing, Members, Named, NoValue, Plain, Shape, Text, Whole
+from .shapes import AnyValue, Choice, Either, Form, Listing, Members, Named, NoValue, Plain, Text, ValueShape, WholeNumber
 
 _MINUTES = "([01][0-9]|2[0-3]):[0-5][0-9]"
 _DAY = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
@@ -66,12 +66,12 @@ def _arguments(tool: ToolDefinition, definitions: dict[str, Any], among: int) ->
     return _schema(shapes.root, names)
 
 
-def _schema(shape: Shape, names: Mapping[str, str]) -> dict[str, Any]:
+def _schema(shape: ValueShape, names: Mapping[str, str]) -> dict[str, Any]:
     body = _body(shape, names)
     return {"description": shape.note, **body} if shape.note else body
 
 
-def _body(shape: Shape, names: Mapping[str, str]) -> dict[str, Any]:
+def _body(shape: ValueShape, names: Mapping[str, str]) -> dict[str, Any]:
     match shape:
         case Plain():
             return {"type": shape.kind}
@@ -79,7 +79,7 @@ def _body(shape: Shape, names: Mapping[str, str]) -> dict[str, Any]:
             if shape.form:
                 return {"type": "string", "pattern": _FORMS[shape.form]}
             return {"type": "string", **_bounds("minLength", shape.least or None, "maxLength", shape.most)}
-        case Whole():
+        case WholeNumber():
             return {"type": "integer", **_bounds("minimum", shape.low, "maximum", shape.high)}
         case Choice():
             return _choice([json.loads(text) for text in shape.values])

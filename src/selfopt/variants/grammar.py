@@ -16,7 +16,7 @@ from selfopt.records import CallFormat, ToolDefinition, remembered
 
 from .gbnf import FORMS, NEEDS, PRIMITIVES, choice, other_keys, quoted, whole_numbers
 from .schema_shapes import ArgumentShapes, argument_shapes
-from .shapes import Choice, Either, Listing, Members, Named, NoValue, Plain, Shape, Text, Whole, written
+from .shapes import Choice, Either, Listing, Members, Named, NoValue, Plain, Text, ValueShape, WholeNumber, written
 
 _SAID_LIMIT = 4_000
 _WORD_LIMIT = 160
@@ -210,16 +210,16 @@ class _Builder:
         chains.reverse()
         return f"({' | '.join(chains)})?" if chains else ""
 
-    def value(self, shape: Shape) -> str:
+    def value(self, shape: ValueShape) -> str:
         """One value of this shape."""
         match shape:
             case Text():
                 return self._text(shape)
             case Plain():
                 return self.primitive(shape.kind)
-            case Whole(low=None, high=None):
+            case WholeNumber(low=None, high=None):
                 return self.primitive("integer")
-            case Whole():
+            case WholeNumber():
                 return self.rule("whole", whole_numbers(shape.low, shape.high))
             case Choice():
                 return self.rule("one", choice(shape.values))

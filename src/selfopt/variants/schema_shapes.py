@@ -30,9 +30,9 @@ from .shapes import (
     Members,
     Named,
     NoValue,
-    Shape,
     Text,
-    Whole,
+    ValueShape,
+    WholeNumber,
     either,
     listing,
     meet,
@@ -77,8 +77,8 @@ class ArgumentShapes:
         free: what is left freer than the schema.
     """
 
-    root: Shape
-    definitions: Mapping[str, Shape] = field(default_factory=dict)
+    root: ValueShape
+    definitions: Mapping[str, ValueShape] = field(default_factory=dict)
     free: tuple[LeftFree, ...] = ()
 
     def objects(self) -> tuple[Members, ...]:
@@ -112,20 +112,20 @@ class _Reader:
     most: int
     spent: int = 0
     characters: int = 0
-    definitions: dict[str, Shape] = field(default_factory=dict)
+    definitions: dict[str, ValueShape] = field(default_factory=dict)
     free: list[LeftFree] = field(default_factory=list)
     open: dict[str, str] = field(default_factory=dict)
     again: set[str] = field(default_factory=set)
-    known: dict[str, tuple[Shape, int]] = field(default_factory=dict)
+    known: dict[str, tuple[ValueShape, int]] = field(default_factory=dict)
     meeting: Meeting = field(init=False)
 
     def __post_init__(self) -> None:
         self.meeting = Meeting(self.follow)
 
-    def follow(self, named: Named) -> Shape | None:
+    def follow(self, named: Named) -> ValueShape | None:
         return self.definitions.get(named.name)
 
-    def leave(self, where: str, why: FreeReason, keyword: str = "") -> Shape:
+    def leave(self, where: str, why: FreeReason, keyword: str = "") -> ValueShape:
         """Report a part that is left free."""
         if len(self.free) < _FREE_LIMIT:
             entry = LeftFree(tool=self.tool, where=where[:200], why=why, keyword=keyword[:80])
@@ -133,7 +133,7 @@ class _Reader:
                 self.free.append(entry)
         return ANY
 
-    def read(self, schema: Any, where: str, depth: int) -> Shape:
+    def read(self, schema: Any, where: str, depth: int) -> ValueShape:
         """The shape of one schema."""
         if schema is True:
             return ANY
@@ -148,7 +148,7 @@ class _Reader:
             return self.leave(where, "depth")
         if _COMPOSED.isdisjoint(schema):
             return self._noted(self._typed(schema, where, depth), schema)
-        shape: Shape = ANY
+        shape: ValueShape = ANY
         for part in self._parts(schema, where, depth):
             met = part if shape is ANY else meet(shape, part, self.meeting)
             if isinstance(met, NoValue):
@@ -163,13 +163,13 @@ class _Reader:
                 self.leave(where, "keyword", word)
         return self._noted(shape, schema)
 
-    def _noted(self, shape: Shape, schema: Mapping[str, Any]) -> Shape:
+    def _noted(self, shape: ValueShape, schema: Mapping[str, Any]) -> ValueShape:
         told = schema.get("description")
         if not isinstance(told, str) or not told or isinstance(shape, AnyValue | NoValue | Named):
             return shape
         return _with_note(shape, told)
 
-    def _parts(self, schema: Mapping[str, Any], where: str, depth: int) -> Iterator[Shape]:
+    def _parts(self, schema: Mapping[str, Any], where: str, depth: int) -> Iterator[ValueShape]:
         """What a schema demands, part by part. All of them hold."""
         if "$ref" in schema:
             yield self._reference(schema["$ref"], where, depth)
@@ -194,14 +194,14 @@ class _Reader:
             return []
         return parts if isinstance(parts, list) else []
 
-    def _overlap(self, shapes: Sequence[Shape]) -> bool:
+    def _overlap(self, shapes: Sequence[ValueShape]) -> bool:
         """Whether a value may have two of these shapes, as far as that is looked into."""
         if len(shapes) > 16:
             return True
         pairs = ((one, other) for place, one in enumerate(shapes) for other in shapes[:place])
         return not all(isinstance(meet(one, other, self.meeting), NoValue) for one, other in pairs)
 
-    def _reference(self, reference: Any, where: str, depth: int) -> Shape:
+    def _reference(self, reference: Any, where: str, depth: int) -> ValueShape:
         """The shape of a definition: read once, and written by its name if it is large or holds itself."""
         target = target_of(self.schema, reference)
         if target is None or isinstance(target, list):
@@ -224,7 +224,7 @@ class _Reader:
         self.known[reference] = shape, weight
         return shape
 
-    def _choice(self, values: Sequence[Any], where: str) -> Shape:
+    def _choice(self, values: Sequence[Any], where: str) -> ValueShape:
         if len(values) <= _CHOICES_LIMIT:
             texts = tuple(dict.fromkeys(text for value in values if (text := written(value)) is not None))
             self.characters += sum(map(len, texts))
@@ -235,7 +235,7 @@ class _Reader:
         self.leave(where, "size", "enum")
         return Text() if all(isinstance(value, str) for value in values) else ANY
 
-    def _typed(self, schema: Mapping[str, Any], where: str, depth: int) -> Shape:
+    def _typed(self, schema: Mapping[str, Any], where: str, depth: int) -> ValueShape:
         wanted = schema.get("type")
         if isinstance(wanted, str):
             return self._of_kind(wanted, schema, where, depth)
@@ -251,7 +251,7 @@ class _Reader:
             return self.leave(where, "size", "type")
         return either([self._of_kind(kind, schema, where, depth) for kind in kinds])
 
-    def _of_kind(self, kind: Any, schema: Mapping[str, Any], where: str, depth: int) -> Shape:
+    def _of_kind(self, kind: Any, schema: Mapping[str, Any], where: str, depth: int) -> ValueShape:
         unsaid = _UNSAID.get(kind) if isinstance(kind, str) else None
         for word in sorted(unsaid) if unsaid is not None and not unsaid.isdisjoint(schema) else ():
             if schema.get(word, False) is not False:
@@ -273,7 +273,7 @@ class _Reader:
                 return self._object(schema, where, depth)
         return self.leave(where, "type", kind if isinstance(kind, str) else "")
 
-    def _text(self, schema: Mapping[str, Any], where: str) -> Shape:
+    def _text(self, schema: Mapping[str, Any], where: str) -> ValueShape:
         wanted = schema.get("format")
         form = _FORMS.get(wanted, "") if isinstance(wanted, str) else ""
         if "format" in schema and not form:
@@ -283,12 +283,12 @@ class _Reader:
         form = form or (_NAMES.get(told.strip(" ."), "") if isinstance(told, str) else "")
         return Text(0 if form else least, None if form else most, form, named_form(told))
 
-    def _whole(self, schema: Mapping[str, Any], where: str) -> Shape:
+    def _whole(self, schema: Mapping[str, Any], where: str) -> ValueShape:
         low, high = whole_bounds(schema)
         if any(edge is not None and abs(edge) > _EXACT for edge in (low, high)):
             self.leave(where, "keyword", "minimum")
-            return Whole()
-        return Whole(low, high) if low is None or high is None or low <= high else NOTHING
+            return WholeNumber()
+        return WholeNumber(low, high) if low is None or high is None or low <= high else NOTHING
 
     def _counts(self, schema: Mapping[str, Any], least: str, most: str, where: str) -> tuple[int, int | None]:
         """The bounds of a length, as far as a limit can hold them."""
@@ -306,7 +306,7 @@ class _Reader:
             high = None
         return low, high
 
-    def _list(self, schema: Mapping[str, Any], where: str, depth: int) -> Shape:
+    def _list(self, schema: Mapping[str, Any], where: str, depth: int) -> ValueShape:
         inside, items = f"{where}[]", schema.get("items", True)
         first = schema.get("prefixItems")
         if isinstance(items, list):
@@ -321,7 +321,7 @@ class _Reader:
             return Listing(ANY)
         return found
 
-    def _object(self, schema: Mapping[str, Any], where: str, depth: int) -> Shape:
+    def _object(self, schema: Mapping[str, Any], where: str, depth: int) -> ValueShape:
         properties = schema.get("properties")
         properties = properties if isinstance(properties, Mapping) else {}
         wanted = schema.get("required")
@@ -335,7 +335,7 @@ class _Reader:
             # llama.cpp can't tell such a key from others in a JSON Schema, and refuses the request.
             self.leave(where, "keyword", "additionalProperties")
             return OBJECT
-        listed: dict[str, Shape] = {}
+        listed: dict[str, ValueShape] = {}
         for key, part in properties.items():
             if written(key) is None:
                 continue
@@ -357,7 +357,7 @@ class _Reader:
                 listed[key] = extra if said else ANY
         return Members(listed, frozenset(required) & set(listed), extra, said)
 
-    def _extra(self, schema: Mapping[str, Any], where: str, depth: int) -> tuple[Shape, bool]:
+    def _extra(self, schema: Mapping[str, Any], where: str, depth: int) -> tuple[ValueShape, bool]:
         """What members may be that are not listed, and whether the schema says so."""
         inside, others = f"{where}.*" if where else "*", schema.get("additionalProperties")
         patterns = schema.get("patternProperties")
@@ -380,7 +380,7 @@ class _Reader:
                 self.definitions[name] = self.leave("", "endless", "$ref")
         return tuple(self.free)
 
-    def _begins_with(self, shape: Shape, name: str, seen: set[str]) -> bool:
+    def _begins_with(self, shape: ValueShape, name: str, seen: set[str]) -> bool:
         if isinstance(shape, Either):
             return any(self._begins_with(part, name, seen) for part in shape.parts)
         if not isinstance(shape, Named) or shape.name in seen:
@@ -389,5 +389,5 @@ class _Reader:
         return shape.name == name or self._begins_with(self.definitions.get(shape.name, ANY), name, seen)
 
 
-def _with_note(shape: Shape, note: str) -> Shape:
+def _with_note(shape: ValueShape, note: str) -> ValueShape:
     return replace(shape, note=note)

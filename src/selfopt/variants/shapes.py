@@ -15,39 +15,39 @@ Form = Literal["", "date", "time", "date-time"]
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class ValueShape:
     """A set of JSON values. note: the schema's description, which limits nothing."""
 
     note: str = field(default="", compare=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
-class AnyValue(Shape):
+class AnyValue(ValueShape):
     """Every JSON value."""
 
 
 @dataclass(frozen=True, slots=True)
-class NoValue(Shape):
+class NoValue(ValueShape):
     """No value at all."""
 
 
 @dataclass(frozen=True, slots=True)
-class Plain(Shape):
+class Plain(ValueShape):
     """Every value of one kind."""
 
     kind: Literal["number", "boolean", "null"]
 
 
 @dataclass(frozen=True, slots=True)
-class Whole(Shape):
-    """Whole numbers from `low` to `high`, both included; None: without bound."""
+class WholeNumber(ValueShape):
+    """WholeNumber numbers from `low` to `high`, both included; None: without bound."""
 
     low: int | None = None
     high: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Text(Shape):
+class Text(ValueShape):
     """Strings of `least` to `most` characters; None: of any length.
 
     Attributes:
@@ -62,21 +62,21 @@ class Text(Shape):
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(Shape):
+class Choice(ValueShape):
     """One of these values, each as JSON text."""
 
     values: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Either(Shape):
+class Either(ValueShape):
     """What any of these allows."""
 
-    parts: tuple[Shape, ...]
+    parts: tuple[ValueShape, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Listing(Shape):
+class Listing(ValueShape):
     """Lists of `least` to `most` items.
 
     Attributes:
@@ -84,14 +84,14 @@ class Listing(Shape):
         first: the items by their place. A list then has no others.
     """
 
-    rest: Shape
-    first: tuple[Shape, ...] = ()
+    rest: ValueShape
+    first: tuple[ValueShape, ...] = ()
     least: int = 0
     most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Members(Shape):
+class Members(ValueShape):
     """Objects.
 
     Attributes:
@@ -102,15 +102,15 @@ class Members(Shape):
             others, unless a schema that applies to the same object lists them.
     """
 
-    listed: Mapping[str, Shape]
+    listed: Mapping[str, ValueShape]
     required: frozenset[str]
-    extra: Shape
+    extra: ValueShape
     said: bool = False
 
     def __hash__(self) -> int:
         return hash((tuple(self.listed), self.required))
 
-    def of(self, key: str) -> Shape:
+    def of(self, key: str) -> ValueShape:
         """What the value of this member may be, as far as this shape says anything about it."""
         found = self.listed.get(key)
         if found is not None:
@@ -119,7 +119,7 @@ class Members(Shape):
 
 
 @dataclass(frozen=True, slots=True)
-class Named(Shape):
+class Named(ValueShape):
     """The definition of this name. It stands for shapes that hold themselves."""
 
     name: str
@@ -129,7 +129,7 @@ ANY, NOTHING = AnyValue(), NoValue()
 NULL, BOOLEAN, NUMBER = Plain("null"), Plain("boolean"), Plain("number")
 OBJECT = Members({}, frozenset(), ANY)
 
-Follow = Callable[[Named], Shape | None]
+Follow = Callable[[Named], ValueShape | None]
 """Gives the definition of a name; None while it is being read."""
 
 
@@ -160,15 +160,15 @@ def written(value: Any) -> str | None:
     return text
 
 
-def either(parts: Iterable[Shape]) -> Shape:
+def either(parts: Iterable[ValueShape]) -> ValueShape:
     """What any of these shapes allows, without parts that others contain."""
     flat = dict.fromkeys(one for part in parts for one in (part.parts if isinstance(part, Either) else (part,)))
     if any(isinstance(one, AnyValue) for one in flat):
         return ANY
-    broad = [one for one in flat if isinstance(one, Plain) or one in (Whole(), Text())]
+    broad = [one for one in flat if isinstance(one, Plain) or one in (WholeNumber(), Text())]
     texts = dict.fromkeys(text for one in flat if isinstance(one, Choice) for text in one.values)
     choices = tuple(text for text in texts if not any(allows(wide, json.loads(text)) for wide in broad))
-    kept: dict[Shape, None] = {}
+    kept: dict[ValueShape, None] = {}
     for one in flat:
         if isinstance(one, Choice):
             kept |= {Choice(choices): None} if choices else {}
@@ -179,14 +179,14 @@ def either(parts: Iterable[Shape]) -> Shape:
     return next(iter(kept)) if len(kept) == 1 else Either(tuple(kept))
 
 
-def _contained(one: Shape, broad: Sequence[Shape]) -> bool:
+def _contained(one: ValueShape, broad: Sequence[ValueShape]) -> bool:
     """Whether one of the broad shapes is another one, and contains this one."""
     if isinstance(one, Text):
         return one != Text() and Text() in broad
-    return isinstance(one, Whole) and (NUMBER in broad or (one != Whole() and Whole() in broad))
+    return isinstance(one, WholeNumber) and (NUMBER in broad or (one != WholeNumber() and WholeNumber() in broad))
 
 
-def meet(one: Shape, other: Shape, at: Meeting) -> Shape:
+def meet(one: ValueShape, other: ValueShape, at: Meeting) -> ValueShape:
     """What both shapes allow. Where that can't be said, what one of them allows."""
     at.room -= 1
     if at.room < 0:
@@ -211,7 +211,7 @@ def meet(one: Shape, other: Shape, at: Meeting) -> Shape:
     return _meet_alike(one, other, at)
 
 
-def _meet_open(one: Shape, other: Shape, at: Meeting) -> Shape:
+def _meet_open(one: ValueShape, other: ValueShape, at: Meeting) -> ValueShape:
     if isinstance(one, AnyValue) or one == other:
         return other
     if isinstance(other, AnyValue):
@@ -225,15 +225,15 @@ def _meet_open(one: Shape, other: Shape, at: Meeting) -> Shape:
     return meet(left, right, at)
 
 
-def _meet_alike(one: Shape, other: Shape, at: Meeting) -> Shape:
+def _meet_alike(one: ValueShape, other: ValueShape, at: Meeting) -> ValueShape:
     match one, other:
-        case Whole(), Plain(kind="number"):
+        case WholeNumber(), Plain(kind="number"):
             return one
-        case Plain(kind="number"), Whole():
+        case Plain(kind="number"), WholeNumber():
             return other
-        case Whole(), Whole():
+        case WholeNumber(), WholeNumber():
             low, high = _highest(one.low, other.low), _lowest(one.high, other.high)
-            return NOTHING if low is not None and high is not None and low > high else Whole(low, high)
+            return NOTHING if low is not None and high is not None and low > high else WholeNumber(low, high)
         case Text(), Text():
             least, most = max(one.least, other.least), _lowest(one.most, other.most)
             if (one.form and other.form and one.form != other.form) or (most is not None and least > most):
@@ -246,7 +246,7 @@ def _meet_alike(one: Shape, other: Shape, at: Meeting) -> Shape:
     return NOTHING
 
 
-def _meet_lists(one: Listing, other: Listing, at: Meeting) -> Shape:
+def _meet_lists(one: Listing, other: Listing, at: Meeting) -> ValueShape:
     places = max(len(one.first), len(other.first))
     pairs = ((_item(one, place), _item(other, place)) for place in range(places))
     first = tuple(meet(left, right, at) for left, right in pairs)
@@ -256,11 +256,11 @@ def _meet_lists(one: Listing, other: Listing, at: Meeting) -> Shape:
     return listing(meet(one.rest, other.rest, at), first, least, most)
 
 
-def _item(shape: Listing, place: int) -> Shape:
+def _item(shape: Listing, place: int) -> ValueShape:
     return shape.first[place] if place < len(shape.first) else shape.rest
 
 
-def listing(rest: Shape, first: Sequence[Shape], least: int, most: int | None) -> Shape:
+def listing(rest: ValueShape, first: Sequence[ValueShape], least: int, most: int | None) -> ValueShape:
     """Lists of these items. A list ends before an item that can't be.
 
     Only a list of a fixed length keeps its places: servers understand no other.
@@ -279,7 +279,7 @@ def listing(rest: Shape, first: Sequence[Shape], least: int, most: int | None) -
     return Listing(either([*items, rest]), (), least, most)
 
 
-def _meet_objects(one: Members, other: Members, at: Meeting) -> Shape:
+def _meet_objects(one: Members, other: Members, at: Meeting) -> ValueShape:
     if one.said == other.said:
         closed = isinstance(one.extra, NoValue) or isinstance(other.extra, NoValue)
         extra = NOTHING if closed else meet(one.extra, other.extra, at)
@@ -301,7 +301,7 @@ def _highest(one: int | None, other: int | None) -> int | None:
     return other if one is None else one if other is None else max(one, other)
 
 
-def allows(shape: Shape, value: Any, follow: Follow = lambda named: None) -> bool:
+def allows(shape: ValueShape, value: Any, follow: Follow = lambda named: None) -> bool:
     """Say whether a shape has room for a value. A name that can't be followed has room for any.
 
     The form of a text is not looked at.
@@ -318,7 +318,7 @@ def allows(shape: Shape, value: Any, follow: Follow = lambda named: None) -> boo
             return any(_same(json.loads(text), value) for text in shape.values)
         case Text():
             return isinstance(value, str) and shape.least <= len(value) and (shape.most is None or len(value) <= shape.most)
-        case Plain() | Whole():
+        case Plain() | WholeNumber():
             return _allows_plain(shape, value)
         case Listing():
             if not isinstance(value, list) or len(value) < shape.least or (shape.most is not None and len(value) > shape.most):
@@ -331,7 +331,7 @@ def allows(shape: Shape, value: Any, follow: Follow = lambda named: None) -> boo
     return False
 
 
-def _allows_plain(shape: Plain | Whole, value: Any) -> bool:
+def _allows_plain(shape: Plain | WholeNumber, value: Any) -> bool:
     if isinstance(shape, Plain) and shape.kind != "number":
         return value is None if shape.kind == "null" else isinstance(value, bool)
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -99,6 +99,7 @@ class AppUpstreams:
             gate=model if entry.traits.engine else name,
             concurrency=app.settings.engine.slots if entry.traits.engine else 64,
             max_reply_bytes=config.max_reply_bytes,
+            ignores_choice=entry.traits.ignores_choice,
             finish=partial(with_settings, config) if config.omit or config.extra_body else None,
             family=lambda: self._families.get(model, "unknown"),
         )

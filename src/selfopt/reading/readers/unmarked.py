@@ -61,6 +61,8 @@ _DATA = frozenset(
 _CALLS = frozenset({"tool_code", "tool_call", "tool_calls", "tool", "tools", "function_call"})
 # Other programs that name a tool are answers.
 _PROGRAMS = frozenset({"python", "py", "python3", "javascript", "js", "typescript", "ts", "code", "pythonic", "plain"})
+MAY_CALL = _DATA | _CALLS | _PROGRAMS
+"""The languages of code fences in which a call may stand."""
 _BARE = re.compile(r"\s*+(?:(?:```+|~~~+)[ \t]*+[^\s`]{0,32}+[ \t]*+\n\s*+)?+\Z")
 _BARE_AFTER = re.compile(r"[\s}\])]*+(?:(?:```+|~~~+)\s*+)?+\Z")
 _OPENED = re.compile(r"(?:\bAction:[ \t]*+)?```[\w]{0,16}+\s*+\Z")

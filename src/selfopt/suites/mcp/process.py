@@ -76,6 +76,8 @@ class ServerProcess:
         try:
             body = read_plain_json(text) if text.startswith("{") else None
             if body is not None and body.get("jsonrpc") == "2.0":
+                if "method" in body and "id" not in body:
+                    return None  # a notification: nothing that is asked for here needs one
                 return SessionMessage(jsonrpc_message_adapter.validate_python(body, by_name=False))
         except (PlainJsonError, ValueError):
             pass

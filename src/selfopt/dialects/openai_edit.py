@@ -1,0 +1,270 @@
+"""Puts tool calls into a reply of chat completions, whole or streamed, and leaves everything else as it came."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from selfopt.reading.readers.names import Names
+from selfopt.reading.readers.native import READER as NATIVE
+from selfopt.records import ToolCall, ToolDefinition
+
+from .parts import Parts
+
+Fields = dict[str, msgspec.Raw]
+_fields = msgspec.json.Decoder(Fields).decode
+_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_value = msgspec.json.Decoder().decode
+_arguments = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder().encode
+_NULL = msgspec.Raw(b"null")
+_MOVED = ("name", "arguments", "parameters", "input")  # what a call says, wherever a server puts it
+
+
+class Count(msgspec.Struct):
+    """Token counts."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class SaidPart(msgspec.Struct):
+    """A message, or a piece of one, undecoded."""
+
+    content: msgspec.Raw = msgspec.Raw(b"null")
+    tool_calls: msgspec.Raw = msgspec.Raw(b"null")
+    function_call: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def text(self) -> str:
+        """Its text; empty where it has none."""
+        if _start(self.content, 1) != b'"':
+            return ""
+        try:
+            text = _value(self.content)
+        except msgspec.DecodeError:
+            return ""
+        return text if isinstance(text, str) else ""
+
+    @property
+    def reports_calls(self) -> bool:
+        """Whether the server itself reports calls in it."""
+        return _is_something(self.tool_calls) or _is_something(self.function_call)
+
+
+class WholeChoice(msgspec.Struct):
+    """One choice of a whole reply."""
+
+    message: SaidPart | None = None
+    finish_reason: str | None = None
+
+
+class Whole(msgspec.Struct):
+    """A whole reply, as far as calls are looked for."""
+
+    choices: list[WholeChoice] = []
+    usage: Count | None = None
+
+
+class _Function(msgspec.Struct):
+    name: str
+    arguments: str
+
+
+class _Sound(msgspec.Struct):
+    function: _Function
+    type: str = "function"
+
+
+class _FunctionPiece(msgspec.Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class CallPiece(msgspec.Struct):
+    """A piece of a call in an event."""
+
+    index: int
+    function: _FunctionPiece | None = None
+    id: str | None = None
+
+
+class PieceChoice(msgspec.Struct):
+    """One choice of an event."""
+
+    index: int = 0
+    delta: SaidPart | None = None
+    finish_reason: str | None = None
+
+
+class Piece(msgspec.Struct):
+    """An event of a streamed reply, as far as calls are looked for."""
+
+    choices: list[PieceChoice] = []
+
+
+read_whole = msgspec.json.Decoder(Whole).decode
+read_piece = msgspec.json.Decoder(Piece).decode
+_call_pieces = msgspec.json.Decoder(list[CallPiece]).decode
+_sound = msgspec.json.Decoder(_Sound).decode
+
+
+def _is_something(raw: msgspec.Raw) -> bool:
+    return _start(raw, 8).translate(None, b" \t\r\n") not in (b"", b"null", b"[]", b"{}", b'""', b"[", b"{")
+
+
+def _start(raw: msgspec.Raw, size: int) -> bytes:
+    return bytes(memoryview(raw)[:size])
+
+
+def call_pieces(said: SaidPart) -> list[CallPiece]:
+    """The pieces of calls in an event; empty where they have another form than clients expect."""
+    try:
+        return _call_pieces(said.tool_calls)
+    except (msgspec.DecodeError, RecursionError):
+        return []
+
+
+def mended_arguments(name: str, arguments: str, tools: Sequence[ToolDefinition], *, cut: bool) -> dict[str, Any] | None:
+    """Mend the arguments of one call; None if they can't be. cut: whether the token limit cut them off."""
+    parts = Parts()
+    parts.add_call(name, arguments, None)
+    found = NATIVE.read(parts.content(), tools)
+    return found.calls[0].arguments if len(found.calls) == 1 and not (found.supplied and cut) else None
+
+
+def offered_name(name: str, tools: Sequence[ToolDefinition]) -> str | None:
+    """The offered tool that a reported name means with what is around it; None if it is one, or means none."""
+    names = Names.of(tools)
+    return None if name in names.schemas else names.match(name)
+
+
+def with_function(body: bytes, at: int, place: int, changes: Mapping[str, str]) -> bytes:
+    """Change the name or the arguments in the piece of a call. at, place: the choice's, the call's among its calls."""
+    fields = _fields(body)
+    calls: list[Any] = list(_list(_fields(_fields(_list(fields["choices"])[at])["delta"])["tool_calls"]))
+    call: dict[str, Any] = dict(_fields(calls[place]))
+    function: dict[str, Any] = dict(_fields(call["function"]))
+    calls[place] = {**call, "function": {**function, **changes}}
+    return _with(body, at, "delta", {"tool_calls": calls}, {})
+
+
+def written(call: ToolCall, call_id: str) -> dict[str, Any]:
+    """Write a call. call_id: the id of one that has none."""
+    arguments = json.dumps(call.arguments, ensure_ascii=False)
+    return {"id": call.id or call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def mended_calls(said: SaidPart, tools: Sequence[ToolDefinition], ids: str, *, cut: bool) -> tuple[list[msgspec.Raw], int]:
+    """Mend the calls that a server reported, each by itself.
+
+    Args:
+        said: the message.
+        tools: the tools that were offered.
+        ids: the beginning of an id for a call that has none.
+        cut: whether the token limit cut the reply off.
+
+    Returns:
+        The calls, and how many of them were mended. A call that is sound, or that can't be mended,
+        stays as it came.
+    """
+    calls: list[msgspec.Raw] = []
+    mended = 0
+    for number, raw in enumerate(_reported(said)):
+        new = _mended(raw, tools, f"{ids}_{number}", cut=cut)
+        mended += new is not None
+        calls.append(raw if new is None else new)
+    if _start(said.tool_calls, 1) == b"[":
+        return calls, mended
+    # In another place or form than a list: mended as soon as every call is in the form of a list's.
+    return (calls, len(calls)) if mended or _is_something(said.tool_calls) else ([], 0)
+
+
+def _reported(said: SaidPart) -> list[msgspec.Raw]:
+    """The calls as reported: a list, one call or calls by their index in its place, or the older field."""
+    try:
+        if not _is_something(said.tool_calls):
+            return [said.function_call]
+        if _start(said.tool_calls, 1) == b"[":
+            return _list(said.tool_calls)
+        given = _fields(said.tool_calls)
+    except (msgspec.DecodeError, RecursionError):
+        return []
+    return [said.tool_calls] if "function" in given or "name" in given else list(given.values())
+
+
+def _mended(raw: msgspec.Raw, tools: Sequence[ToolDefinition], call_id: str, *, cut: bool) -> msgspec.Raw | None:
+    """Mend a call. Returns None if nothing is to be mended or it can't be."""
+    with suppress(msgspec.DecodeError, RecursionError):
+        function = _sound(raw).function
+        if function.name in Names.of(tools).schemas and _arguments(function.arguments) is not None:
+            return None
+    try:
+        given = _value(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if not isinstance(given, dict) or given.get("type", "function") not in ("function", None, ""):
+        return None
+    parts = Parts()
+    parts.add_calls({"tool_calls": [given]})
+    found = NATIVE.read(parts.content(), tools)
+    if len(found.calls) != 1 or (found.supplied and cut) or _is_sound(given, found.calls[0]):
+        return None
+    own = {key: value for key, value in given.items() if key not in _MOVED}
+    new = written(found.calls[0], call_id)
+    if isinstance(own.get("function"), dict):
+        new["function"] = {**{key: value for key, value in own["function"].items() if key not in _MOVED}, **new["function"]}
+    return msgspec.Raw(_encode({**own, **new}))
+
+
+def _is_sound(given: Mapping[str, Any], call: ToolCall) -> bool:
+    """Whether a call says just this, in the form that clients expect."""
+    function = given.get("function")
+    if not isinstance(function, Mapping) or function.get("name") != call.name or not isinstance(function.get("arguments"), str):
+        return False
+    try:
+        return _arguments(function["arguments"]) == call.arguments
+    except (msgspec.DecodeError, RecursionError):
+        return False
+
+
+def with_message(body: bytes, place: int, changes: Mapping[str, Any]) -> bytes:
+    """Change the message of a choice in a whole reply, which then ends with calls. place: among the choices."""
+    return _with(body, place, "message", changes, {"finish_reason": "tool_calls"})
+
+
+def finished_by_calls(body: bytes, place: int) -> bytes:
+    """Return the event that ends a choice, as one that ends it with calls."""
+    return _with(body, place, "delta", {}, {"finish_reason": "tool_calls"})
+
+
+def with_text(body: bytes, place: int, text: str) -> bytes | None:
+    """Return an event with another text in the delta of a choice; None if it says nothing then."""
+    fields = _fields(body)
+    choices = _list(fields["choices"])
+    choice = _fields(choices[place])
+    if not text and len(choices) == 1 and not _is_something(fields.get("usage", _NULL)):
+        more = (choice.get(key, _NULL) for key in choice if key not in ("index", "delta"))
+        if _fields(choice["delta"]).keys() <= {"content"} and not any(map(_is_something, more)):
+            return None
+    return _with(body, place, "delta", {"content": text}, {})
+
+
+def only_delta(body: bytes, index: int, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
+    """Return an event like this one, with one delta of one choice. Token counts are left out."""
+    fields = _fields(body)
+    fields.pop("usage", None)
+    return _encode({**fields, "choices": [{"index": index, "delta": delta, "finish_reason": finish}]})
+
+
+def _with(body: bytes, place: int, part: str, changes: Mapping[str, Any], choice: Mapping[str, Any]) -> bytes:
+    fields = _fields(body)
+    choices: list[Any] = list(_list(fields["choices"]))
+    own = _fields(choices[place])
+    inner = {**_fields(own[part]), **changes} if part in own else changes
+    choices[place] = {**own, part: inner, **choice}
+    return _encode({**fields, "choices": choices})

@@ -1,0 +1,119 @@
+"""Hands a stream on piece by piece, no faster than the client reads."""
+
+from __future__ import annotations
+
+import asyncio
+
+from selfopt.home import Redactor
+from selfopt.web import UpstreamStream
+
+from .deltas import DeltaRedactor
+from .live_request import LiveRequest
+from .watched_stream import WatchedStream
+
+TAIL_BYTES = 4096
+
+
+class Relay:
+    """Hands the bytes of one stream on."""
+
+    __slots__ = ("_begun", "_clean", "_deltas", "_exchange", "_held", "_lines", "_loop", "_stream", "_tail", "_timer", "_watch")
+
+    def __init__(
+        self,
+        exchange: LiveRequest,
+        lines: list[bytes],
+        stream: UpstreamStream,
+        deltas: DeltaRedactor,
+        secrets: Redactor,
+        watch: WatchedStream | None,
+    ) -> None:
+        """lines: the headers of the answer; watch: reads calls in the stream, where that is wanted."""
+        self._exchange = exchange
+        self._lines = lines
+        self._stream = stream
+        self._deltas = deltas
+        self._clean = secrets.stream()
+        self._watch = watch
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._tail = b""
+        self._held = self._begun = False
+
+    def take(self, data: bytes) -> None:
+        """Hand a piece on."""
+        if not self._begun:
+            self._begun = True
+            self._stream.go_on(self._exchange.timeout_s, self._exchange.deadline)
+        data = self._deltas.feed(data)
+        watch = self._watch
+        if watch is not None:
+            data = watch.feed(data)
+            if self._timer is None and (due := watch.due) is not None:
+                self._timer = self._loop.call_at(due, self._late)
+        self._put(self._clean.feed(data))
+
+    def _put(self, data: bytes) -> None:
+        reply = self._exchange.reply
+        if not data and self._watch is not None:
+            return
+        if not reply.status:
+            self._begin()
+        reply.write(data)
+        self._tail = data[-TAIL_BYTES:] if len(data) >= TAIL_BYTES else (self._tail + data)[-TAIL_BYTES:]
+        if not self._held and reply.stuck:
+            self._held = True
+            self._stream.hold(True)
+            reply.when_writable(self._go_on)
+
+    def _begin(self) -> None:
+        read = self._watch is not None and self._watch.read
+        self._exchange.reply.begin(200, [*self._lines, b"x-selfopt-read: text"] if read else self._lines)
+
+    def _go_on(self) -> None:
+        self._held = False
+        self._stream.hold(False)
+
+    def _late(self) -> None:
+        """Let go what has waited too long."""
+        self._timer = None
+        due = self._watch.due if self._watch is not None else None
+        if due is None or self._watch is None:
+            return
+        if due > self._loop.time():
+            self._timer = self._loop.call_at(due, self._late)
+        else:
+            self._put(self._clean.feed(self._watch.let_go()))
+
+    def break_off(self) -> None:
+        """Send what was held back in a stream that ended too early."""
+        rest = self._deltas.end()
+        if self._watch is not None:
+            rest = self._watch.feed(rest) + self._watch.broken_off()
+        self._finish(rest)
+
+    async def end(self) -> bytes | None:
+        """End the answer after a complete stream. Returns the event with the token counts, if there is one."""
+        rest, watch = self._deltas.end(), self._watch
+        if watch is not None:
+            rest = watch.feed(rest) + await watch.end()
+            self._exchange.ticket.read_calls, self._exchange.ticket.mended_calls = watch.read, watch.mended
+        self._finish(rest)
+        self._exchange.reply.end()
+        at = self._tail.rfind(b'"usage"')
+        start = self._tail.rfind(b"data:", 0, at) if at >= 0 else -1
+        return self._tail[start + 5 :].partition(b"\n")[0] if start >= 0 else None
+
+    def _finish(self, rest: bytes) -> None:
+        reply = self._exchange.reply
+        if not reply.status:
+            self._begin()
+        rest = self._clean.feed(rest) + self._clean.end()
+        reply.write(rest)
+        self._tail = (self._tail + rest)[-TAIL_BYTES:]
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,180 @@
+"""Without any rule, calls in text are read, damaged ones are mended, and everything else passes as it came."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+from .kit import World, chat, gateway_world
+from .servers import Said, raw_upstream, whole
+from .test_streaming import entry
+
+TOOLS = [
+    {
+        "type": "function",
+        "function": {
+            "name": "city_weather",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        },
+    },
+    {"type": "function", "function": {"name": "list_alarms", "parameters": {"type": "object", "properties": {}}}},
+]
+CALL = '{"name": "city_weather", "arguments": {"city": "Graz"}}'
+WRITTEN = f"I will look. <tool_call>{CALL}</tool_call>"
+KEY = "sk-upstream-0123456789"
+GRAZ = [("city_weather", {"city": "Graz"})]
+MODELS: dict[str, Any] = {
+    "writes": {"default": {"text": WRITTEN}},
+    "thinks": {"default": {"text": f"<think>Shall I call {CALL}?</think>\n{WRITTEN}"}},
+    "rehearses": {"default": {"text": f"<think>Shall I call {CALL}?</think>\nNo."}},
+    "explains": {"default": {"text": f"You would write `{CALL}` for Graz."}},
+    "reports": {"default": {"tool_calls": [{"name": "city_weather", "arguments": {"city": "Graz"}}]}},
+    "damages": {"default": {"tool_calls": [{"name": "functions.city_weather", "arguments": "{'city': 'Graz',}"}]}},
+    "garbles": {"default": {"tool_calls": [{"name": "city_weather", "arguments": "Graz please"}]}},
+}
+
+
+def asked(model: str, **fields: Any) -> dict[str, Any]:
+    """A chat with tools."""
+    return chat(f"up/{model}", **{"tools": TOOLS, **fields})
+
+
+def said(body: Any) -> tuple[str | None, list[tuple[str, Any]], str]:
+    """Text, calls and finish reason of a whole answer."""
+    choice = body["choices"][0]
+    message = choice["message"]
+    calls = [(call["function"]["name"], json.loads(call["function"]["arguments"])) for call in message.get("tool_calls") or ()]
+    return message["content"], calls, choice["finish_reason"]
+
+
+async def streamed(world: World, model: str) -> tuple[str, list[tuple[str, Any]], str]:
+    """The same of a stream, as the official client puts it together."""
+    async with openai.AsyncOpenAI(base_url=world.url, api_key="unused", max_retries=0) as client:
+        text, finish, calls = "", "", dict[int, list[str]]()
+        async for piece in await client.chat.completions.create(**asked(model), stream=True):
+            for choice in piece.choices:
+                text += choice.delta.content or ""
+                finish = choice.finish_reason or finish
+                for call in choice.delta.tool_calls or ():
+                    assert call.function is not None
+                    known = calls.setdefault(call.index, ["", ""])
+                    known[0] += call.function.name or ""
+                    known[1] += call.function.arguments or ""
+        return text, [(name, json.loads(arguments)) for name, arguments in calls.values()], finish
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "calls"),
+    [
+        ("writes", "I will look. ", GRAZ),
+        ("thinks", f"<think>Shall I call {CALL}?</think>\nI will look. ", GRAZ),
+        ("rehearses", f"<think>Shall I call {CALL}?</think>\nNo.", []),
+        ("explains", f"You would write `{CALL}` for Graz.", []),
+        ("reports", "", GRAZ),
+    ],
+)
+async def test_calls_in_text_become_calls(tmp_path: Path, model: str, text: str, calls: list[tuple[str, Any]]) -> None:
+    """Whole and streamed alike; thinking stays in the text, and what is no call stays as it came."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        answer = await world.post(asked(model))
+        content, found, finish = said(answer.body)
+        assert (content or "", found, finish) == (text, calls, "tool_calls" if calls else "stop")
+        assert answer.headers.get("x-selfopt-read") == ("text" if calls and model != "reports" else None)
+        assert await streamed(world, model) == (text, calls, finish)
+        count = 2 if calls and model != "reports" else 0
+        assert f"selfopt_read_calls_total {count}\n" in (await world.get("/metrics")).text
+
+
+async def test_what_holds_no_call_passes_byte_for_byte(tmp_path: Path) -> None:
+    """With tools offered, as without."""
+    body = b'{ "choices":[{"message":{"content":"a {b} [c] <d> city_weather"},"x":1.50}],\n"usage":{"prompt_tokens":3}}'
+
+    async def talk(reader: Any, writer: Any) -> None:
+        writer.write(whole(body, b"200 OK", b"Connection: close"))
+        await writer.drain()
+
+    async with raw_upstream(talk) as url, gateway_world(tmp_path, settings=entry("raw", url)) as world:
+        assert (await world.post({**asked("m"), "model": "raw/m"})).text.encode() == body
+        assert world.records[-1].input_tokens == 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers", "fields"),
+    [
+        ('[gateway]\nread_calls = "off"\n', {}, {}),
+        ("", {"x-selfopt-variant": "off"}, {}),
+        ("", {}, {"tool_choice": "none"}),
+        ("", {}, {"response_format": {"type": "json_object"}}),
+        ("", {}, {"tools": []}),
+    ],
+)
+async def test_reading_can_be_switched_off(
+    tmp_path: Path, settings: str, headers: dict[str, str], fields: dict[str, Any]
+) -> None:
+    """In the settings or by the client; and it is off where an answer may look like a call for another reason."""
+    async with gateway_world(tmp_path, MODELS, settings=settings) as world:
+        answer = await world.post(asked("writes", **fields), headers)
+        assert said(answer.body) == (WRITTEN, [], "stop")
+        assert "x-selfopt-read" not in answer.headers
+
+
+async def test_a_rule_without_a_variant_reads_as_none_does(tmp_path: Path) -> None:
+    """What serves is the model alone."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        world.enforcer.set_rule("up/writes", "atomic", allow=True, reason="by hand")
+        await world.reload()
+        assert said((await world.post(asked("writes"))).body)[1] == GRAZ
+
+
+async def test_damaged_calls_are_mended_where_nothing_is_lost(tmp_path: Path) -> None:
+    """Name and arguments; what can't be read is the client's to see."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        answer = await world.post(asked("damages"))
+        assert said(answer.body)[1:] == (GRAZ, "tool_calls")
+        assert answer.headers["x-selfopt-read"] == "mended"
+        assert await streamed(world, "damages") == ("", GRAZ, "tool_calls")
+        garbled = await world.post(asked("garbles"))
+        assert garbled.body["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"] == "Graz please"
+        assert "selfopt_mended_calls_total 2\n" in (await world.get("/metrics")).text
+
+
+async def test_a_required_call_that_did_not_come_is_told(tmp_path: Path) -> None:
+    """The reply is the client's, once; a header says what is missing. Nothing invites a retry."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        answer = await world.post(asked("explains", tool_choice="required"))
+        assert (answer.status, answer.headers["x-selfopt-unmet"]) == (200, "tool_choice")
+        named = {"type": "function", "function": {"name": "list_alarms"}}
+        assert (await world.post(asked("writes", tool_choice=named))).headers["x-selfopt-unmet"] == "tool_choice"
+        met = await world.post(asked("writes", tool_choice="required"))
+        assert "x-selfopt-unmet" not in met.headers
+        assert len(world.upstream.journal) == 3
+
+
+async def test_a_long_reply_is_read_as_well(tmp_path: Path) -> None:
+    """Beyond what is read at once."""
+    text = "All is well. " * 2000 + WRITTEN
+    async with (
+        raw_upstream(Said(text, cuts=tuple(range(0, 30000, 1000)))) as url,
+        gateway_world(tmp_path, settings=entry("raw", url)) as world,
+    ):
+        answer = await world.post({**asked("m"), "model": "raw/m"})
+        assert said(answer.body)[1] == GRAZ
+        stream = await world.post({**asked("m"), "model": "raw/m", "stream": True})
+        assert '"tool_calls"' in stream.text
+        assert stream.text.count("<tool_call>") == 0
+
+
+@pytest.mark.parametrize("spelled", [KEY, "".join(f"\\u{ord(char):04x}" for char in KEY)])
+async def test_a_call_reveals_no_key(tmp_path: Path, spelled: str) -> None:
+    """Whichever way the server spells it in the text."""
+    text = f'<tool_call>{{"name": "city_weather", "arguments": {{"city": "{spelled}"}}}}</tool_call>'
+    async with gateway_world(tmp_path, {"leaks": {"default": {"text": text}}}) as world:
+        for stream in (False, True):
+            answer = await world.post(asked("leaks", stream=stream))
+            assert '"tool_calls"' in answer.text
+            assert KEY not in answer.text
+            assert "[key]" in answer.text

@@ -1,0 +1,75 @@
+"""Calls in a text that nobody asked to be in a certain form."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfopt.reading import read
+from selfopt.reading.families import FAMILIES
+from selfopt.reading.within import calls_within, may_hold_calls
+from selfopt.records import ToolCall
+
+from .test_threads import CALL, TOOLS, cases
+
+OFFERED = {tool.name for tool in TOOLS}
+
+
+def told(calls: Any) -> str:
+    """Calls as JSON, so that 1 is neither true nor "1"."""
+    return json.dumps([[call.name, dict(call.arguments)] for call in calls if call.name in OFFERED], sort_keys=True)
+
+
+@pytest.mark.parametrize("case", [*cases("threads.json"), *cases("restraint.json"), *cases("thinking.json")])
+def test_it_finds_what_reading_finds(case: dict[str, Any]) -> None:
+    """The quick look before loses no call, and the text before is the beginning of the whole."""
+    found = calls_within(case["text"], TOOLS)
+    if not case.get("thinking_opened"):
+        assert told(found.calls) == told(read(case["text"], TOOLS).tool_calls)
+    assert case["text"].startswith(found.before)
+
+
+@pytest.mark.parametrize("name", sorted(FAMILIES.builtin))
+def test_no_mark_stays_before_a_call(name: str) -> None:
+    """Of no family."""
+    text = f"I will look.\n{FAMILIES.all()[name].write([ToolCall(name='city_weather', arguments={'city': 'Graz'})])}"
+    assert calls_within(text, TOOLS, name).before.strip() == "I will look."
+
+
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        (f"<think>Call it?</think>\nSure. {CALL}", "<think>Call it?</think>\nSure. "),
+        (f"Call it?</think>Sure.\n```json\n{CALL}\n```", "Call it?</think>Sure.\n"),
+        (f"I'll call: {CALL}", "I'll call: "),
+        (f"\n\n{CALL}", ""),
+        (f"a <b> {{c}} [d]\n<tool_call>\n{CALL}\n</tool_call> bye", "a <b> {c} [d]\n"),
+        (f"So\n<tool_call>{CALL}</tool_call>\n<think>Was it right?</think>", "So\n"),
+    ],
+)
+def test_what_was_said_before_stays_as_it_came(text: str, before: str) -> None:
+    """With its thinking and its line breaks, without the marks of the call."""
+    assert calls_within(text, TOOLS).before == before
+
+
+def test_only_offered_tools_are_called() -> None:
+    """Whatever else a text names."""
+    assert not calls_within('<tool_call>{"name": "other", "arguments": {"city": "city_weather"}}</tool_call>', TOOLS).calls
+
+
+def test_a_call_that_is_cut_off_is_none() -> None:
+    """Where the token limit did it: an argument may be missing."""
+    text = CALL[:-1]
+    assert calls_within(text, TOOLS).calls
+    assert not calls_within(text, TOOLS, cut=True).calls
+
+
+@settings(deadline=None)
+@given(st.text(max_size=300))
+def test_a_text_that_names_no_tool_holds_no_call(text: str) -> None:
+    """That is told fast."""
+    assert may_hold_calls(text, TOOLS[:3]) or not calls_within(text, TOOLS[:3]).calls
