@@ -27,6 +27,22 @@ def test_the_best_comes_first_with_intervals_and_the_policies_that_look_at_nothi
         assert words in result.out
 
 
+@pytest.mark.parametrize("columns", [40, 50, 60, 75, 80])
+def test_a_narrow_terminal_keeps_the_models_and_their_score(
+    project: Project, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    """Fewer figures, never fewer columns of the model; what is left out is said."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = project.ok("compare", "mute", "good").out
+    table = out.partition("prompts of")[0].splitlines()
+    assert max(map(len, table)) <= columns
+    assert "scripted/good" in out
+    assert "scripted/mute" in out
+    assert "0.60" in out
+    assert "…" not in out
+    assert ("--markdown" in out) == (columns < 76)
+
+
 def test_json_has_every_figure_and_its_runs(project: Project) -> None:
     """Figures with intervals, differences with adjusted p-values, run ids to trace them by."""
     body = project.ok("compare", "good", "mute", "--json").json()

@@ -61,7 +61,7 @@ def test_without_the_engine_it_says_so_before_anything_begins(
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     result = project.run(*arguments)
     assert result.code == 2
-    assert "pip install 'selfopt[engine]'" in result.err
+    assert "-m pip install xllamacpp==" in result.err
     assert result.out == ""
     assert not project.home.exists()
 

@@ -84,14 +84,17 @@ def test_a_variant_with_a_grammar_is_a_schema_where_no_grammar_is_taken(
             assert "grammar" in json.loads(tried["steps"][0]["reply"]["request_body"])
 
 
-def test_a_cap_on_costs_wants_a_price_before_anything_is_spent(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Exit 2 with the setting's name, no request sent; with a price the cap ends the measurement."""
+@pytest.mark.parametrize("local", ["false", "true"])
+def test_a_cap_on_costs_wants_a_price_before_anything_is_spent(
+    project: Project, monkeypatch: pytest.MonkeyPatch, local: str
+) -> None:
+    """Exit 2 with the setting's name, no request sent; with a price the cap ends the measurement. What is near may be paid, too."""
     with scripted_server(Script.model_validate({"models": {"m": {}}})) as url:
-        far = 'kind = "openai_compatible"\nbase_url = "' + url + '"\nlocal = false\n'
+        far = 'kind = "openai_compatible"\nbase_url = "' + url + f'"\nlocal = {local}\n'
         project.user_config.write_text(f"[endpoints.far]\n{far}", "utf-8")
         monkeypatch.setenv("SELFOPT_CONFIG", str(project.user_config))
         refused = project.run("run", "far/m", "atomic", "--max-cost", "1")
-        refused.assert_refused(2, "max_cost is set", '[prices."far/m"]')
+        refused.assert_refused(2, "max_cost is set", "the cap can't hold", '[prices."far/m"]')
         assert "ledger.sqlite3" not in project.files()
         project.user_config.write_text(f'[endpoints.far]\n{far}[prices."far/m"]\ninput = 1e6\noutput = 1e6\n', "utf-8")
         stopped = project.run("run", "far/m", "atomic", "--max-cost", "0.5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
@@ -16,6 +17,7 @@ import pytest
 from rich.console import Console
 
 from selfopt.cli.common import LiveLine, block, console, emit, joined, pretty, say, short_id
+from selfopt.cli.main import run
 from selfopt.cli.output import LogLines
 from selfopt.measure.progress import Progress
 from selfopt.records import Outcome
@@ -141,35 +143,62 @@ def test_a_log_line_does_not_run_into_the_live_line(monkeypatch: pytest.MonkeyPa
     handler.emit(logging.LogRecord("selfopt", logging.INFO, "", 0, "after the end", None, None))
 
 
-def test_elsewhere_a_sign_of_life_comes_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a file: not every trial, but what matters at once, and nothing when it is switched off."""
+def elsewhere(monkeypatch: pytest.MonkeyPatch, events: list[Progress], *, plain: bool = False) -> list[str]:
+    """The lines of a file, where an event comes every second."""
+    stream, now = io.StringIO(), 100.0
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    live = LiveLine(plain=plain)
+    for event in events:
+        live(event)
+        now += 1.0
+    return stream.getvalue().splitlines()
+
+
+def test_elsewhere_a_step_begins_with_a_line_and_then_one_comes_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a file: specs measured in turn begin once each, and a hundred trials are a dozen lines."""
+    events = [replace(EVENT, label=f"spec {i % 2}", done=i) for i in range(100)]
+    lines = elsewhere(monkeypatch, events)
+    assert ["spec 0" in lines[0], "spec 1" in lines[1]] == [True, True]
+    assert len(lines) <= 2 + 100 / 10
+
+
+def test_elsewhere_what_is_worth_saying_comes_at_once_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same note twenty times is one note."""
+    note = Progress("note", "m", 3, 12, 1.0, None, note="deterministic")
+    lines = elsewhere(monkeypatch, [replace(EVENT, label="m"), *[note] * 9])
+    assert sum("(deterministic)" in line for line in lines) == 1
+
+
+def test_plain_progress_is_a_line_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For whoever asks for it."""
+    assert len(elsewhere(monkeypatch, [replace(EVENT, done=i) for i in range(50)], plain=True)) == 50
+
+
+def test_plain_progress_rewrites_nothing_on_a_terminal(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--progress plain, on the commands that measure."""
+    stream = Terminal()
+    with contextlib.redirect_stderr(stream), contextlib.redirect_stdout(io.StringIO()):
+        assert run(["run", "scripted/good", "atomic", "--progress", "plain"]) == 0
+    assert "\r" not in stream.getvalue()
+    assert "0/3" in stream.getvalue()
+
+
+def test_elsewhere_switched_off_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with --json."""
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    live = LiveLine()
-    for _ in range(50):
-        live(EVENT)
-    assert len(stream.getvalue().splitlines()) == 1
-    live(Progress("note", "m", 3, 12, 1.0, None, note="deterministic"))
-    assert "(deterministic)" in stream.getvalue()
     silent = LiveLine(enabled=False)
     silent(EVENT)
     silent.show("x")
-    assert len(stream.getvalue().splitlines()) == 2
+    assert stream.getvalue() == ""
 
 
 def test_elsewhere_a_trial_that_takes_long_does_not_fill_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same line every second says nothing; it comes again after a while, and what moves comes as ever."""
-    stream = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stream)
-    now = 100.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
-    live = LiveLine()
-    for _ in range(20):
-        live(EVENT)
-        now += 1.0
-    assert len(stream.getvalue().splitlines()) == 2
-    live(replace(EVENT, done=4))
-    assert len(stream.getvalue().splitlines()) == 3
+    """The same line says nothing new; it comes again after a minute, and what moves comes as ever."""
+    assert len(elsewhere(monkeypatch, [EVENT] * 59)) == 1
+    assert len(elsewhere(monkeypatch, [*[EVENT] * 59, replace(EVENT, done=4)])) == 2
+    assert len(elsewhere(monkeypatch, [EVENT] * 61)) == 2
 
 
 SLOW = "models: {slow: {latency_ms: 400, default: {text: x}}}"

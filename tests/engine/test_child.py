@@ -23,9 +23,11 @@ CONFIG: dict[str, Any] = {
     "context_size": 1000,
     "slots": 3,
     "threads": 2,
+    "cores": None,
     "sleep_idle_s": 9,
     "prompt_cache_mib": 7,
     "verbosity": 2,
+    "install": "run: pip install some-engine==1",
     "parent_pid": os.getpid(),
 }
 
@@ -38,10 +40,19 @@ class Params:
         self.cpuparams = SimpleNamespace()
 
 
-def fake_xllamacpp(monkeypatch: pytest.MonkeyPatch, server: Any) -> None:
+def fake_xllamacpp(monkeypatch: pytest.MonkeyPatch, server: Any = lambda params: params, *, openmp: bool = True) -> None:
     """An xllamacpp without a native part."""
+    monkeypatch.setenv("GOMP_SPINCOUNT", "")  # so that the variable is as it was after the test
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
     off = SimpleNamespace(LLAMA_FLASH_ATTN_TYPE_DISABLED=0)
-    module = SimpleNamespace(CommonParams=Params, Server=server, __version__="1.2.3", llama_flash_attn_type=off)
+    module = SimpleNamespace(
+        CommonParams=Params,
+        Server=server,
+        __version__="1.2.3",
+        llama_flash_attn_type=off,
+        get_system_info=lambda: f"CPU : AVX2 = 1 | OPENMP = {int(openmp)} | ",
+    )
     monkeypatch.setitem(sys.modules, "xllamacpp", module)
 
 
@@ -89,6 +100,33 @@ def test_every_slot_has_the_whole_context_size(monkeypatch: pytest.MonkeyPatch) 
     fake_xllamacpp(monkeypatch, lambda params: params)
     params, _ = child._start_server(CONFIG)
     assert (params.n_ctx, params.n_parallel) == (3000, 3)
+
+
+@pytest.mark.parametrize(
+    ("cores", "openmp", "threads"),
+    [(8, True, 8), (8, False, 2), (None, True, 2)],
+    ids=["waiting threads sleep", "waiting threads spin", "the user chose"],
+)
+def test_all_cores_compute_where_waiting_threads_sleep(
+    monkeypatch: pytest.MonkeyPatch, cores: int | None, openmp: bool, threads: int
+) -> None:
+    """Then the kernel shares the cores out as the load changes; else the number that was free at the start stays."""
+    fake_xllamacpp(monkeypatch, openmp=openmp)
+    params, _ = child._start_server({**CONFIG, "cores": cores})
+    assert params.cpuparams.n_threads == threads
+    assert params.cpuparams.poll == 0
+
+
+@pytest.mark.parametrize("theirs", ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"])
+def test_threads_wait_as_the_user_says(monkeypatch: pytest.MonkeyPatch, theirs: str) -> None:
+    """Few rounds of spinning by default; a variable of the user's own stays."""
+    fake_xllamacpp(monkeypatch)
+    child._start_server(CONFIG)
+    assert os.environ["GOMP_SPINCOUNT"] == "300"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    monkeypatch.setenv(theirs, "7")
+    child._start_server(CONFIG)
+    assert os.environ.get("GOMP_SPINCOUNT") == ("7" if theirs == "GOMP_SPINCOUNT" else None)
 
 
 def test_the_configuration_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +185,7 @@ def test_a_missing_engine_package_is_said_with_the_command_that_installs_it(tmp_
     (tmp_path / "xllamacpp.py").write_text("raise ImportError('none here')")
     code, output, errors = run_child(json.dumps(CONFIG).encode() + b"\n", path=tmp_path)
     assert code == 1
-    assert "pip install 'selfopt[engine]'" in json.loads(output)["reason"]
+    assert "run: pip install some-engine==1" in json.loads(output)["reason"]
     assert errors == b""
 
 

@@ -254,6 +254,6 @@ def test_a_child_ends_with_its_input_even_where_the_kernel_does_not_help(real_st
 def child_config(store: ModelStore) -> bytes:
     """The line that starts a child."""
     return (
-        f'{{"model_path": "{store.path_of(SMALL)}", "alias": "m", "context_size": 512, "slots": 1, "threads": 1, '
+        f'{{"model_path": "{store.path_of(SMALL)}", "alias": "m", "context_size": 512, "slots": 1, "threads": 1, "cores": null, "install": "", '
         f'"sleep_idle_s": -1, "prompt_cache_mib": 0, "verbosity": 1, "api_key": "k", "parent_pid": {os.getpid()}}}\n'
     ).encode()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from selfopt.records import (
     Attempt,
     AuditRecord,
+    BanLifted,
     Baseline,
     Blob,
     CandidateResult,
@@ -293,6 +294,7 @@ def every_kind() -> tuple[Record, ...]:
             at=AT,
         ),
         Recommendation(id="rec-1", type="warm_up", model=MODEL, phase="atomic", action="enable_warm_up", reason="cold starts"),
+        BanLifted(lifting_id="lift-1", model=MODEL, phase="atomic", ban_ids=("ban-1",), at=AT),
         Baseline(baseline_id="base-1", model=MODEL, phase="atomic", spec_id="spec-1", source="default", at=AT),
         CycleStart(cycle_id="cycle-1", number=1, targets=(target,), config_version=0, at=AT),
         LoopStart(loop_id="loop-1", request="req-1", cycles=2, at=AT),

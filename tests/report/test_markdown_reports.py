@@ -220,7 +220,7 @@ def test_all_files_are_written_where_they_belong(tmp_path: Path) -> None:
             "meta_loop_history.json",
         ]
         assert all(path.stat().st_mode & 0o077 == 0 for path in written)
-    assert "1 records in the audit trail" in written[1].read_text()
+    assert "1 record in the audit trail" in written[1].read_text()
 
 
 @pytest.mark.parametrize("damage", [b"", b"\x00\xff", b'{"cycles": [', b"[]", b'{"cycles": 3}', b"[" * 100_000])

@@ -7,8 +7,6 @@ from rich.console import RenderableType
 
 from selfopt.records import Outcome
 from selfopt.report import (
-    BeforeAfter,
-    before_after_table,
     decision_panel,
     evaluation_table,
     findings_list,
@@ -18,11 +16,6 @@ from selfopt.report import (
 )
 from tests.report import world
 
-COLUMNS = [
-    BeforeAfter(world.BASE, world.BETTER, 96, "try few_shot"),
-    BeforeAfter(world.TINY_EXT, None, 18),
-    BeforeAfter(None, None, 0, label="x"),
-]
 EVERYTHING: dict[str, RenderableType] = {
     "outcomes": outcome_table([world.COLD]),
     "outcomes of several": outcome_table([world.BASE, world.BETTER, world.WORSE, world.TINY_BASE]),
@@ -30,7 +23,6 @@ EVERYTHING: dict[str, RenderableType] = {
     "evaluations": evaluation_table([world.BASE, world.BETTER, world.COLD, world.TINY_EXT]),
     "promoted": decision_panel(world.DECISION),
     "held": decision_panel(world.HELD),
-    "before and after": before_after_table(COLUMNS),
     "findings": findings_list([world.FINDING, world.FINDING.model_copy(update={"confirmed": False})]),
     "no findings": findings_list([]),
 }
@@ -47,7 +39,7 @@ def test_everything_fits_the_terminal_and_has_no_escapes_without_colour(name: st
     assert "\u202e" not in text
 
 
-@pytest.mark.parametrize("name", ["outcomes", "evaluations", "promoted", "held", "before and after", "findings"])
+@pytest.mark.parametrize("name", ["outcomes", "evaluations", "promoted", "held", "findings"])
 def test_colour_adds_nothing_that_letters_do_not_say(name: str) -> None:
     """With the codes taken out the coloured text is the plain one."""
     coloured = to_text(EVERYTHING[name], colour=True)
@@ -91,30 +83,17 @@ def test_the_decision_says_why_in_words() -> None:
     assert "FAILED" in held
 
 
-def test_before_and_after_stand_beside_the_trivial_policies() -> None:
-    """Every figure of the closing table, also for what was not measured."""
-    text = to_text(EVERYTHING["before and after"], width=120)
-    for words in (
-        "call accuracy",
-        "restraint",
-        "accuracy",
-        "silent policy",
-        "always calling",
-        "p50 latency",
-        "first call",
-        "trials spent",
-    ):
-        assert words in text
-    assert "0.25 -> 0.75" in text
-    assert "native_api -> restrained" in text
-    assert "0.00 -> not measured" in text
-    assert "Where to look next" in text
-    assert "try few_shot" in text
-
-
 def test_shares_near_the_ends_do_not_round_to_them() -> None:
     """0.996 is not 1.00."""
     m = world.BETTER.metrics.model_copy(update={"accuracy": 0.996, "restraint": 0.001})
     text = to_text(evaluation_table([world.BETTER.model_copy(update={"metrics": m})]))
     assert "0.996" in text
     assert "0.001" in text
+
+
+def test_a_gain_that_was_not_compared_is_not_called_unmeasured() -> None:
+    """A gate may show a figure that nothing rests on, because both sides were measured in different ways."""
+    apart = [g.model_copy(update={"passed": False}) if g.name == "comparable" else g for g in world.DECISION.gates]
+    text = to_text(decision_panel(world.DECISION.model_copy(update={"estimate": None, "gates": tuple(apart)})))
+    assert "not measured" not in text
+    assert "Not compared with" in text

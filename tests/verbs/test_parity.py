@@ -85,6 +85,7 @@ VERBS: dict[str, Verb] = {
     "routes set": Verb(
         "routes set mute atomic --deny --reason no", lambda h, _: h.routes.set("mute", "atomic", allow=False, reason="no")
     ),
+    "routes unban": Verb("routes unban", lambda h, _: h.routes.bans()),
     "routes show": Verb("routes show", lambda h, _: h.routes.show()),
     "run": Verb("run mute extended --limit 2", lambda h, _: h.run("mute", "extended", limit=2)),
     "scripted": Verb("scripted script.yaml --check", served(lambda h: h.scripted("script.yaml"))),
@@ -126,6 +127,9 @@ MORE: dict[str, Verb] = {
 }
 
 ELSEWHERE = {
+    "config edit": "opens an editor; a program sets what it wants with selfopt.open(settings=...)",
+    "config path": "the place of a file that programs do not need",
+    "config show": "`harness.settings` are the settings in force; tests/test_api.py",
     "models pull": "fetches from the network; tests/verbs/test_models.py has both ways of calling the one function",
     "quickstart": "needs two real models; both doors call run_quickstart (tests/acceptance)",
     "serve": "runs until it is ended; tests/test_api.py and tests/cli/test_servers.py serve through both doors",
@@ -183,6 +187,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
         run = project.ok("supervise", "mute", "extended", "--runs", "3", "--json").json()
         project.ok("supervise", "good", "extended", "--runs", "3")
         project.ok("loop", "--baseline", BASELINE, "--candidates", "c.yaml")
+        project.ok("enforce")
         project.ok("keys", "add", "old")
         yield Lived(project, run["verdicts"][0]["trial_id"], run["run_ids"][0])
 

@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfopt.records import AuditRecord, LedgerReport, RoutingConfig, Variant
+from selfopt.records import AuditRecord, Ban, LedgerReport, RoutingConfig, Variant
 from selfopt.verbs.keys import add_key, list_keys, revoke_key
 from selfopt.verbs.models import list_models, model_status, pull_model, remove_model
 from selfopt.verbs.routing import (
     Traced,
     audit_records,
+    bans_in_force,
     import_routes,
+    lift_bans,
     roll_back,
     rule_history,
     rules_in_force,
@@ -53,6 +55,14 @@ class Routes(Noun):
         version: 0 means no rules.
         """
         return self._runner.wait(roll_back(self._app, version))
+
+    def bans(self) -> list[Ban]:
+        """Lists what was taken back and is not tried again."""
+        return bans_in_force(self._app)
+
+    def unban(self, model: str, phase: str | None = None) -> list[Ban]:
+        """Lets what was taken back of a model be tried again, and returns it."""
+        return self._runner.wait(lift_bans(self._app, model, phase))
 
 
 class Audit(Noun):

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from .live import LiveLine, progress_option
 from .output import (
     HEADING,
     EventPrinter,
-    LiveLine,
     LogLines,
     answer,
     block,
@@ -53,6 +53,7 @@ __all__ = [
     "limits_of",
     "open_app",
     "pretty",
+    "progress_option",
     "run_in_app",
     "run_with_app",
     "say",

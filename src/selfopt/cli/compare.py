@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import SECONDS, LiveLine, cap_options, console, draw, emit, json_option, limits_of, run_with_app
+from .common import SECONDS, LiveLine, cap_options, console, draw, emit, json_option, limits_of, progress_option, run_with_app
 from .exit_codes import fail_on, failed
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command("compare")
-@click.argument("models", nargs=-1, metavar="[MODEL]...")
+@click.argument("models", nargs=-1, metavar="MODEL")
 @click.option("--suite", "suites", multiple=True, metavar="NAME|FILE", help="On this suite; may be repeated, all of one phase.")
 @click.option("--variant", "variants", multiple=True, metavar="NAME", help="With this variant; may be repeated.")
 @click.option("--split", type=click.Choice(["search", "heldout", "canary", "all"]), help="Part of the suite.")
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option("--enable-warmup/--no-warmup", "warm_up", default=None, help="Load and warm each model up first.")
 @click.option("--timeout", "timeout_s", type=SECONDS, help="Seconds for one request.")
 @click.option("--fresh", is_flag=True, help="Start anew instead of continuing an interrupted comparison.")
+@progress_option
 @cap_options
 @fail_on("regression", help="when the MODEL named first is behind the best row by more than chance explains.")
 @click.option("--markdown", is_flag=True, help="Print a Markdown table.")
@@ -66,5 +67,6 @@ def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, 
     elif markdown:
         click.echo(comparison_markdown(comparison), nl=False)
     else:
-        draw(console(), comparison_table(comparison))
+        out = console()
+        draw(out, comparison_table(comparison, width=out.width))
     return 1 if comparison.stopped or comparison.unmeasured else failed(fail_on, failures)

@@ -102,4 +102,7 @@ def _explain(ctx: click.Context, decision_id: str, *, as_json: bool) -> None:
     ):
         say(out, title, style="bold")
         say_each(out, lines, indent=2, hang=4)
-    say(out, f"from {len(decision.run_ids)} runs and {len(decision.evaluation_ids)} evaluations; every figure: --json")
+    say(
+        out,
+        f"from {counted(len(decision.run_ids), 'run')} and {counted(len(decision.evaluation_ids), 'evaluation')}; every figure: --json",
+    )

@@ -20,6 +20,7 @@ from .common import (
     json_option,
     limits_of,
     open_app,
+    progress_option,
     run_in_app,
     say,
     say_each,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     "regression",
     help="when a candidate was rejected or held, when one was worse than its baseline, or when a change had to be taken back.",
 )
+@progress_option
 @json_option
 @click.pass_context
 def command(

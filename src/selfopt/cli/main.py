@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "variants": ("variants", "List, show and render variants."),
     "scripted": ("scripted", "Serve a scripted endpoint from a YAML file."),
     "trust": ("trust", "Let a project's files count, list what is trusted, withdraw it."),
+    "config": ("config", "Find, show or edit your own settings."),
     "doctor": ("doctor", "Check this installation and say what to fix."),
 }
 

@@ -21,6 +21,7 @@ from .common import (
     emit,
     joined,
     limits_of,
+    progress_option,
     run_with_app,
     say,
     say_each,
@@ -66,6 +67,7 @@ def measure_flags(function: F) -> F:
         click.option("--force-model", is_flag=True, help="Measure exactly this model, whatever the rules say. This is logged."),
         click.option("--fresh", is_flag=True, help="Start anew instead of continuing an interrupted measurement."),
         cap_options,
+        progress_option,
     )
     for decorator in reversed(decorators):
         function = decorator(function)
@@ -209,7 +211,7 @@ def _print_validation(shown: WarmUpShown) -> None:
     _print_route(out, shown.route, shown.audit_hash)
     say(
         out,
-        f"{found.model} {found.phase} {found.variant}: warm-up off against on, {len(found.cold.runs)} runs of each",
+        f"{found.model} {found.phase} {found.variant}: warm-up off against on, {counted(len(found.cold.runs), 'run')} of each",
         style="bold",
     )
     if not found.forced_unload:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .common import LiveLine, answer, console, emit, json_option, open_app, run_with_app, say
+from .common import LiveLine, answer, console, emit, json_option, open_app, progress_option, run_with_app, say
 
 
 @click.group("models")
@@ -40,6 +40,7 @@ def _state(row: Mapping[str, Any]) -> str:
 
 @command.command("pull")
 @click.argument("names", nargs=-1, required=True)
+@progress_option
 @json_option
 @click.pass_context
 def pull(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
@@ -69,8 +70,12 @@ def ps(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
     from selfopt.verbs.models import model_status
 
     rows = run_with_app(ctx, lambda app: model_status(app, names))
-    lines = (f"{row['name']:40} {row['state']:10} {row['quantization'][:20]:10} {row['digest'][:16]}" for row in rows)
+    lines = (f"{row['name']:40} {_residency(row):13} {row['quantization'][:20]:10} {row['digest'][:16]}" for row in rows)
     answer(rows, lines, as_json=as_json)
+
+
+def _residency(row: Mapping[str, Any]) -> str:
+    return "not installed" if row["installed"] is False and row["state"] == "unloaded" else str(row["state"])
 
 
 @command.command("rm")

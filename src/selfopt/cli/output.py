@@ -9,20 +9,19 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import sys
 import textwrap
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from .live import LiveLine, printable
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from selfopt.verbs.looping import LoopEvent
-    from selfopt.verbs.measuring import Progress
 
 
 NO_TERMINAL_COLUMNS = 80
@@ -30,8 +29,6 @@ BODY_LIMIT = 20_000
 HEADING = "bold blue"
 _TEXT_LIMIT = 4_000
 _PRETTY_LIMIT = 500_000
-_QUIET_S = 0.9
-_STILL_S = 15.0
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -191,72 +188,6 @@ def joined(parts: Iterable[str], limit: int = 8) -> str:
     return ", ".join(items[:limit]) + more
 
 
-class LiveLine:
-    """Shows progress on standard error.
-
-    On a terminal, one line rewrites itself. Elsewhere a line is printed at most every `every_s`
-    seconds, and seldom while nothing moves.
-    """
-
-    current: LiveLine | None = None
-
-    def __init__(self, enabled: bool = True, every_s: float = _QUIET_S) -> None:
-        self._tty = sys.stderr.isatty()
-        self._enabled = enabled
-        self._every_s = every_s
-        self._last = 0.0
-        self._width = 0
-        self._at: tuple[str, int, str | None] | None = None
-        LiveLine.current = self
-
-    def __call__(self, event: Progress) -> None:
-        """Shows how far a measurement is."""
-        if not self._enabled:
-            return
-        now = time.monotonic()
-        important = event.kind in ("run_started", "warm_up", "run_ended", "stopped", "note") and event.note
-        at = (event.label, event.done, event.prompt_id)
-        quiet_s = max(self._every_s, _STILL_S) if at == self._at else self._every_s
-        if self._tty or important or now - self._last >= quiet_s:
-            self._last, self._at = now, at
-            self.show(_line(event))
-
-    def __enter__(self) -> LiveLine:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.clear()
-
-    def show(self, text: str) -> None:
-        """Puts a text on the line."""
-        if not self._enabled:
-            return
-        if self._tty:
-            clipped = text[: shutil.get_terminal_size().columns - 1]
-            print("\r" + clipped.ljust(self._width), end="", file=sys.stderr, flush=True)
-            self._width = len(clipped)
-        else:
-            print(text, file=sys.stderr, flush=True)
-
-    def clear(self) -> None:
-        """Removes the line, before something else is printed."""
-        if self._tty and self._width:
-            print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)
-            self._width = 0
-
-
-def _line(event: Progress) -> str:
-    eta = f", about {event.eta_s:.0f} s left" if event.eta_s is not None and event.kind != "run_ended" else ""
-    at = f" {event.prompt_id}" if event.prompt_id else ""
-    outcome = f" {event.outcome.value}" if event.outcome is not None else ""
-    note = f" ({event.note})" if event.note else ""
-    return _printable(f"  {event.label}: {event.done}/{event.total}{at}{outcome}{eta}{note}")
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in text)
-
-
 class LogLines(logging.Handler):
     """Prints what selfopt logs on the present standard error, and clears the live line before it.
 
@@ -273,7 +204,7 @@ class LogLines(logging.Handler):
         with suppress(OSError, ValueError):
             if LiveLine.current is not None:
                 LiveLine.current.clear()
-            text = _printable(record.getMessage())
+            text = printable(record.getMessage())
             if self.as_json:
                 at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
                 text = json.dumps({"at": at, "level": record.levelname.lower(), "logger": record.name, "message": text})

@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import EventPrinter, LiveLine, console, draw, emit, json_option, run_with_app, say, say_each
+from .common import (
+    EventPrinter,
+    LiveLine,
+    console,
+    counted,
+    draw,
+    emit,
+    json_option,
+    progress_option,
+    run_with_app,
+    say,
+    say_each,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +30,7 @@ if TYPE_CHECKING:
 
 
 @click.command("quickstart")
+@progress_option
 @json_option
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool) -> None:
@@ -47,7 +60,7 @@ def command(ctx: click.Context, /, as_json: bool) -> None:
 
 
 def _print(result: QuickstartResult) -> None:
-    from selfopt.report import BeforeAfter, before_after_table
+    from selfopt.report import BeforeAfter, closing_lines, closing_table, look_next_lines
 
     out = console()
     out.print()
@@ -55,16 +68,17 @@ def _print(result: QuickstartResult) -> None:
     for served in result.served:
         _print_served(out, served)
     out.print()
-    draw(
-        out,
-        before_after_table(
-            [BeforeAfter(r.before, r.after, r.trials, r.look_next, f"{r.model.partition('/')[2]} {r.phase}") for r in result.rows]
-        ),
-    )
+    rows = [BeforeAfter(r.model, r.phase, r.before, r.after, r.look_next) for r in result.rows]
+    out.print("What came of it", style="bold")
+    say_each(out, closing_lines(rows), indent=2)
+    out.print()
+    draw(out, closing_table(rows, width=out.width))
+    out.print("Where to look next", style="bold")
+    say_each(out, look_next_lines(rows), indent=2)
     out.print()
     say_each(out, (f"written: {path}" for path in result.reports), indent=2)
     minutes, seconds = divmod(round(result.seconds), 60)
-    took = f"{result.trials} trials in {minutes} min {seconds} s"
+    took = f"{counted(result.trials, 'trial')} in {minutes} min {seconds} s"
     say(out, f"{took}; why each decision: selfopt report, selfopt audit trace MODEL PHASE", indent=2)
 
 

@@ -1,21 +1,22 @@
-"""`selfopt routes show | history | set | import | rollback`."""
+"""`selfopt routes show | history | set | import | rollback | unban`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, counted, emit, json_option, open_app, run_with_app, say, say_each
+from .common import answer, console, counted, emit, json_option, open_app, run_with_app, say, say_each
 
 if TYPE_CHECKING:
-    from selfopt.records import RoutingConfig
+    from selfopt.records import Ban, RoutingConfig
 
 
 @click.group("routes")
 def command() -> None:
-    """Show, set, import or roll back the rules in force."""
+    """Show, set, import or roll back the rules in force, and what they no longer try."""
 
 
 def _print(config: RoutingConfig, as_json: bool) -> None:
@@ -42,9 +43,49 @@ def _print(config: RoutingConfig, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, /, as_json: bool) -> None:
     """Show the rules in force."""
-    from selfopt.verbs.routing import rules_in_force
+    from selfopt.verbs.routing import bans_in_force, rules_in_force
 
-    _print(rules_in_force(open_app(ctx)), as_json)
+    app = open_app(ctx)
+    _print(rules_in_force(app), as_json)
+    if not as_json:
+        _print_bans(bans_in_force(app))
+
+
+def _print_bans(bans: Sequence[Ban]) -> None:
+    from selfopt.words.rules import ban_text
+
+    if bans:
+        out = console()
+        out.print("taken back (selfopt routes unban MODEL PHASE lets it be tried again)", markup=False)
+        say_each(out, map(ban_text, bans), indent=2)
+
+
+@command.command("unban")
+@click.argument("model", required=False)
+@click.argument("phase", required=False)
+@json_option
+@click.pass_context
+def unban(ctx: click.Context, /, model: str | None, phase: str | None, as_json: bool) -> None:
+    """Let what was taken back of MODEL (and PHASE) be tried again. Without MODEL: list what was
+    taken back.
+
+    What a rollback took back, and what did not help, is not tried again by the loop. That ends by
+    itself for a variant when another model file is measured under the same name.
+    """
+    from selfopt.verbs.routing import bans_in_force, lift_bans
+    from selfopt.words.rules import ban_text
+
+    if model is None:
+        found = bans_in_force(open_app(ctx))
+        answer(found, map(ban_text, found), as_json=as_json, empty="nothing was taken back")
+        return
+    name = model
+    lifted = run_with_app(ctx, lambda app: lift_bans(app, name, phase))
+    lines = (
+        f"{ban.model} {ban.phase}: {ban.kind.replace('_', '-')}{f' {ban.what}' if ban.what else ''} may be tried again"
+        for ban in lifted
+    )
+    answer(lifted, lines, as_json=as_json)
 
 
 @command.command("history")

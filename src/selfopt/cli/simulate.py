@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .common import LiveLine, Number, console, draw, emit, json_option
+from .common import LiveLine, Number, console, draw, emit, json_option, progress_option
 
 WORLD_NAMES = ("12x4", "200x4", "200x16", "det150x4", "cycles")
 _POINTS = {"others", "churn", "drift"}
@@ -45,6 +45,7 @@ _POINTS = {"others", "churn", "drift"}
 )
 @click.option("--seed", metavar="TEXT", help="Draw other worlds.")
 @click.option("--processes", type=click.IntRange(min=1, max=256), help="Default: one for each core.")
+@progress_option
 @json_option
 def command(worlds: tuple[str, ...], gains: tuple[float, ...], as_json: bool, **options: Any) -> None:
     """Try the race, the plain gates and a fixed number of runs on made-up worlds, where the truth

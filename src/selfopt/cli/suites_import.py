@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import SECONDS, LiveLine, answer, console, counted, emit, json_option, open_app, run_with_app, say, say_some
+from .common import (
+    SECONDS,
+    LiveLine,
+    answer,
+    console,
+    counted,
+    emit,
+    json_option,
+    open_app,
+    progress_option,
+    run_with_app,
+    say,
+    say_some,
+)
 
 if TYPE_CHECKING:
     from selfopt.verbs.making import ImportedSuites, Importer, MadeSuite
@@ -113,6 +126,7 @@ def pull() -> None:
 @pull.command("bfcl")
 @click.option("--category", "categories", multiple=True, metavar="NAME,...", help="Only these categories; default: all.")
 @replace_option
+@progress_option
 @json_option
 @click.pass_context
 def pull_bfcl(ctx: click.Context, /, categories: tuple[str, ...], replace: bool, as_json: bool) -> None:

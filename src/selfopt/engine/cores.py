@@ -24,9 +24,10 @@ def usable_cores() -> int:
 def threads_for(cores: int, idle_share: float) -> int:
     """The number of threads for `cores` cores: one for each idle core, but at least 1.
 
-    llama.cpp's threads wait for each other at every layer by spinning. With one thread more than
-    there are idle cores, every step waits for the scheduler: with both of two cores busy, two
-    threads made 0.3 to 1.7 tokens/s, and one made 8 to 9.
+    This is for builds of llama.cpp whose threads wait for each other by spinning. With one thread
+    more than there are idle cores, every step waits for the scheduler: with both of two cores busy,
+    two threads made 0.3 to 1.7 tokens/s, and one made 8 to 9. Where they sleep (`child.py`), all
+    cores are used.
 
     Args:
         cores: the usable cores.

@@ -18,7 +18,7 @@ from selfopt.errors import EngineError, ModelStoreError, UnknownModelError
 from selfopt.records import ModelStatus
 
 from .catalogue import ModelEntry
-from .cores import free_cores
+from .cores import free_cores, usable_cores
 from .gguf import GgufFacts, read_gguf
 from .process import ChildConfig, ChildProcess, default_command
 from .store import ModelStore, slug
@@ -34,7 +34,8 @@ class EngineOptions:
     Attributes:
         context_size: tokens per slot.
         slots: requests served at the same time. A second slot gains nothing on two cores.
-        threads: threads of a child; None for the cores that are idle when the model starts.
+        threads: threads of a child; None for all cores where waiting threads sleep, else for the cores
+            that are idle when the model starts.
         sleep_idle_s: seconds without a request after which the weights are dropped; -1 for never.
         start_timeout_s: seconds that a child may take to start.
         prompt_cache_mib: memory for prompts that have left their slot; 0 for none.
@@ -209,6 +210,7 @@ class EmbeddedEngine:
                 context_size=options.context_size,
                 slots=options.slots,
                 threads=options.threads or await free_cores(),
+                cores=None if options.threads else usable_cores(),
                 sleep_idle_s=options.sleep_idle_s,
                 prompt_cache_mib=options.prompt_cache_mib,
             )

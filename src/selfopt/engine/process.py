@@ -10,10 +10,11 @@ import secrets
 import sys
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from selfopt.errors import EngineError
+from selfopt.home.extras import install_command
 
 from .logfile import BoundedLog, printable
 
@@ -42,9 +43,12 @@ class ChildConfig:
         context_size: tokens per slot.
         slots: requests served at the same time.
         threads: threads that compute.
+        cores: how many may compute instead where they sleep while they wait for each other; None
+            where `threads` is what the user asked for.
         sleep_idle_s: seconds without a request after which the weights are dropped; -1 for never.
         prompt_cache_mib: memory for prompts that have left their slot.
         verbosity: llama.cpp's log level; 2 shows warnings.
+        install: the command that installs the engine's packages.
     """
 
     model_path: str
@@ -52,9 +56,11 @@ class ChildConfig:
     context_size: int
     slots: int
     threads: int
+    cores: int | None
     sleep_idle_s: int
     prompt_cache_mib: int
     verbosity: int = 2
+    install: str = field(default_factory=lambda: f"run: {install_command('engine')}")
 
 
 class ChildProcess:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from selfopt.records import Confidence, Phase, PolicyThresholds, Remedy
 from selfopt.stats import Interval, wilson_interval
-from selfopt.words.standing import Basis, Unfit, fallback_text, judgment_text, unfit_text
+from selfopt.words.standing import Basis, Unfit, exception_text, fallback_text, judgment_text, unfit_text
 
 from .comparable import is_exact
 from .standing import FeedbackOptions, Standing
@@ -26,7 +26,9 @@ _ALLOWED: Mapping[Basis, bool | None] = {
     "meets_weakly": True,
     "above_doing_nothing": True,
     "not_above_doing_nothing": False,
+    "never_holds_back": False,
 }
+_RESTRAINT_TRIALS = 3  # below so few, none held back may be chance
 _WEAK: frozenset[Basis] = frozenset({"meets_weakly", "above_doing_nothing"})
 
 
@@ -64,6 +66,10 @@ def judge(standing: Standing, thresholds: PolicyThresholds) -> Permission:
       beats the silent and the always-calling policy is allowed, and a stronger one is recommended.
       Any other model is not allowed.
 
+    A model that calls a tool each time that none is wanted is not allowed. One whose restraint is
+    below `restraint_min` is allowed as an exception, which the reason names, and a stronger one is
+    recommended.
+
     Accuracy and call accuracy must both reach the minimum. With fewer than `min_runs` runs of a
     spec that is not known to be deterministic, the whole 95 % interval must lie on one side of it;
     otherwise allow is None. It is also None where a model would not be refused if every call that
@@ -77,10 +83,27 @@ def judge(standing: Standing, thresholds: PolicyThresholds) -> Permission:
         and _ALLOWED[_basis(standing.if_read(), thresholds, weak=weak)] is not False
     ):
         basis = "not_read"
+    unrestrained = _ALLOWED[basis] is True and _calls_uninvited(standing, thresholds)
+    if unrestrained and basis != "gate_off" and _never_holds_back(standing):
+        basis = "never_holds_back"
     allow = _ALLOWED[basis]
     confidence: Confidence = "low" if allow is None else _confidence(standing, thresholds)
     stronger = basis in _WEAK or (basis == "gate_off" and weak)
-    return Permission(allow, stronger, judgment_text(basis, standing.shown, thresholds), confidence)
+    why = judgment_text(basis, standing.shown, thresholds)
+    if allow and unrestrained:
+        return Permission(allow, True, f"{why}; {exception_text(standing.shown, thresholds)}", confidence)
+    return Permission(allow, stronger, why, confidence)
+
+
+def _calls_uninvited(standing: Standing, thresholds: PolicyThresholds) -> bool:
+    restraint = standing.shown.restraint
+    return restraint is not None and restraint < thresholds.restraint_min - _ROUNDING
+
+
+def _never_holds_back(standing: Standing) -> bool:
+    """Whether it called a tool in every trial that wants none."""
+    shown = standing.shown
+    return shown.uninvited == shown.no_call_trials >= _RESTRAINT_TRIALS
 
 
 def _basis(standing: Standing, thresholds: PolicyThresholds, *, weak: bool) -> Basis:
@@ -141,7 +164,7 @@ def choose_fallback(
     """The first candidate, in the order of preference, that may replace the model.
 
     It was measured on the reference suite of the phase, is itself allowed, beats the model that it
-    replaces, and does not take private prompts off this machine without consent.
+    replaces and the policy that never calls, and does not take private prompts off this machine without consent.
     """
     model, phase = standing.newest.model, standing.newest.phase
     refused: list[str] = []
@@ -173,4 +196,6 @@ def _unfit(standing: Standing, candidate: str, other: Standing | None, options: 
         return "unclear" if judgment.allow is None else "not_allowed", judgment.why
     if other.shown.accuracy <= standing.shown.accuracy + _ROUNDING:
         return "no_better", f"{other.shown.accuracy:.3f}"
+    if other.shown.accuracy <= other.shown.silent + _ROUNDING:
+        return "no_better_than_silence", f"accuracy {other.shown.accuracy:.3f}, silence {other.shown.silent:.3f}"
     return None

@@ -126,6 +126,7 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
     excused = [cell for cell in cells(evaluations) if unread(*cell) or only_thought(*cell)]
     accuracies = [a for e in evaluations for a in e.metrics.run_accuracies]
     accuracy = _pooled(evaluations, "accuracy")
+    unwanted = [outcome for e in evaluations for row in e.rows if not row.needs_call for outcome in row.outcomes]
     shown = Shown(
         phase=newest.phase,
         variant=newest.variant,
@@ -137,6 +138,9 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
         silent=newest.metrics.silent.accuracy,
         always_calling=newest.metrics.always_calling.accuracy,
         unread=len(excused),
+        restraint=_pooled(evaluations, "restraint"),
+        no_call_trials=len(unwanted),
+        uninvited=unwanted.count(Outcome.UNCALLED_FOR),
         refused=len(named) / outcomes.total() if outcomes else 0.0,
         said=next((row.said for row in named if row.said), ""),
     )
@@ -148,7 +152,7 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
         evaluations=len(evaluations),
         accuracy=shown.accuracy,
         call_accuracy=shown.call_accuracy,
-        restraint=_pooled(evaluations, "restraint"),
+        restraint=shown.restraint,
         variance=_variance(accuracies),
         evaluation_id=newest.evaluation_id,
     )

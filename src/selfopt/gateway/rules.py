@@ -157,7 +157,7 @@ class RulesWatch:
             if found.said and not self.fault:
                 log.warning("%s", escape_control(found.said, 1000))
             self.current = rules
-            log.info("rules version %d are in force (before: %d)", found.config.version, now.version)
+            log.info("rules version %d is in force (before: %d)", found.config.version, now.version)
             self._changed(self.current)
 
     def _refuse(self, why: str) -> None:

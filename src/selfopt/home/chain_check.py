@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from .chain_line import BadLineError, check_line, parse_line
 from .head import Head
+from .text import counted
 
 GENESIS_HASH = "0" * 64
 HEAD_KEPT = "head_kept"
@@ -86,7 +87,7 @@ def check_chain(
             del open_places[n]
     if head is not None and head.n > n and bad_line is None:
         what = "was cut" if n else "is missing or empty"
-        problems.append(f"it {what}: its head has {head.n} records, but {n} are there")
+        problems.append(f"it {what}: its head has {counted(head.n, 'record')}, but {n} are there")
     elif head is not None and rewritten:
         problems.append(f"it was rewritten: record {head.n} does not fit its head")
     if torn:

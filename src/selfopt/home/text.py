@@ -13,8 +13,10 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def counted(n: int, thing: str) -> str:
-    """Returns a number with its noun: `1 record`, `2 records`."""
-    return f"{n} {thing}{'' if n == 1 else 's'}"
+    """Returns a number with its noun: `1 record`, `2 records`, `2 replies`."""
+    if n == 1:
+        return f"{n} {thing}"
+    return f"{n} {thing[:-1]}ies" if thing.endswith("y") and thing[-2:-1] not in "aeiou" else f"{n} {thing}s"
 
 
 def escape_control(text: str, limit: int | None = None) -> str:

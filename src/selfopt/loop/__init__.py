@@ -18,8 +18,8 @@ from .store import (
     plan_of,
     spec_by_id,
     unfinished_cycle,
-    withdrawn_specs,
 )
+from .taken_back import bans, lift_bans, withdrawn_specs
 
 __all__ = [
     "Listener",
@@ -27,12 +27,14 @@ __all__ = [
     "LoopEvent",
     "Stages",
     "Target",
+    "bans",
     "baselines",
     "current_baseline",
     "effective_baseline",
     "evaluations",
     "finished_cycles",
     "keep_feedback",
+    "lift_bans",
     "newest_evaluation",
     "note_rollback",
     "outcomes_of",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from selfopt.home import counted
 from selfopt.measure.resume import close_open_runs
 from selfopt.records import Baseline, CycleAbandoned, CycleStart, CycleTarget, RoutingConfig, Run, Spec, new_id
 
@@ -82,7 +83,7 @@ def _other_candidates(context: LoopContext, target: Target, planned: CycleTarget
         if wanted - {planned.baseline_spec_id} != set(planned.candidate_spec_ids):
             return f"this command tries other candidates for {where}"
     elif len(planned.candidate_spec_ids) > context.settings.loop.max_candidates:
-        return f"this command tries at most {context.settings.loop.max_candidates} candidates, the plan has more for {where}"
+        return f"this command tries at most {counted(context.settings.loop.max_candidates, 'candidate')}, the plan has more for {where}"
     return None
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from selfopt.feedback import named
+from selfopt.home import counted
 from selfopt.records import (
     ColdFailuresFigures,
     Cycle,
@@ -39,7 +40,8 @@ from .enforce import enforce_feedback, keep_feedback, require_readable_feedback
 from .evidence import gather_evidence
 from .measuring import Depth
 from .remedies import check_remedies, take_back, withdrawal_advice
-from .store import plan_of, spec_by_id, unknown_specs, withdrawn_specs
+from .store import plan_of, spec_by_id, unknown_specs
+from .taken_back import withdrawn_specs
 from .text_only import needs_text
 
 
@@ -296,5 +298,5 @@ async def _finish(
     context.on_step("finished")
     context.stages.report()
     context.on_step("reported")
-    context.say(LoopEvent("finished", f"cycle {cycle.number} finished after {cycle.trials} trials", cycle))
+    context.say(LoopEvent("finished", f"cycle {cycle.number} finished after {counted(cycle.trials, 'trial')}", cycle))
     return cycle

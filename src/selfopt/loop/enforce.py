@@ -71,7 +71,7 @@ def served_specs(
 
 
 def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback) -> int:
-    """Apply what the feedback recommends.
+    """Apply what the feedback recommends for the models and phases of the cycle, and no others.
 
     Returns the version of the rules that are in force then.
     """
@@ -79,11 +79,14 @@ def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback
     if not context.settings.enforcement.enabled:
         context.say(LoopEvent("enforcement", "enforcement is switched off: no rule was changed"))
         return before.version
-    context.stages.check_evidence((), [name for r in feedback.recommendations for name in (r.id, *r.evidence)])
-    serving = served_specs(context.ledger, feedback.recommendations, before, context.settings.one_name)
+    one = context.settings.one_name
+    named = {(one(target.model), target.phase) for target in start.targets}
+    advice = [r for r in feedback.recommendations if (one(r.model), r.phase) in named]
+    context.stages.check_evidence((), [name for r in advice for name in (r.id, *r.evidence)])
+    serving = served_specs(context.ledger, advice, before, one)
     config = context.stages.enforcer.enforce(
-        feedback.recommendations,
-        promoted=serving,
+        advice,
+        promoted={key: spec for key, spec in serving.items() if (one(key[0]), key[1]) in named},
         options=RuleOptions(warm_up=context.settings.warm_up.enabled),
         event="loop",
         reason=f"cycle {start.number}",

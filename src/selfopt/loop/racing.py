@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from selfopt.errors import BudgetError
+from selfopt.home import counted
 from selfopt.measure.arena import Arena
 from selfopt.measure.lookup import find
 from selfopt.measure.race_block import BlockOrder, BlockResult
@@ -263,7 +264,9 @@ class _Racing:
         return self._spec(spec_id).variant.name
 
     def _say_block(self, race: Race) -> None:
-        self._arena.desk.board.tell("note", f"block {race.blocks}, {race.trials} trials, {len(race.alive)} candidates alive")
+        self._arena.desk.board.tell(
+            "note", f"block {race.blocks}, {counted(race.trials, 'trial')}, {counted(len(race.alive), 'candidate')} alive"
+        )
         for standing in race.standings(interval=False):
             if standing.state == "dropped" and standing.spec_id not in self._told:
                 self._told.add(standing.spec_id)

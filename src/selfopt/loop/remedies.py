@@ -10,9 +10,8 @@ from statistics import median
 
 from selfopt.measure.lookup import find
 from selfopt.records import (
+    Ban,
     Baseline,
-    Cycle,
-    CyclePlan,
     CycleStart,
     Decision,
     Evaluation,
@@ -35,6 +34,7 @@ from selfopt.words.findings import fallback_checked, idle_text, variant_checked,
 
 from .context import LoopContext
 from .store import baseline_id, current_baseline, promotion_behind, spec_by_id, unknown_specs
+from .taken_back import bans
 
 # A warm-up claims latency. It helped when the first call takes at most this share of what it took before.
 FIRST_CALL_SHARE = 0.7
@@ -101,20 +101,21 @@ def withdrawn_remedies(ledger: Ledger) -> frozenset[Remedy]:
     fallbacks that did no better than the model they replaced and have not been measured as better
     since. A withdrawn variant is not among them: its baseline is taken back instead.
     """
-    checks = [check for plan in ledger.read(CyclePlan) for check in plan.remedies]
-    checks += [check for cycle in ledger.read(Cycle) for check in cycle.remedies]
-    found = {Remedy(c.model, c.phase, "warm_up") for c in checks if c.withdrawn and c.claim == "warm_up"}
-    found |= {r.remedy for r in ledger.read(Recommendation) if r.action == "withdraw"}
-    for check in (c for c in checks if c.withdrawn and c.claim == "fallback" and c.evidence):
-        served = find(ledger, Evaluation, check.evidence[-1])
-        if served is not None and not _better_now(ledger, served, check.model):
-            found.add(Remedy(check.model, check.phase, "fallback", served.model))
+    found: set[Remedy] = set()
+    for ban in bans(ledger):
+        if ban.kind == "warm_up":
+            found.add(Remedy(ban.model, ban.phase, "warm_up"))
+        elif ban.kind == "fallback" and not _better_now(ledger, ban):
+            found.add(Remedy(ban.model, ban.phase, "fallback", ban.what))
     return frozenset(found)
 
 
-def _better_now(ledger: Ledger, served: Evaluation, model: str) -> bool:
-    """Whether the newest measurements show the fallback as better than the model."""
-    newest = [_newest_alike(ledger, name, served) for name in (served.model, model)]
+def _better_now(ledger: Ledger, ban: Ban) -> bool:
+    """Whether the newest measurements show a fallback that was taken back as better than the model."""
+    served = next(ledger.read(Evaluation, {"model": ban.what, "phase": ban.phase}, newest_first=True, limit=1), None)
+    if served is None:
+        return False
+    newest = [_newest_alike(ledger, name, served) for name in (ban.what, ban.model)]
     ours, theirs = (e.metrics.accuracy if e is not None else None for e in newest)
     return ours is not None and theirs is not None and ours > theirs
 

@@ -65,21 +65,6 @@ def promotion_behind(ledger: Ledger, model: str, phase: Phase) -> Baseline | Non
     return newest if newest is not None and newest.source == "promotion" else None
 
 
-def withdrawn_specs(ledger: Ledger, model: str, phase: Phase) -> frozenset[str]:
-    """The ids of specs that were promoted (and perhaps adapted) and then taken back."""
-    found: set[str] = set()
-    lineage: list[str] = []
-    for record in ledger.read(Baseline, {"model": model, "phase": phase}):
-        if record.source in ("withdrawn", "rollback"):
-            found.update(lineage)
-            lineage = [record.spec_id] if record.source == "rollback" else []
-        elif record.source == "adapted":
-            lineage.append(record.spec_id)
-        else:
-            lineage = [record.spec_id] if record.source == "promotion" else []
-    return frozenset(found - set(lineage))
-
-
 def evaluations(ledger: Ledger) -> list[Evaluation]:
     """Every evaluation, oldest first."""
     return list(ledger.read(Evaluation))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.errors import EvidenceError
+from selfopt.home import counted
 from selfopt.records import Blob, Environment, Spec, Suite, WarmUpResult
 from selfopt.scoring import scorer_of
 from selfopt.variants import render
@@ -65,7 +66,7 @@ class Arena:
         found = await ensure_verdicts(self.desk.context.ledger, spec, suite, [item.trial for item in mine])
         if found.skipped:
             raise EvidenceError(
-                f"{len(found.skipped)} replies cannot be judged as {spec.label} would (such as trial {found.skipped[0]}): "
+                f"{counted(len(found.skipped), 'reply')} cannot be judged as {spec.label} would (such as trial {found.skipped[0]}): "
                 "it asks for requests that were never made; race it without the spec that it shares replies with"
             )
         return found.trials

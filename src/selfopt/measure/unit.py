@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from operator import itemgetter
 
 from selfopt.errors import SuiteError
+from selfopt.home import counted
 from selfopt.records import (
     Ask,
     Environment,
@@ -304,9 +305,9 @@ class Unit:
         elif not self.options.repeat:
             board.tell("note", "not known to be deterministic: a race asks for what it needs")
         elif sample == 0 and not self._wants_sample():
-            board.tell("note", f"a fault of the server or the network: {self.options.n_runs} runs")
+            board.tell("note", f"a fault of the server or the network: {counted(self.options.n_runs, 'run')}")
         elif sample:
-            board.tell("note", f"not deterministic: {self.options.n_runs} runs")
+            board.tell("note", f"not deterministic: {counted(self.options.n_runs, 'run')}")
 
     def _remaining(self, purpose: Purpose, run_index: int) -> tuple[tuple[int, Prompt], ...]:
         """The prompts of a pass without a trial, with their positions, in the order of the pass."""

@@ -19,6 +19,9 @@ from .chat import (
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
 from .config import EndpointConfig, PolicyThresholds, ServerKind, is_loopback
 from .cycle import (
+    Ban,
+    BanCause,
+    BanLifted,
     Baseline,
     CandidateResult,
     Cycle,
@@ -136,6 +139,9 @@ __all__ = [
     "Ask",
     "Attempt",
     "AuditRecord",
+    "Ban",
+    "BanCause",
+    "BanLifted",
     "Baseline",
     "Blob",
     "CallFormat",

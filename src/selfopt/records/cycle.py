@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
@@ -10,6 +11,40 @@ from .base import Prose, Record
 from .suite import Phase
 
 RemedyClaim = Literal["variant", "warm_up", "fallback"]
+BanCause = Literal["rollback", "did_not_help"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ban:
+    """One thing that was taken back, and that the loop does not try again.
+
+    Attributes:
+        ban_id: of what took it back. Taking the same back once more is another ban.
+        what: the variant or the fallback; "" for a warm-up.
+        spec_id: the spec that is not proposed; None for remedies.
+        at: when it was taken back; None where that is not recorded.
+    """
+
+    ban_id: str
+    model: str
+    phase: Phase
+    kind: RemedyClaim
+    what: str
+    because: BanCause
+    spec_id: str | None = None
+    at: str | None = None
+
+
+class BanLifted(Record, ledger_kind="ban_lifted", id_field="lifting_id", index_fields=("model", "phase")):
+    """Somebody let things be tried again."""
+
+    lifting_id: str
+    model: str
+    phase: Phase
+    ban_ids: tuple[str, ...]
+    at: str
+
+
 """What makes things better, according to a remedy in force."""
 
 

@@ -1,5 +1,6 @@
 """Reports for people and programs: Markdown, HTML, JSON and terminal tables. Decides nothing."""
 
+from .closing import BeforeAfter, closing_lines, closing_table, look_next_lines
 from .comparison import comparison_markdown, comparison_table
 from .escape import safe_markdown, safe_terminal, safe_text
 from .gather import ReportData, WarmUpPair, find_warm_up_pairs, gather
@@ -8,8 +9,6 @@ from .race_figures import Course, CoursePoint
 from .results import cycle_results, history, warm_up_results
 from .simulation import cycles_table, simulation_table
 from .terminal import (
-    BeforeAfter,
-    before_after_table,
     decision_panel,
     evaluation_table,
     findings_list,
@@ -25,7 +24,8 @@ __all__ = [
     "CoursePoint",
     "ReportData",
     "WarmUpPair",
-    "before_after_table",
+    "closing_lines",
+    "closing_table",
     "comparison_markdown",
     "comparison_table",
     "cycle_results",
@@ -36,6 +36,7 @@ __all__ = [
     "findings_list",
     "gather",
     "history",
+    "look_next_lines",
     "outcome_letters",
     "outcome_table",
     "report_html",

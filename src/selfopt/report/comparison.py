@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selfopt.home import counted
 from selfopt.records import ComparedRow, Comparison, Figure
 from selfopt.words.causes import cause_text
 
@@ -16,6 +17,7 @@ from .escape import code, safe_markdown, safe_terminal, safe_text
 from .figures import milliseconds, share
 from .markdown import table as markdown_table
 
+_WIDE = 76  # columns that every figure takes
 _SAID = 200  # characters of a server's words
 _NOTE = (
     "agent score: 0.4 call accuracy + 0.3 restraint + 0.3 (1 - share of replies that call a tool which no accepted answer names); "
@@ -23,23 +25,39 @@ _NOTE = (
 )
 
 
-def comparison_table(comparison: Comparison) -> RenderableType:
-    """The table for terminals. It marks the rows that chance alone may have put in this order."""
+def comparison_table(comparison: Comparison, *, width: int = _WIDE) -> RenderableType:
+    """The table for terminals. It marks the rows that chance alone may have put in this order.
+
+    width: of the terminal. A narrow one gets the score and two shares, without their intervals.
+    """
+    wide = width >= _WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, leading=1)
     table.add_column("model\nvariant", overflow="fold", min_width=16)
-    for head in ("agent\nscore", "call\naccuracy", "restraint", "arguments", "p50\ntokens"):
+    heads = ("agent\nscore", "call\naccuracy", "restraint", "arguments", "p50\ntokens")
+    for head in heads if wide else ("agent\nscore", "call acc.\nrestraint"):
         table.add_column(head, justify="right", no_wrap=True)
     for row in comparison.rows:
         name = Text.assemble((safe_terminal(row.model, limit=80), "bold"), "\n", safe_text(row.variant, limit=60))
+        figures = (row.agent_score, row.call_accuracy, row.restraint, row.argument_accuracy)
+        shown = [_figure(f, "{}\n{}") for f in figures] if wide else [_figure(f, "{}") for f in figures]
+        cells = [*shown, f"{milliseconds(row.p50_ms)}\n{row.output_tokens:.0f}"]
         table.add_row(
             Text.assemble(name, "\n", (_standing(row), "" if row.distinguishable else "bold")),
-            *(_figure(f, "{}\n{}") for f in (row.agent_score, row.call_accuracy, row.restraint, row.argument_accuracy)),
-            f"{milliseconds(row.p50_ms)}\n{row.output_tokens:.0f}",
+            *(cells if wide else _narrow(cells)),
         )
     for policy in comparison.policies:
-        figures = (share(f) if f is not None else "-" for f in (policy.agent_score, policy.call_accuracy, policy.restraint))
-        table.add_row(safe_text(policy.name, limit=60), *figures, "", "", style="dim")
-    return Group(table, *(Text(line, "dim") for line in _notes(comparison)))
+        policy_figures = (policy.agent_score, policy.call_accuracy, policy.restraint)
+        told = [share(f) if f is not None else "-" for f in policy_figures]
+        table.add_row(safe_text(policy.name, limit=60), *((*told, "", "") if wide else _narrow(told)), style="dim")
+    notes = _notes(comparison)
+    if not wide:
+        notes.append(f"intervals, arguments, p50 and tokens: at {_WIDE} columns, or with --markdown")
+    return Group(table, *(Text(line, "dim") for line in notes))
+
+
+def _narrow(cells: Sequence[str]) -> tuple[str, str]:
+    """The score, and the two shares below each other."""
+    return cells[0], f"{cells[1]}\n{cells[2]}"
 
 
 def _figure(figure: Figure | None, form: str) -> str:
@@ -58,7 +76,12 @@ def _standing(row: ComparedRow) -> str:
         return "no score" + faults
     if row.behind is None:
         return "the best" + faults
-    return f"{row.behind.value:+.3f}, " + (f"p {row.p_value:.3f}" if row.distinguishable else "not told apart") + faults
+    return f"{row.behind.value:+.3f}, " + (_chance(row.p_value) if row.distinguishable else "not told apart") + faults
+
+
+def _chance(p_value: float | None) -> str:
+    """A p-value; one that rounds to zero is shown as what it is below."""
+    return "p unknown" if p_value is None else "p < 0.001" if p_value < 0.0005 else f"p {p_value:.3f}"
 
 
 def _notes(comparison: Comparison, safe: Callable[[str], str] = safe_terminal) -> list[str]:
@@ -66,7 +89,7 @@ def _notes(comparison: Comparison, safe: Callable[[str], str] = safe_terminal) -
         f"{safe_terminal(name, limit=60)} ({split})" for name, split in zip(comparison.suites, comparison.splits, strict=True)
     )
     lines = [
-        f"{comparison.prompts} prompts of {suites}; {_NOTE} {comparison.tool_sets} {comparison.unit}s.",
+        f"{counted(comparison.prompts, 'prompt')} of {suites}; {_NOTE} {counted(comparison.tool_sets, comparison.unit)}.",
         '"not told apart": from the best row, at 5 % over all rows together (Holm); the order may be chance.',
     ]
     if any(row.unread for row in comparison.rows):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from selfopt.records import (
     AuditRecord,
+    Ban,
     Baseline,
     Cycle,
     Decision,
@@ -48,6 +49,7 @@ class ReportData:
         baselines: the newest of each model and phase.
         warm_ups: the newest pair of each model and phase, with the newest of all last.
         faults: what of the ledger is not as it was committed.
+        bans: what was taken back and is not tried again.
     """
 
     cycles: tuple[Cycle, ...] = ()
@@ -60,6 +62,7 @@ class ReportData:
     config: RoutingConfig | None = None
     audit: tuple[AuditRecord, ...] = ()
     faults: tuple[LedgerFault, ...] = ()
+    bans: tuple[Ban, ...] = ()
 
     def newest(self, model: str, phase: Phase, spec_id: str | None = None) -> Evaluation | None:
         """The newest evaluation of a model and phase.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from selfopt.home import counted
 from selfopt.records import CandidateResult, Cycle, CycleTargetResult, Rule
 from selfopt.words.findings import HELPED
 
@@ -126,7 +127,7 @@ def _enforcement(data: ReportData) -> list[str]:
         return _section(title, "Not in force yet", f"Not in force yet: {RUN_ENFORCE}.", "None.")
     config = data.config
     count = f"{len(config.rules)} rule" + ("" if len(config.rules) == 1 else "s")
-    status = f"Operational: version {config.version} with {count}, {len(data.audit)} records in the audit trail."
+    status = f"Operational: version {config.version} with {count}, {counted(len(data.audit), 'record')} in the audit trail."
     untraced = [rule for rule in config.rules if not rule.evidence and rule.source in ("recommendation", "promotion")]
     decision = "Rules are applied from recommendations and promotions"
     decision += "; each names its evidence." if not untraced else f"; {len(untraced)} name no evidence."
@@ -145,7 +146,7 @@ def _enforcement(data: ReportData) -> list[str]:
 def _cycle(data: ReportData, evidence: Evidence, cycle: Cycle) -> list[str]:
     won = [t for t in cycle.targets if t.winner_spec_id is not None]
     tested = sum(len(t.candidates) for t in cycle.targets)
-    status = f"Complete: {tested} candidates tested on {len(cycle.targets)} models and phases, {cycle.trials} trials."
+    status = f"Complete: {counted(tested, 'candidate')} tested on {len(cycle.targets)} models and phases, {counted(cycle.trials, 'trial')}."
     decision = "; ".join(f"promote {code(t.winner_variant or '')} for {code(t.model)} {t.phase}" for t in won)
     body = [_target(data, evidence, t) for t in cycle.targets]
     body += [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from selfopt.home import counted
 from selfopt.records import Evaluation
 
 from .escape import code
@@ -37,7 +38,9 @@ class Evidence:
                 + (" (this suite only)" if e.scope == "whole" else ""),
                 runs(e),
                 # A race has two runs or more per block; the race_id stands for all of them.
-                f"{len(e.run_ids)} runs of {code(e.race_id)}" if e.race_id else " ".join(code(run_id) for run_id in e.run_ids),
+                f"{counted(len(e.run_ids), 'run')} of {code(e.race_id)}"
+                if e.race_id
+                else " ".join(code(run_id) for run_id in e.run_ids),
             ]
             for number, e in enumerate(self._known.values(), 1)
         ]

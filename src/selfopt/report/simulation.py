@@ -10,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selfopt.home import counted
+
 _RULES = (
     ("", "race"),
     ("plain_rule", "plain gates"),
@@ -62,7 +64,7 @@ def _section(table: Table, words: str, rows: Sequence[tuple[str, str, str]]) -> 
 
 def cycles_table(figures: Mapping[str, Any]) -> RenderableType:
     """What becomes of the baseline over several cycles in a row."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"{figures['cycles']} cycles", title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=counted(figures["cycles"], "cycle"), title_justify="left")
     for head in ("", "race", "plain gates"):
         table.add_column(head, justify="left" if not head else "right")
     both = (figures, figures["plain_rule"])
@@ -76,7 +78,10 @@ def cycles_table(figures: Mapping[str, Any]) -> RenderableType:
     table.add_row("gain, points", *(f"{part['gain_points']:+.1f} ± {part['gain_points_se']:.1f}" for part in both))
     table.add_row("promotions", *(f"{part['promotions']:.1f}" for part in both))
     table.add_row("trials a cycle", *(f"{part['calls_per_cycle']:.0f}" for part in both))
-    note = f"{figures['replications']} histories; {figures['prompts']} prompts, {figures['candidates']} candidates a cycle. alpha {figures['alpha']:g}."
+    note = (
+        f"{counted(figures['replications'], 'history')}; {counted(figures['prompts'], 'prompt')}, "
+        f"{counted(figures['candidates'], 'candidate')} a cycle. alpha {figures['alpha']:g}."
+    )
     return Group(table, Text(note, "dim"))
 
 

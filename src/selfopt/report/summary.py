@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from selfopt.home import counted
 from selfopt.records import (
     Cycle,
     CycleTargetResult,
@@ -17,6 +18,7 @@ from selfopt.records import (
 )
 from selfopt.words.evidence import METRICS
 from selfopt.words.findings import HELPED, experiment_text, not_confirmed_yet
+from selfopt.words.rules import ban_text
 
 from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
@@ -61,7 +63,7 @@ def _as_of(data: ReportData) -> str:
     last = data.cycles[-1]
     count = f"{len(data.cycles)} cycle" + ("" if len(data.cycles) == 1 else "s")
     version = "no rules in force" if data.config is None else f"rules version {data.config.version}"
-    return f"As of {safe_markdown(last.ended_at)}: {count}, {sum(c.trials for c in data.cycles)} trials, {version}."
+    return f"As of {safe_markdown(last.ended_at)}: {count}, {counted(sum(c.trials for c in data.cycles), 'trial')}, {version}."
 
 
 # Improvements made
@@ -80,8 +82,16 @@ def _improvements(data: ReportData, evidence: Evidence) -> list[str]:
                 "",
                 "A gain on held-out prompts can differ from the accuracies beside it, which are those of the search prompts.",
             ]
+    lines += _taken_back(data)
     held = [_held(data, evidence, c, t) for c in data.cycles for t in c.targets if t.winner_spec_id is None and t.candidates]
     return lines + (["", "Not promoted:", "", *bullets(held, "")] if held else [])
+
+
+def _taken_back(data: ReportData) -> list[str]:
+    if not data.bans:
+        return []
+    lift = "`selfopt routes unban MODEL PHASE` lets it be tried again."
+    return ["", f"Taken back. {lift}", "", *bullets([safe_markdown(ban_text(ban)) for ban in data.bans], "")]
 
 
 def _promoted(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleTargetResult) -> list[str]:

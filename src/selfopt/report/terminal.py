@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from io import StringIO
 
 from rich import box
@@ -17,11 +16,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from selfopt.records import Decision, Evaluation, Finding, GateResult, MetricName, Outcome, OutcomeRow
-from selfopt.words.evidence import CLAIMS, METRICS
+from selfopt.records import Decision, Evaluation, Finding, GateResult, Outcome, OutcomeRow
+from selfopt.words.evidence import CLAIMS
 
 from .escape import safe_terminal, safe_text
-from .figures import NOT_MEASURED, arrow, milliseconds, runs, share, signed
+from .figures import NOT_MEASURED, milliseconds, runs, share, signed
 
 PASS_STYLE = "bold blue"
 FAIL_STYLE = "bold dark_orange"
@@ -43,29 +42,6 @@ _WORDS = {
     Outcome.LOADING: "still loading",
     Outcome.ERROR: "error",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class BeforeAfter:
-    """One column of the closing table.
-
-    Attributes:
-        trials: spent on this model and phase.
-        look_next: what to do now, in one sentence.
-        label: the title. Default: the model and phase that was measured.
-    """
-
-    before: Evaluation | None
-    after: Evaluation | None
-    trials: int
-    look_next: str = ""
-    label: str = ""
-
-    @property
-    def title(self) -> str:
-        """The label, or else the model and phase that was measured."""
-        known = self.after or self.before
-        return self.label or (f"{known.model} {known.phase}" if known else NOT_MEASURED)
 
 
 def outcome_letters(row: OutcomeRow) -> Text:
@@ -183,8 +159,18 @@ def decision_panel(decision: Decision) -> Panel:
 
 def _why(decision: Decision) -> str:
     names = ", ".join(safe_terminal(g.name, limit=60) for g in decision.gates if g.binding and g.passed is not True)
-    gain = f"Accuracy against the baseline: {signed(decision.estimate)}. "
+    gain = (
+        f"Accuracy against the baseline: {signed(decision.estimate)}. "
+        if decision.estimate is not None
+        else _uncompared(decision)
+    )
     return gain + (f"Not passed: {names}." if names else "Every binding gate passed.")
+
+
+def _uncompared(decision: Decision) -> str:
+    """Why there is no figure for the gain; a gate may still show one, which nothing rests on."""
+    apart = any(gate.name == "comparable" and gate.passed is not True for gate in decision.gates)
+    return "Not compared with the baseline, which was measured in another way. " if apart else "Not compared with a baseline. "
 
 
 def _value(value: float | str | None) -> Text:
@@ -196,54 +182,6 @@ def _value(value: float | str | None) -> Text:
 def _passed(gate: GateResult) -> Text:
     word, style = {True: ("passed", PASS_STYLE), False: ("FAILED", FAIL_STYLE), None: ("no data", "bold")}[gate.passed]
     return Text(word if gate.binding else f"({word}, advice)", style if gate.binding else "dim")
-
-
-_SHARES: tuple[MetricName, ...] = ("call_accuracy", "restraint", "accuracy")
-
-
-def before_after_table(columns: Sequence[BeforeAfter]) -> Group:
-    """The closing table: before -> after, with a column per model and phase, and where to look
-    next.
-    """
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Before -> after", title_justify="left")
-    table.add_column("", no_wrap=True)
-    for column in columns:
-        table.add_column(safe_text(column.title, limit=60), overflow="fold", min_width=12)
-    sides = ((safe_terminal(e.variant, limit=40) if e else NOT_MEASURED for e in (c.before, c.after)) for c in columns)
-    table.add_row("variant", *(_change(*pair) for pair in sides))
-    for metric in _SHARES:
-        table.add_row(METRICS[metric], *(_metric(c, metric) for c in columns))
-    table.add_row("  silent policy", *(_policy(c, "silent") for c in columns), style="dim")
-    table.add_row("  always calling", *(_policy(c, "always_calling") for c in columns), style="dim")
-    table.add_row(f"{METRICS['p50_ms']} latency", *(_metric(c, "p50_ms") for c in columns))
-    table.add_row(METRICS["first_call_ms"], *(_metric(c, "first_call_ms") for c in columns))
-    table.add_row("trials spent", *(str(c.trials) for c in columns))
-    looks = [
-        Text.assemble((safe_terminal(c.title, limit=60), "bold"), ": ", safe_text(c.look_next, limit=300))
-        for c in columns
-        if c.look_next
-    ]
-    return Group(table, *([Text("Where to look next", "bold"), *looks] if looks else []))
-
-
-def _change(before: str, after: str) -> Text:
-    return Text(before if before == after else arrow(before, after))
-
-
-def _metric(column: BeforeAfter, metric: MetricName) -> Text:
-    """Before -> after, coloured if the shown figures differ."""
-    old, new = (e.metrics.figure(metric) if e is not None else None for e in (column.before, column.after))
-    is_time = metric.endswith("_ms")
-    shown = milliseconds if is_time else share
-    text = _change(shown(old), shown(new))
-    if old is not None and new is not None and shown(old) != shown(new):
-        text.stylize(PASS_STYLE if (new < old) == is_time else FAIL_STYLE, len(shown(old)) + 4)
-    return text
-
-
-def _policy(column: BeforeAfter, name: str) -> str:
-    known = column.after or column.before
-    return share(getattr(known.metrics, name).accuracy) if known else NOT_MEASURED
 
 
 def findings_list(findings: Sequence[Finding]) -> Group:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.home import ChainedFile, Home, atomic_write_text
-from selfopt.records import Ledger, LedgerFault, RoutingConfig
+from selfopt.records import Ban, Ledger, LedgerFault, RoutingConfig
 
 from .gather import gather
 from .html import report_html
@@ -31,6 +31,7 @@ def write_reports(
     config: RoutingConfig | None,
     courses: Sequence[Course] = (),
     faults: Sequence[LedgerFault] = (),
+    bans: Sequence[Ban] = (),
 ) -> list[Path]:
     """Write every report, each file whole, and return their paths.
 
@@ -39,6 +40,7 @@ def write_reports(
     Args:
         courses: of the newest races, for the figures.
         faults: what of the ledger is not as it was committed.
+        bans: what was taken back and is not tried again.
 
     Raises:
         CorruptError: the ledger or the audit trail cannot be read.
@@ -47,7 +49,7 @@ def write_reports(
     home_paths.ensure()
     _say_if_damaged(home_paths.loop_history)
     audit = ChainedFile(home_paths.audit_trail).records() if home_paths.audit_trail.exists() else ()
-    data = replace(gather(ledger, config, audit), faults=tuple(faults))
+    data = replace(gather(ledger, config, audit), faults=tuple(faults), bans=tuple(bans))
     texts: dict[Path, str] = {
         home_paths.reports / "SELF_OPTIMIZING_REPORT.md": report_text(data),
         home_paths.reports / "META_LEARNINGS.md": learnings_text(data),

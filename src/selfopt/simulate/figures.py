@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from selfopt.errors import UsageError
+from selfopt.home import counted
 from selfopt.records import RaceSettings
 
 from .lower_bound import LowerBound
@@ -183,7 +184,7 @@ def cycle_figures(plan: SimulationPlan, options: WorldOptions = WORLDS["12x4"], 
     - promotions, gain_points, calls_per_cycle: means over the histories.
     - plain_rule: the same figures for the plain gates, on the same candidates.
     """
-    plan.progress(f"{CYCLES}: {cycles} cycles, {plan.replications} histories")
+    plan.progress(f"{CYCLES}: {counted(cycles, 'cycle')}, {counted(plan.replications, 'history')}")
     task = Cycles(options, cycles, plan.alpha, plan.settings)
     many = repeat(task, plan.replications, seed=f"{plan.seed} cycles", processes=plan.processes)
     head: dict[str, object] = {"replications": plan.replications, "alpha": plan.alpha, "cycles": cycles}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from selfopt.errors import SelfoptError
+from selfopt.home import counted
 from selfopt.loop import outcomes_of
 from selfopt.policy import Race, prompt_steps
 from selfopt.records import (
@@ -109,7 +110,7 @@ def _tested(ledger: Ledger, test: PromptTest) -> list[Course]:
             phase=ours.phase,
             purpose="heldout",
             cycle=_cycle(ledger, test.cycle_id)[0],
-            ended=f"{'passes' if test.passed else 'does not pass'}: {test.wins} prompts won, {test.losses} lost, E = {math.exp(min(test.log_e, 700.0)):.3g}",
+            ended=f"{'passes' if test.passed else 'does not pass'}: {counted(test.wins, 'prompt')} won, {test.losses} lost, E = {math.exp(min(test.log_e, 700.0)):.3g}",
             log_e_needed=test.log_e_needed,
             log_f_needed=None,
             null_mean=test.null_mean,

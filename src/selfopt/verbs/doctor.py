@@ -17,6 +17,7 @@ from selfopt.errors import GateFailed, SelfoptError, SettingsError
 from selfopt.extensions import Registry
 from selfopt.feedback import DETECTORS, load_feedback
 from selfopt.home import NOT_MADE_HERE, ProcessLock, clear_temporaries, counted, escape_control
+from selfopt.home.extras import install_command
 from selfopt.loop.proposers import PROPOSERS
 from selfopt.policy import GATES
 from selfopt.reading import FAMILIES, READERS
@@ -50,6 +51,11 @@ def settings_in_use(app: App) -> list[str]:
     return [str(path) for path in files]
 
 
+def _own_settings(app: App) -> Check:
+    path = default_config_file(app.environ)
+    return _check("own settings", "ok", f"{path}{'' if path.is_file() else ' (not there; selfopt config edit makes it)'}")
+
+
 async def diagnose_installation(app: App) -> list[Check]:
     """Check the installation, the home and the endpoints.
 
@@ -65,8 +71,9 @@ async def diagnose_installation(app: App) -> list[Check]:
         _check(
             "settings",
             "ok",
-            ", ".join(settings_in_use(app)) or f"built-in defaults; your own would be in {default_config_file(app.environ)}",
+            ", ".join(settings_in_use(app)) or "built-in defaults",
         ),
+        _own_settings(app),
         *_project(app),
         _home(app),
         *(
@@ -211,7 +218,7 @@ def _engine() -> Check:
     try:
         return _check("engine", "ok", f"xllamacpp {metadata.version('xllamacpp')}")
     except metadata.PackageNotFoundError:
-        return _check("engine", "note", "xllamacpp is not installed; for local models: pip install 'selfopt[engine]'")
+        return _check("engine", "note", f"xllamacpp is not installed; for local models: {install_command('engine')}")
 
 
 def _cache(app: App) -> Check:

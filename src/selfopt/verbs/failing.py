@@ -8,6 +8,7 @@ from typing import Literal
 
 from selfopt.errors import SelfoptError
 from selfopt.feedback import best_known
+from selfopt.home import counted
 from selfopt.loop import current_baseline
 from selfopt.records import Comparison, Cycle, Evaluation, Outcome
 from selfopt.stats import mcnemar_p
@@ -81,7 +82,7 @@ def failures_of_run(app: App, run: Measured) -> Iterator[Failure]:
     if len(lost) > len(won) and (exact or mcnemar_p(len(lost), len(won)) <= SIGNIFICANCE):
         yield Failure(
             "regression",
-            f"{measured.model} {measured.phase} {measured.variant}: {len(lost)} prompts lost and {len(won)} won against the "
+            f"{measured.model} {measured.phase} {measured.variant}: {counted(len(lost), 'prompt')} lost and {len(won)} won against the "
             f"baseline {before.variant} ({', '.join(lost[:5])})",
         )
 

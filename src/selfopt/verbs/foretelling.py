@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selfopt.errors import UsageError
+from selfopt.home import counted
 from selfopt.loop import LoopContext, newest_evaluation
 from selfopt.policy import heldout_claim
 from selfopt.records import Evaluation, Spec
@@ -59,9 +60,9 @@ class CycleForecast:
         """Say the forecast in words, one line for each race."""
         seen = "as measured" if self.measured else "a guess"
         found = [
-            f"if replies differ between runs, a race of {self.candidates} candidates on {self.prompts} prompts "
+            f"if replies differ between runs, a race of {self.candidates} candidates on {counted(self.prompts, 'prompt')} "
             f"({self.flaky:.0%} of them flaky, {seen}): {_takes(self.search, odds)}; if no candidate is better, about "
-            f"{self.search.trials_without} trials until all are dropped"
+            f"{counted(self.search.trials_without, 'trial')} until all are dropped"
         ]
         if self.heldout is not None:
             found.append(f"then the winner's race on the held-out prompts: {_takes(self.heldout, odds)}")
@@ -73,9 +74,9 @@ def _takes(found: Forecast, odds: RaceOdds) -> str:
     if found.trials is None:
         return (
             f"a gain of {gain} is found in only {found.power:.0%} of such races, not {odds.power:.0%}, however long they last; "
-            f"on average {found.typical_trials} trials. More prompts or a larger gain help"
+            f"on average {counted(found.typical_trials, 'trial')}. More prompts or a larger gain help"
         )
-    return f"a gain of {gain} is found with a power of {odds.power:.0%} within about {found.trials} trials, on average {found.typical_trials}"
+    return f"a gain of {gain} is found with a power of {odds.power:.0%} within about {counted(found.trials, 'trial')}, on average {found.typical_trials}"
 
 
 def foretell(app: App, context: LoopContext, baseline: Spec, candidates: int, odds: RaceOdds) -> CycleForecast | None:

@@ -103,8 +103,20 @@ async def model_status(app: App, names: Sequence[str]) -> list[dict[str, Any]]:
     rows = []
     for model in models:
         status = await app.sender.residency(model, asked=model).status(app.sender.server_model(model))
-        rows.append({"name": model, **status.model_dump(mode="json")})
+        rows.append({"name": model, "installed": await _is_installed(app, model), **status.model_dump(mode="json")})
     return rows
+
+
+async def _is_installed(app: App, model: str) -> bool | None:
+    """Whether a model is where it is served; None where the server does not tell."""
+    provider, entry = app.settings.endpoint_of(model)
+    if entry.traits.engine:
+        return app.store.path_of(model) is not None
+    with contextlib.suppress(SelfoptError):
+        found = await app.sender.installed(provider)
+        name = app.sender.server_model(model)
+        return (name in found or f"{name}:latest" in found) if found else None
+    return None
 
 
 def _aliased(app: App) -> Iterator[str]:

@@ -5,22 +5,27 @@ A small file in the home says which steps are finished. The ledger continues an 
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
-from selfopt.errors import CorruptError, RefusedError, StoreError, UsageError
-from selfopt.home import NOT_MADE_HERE, Home, atomic_write_text, counts_as_home, find_home, read_json_file
+from selfopt.errors import RefusedError, StoreError, UsageError
+from selfopt.home import NOT_MADE_HERE, Home, counted, counts_as_home, find_home
+from selfopt.home.extras import install_command
 from selfopt.loop import Listener, LoopEvent, Target
 from selfopt.measure.progress import Progress, ignore_progress
-from selfopt.records import AuditRecord, Cycle, Evaluation, Phase, RouteDecision, Run, Trial, new_id
+from selfopt.records import AuditRecord, Cycle, Evaluation, Phase, RouteDecision, Run, Trial
 from selfopt.wiring.app import App
 
-from .looping import parse_target, run_loop
+from .first_plan import LIMIT_S, Plan, Step, at_pace, choose, seconds
+from .first_plan import STEPS as SIZED
+from .first_sizing import change_told, measure_paces, plan_told, sized, use_plan, whole_plan
+from .first_state import State, load_state
+from .looping import run_loop
 from .measuring import MeasureRequest, measure_model
 from .models import fetch_model
 from .reporting import write_artefacts
@@ -28,14 +33,11 @@ from .routing import audit_records
 from .warming import validate_model_warm_up
 
 MODELS = ("local/smollm2-135m", "local/qwen2.5-coder-0.5b")
-FILE_NAME = "quickstart.json"
-ESTIMATE_MINUTES = (5, 9)
-CANDIDATES = 2
 EXTENDED_CANDIDATES = 0
 EXTENDED_VARIANT = "extended"
 VALIDATION_RUNS = 4
 VALIDATION_PROMPTS = 1
-STEPS = ("cycle_1", "cycle_2", "extended", "warm_up", "shown")
+STEPS = (*SIZED, "shown")
 
 Say = Callable[[LoopEvent], None]
 
@@ -75,27 +77,6 @@ class QuickstartResult:
     home: Path
 
 
-@dataclass(slots=True)
-class _State:
-    """The finished steps, each with the id of what it made."""
-
-    path: Path
-    session: str = field(default_factory=lambda: new_id("quickstart"))
-    done: dict[str, str] = field(default_factory=dict)
-    again: bool = False  # an earlier quickstart finished in this home
-
-    def finish(self, step: str, value: str) -> None:
-        """Record that a step is finished."""
-        self.done[step] = value
-        self.save()
-
-    def save(self) -> None:
-        """Write the file. The first step needs it too, because steps use the session's id."""
-        atomic_write_text(
-            self.path, json.dumps({"schema_version": 1, "session": self.session, "done": self.done}, indent=2) + "\n"
-        )
-
-
 def quickstart_home(explicit: str | Path | None, environ: dict[str, str], cwd: Path) -> Home:
     """Choose the quickstart's home: by flag or environment, else `.selfopt` in the working folder.
 
@@ -118,44 +99,32 @@ def require_engine() -> None:
     """Refuse to begin where the engine is not installed. Raises UsageError."""
     if find_spec("xllamacpp") is None:
         raise UsageError(
-            "the quickstart runs two models in the embedded engine, which is not installed; run: pip install 'selfopt[engine]'; "
+            f"the quickstart runs two models in the embedded engine, which is not installed; run: {install_command('engine')}; "
             "a model of Ollama or of an API is measured without it: selfopt supervise MODEL atomic"
         )
 
 
 def plan_lines(app: App) -> list[str]:
-    """Say what the quickstart will do and how long it will take.
+    """Say what the quickstart will do and how long it will take at most.
 
     Raises UsageError without the engine.
     """
     require_engine()
-    suites = {phase: len(app.suite(app.settings.suite_of(phase)).prompts) for phase in get_args(Phase)}
+    whole = whole_plan(app, MODELS)
     missing = [m for m in MODELS if app.store.path_of(m) is None]
     size = sum(app.catalogue[m].size_bytes for m in missing) / 1e6
     return [
         f"home {app.home.root}",
         f"models {', '.join(MODELS)}" + (f" ({size:.0f} MB to download)" if missing else " (already here)"),
-        f"1 cycle 1: {suites['atomic']} single requests each, native_api and at most {CANDIDATES} candidates; diagnose, decide, enforce",
+        f"1 cycle 1: {counted(whole.prompts, 'single request')} each, native_api and at most {counted(whole.candidates, 'candidate')}; "
+        "diagnose, decide, enforce",
         "2 cycle 2: from the promoted baselines, under the rules in force; did each remedy help?",
-        f"3 extended: {suites['extended']} conversations each; who may serve them, who falls back, what is refused",
+        f"3 extended: {whole.conversations} conversations each; who may serve them, who falls back, what is refused",
         "4 warm-up: forced unload against warm, interleaved",
         "5 the rules at work on two requests; reports; one table",
-        f"estimate {ESTIMATE_MINUTES[0]} to {ESTIMATE_MINUTES[1]} minutes on two cores; Ctrl-C at any time, the same command continues",
+        f"at most about {LIMIT_S / 60:.0f} minutes after the download: a slow or busy machine measures less, and says what it leaves out",
+        "Ctrl-C at any time, the same command continues",
     ]
-
-
-def _load_state(home: Home) -> _State:
-    path = home.root / FILE_NAME
-    try:
-        body = read_json_file(path, what="quickstart state", schema_version=1)
-    except FileNotFoundError:
-        return _State(path)
-    done, session = body.get("done"), body.get("session")
-    if not isinstance(done, dict) or not isinstance(session, str):
-        raise CorruptError(f"{path}: no quickstart state; move the file away to start a new quickstart")
-    if all(step in done for step in STEPS):
-        return _State(path, again=True)
-    return _State(path, session, {str(k): str(v) for k, v in done.items()})
 
 
 async def run_quickstart(
@@ -166,11 +135,10 @@ async def run_quickstart(
     Raises UsageError without the engine.
     """
     require_engine()
-    began = time.monotonic()
     for model in MODELS:
         await fetch_model(app, model, show)
     app.home.ensure()
-    state = _load_state(app.home)
+    state = load_state(app.home, STEPS[-1])
     state.save()
     if state.again:
         say(
@@ -182,61 +150,142 @@ async def run_quickstart(
         )
     if state.done:
         say(LoopEvent("resume", f"continuing an interrupted quickstart; already finished: {', '.join(state.done)}"))
-    await _step(app, state, "cycle_1", [parse_target(app, f"{m} atomic native_api") for m in MODELS], CANDIDATES, say, progress)
-    await _step(app, state, "cycle_2", [Target(m, "atomic") for m in MODELS], 0, say, progress)
-    extended = [parse_target(app, f"{m} extended {EXTENDED_VARIANT}") for m in MODELS]
-    await _step(app, state, "extended", extended, EXTENDED_CANDIDATES, say, progress)
-    if "warm_up" not in state.done:
-        enabled = app.settings.warm_up.enabled
-        what = "forced unload against warm, interleaved" if enabled else "switched off, so it is not measured"
-        say(LoopEvent("note", f"warm-up: {what}"))
-        for model in MODELS if enabled else ():
-            await validate_model_warm_up(
-                app,
-                model,
-                "atomic",
-                runs=VALIDATION_RUNS,
-                limit=VALIDATION_PROMPTS,
-                group=f"{state.session}/{model}",
-                progress=progress,
+    with sized(app):
+        return await _Quickstart(app, state, say, progress).run()
+
+
+@dataclass(frozen=True, slots=True)
+class _Quickstart:
+    """One call of the quickstart."""
+
+    app: App
+    state: State
+    say: Say
+    progress: Callable[[Progress], None]
+
+    async def run(self) -> QuickstartResult:
+        """Do what is left to do."""
+        app, state = self.app, self.state
+        with self._timed():
+            await self._plan()
+        whole, plan = whole_plan(app, MODELS), self._planned
+        models = MODELS[: plan.models]
+        await self._cycles("cycle_1", whole, [(m, "atomic", "native_api") for m in models], plan.candidates)
+        await self._cycles("cycle_2", whole, [(m, "atomic", None) for m in models], 0)
+        await self._cycles("extended", whole, [(m, "extended", EXTENDED_VARIANT) for m in models], EXTENDED_CANDIDATES)
+        await self._warm_up(whole)
+        with self._timed():
+            phase: Phase = "extended" if self._planned.conversations else "atomic"
+            served = [await _served(app, phase, force=force, progress=self.progress) for force in (False, True)]
+            reports = write_artefacts(app)
+        cycles = _cycles(app, state)
+        state.finish("shown", state.session)
+        return QuickstartResult(
+            rows=tuple(_rows(app, models, cycles)),
+            cycles=tuple(cycles.values()),
+            served=tuple(served),
+            reports=tuple(reports),
+            seconds=state.spent_s,
+            trials=sum(c.trials for c in cycles.values()),
+            home=app.home.root,
+        )
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Count what the block takes, also where it is interrupted."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.state.spent_s += time.monotonic() - began
+            self.state.save()
+
+    @property
+    def _planned(self) -> Plan:
+        return self.state.plan or whole_plan(self.app, MODELS)
+
+    async def _plan(self) -> None:
+        """Size a new quickstart to the machine."""
+        state, whole = self.state, whole_plan(self.app, MODELS)
+        if state.plan is None and not state.done:
+            self.say(LoopEvent("note", "asking each model once, to see how fast this machine is"))
+            state.paces = await measure_paces(self.app, MODELS)
+            state.plan = choose(state.paces, state.spent_s, whole)
+        for line in plan_told(self._planned, whole, MODELS, state.paces):
+            self.say(LoopEvent("note", line))
+
+    def _adapt(self, step: Step, whole: Plan) -> None:
+        """Before a step: fit what is left to the time that the steps before it really took."""
+        state, before, index = self.state, self._planned, SIZED.index(step)
+        if state.begun != step and state.paces and state.plan is not None and index:
+            planned_s = seconds(before, state.paces, SIZED[:index])
+            paces = at_pace(state.paces, state.spent_s / planned_s)
+            state.plan = choose(paces, state.spent_s, whole, before, SIZED[index:])
+            if state.plan != before:
+                self.say(LoopEvent("note", change_told(state.plan, before, MODELS, state.spent_s, planned_s)))
+        state.begun = step
+        state.save()
+        use_plan(self.app, self._planned, whole)
+
+    async def _cycles(self, name: Step, whole: Plan, asked: Sequence[tuple[str, Phase, str | None]], candidates: int) -> None:
+        state = self.state
+        if name in state.done:
+            return
+        with self._timed():
+            self._adapt(name, whole)
+            if name == "extended" and not self._planned.conversations:
+                state.finish(name, "")
+                return
+            targets = [
+                Target(m, phase, self.app.standing_spec(m, phase, variant) if variant else None) for m, phase, variant in asked
+            ]
+            # With the key, a kill between the last cycle and the writing of the file repeats nothing.
+            key = f"{state.session}/{name}"
+            listener = Listener(self.say)
+            finished = await run_loop(
+                self.app, targets, listener=listener, progress=self.progress, max_candidates=candidates, key=key
             )
-        state.finish("warm_up", state.session)
-    served = [await _served(app, force=force, progress=progress) for force in (False, True)]
-    reports = write_artefacts(app)
-    cycles = _cycles(app, state)
-    state.finish("shown", state.session)
-    return QuickstartResult(
-        rows=tuple(_rows(app, cycles)),
-        cycles=tuple(cycles),
-        served=tuple(served),
-        reports=tuple(reports),
-        seconds=time.monotonic() - began,
-        trials=sum(c.trials for c in cycles),
-        home=app.home.root,
-    )
+            state.finish(name, finished[-1].cycle_id)
+
+    async def _warm_up(self, whole: Plan) -> None:
+        state, enabled = self.state, self.app.settings.warm_up.enabled
+        if "warm_up" in state.done:
+            return
+        with self._timed():
+            self._adapt("warm_up", whole)
+            shown = MODELS[: self._planned.warm_ups]
+            what = (
+                "forced unload against warm, interleaved"
+                if shown
+                else "left out"
+                if enabled
+                else "switched off, so it is not measured"
+            )
+            self.say(LoopEvent("note", f"warm-up: {what}"))
+            for model in shown:
+                await validate_model_warm_up(
+                    self.app,
+                    model,
+                    "atomic",
+                    runs=VALIDATION_RUNS,
+                    limit=VALIDATION_PROMPTS,
+                    group=f"{state.session}/{model}",
+                    progress=self.progress,
+                )
+            state.finish("warm_up", state.session)
 
 
-async def _step(
-    app: App, state: _State, name: str, targets: Sequence[Target], candidates: int, say: Say, progress: Callable[[Progress], None]
-) -> None:
-    if name in state.done:
-        return
-    # With the key, a kill between the last cycle and the writing of the file repeats nothing.
-    key = f"{state.session}/{name}"
-    finished = await run_loop(app, targets, listener=Listener(say), progress=progress, max_candidates=candidates, key=key)
-    state.finish(name, finished[-1].cycle_id)
-
-
-def _cycles(app: App, state: _State) -> list[Cycle]:
+def _cycles(app: App, state: State) -> dict[str, Cycle]:
+    """The finished cycles by step."""
     steps = ("cycle_1", "cycle_2", "extended")
-    return [cycle for step in steps for cycle in app.ledger.read(Cycle, {"id": state.done[step]}, limit=1)]
+    return {step: cycle for step in steps for cycle in app.ledger.read(Cycle, {"id": state.done[step]}, limit=1)}
 
 
-async def _served(app: App, *, force: bool, progress: Callable[[Progress], None]) -> ServedLine:
-    """Send one request to the weakest model on extended, as `selfopt run` does."""
+async def _served(app: App, phase: Phase, *, force: bool, progress: Callable[[Progress], None]) -> ServedLine:
+    """Send one request to the weakest model, as `selfopt run` does."""
     model = MODELS[0]
-    command = f"selfopt run {model} extended --limit 1" + (" --force-model" if force else "")
-    request = MeasureRequest(model=model, phase="extended", limit=1, force_model=force, resume=False)
+    command = f"selfopt run {model} {phase} --limit 1" + (" --force-model" if force else "")
+    request = MeasureRequest(model=model, phase=phase, limit=1, force_model=force, resume=False)
     try:
         measured = await measure_model(app, request, progress)
     except RefusedError as error:
@@ -245,11 +294,11 @@ async def _served(app: App, *, force: bool, progress: Callable[[Progress], None]
     return ServedLine(command, measured.route, None, newest[-1] if measured.audit_hash and newest else None)
 
 
-def _rows(app: App, cycles: Sequence[Cycle]) -> list[ModelRow]:
-    *atomic, extended = cycles
+def _rows(app: App, models: Sequence[str], cycles: Mapping[str, Cycle]) -> list[ModelRow]:
+    talks = cycles.get("extended")
     return [
-        *(_row(app, model, "atomic", atomic) for model in MODELS),
-        *(_row(app, model, "extended", [extended]) for model in MODELS),
+        *(_row(app, model, "atomic", [cycles["cycle_1"], cycles["cycle_2"]]) for model in models),
+        *(_row(app, model, "extended", [talks]) for model in models if talks is not None),
     ]
 
 

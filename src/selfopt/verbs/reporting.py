@@ -37,6 +37,7 @@ from selfopt.wiring.evidence import (
 )
 
 from .courses import newest_courses
+from .routing import bans_in_force
 
 _SHOWN: tuple[type[Record], ...] = (Evaluation, Cycle, Decision, Finding, Recommendation, WarmUpExperiment)
 
@@ -82,7 +83,7 @@ def write_artefacts(app: App, faults: Sequence[LedgerFault] | None = None) -> li
     """
     if faults is None:
         faults = faults_of(app, {pair for kind in _SHOWN for record in app.ledger.read(kind) for pair in ids_of(record)})
-    return write_reports(app.ledger, app.home, app.enforcer.load(), newest_courses(app.ledger), faults)
+    return write_reports(app.ledger, app.home, app.enforcer.load(), newest_courses(app.ledger), faults, bans_in_force(app))
 
 
 def differing_renderings(app: App) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 from selfopt.errors import AuditError, UsageError
 from selfopt.records import (
     AuditRecord,
+    Ban,
     Decision,
     Evaluation,
     Feedback,
@@ -125,6 +126,34 @@ async def roll_back(app: App, version: int) -> RoutingConfig:
 
         await note_rollback(app.ledger, current, earlier, utc_now, app.settings.one_name)
     return app.enforcer.rollback(version)
+
+
+def bans_in_force(app: App) -> list[Ban]:
+    """List what was taken back and is not tried again, each thing once."""
+    if not app.has_ledger:
+        return []
+    from selfopt.loop import bans
+
+    return list({(ban.model, ban.phase, ban.kind, ban.what): ban for ban in bans(ledger_or_none(app))}.values())
+
+
+async def lift_bans(app: App, model: str, phase: str | None = None) -> list[Ban]:
+    """Let what was taken back of a model be tried again. Returns what that is, each thing once.
+
+    Raises:
+        UsageError: nothing of it is banned.
+    """
+    from selfopt.loop import bans
+    from selfopt.loop import lift_bans as lift
+
+    from .measuring import phase_of
+
+    name = app.known_model(model) or model
+    found = bans(app.ledger, name, phase_of(phase) if phase is not None else None) if app.has_ledger else []
+    if not found:
+        raise UsageError(f"nothing of {name}{f' {phase}' if phase else ''} was taken back; `selfopt routes show` lists what was")
+    lifted = await lift(app.ledger, found, utc_now())
+    return list({(ban.model, ban.phase, ban.kind, ban.what): ban for ban in lifted}.values())
 
 
 def rules_in_force(app: App) -> RoutingConfig:

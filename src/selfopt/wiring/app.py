@@ -385,10 +385,13 @@ class App:
                     f"endpoint {name!r} has no API key: {variable} is not set; export it, or set api_key or "
                     f"api_key_env of [endpoints.{name}] in your own settings"
                 )
-            if self.settings.limits.max_cost is not None and self.settings.price_of(model) is None and not entry.is_local:
+            # Also a server on this machine may ask one that is paid. A cap of a project's files is no reason to refuse it.
+            own_cap = self.own_limits.max_cost is not None and not (entry.traits.engine or entry.plays_here)
+            capped = self.settings.limits.max_cost is not None and (own_cap or not entry.is_local)
+            if capped and self.settings.price_of(model) is None:
                 raise SettingsError(
-                    f"max_cost is set, but {model} has no price: set input and output (per million tokens) in "
-                    f'[prices."{model}"] of your own settings, or leave max_cost out'
+                    f"max_cost is set, but {model} has no price, so the cap can't hold: set input and output (per million tokens; 0 "
+                    f'if it costs nothing) in [prices."{model}"] of your own settings, or leave max_cost out'
                 )
             if entry.traits.engine and self.store.path_of(model) is None:
                 raise ModelStoreError(f"{model} is not pulled; run: selfopt models pull {model}")

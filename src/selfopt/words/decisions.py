@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from selfopt.home import counted
 from selfopt.records import Decision, GateResult, PromptEvidence, RaceEvidence
 
 from .evidence import CLAIMS, points
@@ -199,7 +200,7 @@ def _bet(seen: RaceEvidence | PromptEvidence, where: str) -> list[str]:
         pairs, level, candidates = seen.n, seen.alpha, 1
     else:
         pairs, level, candidates = seen.n_pairs, seen.level, seen.entered_with
-    among = f" (alpha {seen.alpha:.3g} shared by {candidates} candidates)" if candidates > 1 else ""
+    among = f" (alpha {seen.alpha:.3g} shared by {counted(candidates, 'candidate')})" if candidates > 1 else ""
     reached = "reached" if seen.log_e >= seen.log_e_needed else "did not reach"
     lines = [
         f"{where}: the evidence that it is {better} is E = {math.exp(min(seen.log_e, 700.0)):.3g} after {pairs} pairs and "
@@ -207,7 +208,7 @@ def _bet(seen: RaceEvidence | PromptEvidence, where: str) -> list[str]:
         "however often one looks"
     ]
     if isinstance(seen, PromptEvidence):
-        lines.append(f"{where}: {seen.wins} prompts won, {seen.losses} lost")
+        lines.append(f"{where}: {counted(seen.wins, 'prompt')} won, {seen.losses} lost")
     if seen.interval is not None:
         lines.append(
             f"{where}: the gain is {points(seen.estimate)}, and with {seen.confidence:.0%} confidence between "

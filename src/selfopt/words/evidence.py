@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from selfopt.home import counted
 from selfopt.records import Claim, MetricName, RaceEvidence, RaceStanding, RaceStart
 
 CLAIMS: Mapping[Claim, str] = {
@@ -60,14 +61,14 @@ def race_started(start: RaceStart, blocks: int) -> str:
         else "all resume with their earlier evidence"
     )
     racing = "1 candidate races" if len(start.entrants) == 1 else f"{len(start.entrants)} candidates race"
-    again = f"; resumed after {blocks} blocks" if blocks else ""
+    again = f"; resumed after {counted(blocks, 'block')}" if blocks else ""
     return f"{start.model} {start.phase}: {racing} over {len(start.prompt_ids)} {heldout}prompts; {level}{again}"
 
 
 def race_dropped(name: str, standing: RaceStanding, blocks: int) -> str:
     """Says that a candidate is dropped."""
     gain = "" if standing.estimate is None else f" at {points(standing.estimate)}"
-    return f"{name} is dropped after {blocks} blocks{gain}: {standing_text(standing)}"
+    return f"{name} is dropped after {counted(blocks, 'block')}{gain}: {standing_text(standing)}"
 
 
 def race_over(name: str, best: RaceStanding | None, ended: str, blocks: int, trials: int) -> str:
@@ -78,7 +79,7 @@ def race_over(name: str, best: RaceStanding | None, ended: str, blocks: int, tri
         best: the winner, or else the held candidate that came closest.
         ended: why, in a few words.
     """
-    after = f"after {blocks} blocks, {trials} trials"
+    after = f"after {counted(blocks, 'block')}, {counted(trials, 'trial')}"
     if best is None:
         return f"no candidate is left {after}"
     log_e = f"log E {best.log_e:.2f} of {best.log_e_needed:.2f}"

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Literal
 
+from selfopt.home import counted
 from selfopt.records import (
     UNKNOWN_FORMAT,
     CallInThinkingFigures,
@@ -90,9 +91,9 @@ def summary(figures: Figures) -> str:
         case DriftFigures():
             return _drift(figures)
         case CeilingFigures() as f:
-            return f"all {f.n} trials pass: this suite cannot show an improvement"
+            return f"all of {counted(f.n, 'trial')} pass: this suite cannot show an improvement"
         case InfrastructureFigures() as f:
-            return f"{f.errors} errors and {f.timeouts} timeouts in {f.of} trials, with no load of the model to explain them"
+            return f"{counted(f.errors, 'error')} and {counted(f.timeouts, 'timeout')} in {counted(f.of, 'trial')}, with no load of the model to explain them"
         case RefusedFigures() as f:
             said = f' (the server says "{f.said[:_SAID]}")' if f.said else ""
             return f"{f.refused} of {f.of} prompts got no reply because {TITLES[f.cause]}{said}"
@@ -187,7 +188,7 @@ def not_confirmed_yet(model: str, phase: Phase) -> str:
 
 def experiment_text(seen: WarmUpExperiment) -> str:
     """What an experiment says about a warm-up, with its figures."""
-    count = "1 prompt" if len(seen.tested) == 1 else f"{len(seen.tested)} prompts"
+    count = counted(len(seen.tested), "prompt")
     runs = f"{seen.cold_runs} cold and {seen.warm_runs} warm runs"
     calls = f"first call {median(seen.first_call_cold_ms):.0f} -> {median(seen.first_call_warm_ms):.0f} ms"
     if seen.outcomes_confirmed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.home import escape_control
-from selfopt.records import AuditRecord, Confirmation, Phase, Rule, RuleReason, Spec
+from selfopt.records import AuditRecord, Ban, Confirmation, Phase, Rule, RuleReason, Spec
 
 HASH_DIGITS = 16
 """How many digits of its hash a line of the readable log ends in."""
@@ -43,6 +43,13 @@ def reason_text(reasons: Sequence[RuleReason], confirmation: Confirmation | None
 def served_text(spec: Spec) -> str:
     """The spec that a promoted model is served with."""
     return f"served with {spec.variant.name} ({spec.spec_id})"
+
+
+def ban_text(ban: Ban) -> str:
+    """What is not tried again, why, and since when."""
+    what = {"variant": f"variant {ban.what}", "warm_up": "warm-up", "fallback": f"fallback {ban.what}"}[ban.kind]
+    why = {"rollback": "it was rolled back", "did_not_help": "it did not help"}[ban.because]
+    return f"{ban.model} {ban.phase}: {what} is not tried again, because {why}{f' ({ban.at})' if ban.at else ''}"
 
 
 def no_fallback_text(fallback: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from selfopt.home import counted
 from selfopt.records import Phase, PolicyThresholds
 
 Basis = Literal[
@@ -18,15 +19,19 @@ Basis = Literal[
     "meets_weakly",
     "above_doing_nothing",
     "not_above_doing_nothing",
+    "never_holds_back",
 ]
 """What a judgment rests on.
 
 `refused`: the server says why it does not serve it.
 `not_read`: it fails only because of calls that nobody read, or that stand in the thinking alone.
-`meets_weakly`: it reaches the minimum, but not the recommended figure.
+`meets_weakly`: it reaches the minimum, but not the recommended figure. `never_holds_back`: it would be
+allowed, but calls a tool each time that none is wanted.
 """
 _SAID = 160  # characters of a server's words that a sentence shows
-Unfit = Literal["remote", "withdrawn", "not_measured", "not_comparable", "unclear", "not_allowed", "no_better"]
+Unfit = Literal[
+    "remote", "withdrawn", "not_measured", "not_comparable", "unclear", "not_allowed", "no_better", "no_better_than_silence"
+]
 """Why a model cannot be a fallback."""
 
 
@@ -39,6 +44,9 @@ class Shown:
         silent: the accuracy of a policy that never calls a tool.
         always_calling: the accuracy of a policy that always calls the first tool.
         unread: how many trials have a call that was not read, or that stands in the thinking alone.
+        restraint: None if no prompt asks for it.
+        no_call_trials: how many trials ask for it.
+        uninvited: in how many of these a tool was called.
         refused: the share of trials that the server refused, naming the cause; part of error_share.
         said: its words.
     """
@@ -53,6 +61,9 @@ class Shown:
     silent: float
     always_calling: float
     unread: int = 0
+    restraint: float | None = None
+    no_call_trials: int = 0
+    uninvited: int = 0
     refused: float = 0.0
     said: str = ""
 
@@ -65,8 +76,8 @@ def shares_text(shown: Shown) -> str:
 
 def standing_text(shown: Shown) -> str:
     """Accuracy and call accuracy, and how many trials and runs they rest on."""
-    repeats = "deterministic" if shown.runs is None else f"{shown.runs} runs"
-    return f"{shares_text(shown)} ({shown.variant}, {shown.trials} trials, {repeats})"
+    repeats = "deterministic" if shown.runs is None else f"{counted(shown.runs, 'run')}"
+    return f"{shares_text(shown)} ({shown.variant}, {counted(shown.trials, 'trial')}, {repeats})"
 
 
 def judgment_text(basis: Basis, shown: Shown, thresholds: PolicyThresholds) -> str:
@@ -79,17 +90,26 @@ def judgment_text(basis: Basis, shown: Shown, thresholds: PolicyThresholds) -> s
         "not_measured": f"{shown.error_share:.0%} of {shown.trials} trials never reached the model, so it was not measured",
         "refused": f'the server refused {shown.refused:.0%} of {shown.trials} trials (it says "{shown.said[:_SAID]}"), so nothing '
         "is known about the model",
-        "not_read": f"{stands}; {shown.unread} replies hold a call that was not read, or that stands in the "
+        "not_read": f"{stands}; in {counted(shown.unread, 'reply')} a call was not read, or stands in the "
         f"thinking alone, so nothing is known about {minimum}",
         "gate_off": f"{stands}; the extended gate is switched off, so every measured model is allowed",
-        "unclear": f"{stands}: not enough data to compare with {minimum}; measure at least {thresholds.min_runs} runs",
+        "unclear": f"{stands}: not enough data to compare with {minimum}; measure at least {counted(thresholds.min_runs, 'run')}",
         "misses": f"{stands} misses {minimum}",
         "meets": f"{stands} meets {minimum}",
         "meets_weakly": f"{stands} meets {minimum} but not the recommended {recommended}",
         "above_doing_nothing": f"{stands} misses {minimum} but is above doing nothing ({nothing})",
         "not_above_doing_nothing": f"{stands} misses {minimum} and is not above doing nothing ({nothing})",
+        "never_holds_back": f"{stands} calls a tool each time that none is wanted ({shown.uninvited} of {shown.no_call_trials} trials)",
     }
     return texts[basis]
+
+
+def exception_text(shown: Shown, thresholds: PolicyThresholds) -> str:
+    """The word without which a model of little restraint is not allowed."""
+    return (
+        f"allowed as an exception: its restraint of {shown.restraint or 0.0:.3f} is below {thresholds.restraint_min:.3f} "
+        "(restraint_min), so it calls tools uninvited"
+    )
 
 
 def fallback_text(candidate: str, shown: Shown) -> str:
@@ -107,6 +127,7 @@ def unfit_text(candidate: str, why: Unfit, detail: str) -> str:
         "unclear": f"is not known well enough ({detail})",
         "not_allowed": f"is itself not allowed ({detail})",
         "no_better": f"is no better (accuracy {detail})",
+        "no_better_than_silence": f"is no better than a model that never calls a tool ({detail})",
     }
     return f"{candidate} {texts[why]}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from selfopt.home import counted
 from selfopt.records import Evaluation, Outcome
 
 from .base import GateCase, Look, PlainGate
@@ -48,7 +49,7 @@ def _comparable(case: GateCase) -> Look | None:
 
 def _data(case: GateCase) -> Look:
     n = min(side.metrics.n for side in case.sides)
-    return Look(n, 1, n >= 1, f"{case.candidate.metrics.n} trials judged")
+    return Look(n, 1, n >= 1, f"{counted(case.candidate.metrics.n, 'trial')} judged")
 
 
 def _errors(case: GateCase) -> Look:
@@ -56,14 +57,21 @@ def _errors(case: GateCase) -> Look:
     measured = [side for side in case.sides if side.metrics.n > 0]
     worst = max((max(0, s.metrics.counts.get(Outcome.ERROR, 0) - s.refused) / s.metrics.n for s in measured), default=0.0)
     refused = "".join(f"; the server refused {s.refused} of {s.metrics.n} trials of {s.variant}" for s in measured if s.refused)
-    detail = f"at most {worst:.3f} of the trials ended in a transport error{refused}"
+    detail = f"{_share(worst)} of the trials ended in a transport error{refused}"
     return Look(worst, MAX_ERROR_SHARE, worst < MAX_ERROR_SHARE, detail)
+
+
+def _share(worst: float) -> str:
+    """The larger share of the two sides, in words where all or none did."""
+    return {0.0: "none", 1.0: "all"}.get(worst, f"at most {worst:.1%}")
 
 
 def _runs(evaluation: Evaluation, minimum: int) -> Look:
     if evaluation.has_copies:
         return Look(evaluation.n_runs, minimum, True, f"deterministic ({evaluation.determinism}): repeats would be copies")
-    return Look(evaluation.n_runs, minimum, evaluation.n_runs >= minimum, f"{evaluation.n_runs} runs of at least {minimum}")
+    return Look(
+        evaluation.n_runs, minimum, evaluation.n_runs >= minimum, f"{counted(evaluation.n_runs, 'run')} of at least {minimum}"
+    )
 
 
 def _min_runs(case: GateCase) -> Look:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import shlex
-import sys
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from selfopt.errors import SuiteError
+from selfopt.home.extras import install_command
 from selfopt.records import ToolDefinition
 from selfopt.suites.check import printable
 from selfopt.suites.importers.tools import tools_from
@@ -18,8 +18,6 @@ from selfopt.suites.importers.tools import tools_from
 from .limits import Intake
 
 DEFAULT_TIMEOUT_S = 10.0
-# The versions of the SDK that are known to work, as the extra `mcp` of this package names them.
-SDK_VERSIONS = ">=2.3,<3"
 _SILENT = logging.NullHandler()
 _SHOWN = 100
 
@@ -125,9 +123,8 @@ def _need_sdk() -> None:
         from mcp import MCPError  # noqa: F401
         from mcp.client.streamable_http import streamable_http_client  # noqa: F401
     except ImportError:
-        install = f"{shlex.quote(sys.executable)} -m pip install 'mcp{SDK_VERSIONS}'"
         raise SuiteError(
-            f"tools of MCP servers are read with the package mcp, which is not installed here; run: {install}"
+            f"tools of MCP servers are read with the package mcp, which is not installed here; run: {install_command('mcp')}"
         ) from None
     # What it would print holds what a server sent.
     logging.getLogger("mcp").addHandler(_SILENT)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
+from selfopt.home import counted
 from selfopt.records import Message, Prompt, Suite, canonical_json
 
 from .base import SuiteWarning, listed
@@ -50,7 +51,7 @@ def _near(prompts: list[Prompt]) -> Iterator[SuiteWarning]:
         if len(ids) == 2:
             text = f"prompts {ids[0]} and {ids[1]} are {_percent(shares)} alike; reword or drop one"
         else:
-            text = f"{len(ids)} prompts are {_percent(shares)} alike: {listed(ids)}; reword them, or keep one"
+            text = f"{counted(len(ids), 'prompt')} are {_percent(shares)} alike: {listed(ids)}; reword them, or keep one"
         yield SuiteWarning("near-duplicate", ids, text)
     for members, shares in _clusters({pair: share for pair, share in alike.items() if pair not in same}):
         by_split: defaultdict[str, list[str]] = defaultdict(list)

@@ -1,0 +1,118 @@
+"""Progress on standard error: one line that rewrites itself on a terminal, few lines elsewhere."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from selfopt.verbs.measuring import Progress
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PLAIN_S = 0.9
+_SELDOM_S = 10.0
+_STILL_S = 60.0
+_KEY = "progress"
+
+
+def progress_option(function: F) -> F:
+    """Adds --progress, which the command's `LiveLine` heeds."""
+
+    def keep(ctx: click.Context, _: click.Parameter, value: str) -> None:
+        root = ctx.find_root()
+        root.obj = {**(root.obj or {}), _KEY: value}
+
+    return click.option(
+        "--progress",
+        type=click.Choice(["auto", "plain"]),
+        default="auto",
+        show_default=True,
+        expose_value=False,
+        callback=keep,
+        help="Progress on standard error. auto: one live line on a terminal, elsewhere a line every 10 s. plain: a line a second.",
+    )(function)
+
+
+def printable(text: str) -> str:
+    """Replaces control characters by question marks."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+class LiveLine:
+    """Shows progress on standard error.
+
+    On a terminal, one line rewrites itself. Elsewhere each step begins with a line, and others come
+    at most every ten seconds, more seldom while nothing moves. --progress plain writes a line every
+    second, and so does `plain`.
+    """
+
+    current: LiveLine | None = None
+
+    def __init__(self, enabled: bool = True, *, plain: bool | None = None) -> None:
+        ctx = click.get_current_context(silent=True)
+        asked = (ctx.find_root().obj or {}).get(_KEY) if ctx is not None else None
+        self._plain = asked == "plain" if plain is None else plain
+        self._tty = sys.stderr.isatty() and not self._plain
+        self._enabled = enabled
+        self._every_s = _PLAIN_S if self._plain else _SELDOM_S
+        self._last: float | None = None
+        self._width = 0
+        self._at: tuple[str, int, str | None] | None = None
+        self._said: set[tuple[str, str]] = set()  # what begins a step, and what is worth saying once
+        LiveLine.current = self
+
+    def __call__(self, event: Progress) -> None:
+        """Shows how far a measurement is."""
+        if not self._enabled:
+            return
+        at = (event.label, event.done, event.prompt_id)
+        # Specs that are measured in turn change the label with each trial, so each label begins once.
+        new = [key for key in ((event.label, ""), (event.label, event.note)) if key not in self._said]
+        self._said.update(new)
+        due = self._is_due(max(self._every_s, _STILL_S) if at == self._at else self._every_s)
+        if self._tty or new or due:
+            self._at = at
+            self._put(_line(event))
+
+    def _is_due(self, quiet_s: float) -> bool:
+        return self._last is None or time.monotonic() - self._last >= quiet_s
+
+    def __enter__(self) -> LiveLine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def show(self, text: str) -> None:
+        """Puts a text on the line; elsewhere at most as often as a trial."""
+        if self._enabled and (self._tty or self._is_due(self._every_s)):
+            self._put(text)
+
+    def _put(self, text: str) -> None:
+        self._last = time.monotonic()
+        if self._tty:
+            clipped = text[: shutil.get_terminal_size().columns - 1]
+            print("\r" + clipped.ljust(self._width), end="", file=sys.stderr, flush=True)
+            self._width = len(clipped)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+    def clear(self) -> None:
+        """Removes the line, before something else is printed."""
+        if self._tty and self._width:
+            print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)
+            self._width = 0
+
+
+def _line(event: Progress) -> str:
+    eta = f", about {event.eta_s:.0f} s left" if event.eta_s is not None and event.kind != "run_ended" else ""
+    at = f" {event.prompt_id}" if event.prompt_id else ""
+    outcome = f" {event.outcome.value}" if event.outcome is not None else ""
+    note = f" ({event.note})" if event.note else ""
+    return printable(f"  {event.label}: {event.done}/{event.total}{at}{outcome}{eta}{note}")
