@@ -92,7 +92,7 @@ def folder(tmp_path: Path) -> Path:
 def ok(folder: Path, *arguments: str) -> str:
     """What a command printed, which has to succeed."""
     done = selfopt(folder, *arguments, COLUMNS="200")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 

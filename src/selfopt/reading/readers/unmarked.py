@@ -20,7 +20,7 @@ from .programs import TARGET, read_block, read_line
 from .quoted import BLANKS
 from .shapes import Shape, shape_of
 
-_EFFORT = 3  # characters that failed attempts may read for each character of the text
+_EFFORT = 2  # characters that failed attempts may read for each character of the text
 _LOOKS = 16  # characters that the look at a place costs besides
 _READS = 64  # characters that reading costs there besides
 _ATTEMPT = 48  # characters that an attempt which fails costs besides
