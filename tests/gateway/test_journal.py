@@ -86,6 +86,34 @@ async def test_a_record_is_durable_before_the_journal_is_closed(desk: Desk) -> N
     assert (report.ok, report.n, report.unsealed) == (True, 2, ())
 
 
+async def test_what_comes_during_a_write_is_written_once_when_the_journal_closes(desk: Desk) -> None:
+    """However long each write takes: the lines stay chained."""
+    journal, real = desk.journal(), segment_file.SegmentFiles.write
+    begun, may_go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def slow(self: segment_file.SegmentFiles, number: int, data: bytes, n: int, head: str) -> None:
+        begun.release()
+        assert may_go_on.acquire(timeout=120)
+        real(self, number, data, n, head)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segment_file.SegmentFiles, "write", slow)
+        journal.add(record(1))
+        assert await asyncio.to_thread(begun.acquire, timeout=120)
+        journal.add(record(2))
+        closing = asyncio.ensure_future(journal.close())
+        may_go_on.release()
+        assert await asyncio.to_thread(begun.acquire, timeout=120)
+        journal.add(record(3))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        for _ in range(9):
+            may_go_on.release()
+        await closing
+    assert desk.ids() == ["req-1", "req-2", "req-3"]
+    assert (desk.verify().ok, desk.verify().unsealed) == (True, ())
+
+
 async def test_records_of_one_moment_share_a_sync(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand records cost fewer than five."""
     syncs = 0

@@ -116,6 +116,7 @@ class SegmentJournal:
         self._ended: list[tuple[int, Seal]] = []
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
         self._sealed_at = -self._options.seal_s
         self._seal_again_at = 0.0
         self._unsealed: list[tuple[Seal, str]] = []
@@ -142,12 +143,15 @@ class SegmentJournal:
 
     async def close(self) -> None:
         """Write what is left and seal the last file. May be called twice."""
+        self._closing = True  # what comes during a write is written here, and not by a timer at the same time
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         if self._writing is not None:
             await asyncio.wait([self._writing])
-        if self._held or self._waiting:
+        if self._held:
+            await self._write()
+        while self._waiting:
             await self._write()
         if self._held:
             log.error("%d records of requests could not be written: %s", sum(len(run.lines) for run in self._held), self.fault)
@@ -193,7 +197,7 @@ class SegmentJournal:
     # writing
 
     def _commit_in(self, pause_s: float) -> None:
-        if self._timer is None and self._writing is None:
+        if self._timer is None and self._writing is None and not self._closing:
             self._timer = self._loop.call_later(pause_s, self._commit)
 
     def _commit(self) -> None:
