@@ -17,7 +17,7 @@ from selfopt.reading.chain import NATIVE
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ParsedReply, ReplyContent, Sampling, Usage, Variant
 from selfopt.variants import RenderedStep, render
 
-from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, kept_by, why_past
+from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, kept_by, limited, why_past
 from .bounded import beside, by_steps
 from .cutting import SLACK, Cutter, each_once
 from .early import EarlyCalls, drops_calls
@@ -28,7 +28,7 @@ from .options import GatewayOptions
 from .passing import Passing
 from .plain_step import plain_step
 from .refusal import JSON, from_endpoint_error
-from .reported import Found, found_calls, wanted_calls
+from .reported import Found, certain_calls, found_calls, wanted_calls
 from .seams import Upstream
 
 TEXT_TOKENS = 1024
@@ -174,7 +174,8 @@ class _Work:
                 raise _unfit("the reply holds a call that no parser of the variant reads")
         spoken = before_a_call(content.text) if talks else ""
         if calls:
-            return ReplyContent(text=spoken, tool_calls=calls, finish_reason=content.finish_reason)
+            text = content.text if await self._only_talks(variant, content, asked) else spoken
+            return ReplyContent(text=text, tool_calls=calls, finish_reason=content.finish_reason)
         if required:
             self._exchange.ticket.unmet = "tool_choice"
         if spoken or (flow is not None and flow.sent):  # the client has its beginning, or would have
@@ -188,6 +189,13 @@ class _Work:
             return await self.plainly(asked, with_tools=False)
         return ReplyContent(text=content.text, finish_reason=content.finish_reason)
 
+    async def _only_talks(self, variant: Variant, content: ReplyContent, asked: ClientRequest) -> bool:
+        """Say whether the text beside calls that the server reported is what the model says, and holds no call."""
+        if limited(variant) or not content.text.strip() or not (content.tool_calls or content.broken_tool_calls):
+            return False
+        tools, family = asked.request.tools, self._upstream.family()
+        return not (await beside(len(content.text), calls_within, content.text, tools, family)).calls
+
     async def plainly(self, asked: ClientRequest, *, with_tools: bool = True) -> ReplyContent:
         """Ask without a variant."""
         step = plain_step(self._exchange, asked, with_tools=with_tools)
@@ -196,11 +204,14 @@ class _Work:
             reads = with_tools and self._reads(asked)
             flow.restart(watch=HeldText(asked.request.tools, self._upstream.family()) if reads else None)
 
+        reported: list[ToolCall] = []
+
         async def take(chunk: ChatChunk) -> None:
             assert flow is not None
             await flow.feed(chunk.text)
-            if with_tools and chunk.tool_calls and (asked.parallel or not flow.calls):
-                await flow.say_calls([*flow.calls, *chunk.tool_calls[: None if asked.parallel else 1]])
+            if with_tools and chunk.tool_calls:
+                reported.extend(chunk.tool_calls)
+                await flow.say_calls(certain_calls(reported, asked))
 
         content = await self._ask(
             step,

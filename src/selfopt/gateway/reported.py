@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from selfopt.dialects.clients import ClientRequest, RawCall
@@ -42,6 +43,15 @@ def wanted_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolC
     offered = {tool.name for tool in asked.request.tools}
     kept = tuple(call for call in calls if call.name in offered)
     return kept if asked.parallel else kept[:1]
+
+
+def certain_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolCall, ...]:
+    """Return the reported calls that nothing changes any more.
+
+    A call of another tool keeps its place: the end of the reply tells what becomes of it.
+    """
+    offered = {tool.name for tool in asked.request.tools}
+    return wanted_calls(list(takewhile(lambda call: call.name in offered, calls)), asked)
 
 
 def found_calls(
