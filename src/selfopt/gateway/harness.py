@@ -25,7 +25,7 @@ from .flow import Flow, before_a_call
 from .live_request import LiveRequest
 from .offered import wants_other_form
 from .options import GatewayOptions
-from .passing import Passing
+from .passing import Passing, uncalled, unfit
 from .plain_step import plain_step
 from .refusal import JSON, from_endpoint_error
 from .reported import Found, certain_calls, found_calls, wanted_calls
@@ -58,14 +58,14 @@ class Harness:
         """
         upstream, ticket = exchange.upstream, exchange.ticket
         direct = upstream.speaks == exchange.dialect.name
+        ticket.begin_attempt()
         variant, ticket.passed = self._variant(exchange)
-        ticket.variant, ticket.kept = None, ()
         asked = await self._read(exchange, direct=direct) if variant is not None or not direct else None
         if asked is not None and variant is not None:
             if asked.request.tool_choice == "none":
                 variant = None
             else:
-                ticket.passed = why_past(variant, asked)
+                ticket.passed = why_past(variant, asked) or _unheard(variant, asked, upstream)
         if asked is None or (direct and (variant is None or ticket.passed is not None)):
             await self._passing.answer(exchange)
             return
@@ -168,10 +168,10 @@ class _Work:
         if self._exchange.helped and not begun:
             rule = self._exchange.rule
             if required and not calls:
-                raise _unfit("a tool call was required, and the model made none")
+                raise uncalled()
             unread = found.unread and (calls or parsed.unread is not None)
             if unread and rule is not None and rule.fallback_on_unparsed:
-                raise _unfit("the reply holds a call that no parser of the variant reads")
+                raise unfit("the reply holds a call that no parser of the variant reads")
         spoken = before_a_call(content.text) if talks else ""
         if calls:
             text = content.text if await self._only_talks(variant, content, asked) else spoken
@@ -238,6 +238,8 @@ class _Work:
                 answer = answer.model_copy(update={"text": within.before, "tool_calls": calls, "finish_reason": "tool_calls"})
         if asked.request.tool_choice == "required":
             ticket.unmet = "" if answer.tool_calls else "tool_choice"
+            if ticket.unmet and self._exchange.helped and not (self._flow is not None and self._flow.sent):
+                raise uncalled()
         return answer
 
     def _reads(self, asked: ClientRequest) -> bool:
@@ -342,6 +344,12 @@ def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: R
         return cast("ReplyContent", end.value)
 
 
+def _unheard(variant: Variant, asked: ClientRequest, upstream: Upstream) -> PassReason | None:
+    """Say whether the server would not hear that a call is required: a variant that limits no output can't demand it there."""
+    shaped = limited(variant) or variant.tools != "native"
+    return "tool_choice" if asked.request.tool_choice == "required" and upstream.ignores_choice and not shaped else None
+
+
 def _may_flow(variant: Variant, asked: ClientRequest) -> bool:
     """Say whether the text of a reply may go to the client as it comes.
 
@@ -350,11 +358,6 @@ def _may_flow(variant: Variant, asked: ClientRequest) -> bool:
     """
     corrected = drops_calls(variant)
     return variant.constraint == "none" and variant.steps == "single" and not corrected and asked.request.tool_choice == "auto"
-
-
-def _unfit(why: str) -> EndpointError:
-    """Return the error for a reply that is no fault of the server, and that another model may do better."""
-    return EndpointError(why, kind="protocol", final=True, blames="content")
 
 
 def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Exception:

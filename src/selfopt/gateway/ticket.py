@@ -138,6 +138,11 @@ class Ticket:
     outcome: str = "failed"
     reason: str = ""
 
+    def begin_attempt(self) -> None:
+        """Forget what an earlier attempt's reply was like: the headers tell of the answer that the client gets."""
+        self.variant, self.passed, self.kept, self.unmet, self.cut = None, None, (), "", ""
+        self.mended_calls = self.passed_calls = self.read_calls = 0
+
     def record(self, at: str, now: float, status: int) -> RequestRecord:
         """Return the record for the journal. now: `perf_counter` at the end."""
         rule = self.decision.rule if self.decision is not None else None
