@@ -14,7 +14,18 @@ from selfopt.errors import EndpointError
 from selfopt.home import escape_control
 from selfopt.reading import HeldText, calls_within, read_calls
 from selfopt.reading.chain import NATIVE
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ParsedReply, ReplyContent, Sampling, Usage, Variant
+from selfopt.records import (
+    ChatChunk,
+    ChatReply,
+    ChatRequest,
+    Endpoint,
+    ParsedReply,
+    ReplyContent,
+    Sampling,
+    ToolCall,
+    Usage,
+    Variant,
+)
 from selfopt.variants import RenderedStep, render
 
 from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, kept_by, limited, why_past
