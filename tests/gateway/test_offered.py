@@ -115,5 +115,7 @@ def test_the_tools_that_are_allowed_are_the_ones_that_may_be_called(mode: str, n
 @pytest.mark.parametrize("field", sorted(LIMIT_FIELDS - {"response_format"}))
 def test_an_answer_in_a_form_of_the_clients_own_is_not_read(field: str) -> None:
     """Whatever the server calls the field that asks for it."""
-    assert offered(tools=[GOOD], **{field: {"type": "object"}}) is None
-    assert offered(tools=[GOOD], **{field: None}) is not None
+    wanted: dict[str, Any] = {field: {"type": "object"}}
+    nothing: dict[str, Any] = {field: None}
+    assert offered(tools=[GOOD], **wanted) is None
+    assert offered(tools=[GOOD], **nothing) is not None
