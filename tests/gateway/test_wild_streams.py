@@ -147,6 +147,18 @@ async def test_what_a_model_says_beside_calls_is_not_lost(tmp_path: Path, varian
         assert said_by((await world.post(asking("Oslo", tools=TOOLS, stream=False))).body)[0] == text
 
 
+@pytest.mark.parametrize("field", ["response_format", "guided_json"])
+@pytest.mark.parametrize("variant", ["native_parsed", "native_parsed@2", "restrained@2", "fitted"])
+async def test_an_answer_in_a_form_of_the_clients_own_is_no_call(tmp_path: Path, variant: str, field: str) -> None:
+    """It reaches the client as it would without the variant; calls that the server reports are read."""
+    text = '{"name": "get_weather", "arguments": {"city": "Oslo"}}'
+    reported = Reply(calls=(Call("get_weather", '{"city": "Oslo",}', "c0"),))
+    for reply, calls in ((Reply(text=text), 0), (reported, 1)):
+        async with raw_upstream(Wild(Server(reply))) as url, gateway_world(tmp_path, settings=entry(url)) as world:
+            await promote(world, variant, "raw/m")
+            assert len(await agree(world, reply, **{field: {"type": "json_object"}})) == calls
+
+
 TEXT_AND_NATIVE = Reply(
     text='{"name": "play", "arguments": {"song": "x"}}', calls=(Call("get_weather", '{"city": "Oslo"}', "c0"),)
 )

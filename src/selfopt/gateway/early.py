@@ -11,7 +11,7 @@ from selfopt.records import ChatChunk, ReplyContent, ToolCall, Variant
 
 from .bounded import beside
 from .flow import Flow
-from .reported import certain_calls, wanted_calls
+from .reported import lasting_calls, wanted_calls
 
 
 def drops_calls(variant: Variant) -> bool:
@@ -54,4 +54,4 @@ class EarlyCalls:
             await self._hand_over(await beside(size, growing.calls))
 
     async def _hand_over(self, calls: Sequence[ToolCall]) -> None:
-        await self._flow.say_calls((certain_calls if self._native else wanted_calls)(calls, self._asked))
+        await self._flow.say_calls((lasting_calls if self._native else wanted_calls)(calls, self._asked))

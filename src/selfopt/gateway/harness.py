@@ -39,7 +39,7 @@ from .options import GatewayOptions
 from .passing import Passing, uncalled, unfit
 from .plain_step import plain_step
 from .refusal import JSON, from_endpoint_error
-from .reported import FoundCalls, certain_calls, found_calls, wanted_calls
+from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, without_text
 from .seams import Upstream
 
 TEXT_TOKENS = 1024
@@ -148,6 +148,8 @@ class _Work:
 
     async def through(self, variant: Variant, asked: ClientRequest) -> ReplyContent:
         """Ask as the variant does. Raises EndpointError for a reply that cannot be served."""
+        if wants_other_form(self._exchange.chat):  # what comes in it is no call
+            variant = variant.model_copy(update={"parsers": without_text(variant.parsers)})
         # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
@@ -222,7 +224,7 @@ class _Work:
             await flow.feed(chunk.text)
             if with_tools and chunk.tool_calls:
                 reported.extend(chunk.tool_calls)
-                await flow.say_calls(certain_calls(reported, asked))
+                await flow.say_calls(lasting_calls(reported, asked))
 
         content = await self._ask(
             step,
