@@ -157,10 +157,11 @@ class WatchedStream:
         for end in ends_of_events(rest, self._looked_at):
             out.append(self._take(rest[begin:end]))
             begin = end
-        self._rest = rest = rest[begin:]
-        self._looked_at = max(0, len(rest) - 3)
-        if len(rest) > MAX_EVENT_BYTES:  # too long for a chat's event
-            out.append(self.let_go())
+        rest = rest[begin:]
+        if len(rest) > MAX_EVENT_BYTES:  # too long for a chat's event: its parts pass as they come
+            out += [self.let_go(), self._queued(_Event(rest, b"", self._now()))]
+            rest = b""
+        self._rest, self._looked_at = rest, max(0, len(rest) - 3)
         return b"".join(out)
 
     def let_go(self) -> bytes:
@@ -233,7 +234,11 @@ class WatchedStream:
     def _queued(self, event: _Event) -> bytes:
         self._queue.append(event)
         self._waiting_bytes += len(event.raw)
-        return self._released() if self._waiting_bytes <= MAX_WAITING_BYTES else self.let_go()
+        if self._waiting_bytes <= MAX_WAITING_BYTES:
+            return self._released()
+        for choice in self._choices.values():  # a text that has ended is not read any more
+            choice.settled = choice.settled or choice.over
+        return self.let_go()
 
     def _released(self) -> bytes:
         """Return the events at the head of the queue that need not wait."""
