@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from selfopt.dialects.openai_edit import (
+    MAX_CHOICES,
     PieceChoice,
     SaidPart,
     call_pieces,
@@ -32,7 +33,6 @@ DOUBT_S = 2.0
 CALL_S = 60.0
 """An event waits so long while what was written is the beginning of a call."""
 MAX_WAITING_BYTES = 2_097_152
-MAX_CHOICES = 32
 MAX_CALLS = 1024  # of one choice
 READ_AT_ONCE = 8192
 """The longest text that is read when its choice ends; a longer one is read when the stream ends."""
@@ -200,7 +200,7 @@ class WatchedStream:
         except (msgspec.DecodeError, RecursionError):
             return self._opaque(raw, done=body == b"[DONE]")
         event: _Event | None = None
-        for place, piece in enumerate(pieces):
+        for place, piece in enumerate(pieces[:MAX_CHOICES]):
             choice = self._choice(piece)
             if choice is None:
                 continue
