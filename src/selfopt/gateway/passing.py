@@ -179,7 +179,7 @@ def _note(found: WholeAnswer, offered: OfferedTools, ticket: Ticket) -> None:
     if found.usage is not None:
         ticket.input_tokens, ticket.output_tokens = found.usage.prompt_tokens, found.usage.completion_tokens
     ticket.read_calls, ticket.mended_calls = found.read, found.mended
-    ticket.unmet = "tool_choice" if offered.required and not found.called else ""
+    ticket.unmet = "tool_choice" if offered.required and not found.called else None
 
 
 def note_usage(body: bytes, ticket: Ticket) -> None:
