@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from selfopt.dialects.learning import MAX_QUESTIONS
+from selfopt.dialects.known_server import MAX_QUESTIONS
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.servers import always_reasons, server_by, server_of, with_settings
 from selfopt.endpoints.factory import create_endpoint

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from selfopt.dialects.events import EventReader
 from selfopt.dialects.kinds import Dialect
-from selfopt.dialects.learning import Learning
+from selfopt.dialects.known_server import KnownServer
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.parts import Parts, StreamDecoder, Travelled, reply_of
 from selfopt.dialects.servers import with_settings
@@ -59,7 +59,7 @@ class HttpEndpoint:
         self._dialect = dialect
         self._client = HttpClient(config, dialect.root, dialect.headers)
         self._calls = Prepared(self._call)
-        self._learning = Learning(dialect) if isinstance(dialect, OpenAIChat) else None
+        self._known = KnownServer(dialect) if isinstance(dialect, OpenAIChat) else None
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Return one whole reply. Raises EndpointError when the request fails."""
@@ -128,15 +128,15 @@ class HttpEndpoint:
 
     async def _learn(self, request: ChatRequest) -> None:
         """Ask a local server what it is, before the first request that depends on it."""
-        learning, root = self._learning, self._dialect.root
-        if learning is None or not learning.needed(request):
+        known, root = self._known, self._dialect.root
+        if known is None or not known.needed(request):
             return
 
         async def told(url: str) -> Any:
             wait_s = min(PROBE_TIMEOUT_S, request.timeout_s)
             return (await self._client.call(Call(url, None, wait_s, request.connect_timeout_s)))[0]
 
-        await learning.ask(partial(told, f"{root}/models"), partial(told, f"{root.removesuffix('/v1')}/props"))
+        await known.ask(partial(told, f"{root}/models"), partial(told, f"{root.removesuffix('/v1')}/props"))
         self._calls.forget()
 
     def _taught(self, request: ChatRequest, error: EndpointError) -> bool:

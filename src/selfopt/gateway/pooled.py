@@ -9,7 +9,7 @@ from typing import Any
 
 from selfopt.dialects.jsontext import dump_json, parse_json
 from selfopt.dialects.kinds import Dialect
-from selfopt.dialects.learning import Learning
+from selfopt.dialects.known_server import KnownServer
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.parts import decode_body
 from selfopt.errors import EndpointError
@@ -56,15 +56,15 @@ class PooledEndpoint:
         self._adapter = adapter
         self._max_reply_bytes = max_reply_bytes
         self._finish = finish
-        self._learning = Learning(dialect) if isinstance(dialect, OpenAIChat) else None
+        self._known = KnownServer(dialect) if isinstance(dialect, OpenAIChat) else None
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Return a whole reply. Raises EndpointError."""
         address = await self._connect()
-        dialect, learning = self._dialect, self._learning
-        if learning is not None and learning.needed(request):
+        dialect, known = self._dialect, self._known
+        if known is not None and known.needed(request):
             told = partial(self._told, address, request)
-            await learning.ask(partial(told, address.get), partial(told, address.props))
+            await known.ask(partial(told, address.get), partial(told, address.props))
         try:
             return await self._ask(address, request)
         except EndpointError as error:

@@ -21,7 +21,7 @@ _UNANSWERED: frozenset[EndpointFault] = frozenset({"connect", "timeout", "loadin
 _NOT_YET: frozenset[EndpointFault] = frozenset({"connect", "loading"})
 
 
-class Learning:
+class KnownServer:
     """What is known about the server of one endpoint. Requests that come during a question share its answer."""
 
     def __init__(self, dialect: OpenAIChat) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selfopt.dialects.learning import MAX_QUESTIONS, Learning
+from selfopt.dialects.known_server import MAX_QUESTIONS, KnownServer
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.errors import EndpointError, EndpointFault
 from tests.endpoints.kit import config_for
@@ -44,12 +44,12 @@ def dialect() -> OpenAIChat:
 async def test_a_server_that_is_not_there_yet_is_still_asked_once_it_is(fault: EndpointFault) -> None:
     """However many requests came before it."""
     of, server = dialect(), Server(fault)
-    learning = Learning(of)
+    known = KnownServer(of)
     for _ in range(MAX_QUESTIONS * 2):
-        await learning.ask(server.models, server.props)
+        await known.ask(server.models, server.props)
     assert of.server is None
     server.fault = None
-    await learning.ask(server.models, server.props)
+    await known.ask(server.models, server.props)
     assert of.server == "llama.cpp"
 
 
@@ -57,15 +57,15 @@ async def test_a_server_that_is_not_there_yet_is_still_asked_once_it_is(fault: E
 async def test_a_server_that_never_says_what_it_is_counts_as_other(fault: EndpointFault) -> None:
     """So that no request waits for that question forever."""
     of, server = dialect(), Server(fault)
-    learning = Learning(of)
+    known = KnownServer(of)
     for _ in range(MAX_QUESTIONS * 2):
-        await learning.ask(server.models, server.props)
+        await known.ask(server.models, server.props)
     assert (of.server, server.asked) == ("other", MAX_QUESTIONS)
 
 
 async def test_requests_at_the_same_time_share_one_question() -> None:
     """Whatever becomes of it."""
     of, server = dialect(), Server("timeout")
-    learning = Learning(of)
-    await asyncio.gather(*(learning.ask(server.models, server.props) for _ in range(10)))
+    known = KnownServer(of)
+    await asyncio.gather(*(known.ask(server.models, server.props) for _ in range(10)))
     assert (of.server, server.asked) == (None, 1)
