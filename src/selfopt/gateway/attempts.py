@@ -62,7 +62,8 @@ class Attempts:
                 return
             if standbys and error.blames == "content" and error.kind == "protocol":
                 spoke = spoke or decision
-            elif spoke is not None and not standbys:
+            elif spoke is not None and (not standbys or error.kind not in FALLS_BACK):
+                standbys.clear()
                 decision, spoke = spoke, None
                 self._back(exchange, decision)
                 continue
