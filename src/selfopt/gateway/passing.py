@@ -154,7 +154,7 @@ class Passing:
         status = answer.status
         fault = fault_in(answer, upstream.name, address)
         told = as_error_body(answer.body[:READ_ERROR_BYTES]) if fault.kind in ("bad_request", "not_found") else None
-        if told is None:
+        if told is None or exchange.answered:
             raise fault
         await exchange.settle()
         exchange.reply.send(status, [JSON, *exchange.ticket.headers()], address.told(told))
