@@ -76,6 +76,8 @@ def test_an_editor_that_fails_or_is_missing_is_said(project: Project, own: Path,
     project.run("config", "edit").assert_refused(1, "ended with 3")
     monkeypatch.setenv("EDITOR", "/nowhere/editor")
     project.run("config", "edit").assert_refused(2, "could not be started")
+    monkeypatch.setenv("EDITOR", "vi 'unclosed")
+    project.run("config", "edit").assert_refused(2, "cannot be split")
     monkeypatch.delenv("EDITOR")
     project.run("config", "edit").assert_refused(2, "no terminal", str(own))
 

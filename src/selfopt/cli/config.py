@@ -66,8 +66,11 @@ def edit(ctx: click.Context, /, as_json: bool) -> None:
     editor = next((os.environ[name] for name in _EDITORS if os.environ.get(name)), "")
     if not editor and not sys.stdin.isatty():
         raise click.UsageError(f"there is no terminal to edit in; set EDITOR, or edit {file} in another way", ctx)
+    try:
+        words = [*shlex.split(editor or "vi"), str(file)]
+    except ValueError as error:
+        raise click.UsageError(f"the editor {editor!r} cannot be split into words ({error}); correct EDITOR", ctx) from None
     made = begin_file(file)
-    words = [*shlex.split(editor or "vi"), str(file)]
     try:
         code = subprocess.run(words, check=False).returncode
     except OSError as error:

@@ -58,8 +58,8 @@ class Harness:
         """
         upstream, ticket = exchange.upstream, exchange.ticket
         direct = upstream.speaks == exchange.dialect.name
+        ticket.begin_attempt()
         variant, ticket.passed = self._variant(exchange)
-        ticket.variant, ticket.kept = None, ()
         asked = await self._read(exchange, direct=direct) if variant is not None or not direct else None
         if asked is not None and variant is not None:
             if asked.request.tool_choice == "none":
@@ -226,7 +226,7 @@ class _Work:
             if calls:
                 answer = answer.model_copy(update={"text": within.before, "tool_calls": calls, "finish_reason": "tool_calls"})
         if asked.request.tool_choice == "required":
-            ticket.unmet = "" if answer.tool_calls else "tool_choice"
+            ticket.unmet = None if answer.tool_calls else "tool_choice"
         return answer
 
     def _reads(self, asked: ClientRequest) -> bool:
@@ -296,7 +296,7 @@ class _Work:
                 if chunk.final is not None:
                     return chunk.final
                 if cutter is not None and cutter.take(chunk):
-                    self._exchange.ticket.cut = cutter.cut or ""
+                    self._exchange.ticket.cut = cutter.cut
                     return cutter.reply()
                 self._go_on()
         finally:
