@@ -39,6 +39,16 @@ def test_everything_fits_the_terminal_and_has_no_escapes_without_colour(name: st
     assert "\u202e" not in text
 
 
+@pytest.mark.parametrize("width", [50, 60, 67, 68])
+def test_a_narrow_terminal_gets_every_figure_too(width: int) -> None:
+    """Nothing is cut off: what has no room beside the others stands in words below the name."""
+    text = to_text(evaluation_table([world.BASE, world.COLD], width=width), width=width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    wide = to_text(evaluation_table([world.BASE, world.COLD], width=120), width=120)
+    figures = {word for word in wide.split() if word.replace(".", "", 1).isdigit()}
+    assert figures <= set(text.replace(",", " ").split())
+
+
 @pytest.mark.parametrize("name", ["outcomes", "evaluations", "promoted", "held", "findings"])
 def test_colour_adds_nothing_that_letters_do_not_say(name: str) -> None:
     """With the codes taken out the coloured text is the plain one."""

@@ -167,7 +167,7 @@ def _print(measured: Measured) -> None:
     if evaluation is None:
         say(out, f"stopped: {result.stop_reason}; {counted(result.trials, 'trial')} kept, the same command continues")
         return
-    draw(out, evaluation_table([evaluation]))
+    draw(out, evaluation_table([evaluation], width=out.width))
     draw(out, outcome_table([evaluation]))
     _print_failures(out, measured)
     resumed = f", {result.resumed} taken over from an interrupted call" if result.resumed else ""

@@ -25,6 +25,7 @@ from .figures import NOT_MEASURED, milliseconds, runs, share, signed
 PASS_STYLE = "bold blue"
 FAIL_STYLE = "bold dark_orange"
 FAULT_STYLE = "bold reverse dark_orange"
+_WIDE = 68  # columns that all figures of an evaluation take beside each other
 _VERDICT_STYLE = {"promote": PASS_STYLE, "hold": "bold", "reject": FAIL_STYLE}
 _VERDICT_WORDS = {
     "promote": "replaces the baseline",
@@ -60,7 +61,7 @@ def outcome_table(evaluations: Sequence[Evaluation]) -> Table:
         box=box.SIMPLE_HEAD, pad_edge=False, title="Outcomes (P pass, F fail, runs left to right)", title_justify="left"
     )
     table.add_column("prompt", overflow="fold", min_width=4)
-    table.add_column("kind", overflow="fold", min_width=8)
+    table.add_column("kind", overflow="fold", min_width=10)
     table.add_column("wants", no_wrap=True)
     for evaluation in evaluations:
         head = Text("outcomes") if single else safe_text(evaluation.variant, limit=40)
@@ -100,23 +101,30 @@ def _wrong(row: OutcomeRow | None) -> str:
     return ", ".join(_WORDS[o] + (f" x{counts[o]}" if len(outcomes) > 1 else "") for o in ordered)
 
 
-def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
-    """Two lines per evaluation: shares beside those of the two trivial policies, latencies, runs."""
+def evaluation_table(evaluations: Sequence[Evaluation], *, width: int = _WIDE) -> Table:
+    """Two lines per evaluation: shares beside those of the two trivial policies, latencies, runs.
+
+    width: of the terminal. On a narrow one the last two columns are words below the model's name.
+    """
+    wide = width >= _WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, leading=1)
     table.add_column("model and phase\nvariant, measured", overflow="fold", min_width=16)
-    for head in ("accuracy\nvariance", "call acc.\nrestraint", "silent\nalways", "p50\nfirst call"):
+    heads = ("accuracy\nvariance", "call acc.\nrestraint", "silent\nalways", "p50\nfirst call")
+    for head in heads if wide else heads[:2]:
         table.add_column(head, justify="right", no_wrap=True)
     for e in evaluations:
         m = e.metrics
         beats = m.accuracy > max(m.silent.accuracy, m.always_calling.accuracy)
         name = safe_terminal(f"{e.model} {e.phase}", limit=100)
         how = safe_terminal(e.variant, limit=60) + ", " + runs(e) + (", warm-up" if e.warm_up else "")
+        silent, always = share(m.silent.accuracy), share(m.always_calling.accuracy)
+        p50, first = _short(milliseconds(m.p50_ms)), _short(milliseconds(m.first_call_ms))
+        below = "" if wide else f"\nsilent {silent}, always {always}\np50 {p50}, first call {first}"
         table.add_row(
-            Text.assemble((name, "bold"), "\n", how),
+            Text.assemble((name, "bold"), "\n", how, below),
             Text.assemble((share(m.accuracy), PASS_STYLE if beats else FAIL_STYLE), "\n", f"{m.variance:.4f}"),
             f"{_short(share(m.call_accuracy))}\n{_short(share(m.restraint))}",
-            f"{share(m.silent.accuracy)}\n{share(m.always_calling.accuracy)}",
-            f"{_short(milliseconds(m.p50_ms))}\n{_short(milliseconds(m.first_call_ms))}",
+            *((f"{silent}\n{always}", f"{p50}\n{first}") if wide else ()),
         )
     return table
 
