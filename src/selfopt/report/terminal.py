@@ -12,6 +12,7 @@ from io import StringIO
 
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -26,6 +27,7 @@ PASS_STYLE = "bold blue"
 FAIL_STYLE = "bold dark_orange"
 FAULT_STYLE = "bold reverse dark_orange"
 _WIDE = 68  # columns that all figures of an evaluation take beside each other
+_DECISION_WIDE = 76  # columns that a table of gates with its words takes
 _VERDICT_STYLE = {"promote": PASS_STYLE, "hold": "bold", "reject": FAIL_STYLE}
 _VERDICT_WORDS = {
     "promote": "replaces the baseline",
@@ -133,28 +135,18 @@ def _short(text: str) -> str:
     return "-" if text == NOT_MEASURED else text
 
 
-def decision_panel(decision: Decision) -> Panel:
-    """The verdict in plain words, and every gate with what it saw and what it needs."""
+def decision_panel(decision: Decision, *, width: int = _DECISION_WIDE) -> Panel:
+    """The verdict in plain words, and every gate with what it saw and what it needs.
+
+    width: of the terminal. On a narrow one each gate is a paragraph.
+    """
     head = Text.assemble(
         (decision.verdict.upper(), _VERDICT_STYLE[decision.verdict]),
         " ",
         safe_text(decision.candidate_variant or decision.candidate_spec_id, "bold", limit=60),
         f": {_VERDICT_WORDS[decision.verdict]}.",
     )
-    gates = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    gates.add_column("gate", overflow="fold", min_width=10)
-    gates.add_column("saw", justify="right", overflow="fold", min_width=5)
-    gates.add_column("needs", justify="right", overflow="fold", min_width=5)
-    gates.add_column("", no_wrap=True)
-    gates.add_column("in words", overflow="fold", ratio=1)
-    for gate in decision.gates:
-        gates.add_row(
-            safe_text(gate.name, limit=60),
-            _value(gate.observed),
-            _value(gate.threshold),
-            _passed(gate),
-            safe_text(gate.detail or gate.reason_code, limit=300),
-        )
+    gates = _gate_table(decision.gates) if width >= _DECISION_WIDE else _gate_lines(decision.gates)
     title = safe_terminal(f"{decision.model} {decision.phase}", limit=100)
     return Panel(
         Group(head, Text(_why(decision)), gates),
@@ -163,6 +155,31 @@ def decision_panel(decision: Decision) -> Panel:
         subtitle=Text(f"claim: {CLAIMS[decision.claim]}"),
         subtitle_align="left",
     )
+
+
+def _gate_table(results: Sequence[GateResult]) -> Table:
+    gates = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    gates.add_column("gate", overflow="fold", min_width=10)
+    gates.add_column("saw", justify="right", overflow="fold", min_width=5)
+    gates.add_column("needs", justify="right", overflow="fold", min_width=5)
+    gates.add_column("", no_wrap=True)
+    gates.add_column("in words", overflow="fold", ratio=1)
+    for gate in results:
+        gates.add_row(safe_text(gate.name, limit=60), _value(gate.observed), _value(gate.threshold), _passed(gate), _words(gate))
+    return gates
+
+
+def _gate_lines(results: Sequence[GateResult]) -> Group:
+    lines: list[RenderableType] = [Text("")]
+    for gate in results:
+        name, saw, needs = safe_text(gate.name, limit=60), _value(gate.observed), _value(gate.threshold)
+        said = Text.assemble(_passed(gate), " ", name, ": saw ", saw, ", needs ", needs, "; ", _words(gate))
+        lines.append(Padding(said, (0, 0, 0, 2)))
+    return Group(*lines)
+
+
+def _words(gate: GateResult) -> Text:
+    return safe_text(gate.detail or gate.reason_code, limit=300)
 
 
 def _why(decision: Decision) -> str:
