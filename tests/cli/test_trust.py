@@ -133,7 +133,8 @@ class Clone:
 
 def chat(url: str, model: str) -> tuple[int, Any]:
     """Status and body of one chat at a gateway."""
-    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "secret"}]}).encode()
+    tool = {"type": "function", "function": {"name": "f"}}  # rules hold for requests that call tools
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": "secret"}], "tools": [tool]}).encode()
     request = urllib.request.Request(f"{url}/chat/completions", body, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=60) as response:

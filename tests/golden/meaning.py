@@ -138,7 +138,9 @@ def report_content(home: Path) -> dict[str, Any]:
         if path.suffix == ".json":
             found[path.name] = {k: v for k, v in json.loads(text).items() if k != "rendering"}
         elif path.suffix == ".md":
-            found[path.name] = figures_in(text.split("\n", 3)[-1].replace(str(home.parent), "PROJECT"))
+            lines = text.split("\n", 3)[-1].replace(str(home.parent), "PROJECT").splitlines()
+            # What was taken back is told since there is a command that lifts it.
+            found[path.name] = figures_in("\n".join(line for line in lines if " is not tried again, because it " not in line))
     return found
 
 

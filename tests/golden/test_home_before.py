@@ -21,6 +21,17 @@ COMMANDS: list[str] = list(EXPECTED["commands"])
 VERSIONS: list[str] = sorted(EXPECTED["versions"], key=int)
 
 
+# What "1 runs" became, and the recommendation that said so: its id is the hash of its content with its sentence.
+NEW_WORDS = {"14 trials, 1 run)": "14 trials, 1 runs)", "rec-792e29ed552cb192e65991f1": "rec-331786185987547e6ca85145"}
+
+
+def as_named_before(text: str) -> str:
+    """The text in the words of before."""
+    for new, old in NEW_WORDS.items():
+        text = text.replace(new, old)
+    return text
+
+
 def unpack(root: Path, patch: pytest.MonkeyPatch) -> Path:
     """The home in a folder of its own, with the settings that name its script and suites there, and the environment for it."""
     with tarfile.open(HERE / "home-before.tar.xz") as archive:
@@ -52,7 +63,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def assert_holds(now: Any, then: Any) -> None:
     """The same meaning; else where it first differs."""
-    known = as_0_1(now)
+    known = as_0_1(json.loads(as_named_before(json.dumps(now))))
     assert holds(known, then), _difference(known, then)
 
 

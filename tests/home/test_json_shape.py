@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from selfopt.home import JsonShape, ShapeLimits, TooDeepError, TooFullError, shape_steps
@@ -32,6 +32,7 @@ def _containers(value: Any) -> int:
 
 
 @given(values, st.booleans(), st.lists(st.integers(0, 300), max_size=8))
+@example({"": {'::"': None}}, False, [10, 10])  # an empty piece behind a backslash
 def test_the_count_is_a_decoders_wherever_the_text_is_cut(value: Any, ascii_only: bool, cuts: list[int]) -> None:
     """Texts hold brackets, quotes and backslashes of their own, which count for nothing."""
     text = json.dumps(value, ensure_ascii=ascii_only).encode()

@@ -204,7 +204,7 @@ async def test_an_interrupted_cycle_of_other_targets_is_named_and_abandoned_on_r
     [
         ({"baseline": "scripted/m atomic restrained"}, "another baseline"),
         ({"candidates": "- retries: 3\n"}, "other candidates"),
-        ({"max_candidates": 1}, "at most 1 candidates"),
+        ({"max_candidates": 1}, "at most 1 candidate,"),
     ],
 )
 async def test_a_command_that_asks_for_something_else_does_not_continue_silently(

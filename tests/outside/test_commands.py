@@ -171,7 +171,6 @@ def proxy() -> Iterator[tuple[int, list[str]]]:
         yield server.getsockname()[1], lines
 
 
-@pytest.mark.xfail(strict=True, reason="issue 15: proxies are not used for endpoints")
 def test_a_proxy_is_used_for_a_remote_endpoint(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As curl does. The name is resolved by the proxy; nothing here may leave this machine."""
     found = socket.getaddrinfo
@@ -290,7 +289,6 @@ def test_what_writes_refuses_a_home_that_cannot_be_written(read_only: Path, verb
 
 @pytest.mark.model
 @pytest.mark.parametrize("variant", ["native_parsed", "constrained"])
-@pytest.mark.xfail(strict=False, reason="issue 15: a limit cuts a text at 121 characters")
 def test_a_limit_cuts_no_text(project: Path, variant: str) -> None:
     """A sentence of 240 characters comes back whole from a real model."""
     tools = [

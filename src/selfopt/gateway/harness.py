@@ -28,7 +28,7 @@ from .options import GatewayOptions
 from .passing import Passing
 from .plain_step import plain_step
 from .refusal import JSON, from_endpoint_error
-from .reported import Found, found_calls, wanted_calls
+from .reported import FoundCalls, found_calls, wanted_calls
 from .seams import Upstream
 
 TEXT_TOKENS = 1024
@@ -235,7 +235,9 @@ class _Work:
         wanted = bool(asked.request.tools) and asked.request.tool_choice != "none"
         return on and wanted and not wants_other_form(self._exchange.chat)
 
-    async def _found(self, parsed: ParsedReply, content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]) -> Found:
+    async def _found(
+        self, parsed: ParsedReply, content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]
+    ) -> FoundCalls:
         """Return the calls of a reply, and count those that were damaged."""
         sent = self._flow.calls if self._flow is not None else ()
         found = await beside(asked.size + len(content.text), found_calls, parsed, content, asked, parsers, sent)

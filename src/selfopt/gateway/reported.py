@@ -18,7 +18,7 @@ _MENDED = ("name", "syntax")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundCalls:
     """The calls of a reply.
 
     Attributes:
@@ -46,7 +46,7 @@ def wanted_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolC
 
 def found_calls(
     parsed: ParsedReply, content: ReplyContent, asked: ClientRequest, parsers: Sequence[str], sent: Sequence[ToolCall]
-) -> Found:
+) -> FoundCalls:
     """Return the calls that were read, and all others that the server reported.
 
     Args:
@@ -60,11 +60,11 @@ def found_calls(
     reported = len(content.tool_calls) + len(content.broken_tool_calls)
     native = (parsed.parser or "").partition("@")[0] == "native"
     if not reported:
-        return Found(read)
+        return FoundCalls(read)
     if native and len(read) == reported:
-        return Found(read, mended=min(len(read), sum(made.kind in _MENDED for made in parsed.corrections)))
+        return FoundCalls(read, mended=min(len(read), sum(made.kind in _MENDED for made in parsed.corrections)))
     if (sent or read) and not asked.parallel:
-        return Found(tuple(sent) or read)
+        return FoundCalls(tuple(sent) or read)
     every = list(_reported(content, asked, parsers))
     if not native:  # the text holds calls beside them, or the same ones
         known = [(call.name, call.arguments) for call in read]
@@ -72,12 +72,12 @@ def found_calls(
     rest = list(every if asked.parallel else every[:1])
     for call in sent:
         if call not in rest:
-            return Found(read)  # what was sent was taken back
+            return FoundCalls(read)  # what was sent was taken back
         rest.remove(call)
     calls = (*sent, *rest)
     offered = {tool.name for tool in asked.request.tools}
     passed = sum(isinstance(call, RawCall) or call.name not in offered for call in calls)
-    return Found(calls, mended=max(0, len(calls) - len(read) - passed), passed=passed)
+    return FoundCalls(calls, mended=max(0, len(calls) - len(read) - passed), passed=passed)
 
 
 def _reported(content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]) -> Sequence[ToolCall]:

@@ -75,6 +75,8 @@ class JsonShape:
 
     def _outside(self, piece: bytes) -> bytes:
         """Returns the brackets, colons and commas of this piece that are not inside a string."""
+        if not piece:
+            return b""
         if self._escaped:
             piece = piece[1:]
         ending = len(piece) - len(piece.rstrip(b"\\"))

@@ -91,7 +91,8 @@ def summary(figures: Figures) -> str:
         case DriftFigures():
             return _drift(figures)
         case CeilingFigures() as f:
-            return f"all of {counted(f.n, 'trial')} pass: this suite cannot show an improvement"
+            every = "the only trial passes" if f.n == 1 else f"all {f.n} trials pass"
+            return f"{every}: this suite cannot show an improvement"
         case InfrastructureFigures() as f:
             return f"{counted(f.errors, 'error')} and {counted(f.timeouts, 'timeout')} in {counted(f.of, 'trial')}, with no load of the model to explain them"
         case RefusedFigures() as f:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from selfopt.errors import SuiteError
+from selfopt.home.extras import install_command
 from selfopt.suites.mcp import parse_source, read_mcp_tools
 
 SERVER = Path(__file__).with_name("server.py")
@@ -132,5 +133,6 @@ async def test_without_the_sdk_the_command_that_installs_it_is_said(monkeypatch:
     """By the interpreter that runs, in a version that is known to work, as the extra of the package names it."""
     monkeypatch.setitem(sys.modules, "mcp", None)
     said = await refusal(text)
-    assert f"run: {sys.executable} -m pip install 'mcp>=2.3,<3'" in said
+    assert f"run: {install_command('mcp')}" in said
+    assert sys.executable in said
     assert '"mcp>=2.3,<3"' in (SERVER.parents[3] / "pyproject.toml").read_text("utf-8")
