@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from rich.console import RenderableType
 
-from selfopt.records import Decision, Outcome
+from selfopt.records import Decision, Evaluation, Outcome
 from selfopt.report import (
     decision_panel,
     evaluation_table,
@@ -53,6 +55,17 @@ def test_a_narrow_terminal_gets_every_word_of_a_decision(decision: Decision, wid
             assert f" {gate.name}: saw " in told
             assert words in told
     assert all(gate.name in told.replace(" ", "") for gate in decision.gates)
+
+
+@pytest.mark.parametrize("width", [50, 60, 67, 68])
+@pytest.mark.parametrize("evaluation", [world.COLD, world.BASE], ids=["cold", "base"])
+def test_a_narrow_terminal_gets_every_outcome_in_words(evaluation: Evaluation, width: int) -> None:
+    """All that a wide one shows, word by word."""
+    text = to_text(outcome_table([evaluation], width=width), width=width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    wide = to_text(outcome_table([evaluation], width=160), width=160)
+    told, whole = (Counter(each.replace("what went wrong", "").replace("─", "").split()) for each in (text, wide))
+    assert told == whole
 
 
 @pytest.mark.parametrize("width", [50, 60, 67, 68])

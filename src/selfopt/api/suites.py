@@ -87,8 +87,8 @@ class Suites(Noun):
 
         strict: whether anything that would be left out refuses the file.
         """
-        own = {"provider": provider or (), "strict": "true" if strict else ()}
-        return self.import_("promptfoo", file, name, phase=phase, tools=tools, **own).made[0]
+        asked = "true" if strict else ()
+        return self.import_("promptfoo", file, name, phase=phase, tools=tools, provider=provider or (), strict=asked).made[0]
 
     def pull_bfcl(
         self, categories: Sequence[str] = (), *, replace: bool = False, show: Callable[[str], None] = lambda text: None

@@ -43,6 +43,6 @@ def command(
     say(out, f"{counted(len(found.trials), 'trial')} judged by {', '.join(done.parsers)}: {changes}")
     if done.evaluation is not None:
         draw(out, evaluation_table([done.evaluation], width=out.width))
-        draw(out, outcome_table([done.evaluation]))
+        draw(out, outcome_table([done.evaluation], width=out.width))
     else:
         out.print("no evaluation: these are not the trials of a whole run")

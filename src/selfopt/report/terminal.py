@@ -56,9 +56,13 @@ def outcome_letters(row: OutcomeRow) -> Text:
     return text
 
 
-def outcome_table(evaluations: Sequence[Evaluation]) -> Table:
-    """One line per prompt: its outcomes in each evaluation, and in words what went wrong."""
+def outcome_table(evaluations: Sequence[Evaluation], *, width: int = _WIDE) -> Table:
+    """One line per prompt: its outcomes in each evaluation, and in words what went wrong.
+
+    width: of the terminal. On a narrow one the words stand beside the outcomes, without a column.
+    """
     single = len(evaluations) == 1
+    beside = single and width >= _WIDE
     table = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, title="Outcomes (P pass, F fail, runs left to right)", title_justify="left"
     )
@@ -70,11 +74,11 @@ def outcome_table(evaluations: Sequence[Evaluation]) -> Table:
         if not single and len({e.model for e in evaluations}) > 1:
             head = Text.assemble(safe_text(evaluation.model, limit=60), "\n", head)
         table.add_column(head, overflow="fold", min_width=7)
-    if single:
+    if beside:
         table.add_column("what went wrong", overflow="fold")
     for first, rows in _rows(evaluations):
-        cells: list[RenderableType] = [_cell(row, words=not single) for row in rows]
-        wrong = [_wrong(rows[0])] if single else []
+        cells: list[RenderableType] = [_cell(row, words=not beside) for row in rows]
+        wrong = [_wrong(rows[0])] if beside else []
         wants = "call" if first.needs_call else "no call"
         table.add_row(safe_text(first.prompt_id, limit=40), safe_text(first.prompt_kind, limit=60), wants, *cells, *wrong)
     return table
