@@ -274,12 +274,12 @@ def test_try_shows_raw_and_parsed(project: Project) -> None:
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        ("{", "no valid JSON"),
+        ("{", "not valid JSON"),
         ('"text"', "list"),
         ("[1]", "tool 1"),
         ('[{"description": "x"}]', "name"),
         ('[{"name": "a"}, {"name": "a"}]', "twice"),
-        ("[" * 100_000, "no valid JSON"),
+        ("[" * 100_000, "nested deeper"),
     ],
 )
 def test_wrong_tools_are_refused(project: Project, content: str, word: str) -> None:
