@@ -43,7 +43,7 @@ class GatewaySettings(Table):
     max_connections: int = Field(default=1024, ge=1, le=100_000)
     deadline_s: float = Field(default=600.0, gt=0, le=86_400)
     queue: int = Field(default=256, ge=0, le=100_000)
-    queue_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    queue_timeout_s: float = Field(default=120.0, gt=0, le=3600)
     breaker_faults: int = Field(default=5, ge=1, le=1000)
     breaker_s: float = Field(default=5.0, gt=0, le=3600)
     drain_s: float = Field(default=30.0, ge=0, le=3600)
