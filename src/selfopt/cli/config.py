@@ -35,9 +35,10 @@ def path(as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, everything: bool, as_json: bool) -> None:
-    """Show the settings in force, as TOML, and the files that they come from.
+    """Show the settings in force, and where they come from.
 
-    Without --all: those that differ from the built-in ones. Keys are hidden.
+    They are printed as TOML. Without --all: those that differ from the built-in ones. Keys and proxies
+    are left out, because they may hold secrets.
     """
     from selfopt.verbs.config import show_settings
 
@@ -56,9 +57,9 @@ def show(ctx: click.Context, /, everything: bool, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def edit(ctx: click.Context, /, as_json: bool) -> None:
-    """Open your own settings in your editor (VISUAL or EDITOR, else vi), and check them afterwards.
+    """Open your own settings in your editor.
 
-    A file that is not there yet begins with comments that explain it.
+    The editor is VISUAL or EDITOR, else vi. The file is checked afterwards. A file that is not there yet begins with comments that explain it.
     """
     from selfopt.verbs.config import begin_file, check_settings, own_file
 
