@@ -17,7 +17,7 @@ from urllib.error import URLError
 import pytest
 
 import selfopt
-from selfopt.errors import LockedError, RefusedError, SelfoptError, UsageError
+from selfopt.errors import LockedError, RefusedError, SelfoptError, SuiteError, UsageError
 from selfopt.loop import LoopEvent
 from selfopt.measure.progress import Progress
 from selfopt.records import ToolDefinition
@@ -175,6 +175,10 @@ def test_making_suites(project: Project) -> None:
         assert harness.suites.new("two", tools="tools.json", to=project.root / "two.yaml").tools == 1
         assert harness.suites.import_jsonl("lines.jsonl", "lines", tools=[tool]).prompts == 1
         assert harness.suites.import_promptfoo("foo.yaml", "foo", tools=Path("tools.json"), phase="atomic").prompts == 1
+        project.write("bar.yaml", (project.root / "foo.yaml").read_text().replace("assert: [", "assert: [{type: latency}, "))
+        assert harness.suites.import_promptfoo("bar.yaml", "bar", tools=Path("tools.json")).prompts == 1
+        with pytest.raises(SuiteError, match="latency"):
+            harness.suites.import_promptfoo("bar.yaml", "baz", tools=Path("tools.json"), strict=True)
         verdict = harness.run("mute", "atomic").verdicts[0]
         assert harness.suites.add_from_ledger(verdict.trial_id, to="review.yaml").prompts == {verdict.trial_id: verdict.prompt_id}
         assert [w.code for w in harness.suites.warnings("review.yaml")] == ["to-review"]

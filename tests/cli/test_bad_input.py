@@ -45,11 +45,16 @@ from .world import SETTINGS, Project
         (("try", "good", "x", "--tools", "tools.json", "--variant", "nope"), ("unknown variant",)),
         (("models", "ps", "nope"), ("unknown model",)),
         (("audit", "show", "--last", "0"), ("--last",)),
+        (("quickstart", "--home", "x"), ("--home", "before the command", "selfopt --home DIR COMMAND")),
+        (("routes", "show", "-v"), ("-v", "before the command", "selfopt -v COMMAND")),
+        (("suites", "import", "promptfo", "x.yaml"), ("promptfo", "jsonl", "promptfoo")),
+        (("suites", "new", "x", "--tools", "broken.txt"), ("broken.txt: not valid JSON",)),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
 def test_what_is_typed_wrong_is_a_usage_error(project: Project, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
     """Exit 2, one line that says what was got and what is allowed, and no home is made for it."""
+    project.write("broken.txt", "no JSON")
     project.run(*arguments).assert_refused(2, *words)
     assert "ledger.sqlite3" not in project.files()
 

@@ -45,6 +45,13 @@ def test_every_command_has_help_that_fits_80_columns(project: Project, path: tup
     assert not project.home.exists()
 
 
+@pytest.mark.parametrize("path", [path for path in PATHS if len(path) == 1], ids=" ".join)
+def test_the_list_of_commands_cuts_no_sentence_off(project: Project, path: tuple[str, ...]) -> None:
+    """The first line of a command's help is short enough for the list of its group."""
+    listed = project.ok(*path, "--help").out.partition("Commands:")[2]
+    assert not any(line.endswith("...") for line in listed.splitlines())
+
+
 @pytest.mark.parametrize("path", PATHS, ids=" ".join)
 def test_every_command_that_does_something_has_json(path: tuple[str, ...]) -> None:
     """Groups aside, each takes --json."""
@@ -267,12 +274,12 @@ def test_try_shows_raw_and_parsed(project: Project) -> None:
 @pytest.mark.parametrize(
     ("content", "word"),
     [
-        ("{", "no valid JSON"),
+        ("{", "not valid JSON"),
         ('"text"', "list"),
         ("[1]", "tool 1"),
         ('[{"description": "x"}]', "name"),
         ('[{"name": "a"}, {"name": "a"}]', "twice"),
-        ("[" * 100_000, "no valid JSON"),
+        ("[" * 100_000, "nested deeper"),
     ],
 )
 def test_wrong_tools_are_refused(project: Project, content: str, word: str) -> None:

@@ -49,6 +49,10 @@ def test_it_says_which_files_are_read_and_shows_no_key(project: Project, own: Pa
         '[endpoints.lab]\nkind = "openai_compatible"\nbase_url = "http://127.0.0.1:9/v1"\napi_key = "sk-verysecret"\n', "utf-8"
     )
     result = project.ok("config", "show")
+    assert [line for line in result.out.splitlines() if line.startswith("endpoints.lab.")] == [
+        'endpoints.lab.kind = "openai_compatible"',
+        'endpoints.lab.base_url = "http://127.0.0.1:9/v1"',
+    ]
     assert result.out.index(f"# read: {own}") < result.out.index(f"# read: {project.root / 'selfopt.toml'}")
     assert "sk-verysecret" not in result.out + project.ok("config", "show", "--json").out
     assert project.ok("config", "show", "--json").json()["path"] == str(own)
@@ -76,6 +80,8 @@ def test_an_editor_that_fails_or_is_missing_is_said(project: Project, own: Path,
     project.run("config", "edit").assert_refused(1, "ended with 3")
     monkeypatch.setenv("EDITOR", "/nowhere/editor")
     project.run("config", "edit").assert_refused(2, "could not be started")
+    monkeypatch.setenv("EDITOR", "vi 'unclosed")
+    project.run("config", "edit").assert_refused(2, "cannot be split")
     monkeypatch.delenv("EDITOR")
     project.run("config", "edit").assert_refused(2, "no terminal", str(own))
 

@@ -50,6 +50,16 @@ def test_a_paragraph_is_wrapped_between_words_with_a_hanging_indent() -> None:
     assert any("/a/very/long/path/" + "x" * 40 in line for line in lines)
 
 
+@pytest.mark.parametrize("width", [30, 50, 80])
+def test_a_wide_hanging_indent_leaves_room_for_words_on_a_narrow_terminal(width: int) -> None:
+    """A list in columns does not become a column of single words."""
+    out, stream = terminal(width)
+    say(out, "short  " + "words of a title " * 8, hang=52)
+    lines = stream.getvalue().splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert all(len(line.split()) > 2 for line in lines[:-1])
+
+
 def test_elsewhere_a_paragraph_stays_on_one_line() -> None:
     """What goes into a file or a pipe can be searched line by line."""
     stream = io.StringIO()

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from selfopt.dialects.known_server import MAX_QUESTIONS
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.servers import always_reasons, server_by, server_of, with_settings
-from selfopt.endpoints.endpoint import MAX_QUESTIONS
 from selfopt.endpoints.factory import create_endpoint
 from selfopt.errors import EndpointError
 from selfopt.gateway import HttpAddress, Pool, PooledEndpoint

@@ -73,3 +73,13 @@ async def test_a_proxy_that_says_no_is_named(scheme: str) -> None:
             await endpoint.chat(ask("hello"))
         await endpoint.close()
     assert caught.value.kind == "connect"
+
+
+@pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "http://proxy.invalid:3128"])
+async def test_a_proxy_that_is_not_there_is_named(proxy: str) -> None:
+    """The advice is about it, and not about the server alone."""
+    endpoint = create_endpoint(config_for("openai_compatible", f"http://{HOST}/v1", proxy=proxy))
+    with pytest.raises(EndpointError, match=r"cannot connect to the proxy .*; check the proxy") as caught:
+        await endpoint.chat(ask("hello"))
+    await endpoint.close()
+    assert caught.value.kind == "connect"

@@ -363,3 +363,17 @@ async def test_a_required_call_that_nobody_makes_leaves_the_first_models_text(
         else:
             assert "Oslo" in answer.text
         assert all(gate.models.keys() <= {"up/broken"} for gate in world.gateway.parts.chat.attempts.gates.values())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [400, 401, 404])
+async def test_a_fallback_that_refuses_leaves_the_first_models_text(tmp_path: Path, status: int, stream: bool) -> None:
+    """Though others could be asked: after such a fault nobody else is, and the first one has answered."""
+    models = {"talker": {"default": {"text": "I only talk."}}, "refusing": fault("status", status=status)}
+    async with gateway_world(tmp_path, models, options=QUICK) as world:
+        await promote(world, "native_api", "up/talker", fallback="up/refusing")
+        stand_by(world.enforcer, "up/refusing", "up/other")
+        await world.reload()
+        answer = await world.post(chat("up/talker", tools=[WEATHER], tool_choice="required", stream=stream))
+        assert (answer.status, answer.headers.get("x-selfopt-unmet")) == (200, "tool_choice")
+        assert [e.model for e in world.upstream.journal] == ["talker", "refusing", "talker"]

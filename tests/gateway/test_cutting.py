@@ -115,6 +115,18 @@ async def test_a_call_that_is_repeated_is_made_once(tmp_path: Path) -> None:
         assert answer.headers["x-selfopt-cut"] == "repeats"
 
 
+async def test_a_fallback_does_not_say_that_it_was_cut(tmp_path: Path) -> None:
+    """It serves in place of a reply that was."""
+    server = Endless(repeat(LINE))
+    async with before(server, tmp_path) as world:
+        await promote(world, "native_parsed", "raw/m", fallback="up/good")
+        answer = await world.post(chat("raw/m", tools=[WEATHER], tool_choice="required"))
+        assert answer.headers["x-selfopt-fallback"]
+        assert answer.headers["x-selfopt-model"] == "up/good"
+        assert "x-selfopt-cut" not in answer.headers
+        assert world.records[-1].reason == ""
+
+
 async def test_thinking_that_repeats_itself_is_cut(tmp_path: Path) -> None:
     """Though no text comes."""
     server = Endless(repeat(LINE), "reasoning_content")

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfopt.gateway.deltas import MAX_EVENT_BYTES
 from selfopt.gateway.offered import OfferedTools
-from selfopt.gateway.watched_stream import CALL_S, DOUBT_S, WatchedStream
+from selfopt.gateway.watched_stream import CALL_S, DOUBT_S, MAX_WAITING_BYTES, READ_AT_ONCE, WatchedStream
 from selfopt.gateway.whole_answer import with_calls
 from tests.reading.test_threads import CALL, TOOLS, cases
 
@@ -203,6 +204,30 @@ def test_a_stream_without_a_finish_reason_gets_one(ending: list[bytes]) -> None:
     """The client learns that calls came."""
     (got,) = added_up(watched([event({"content": CALL}), *ending]))
     assert (len(got["calls"]), got["finish"]) == (1, "tool_calls")
+
+
+def test_an_event_without_an_end_is_not_kept() -> None:
+    """Its bytes pass as they come, and the stream is read on behind it."""
+    watch = WatchedStream(OFFERED, "call_1", Clock())
+    pieces = [b"data: ", *[b"x" * 65_536] * 12]
+    out = [watch.feed(piece) for piece in pieces]
+    assert len(b"".join(pieces)) - len(b"".join(out)) <= MAX_EVENT_BYTES
+    out += [watch.feed(data) for data in (b"\n\n", *events(list(CALL)))]
+    (choice,) = added_up(b"".join([*out, asyncio.run(watch.end())]))
+    assert b"".join(out).startswith(b"".join(pieces) + b"\n\n")
+    assert (choice["text"], len(choice["calls"])) == ("", 1)
+
+
+def test_what_follows_a_long_text_does_not_wait_without_bound() -> None:
+    """The text that has ended passes unread then."""
+    text = f"{CALL}{'x' * READ_AT_ONCE}"
+    came = [event({"content": text}), event({}, "stop"), *[b": %s\n\n" % (b"x" * 65_536), event({"content": "y" * 65_536})] * 64]
+    watch = WatchedStream(OFFERED, "call_1", Clock())
+    waits = 0
+    for data in came:
+        waits += len(data) - len(watch.feed(data))
+        assert waits <= MAX_WAITING_BYTES + MAX_EVENT_BYTES
+    assert asyncio.run(watch.end()) == b""
 
 
 def test_only_one_call_where_only_one_is_wanted() -> None:

@@ -121,7 +121,7 @@ def test_the_advice_against_unread_calls_works_when_it_is_typed_as_printed(folde
     ok(folder, "run", f"un/{family}", "atomic", "native_api")
     told = ok(folder, "feedback")
     title = FAMILIES.get(family).title  # type: ignore[union-attr]
-    assert f"3 of 5 replies hold a tool call in a format that this variant does not read (mostly {title}, {family}" in told
+    assert f"3 of 5 replies hold a tool call in a format that this variant does not read (mostly {family}: {title}" in told
     assert not [lie for lie in LIES if lie in told]
     (command,) = re.findall(r"`selfopt (rescore \w+ --parser all@2)`", told)
     assert "5 trials judged by all@2: 5 new verdicts, 3 outcomes changed" in ok(folder, *command.split())
@@ -136,7 +136,7 @@ def test_a_format_that_nobody_knows_is_not_silence(folder: Path) -> None:
     assert "never calls a tool" in told, "of the silent one"
     of_unknown = [line for line in told.splitlines() if "un/unknown on atomic: " in line]
     assert not [lie for lie in LIES if lie in "\n".join(of_unknown)]
-    assert "of no family that is known, such as '<|zz_call|>get_weather|" in told
+    assert "of no family that is known; such as '<|zz_call|>get_weather|" in told
     (command,) = re.findall(r"`selfopt (run un/unknown [\w ]+@2)`", told)
     ok(folder, *command.split())
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from rich.console import RenderableType
 
-from selfopt.records import Outcome
+from selfopt.records import Decision, Evaluation, Outcome
 from selfopt.report import (
     decision_panel,
     evaluation_table,
     findings_list,
     outcome_letters,
     outcome_table,
+    safe_terminal,
     to_text,
 )
 from tests.report import world
@@ -37,6 +40,42 @@ def test_everything_fits_the_terminal_and_has_no_escapes_without_colour(name: st
     assert "…" not in text
     assert "\x1b" not in text
     assert "\u202e" not in text
+
+
+@pytest.mark.parametrize("width", [50, 60, 75, 76])
+@pytest.mark.parametrize("decision", [world.DECISION, world.HELD], ids=["promoted", "held"])
+def test_a_narrow_terminal_gets_every_word_of_a_decision(decision: Decision, width: int) -> None:
+    """Gates, figures and words, none of them broken or cut off."""
+    text = to_text(decision_panel(decision, width=width), width=width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    told = " ".join(text.replace("│", " ").split())
+    if width < 76:
+        for gate in decision.gates:
+            words = " ".join(safe_terminal(gate.detail or gate.reason_code, limit=300).split())
+            assert f" {gate.name}: saw " in told
+            assert words in told
+    assert all(gate.name in told.replace(" ", "") for gate in decision.gates)
+
+
+@pytest.mark.parametrize("width", [50, 60, 67, 68])
+@pytest.mark.parametrize("evaluation", [world.COLD, world.BASE], ids=["cold", "base"])
+def test_a_narrow_terminal_gets_every_outcome_in_words(evaluation: Evaluation, width: int) -> None:
+    """All that a wide one shows, word by word."""
+    text = to_text(outcome_table([evaluation], width=width), width=width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    wide = to_text(outcome_table([evaluation], width=160), width=160)
+    told, whole = (Counter(each.replace("what went wrong", "").replace("─", "").split()) for each in (text, wide))
+    assert told == whole
+
+
+@pytest.mark.parametrize("width", [50, 60, 67, 68])
+def test_a_narrow_terminal_gets_every_figure_too(width: int) -> None:
+    """Nothing is cut off: what has no room beside the others stands in words below the name."""
+    text = to_text(evaluation_table([world.BASE, world.COLD], width=width), width=width)
+    assert max(len(line) for line in text.splitlines()) <= width
+    wide = to_text(evaluation_table([world.BASE, world.COLD], width=120), width=120)
+    figures = {word for word in wide.split() if word.replace(".", "", 1).isdigit()}
+    assert figures <= set(text.replace(",", " ").split())
 
 
 @pytest.mark.parametrize("name", ["outcomes", "evaluations", "promoted", "held", "findings"])

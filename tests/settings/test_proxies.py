@@ -29,6 +29,8 @@ P, Q, R = "http://p:1", "http://q:2", "http://r:3"
         ("http://a.test/v1", {"HTTP_PROXY": P, "REQUEST_METHOD": "GET"}, None),
         ("http://a.test/v1", {"http_proxy": P, "REQUEST_METHOD": "GET"}, P),
         ("https://a.test/v1", {}, None),
+        ("https://a.test:99999/v1", {"https_proxy": P}, None),
+        ("https://[a.test/v1", {"https_proxy": P}, None),
     ],
 )
 def test_variables_are_read_as_curl_reads_them(url: str, environ: dict[str, str], found: str | None) -> None:

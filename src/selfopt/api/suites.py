@@ -74,10 +74,21 @@ class Suites(Noun):
         return self.import_("jsonl", file, name, phase=phase, tools=tools).made[0]
 
     def import_promptfoo(
-        self, file: str | Path, name: str, *, phase: str | None = None, tools: Tools | None = None, provider: str | None = None
+        self,
+        file: str | Path,
+        name: str,
+        *,
+        phase: str | None = None,
+        tools: Tools | None = None,
+        provider: str | None = None,
+        strict: bool = False,
     ) -> MadeSuite:
-        """Imports a suite from a configuration of promptfoo. Executes nothing in it."""
-        return self.import_("promptfoo", file, name, phase=phase, tools=tools, provider=provider or ()).made[0]
+        """Imports a suite from a configuration of promptfoo. Executes nothing in it.
+
+        strict: whether anything that would be left out refuses the file.
+        """
+        asked = "true" if strict else ()
+        return self.import_("promptfoo", file, name, phase=phase, tools=tools, provider=provider or (), strict=asked).made[0]
 
     def pull_bfcl(
         self, categories: Sequence[str] = (), *, replace: bool = False, show: Callable[[str], None] = lambda text: None

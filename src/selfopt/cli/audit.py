@@ -59,10 +59,10 @@ def _print_record(out: Console, record: AuditRecord, indent: int = 0) -> None:
 @json_option
 @click.pass_context
 def verify(ctx: click.Context, /, anchors: tuple[str, ...], as_json: bool) -> int:
-    """Check everything that vouches for the past: audit trail, rules with every version, live
-    requests, API keys, ledger.
+    """Check everything that vouches for the past.
 
-    Exit code 100 when any of it is not what was written.
+    That is the audit trail, rules with every version, live requests, API keys and the ledger. Exit
+    code 100 when any of it is not what was written.
     """
     from dataclasses import asdict
 
@@ -92,7 +92,9 @@ def _print_part(out: Console, part: Part) -> None:
 @json_option
 @click.pass_context
 def anchor(ctx: click.Context, /, as_json: bool) -> None:
-    """Print one line to keep elsewhere, which proves later that the past until now is unchanged.
+    """Print one line to keep elsewhere.
+
+    It proves later that the past until now is unchanged.
 
     \b
     selfopt audit anchor
@@ -113,9 +115,10 @@ def anchor(ctx: click.Context, /, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def trace(ctx: click.Context, /, rule: tuple[str, ...], as_json: bool) -> int:
-    """Trace RULE (its id, or MODEL PHASE) down to the replies it rests on.
+    """Trace a rule down to the replies it rests on.
 
-    Exit code 100 when something of that is missing, or is not what was committed.
+    RULE is its id, or MODEL PHASE. Exit code 100 when something of that is missing, or is not what
+    was committed.
 
     \b
     selfopt audit trace local/smollm2-135m extended

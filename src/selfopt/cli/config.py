@@ -35,9 +35,10 @@ def path(as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, everything: bool, as_json: bool) -> None:
-    """Show the settings in force, as TOML, and the files that they come from.
+    """Show the settings in force, and where they come from.
 
-    Without --all: those that differ from the built-in ones. Keys are hidden.
+    They are printed as TOML. Without --all: those that differ from the built-in ones. Keys and proxies
+    are left out, because they may hold secrets.
     """
     from selfopt.verbs.config import show_settings
 
@@ -56,9 +57,9 @@ def show(ctx: click.Context, /, everything: bool, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def edit(ctx: click.Context, /, as_json: bool) -> None:
-    """Open your own settings in your editor (VISUAL or EDITOR, else vi), and check them afterwards.
+    """Open your own settings in your editor.
 
-    A file that is not there yet begins with comments that explain it.
+    The editor is VISUAL or EDITOR, else vi. The file is checked afterwards. A file that is not there yet begins with comments that explain it.
     """
     from selfopt.verbs.config import begin_file, check_settings, own_file
 
@@ -66,8 +67,11 @@ def edit(ctx: click.Context, /, as_json: bool) -> None:
     editor = next((os.environ[name] for name in _EDITORS if os.environ.get(name)), "")
     if not editor and not sys.stdin.isatty():
         raise click.UsageError(f"there is no terminal to edit in; set EDITOR, or edit {file} in another way", ctx)
+    try:
+        words = [*shlex.split(editor or "vi"), str(file)]
+    except ValueError as error:
+        raise click.UsageError(f"the editor {editor!r} cannot be split into words ({error}); correct EDITOR", ctx) from None
     made = begin_file(file)
-    words = [*shlex.split(editor or "vi"), str(file)]
     try:
         code = subprocess.run(words, check=False).returncode
     except OSError as error:

@@ -68,7 +68,7 @@ def command(
     for decision, change in zip(decided.decisions, decided.changes, strict=True):
         out.print()
         say(out, f"candidate {decision.candidate_variant}: {change}", style="bold")
-        draw(out, decision_panel(decision))
+        draw(out, decision_panel(decision, width=out.width))
     if decided.best_held:
         say(out, decided.best_held)
     return code

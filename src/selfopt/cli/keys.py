@@ -49,7 +49,7 @@ def add(ctx: click.Context, /, name: str, models: tuple[str, ...], scopes: tuple
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, /, as_json: bool) -> None:
-    """List the entries of all keys, revoked ones too, but never the keys themselves."""
+    """List all keys, revoked ones too, without the keys themselves."""
     from selfopt.verbs.keys import list_keys
 
     checked = list_keys(open_app(ctx))

@@ -87,6 +87,9 @@ _OWN_VARIABLES = frozenset(
 )
 
 
+_BEFORE_THE_COMMAND = dict.fromkeys(("-v", "--verbose"), "selfopt -v COMMAND") | {"--home": "selfopt --home DIR COMMAND"}
+
+
 def refuse_unknown_variables(ctx: click.Context, environ: Mapping[str, str]) -> None:
     """Refuses an unknown SELFOPT_ variable like an unknown option: a misspelt cap or switch would
     have no effect.
@@ -166,6 +169,8 @@ def _fail(message: str, code: int) -> int:
 
 def _usage(error: click.UsageError) -> str:
     """Says what is wrong with a command line, and where its help is."""
+    if isinstance(error, click.NoSuchOption) and error.option_name in _BEFORE_THE_COMMAND:
+        return f"{error.option_name} stands before the command: {_BEFORE_THE_COMMAND[error.option_name]}"
     message = error.format_message().rstrip(".")
     if error.ctx is None or "--help" in message:
         return message

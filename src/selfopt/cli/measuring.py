@@ -167,8 +167,8 @@ def _print(measured: Measured) -> None:
     if evaluation is None:
         say(out, f"stopped: {result.stop_reason}; {counted(result.trials, 'trial')} kept, the same command continues")
         return
-    draw(out, evaluation_table([evaluation]))
-    draw(out, outcome_table([evaluation]))
+    draw(out, evaluation_table([evaluation], width=out.width))
+    draw(out, outcome_table([evaluation], width=out.width))
     _print_failures(out, measured)
     resumed = f", {result.resumed} taken over from an interrupted call" if result.resumed else ""
     abandoned = f", {result.abandoned} abandoned by it and measured again" if result.abandoned else ""

@@ -19,7 +19,10 @@ def command() -> None:
 @json_option
 @click.pass_context
 def list_models(ctx: click.Context, /, as_json: bool) -> None:
-    """List the models of the embedded engine, installed or not, and the aliases in force."""
+    """List models of the embedded engine, and aliases.
+
+    Models are listed whether they are installed or not, aliases if they are in force.
+    """
     from selfopt.home import escape_control
     from selfopt.verbs.models import list_models as listed
 
@@ -64,8 +67,9 @@ def pull(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
 @json_option
 @click.pass_context
 def ps(ctx: click.Context, /, names: tuple[str, ...], as_json: bool) -> None:
-    """Show which of NAMES are loaded (default: every alias and installed model), without loading
-    any.
+    """Show which of NAMES are loaded, without loading any.
+
+    Default: every alias and installed model.
     """
     from selfopt.verbs.models import model_status
 

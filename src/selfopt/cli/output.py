@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 NO_TERMINAL_COLUMNS = 80
 BODY_LIMIT = 20_000
 HEADING = "bold blue"
+_NARROW = 25  # columns that a wrapped line has at least
 _TEXT_LIMIT = 4_000
 _PRETTY_LIMIT = 500_000
 
@@ -58,12 +59,16 @@ def say(out: Console, text: str, *, indent: int = 0, hang: int | None = None, st
 
     Args:
         indent: Blanks before the first line.
-        hang: Blanks before the other lines. Default: indent + 2.
+        hang: Blanks before the other lines. Default: indent + 2. Fewer where a terminal is so narrow
+            that little would fit beside them.
     """
     from selfopt.report import safe_terminal
 
     safe = safe_terminal(text, limit=_TEXT_LIMIT)
-    first, rest = " " * indent, " " * (indent + 2 if hang is None else hang)
+    hang = indent + 2 if hang is None else hang
+    if out.is_terminal:
+        hang = min(hang, max(indent + 2, out.width - _NARROW))
+    first, rest = " " * indent, " " * hang
     lines = [first + safe]
     if out.is_terminal:
         lines = textwrap.wrap(

@@ -34,7 +34,7 @@ def command(ctx: click.Context, /, as_json: bool) -> int:
     if not checked.ok:
         say(out, f"the ledger is NOT what was committed to it: {counted(checked.n_faults, 'fault')}")
     if done.standing:
-        draw(out, evaluation_table(done.standing))
+        draw(out, evaluation_table(done.standing, width=out.width))
     say_each(out, (f"written: {path}" for path in done.written))
     if done.only_read:
         say(out, f"no report was written: {app.home.root} cannot be written")

@@ -42,7 +42,7 @@ def command(
     changes = f"{found.fresh} new verdicts, {found.changed} outcomes changed{skipped}"
     say(out, f"{counted(len(found.trials), 'trial')} judged by {', '.join(done.parsers)}: {changes}")
     if done.evaluation is not None:
-        draw(out, evaluation_table([done.evaluation]))
-        draw(out, outcome_table([done.evaluation]))
+        draw(out, evaluation_table([done.evaluation], width=out.width))
+        draw(out, outcome_table([done.evaluation], width=out.width))
     else:
         out.print("no evaluation: these are not the trials of a whole run")

@@ -66,8 +66,9 @@ def _print_bans(bans: Sequence[Ban]) -> None:
 @json_option
 @click.pass_context
 def unban(ctx: click.Context, /, model: str | None, phase: str | None, as_json: bool) -> None:
-    """Let what was taken back of MODEL (and PHASE) be tried again. Without MODEL: list what was
-    taken back.
+    """Let what was taken back of MODEL be tried again.
+
+    With PHASE: only what was taken back of it. Without MODEL: list what was taken back.
 
     What a rollback took back, and what did not help, is not tried again by the loop. That ends by
     itself for a variant when another model file is measured under the same name.
@@ -147,8 +148,10 @@ def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def rollback(ctx: click.Context, /, version: int, as_json: bool) -> None:
-    """Put exactly the rules of an earlier VERSION in force, as a new version. VERSION 0 has no
-    rules.
+    """Put the rules of an earlier VERSION in force.
+
+    They become a new version, and nothing else stays. VERSION 0 has no rules. The loop does not try
+    again what is taken back (`selfopt routes unban`).
     """
     from selfopt.verbs.routing import roll_back
 

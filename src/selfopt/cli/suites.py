@@ -21,7 +21,10 @@ def command() -> None:
 @json_option
 @click.pass_context
 def list_(ctx: click.Context, /, as_json: bool) -> None:
-    """List the built-in suites, and your own in the home's folder `suites`."""
+    """List the built-in suites and your own.
+
+    Your own are in the home's folder `suites`.
+    """
     from selfopt.verbs.suites import suite_summaries
 
     rows = suite_summaries(open_app(ctx))
@@ -40,7 +43,10 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
-    """Show the prompts of suite NAME (or a file), what they expect and why."""
+    """Show the prompts of a suite.
+
+    That is what each asks, what it expects and why. NAME may be a file.
+    """
     from selfopt.verbs.suites import one_suite, suite_document
     from selfopt.words.calls import call_text, expected_text, tool_text
 

@@ -62,6 +62,13 @@ class ImportGroup(click.Group):
         importer = importers().get(cmd_name)
         return None if importer is None else _command_of(cmd_name, importer)
 
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Names the formats if the typed one is unknown."""
+        formats = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in formats:
+            raise click.UsageError(f"no such format {args[0]!r}; there are {', '.join(formats)}", ctx)
+        return super().resolve_command(ctx, args)
+
 
 @click.group("import", cls=ImportGroup)
 def import_() -> None:

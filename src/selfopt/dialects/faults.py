@@ -35,6 +35,12 @@ ADVICE: Mapping[EndpointFault, str] = {
 }
 """What a user can do about each kind of fault."""
 
+ADVICE_BEHIND_PROXY: Mapping[EndpointFault, str] = {
+    **ADVICE,
+    "connect": "check the proxy (`selfopt doctor` names it), or start the server or correct the endpoint's base_url",
+}
+"""The same for an endpoint whose requests go through a proxy."""
+
 _STATUSES: Mapping[int, EndpointFault] = {
     401: "auth",
     403: "auth",

@@ -22,6 +22,8 @@ _value = msgspec.json.Decoder().decode
 _arguments = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 _NULL = msgspec.Raw(b"null")
+MAX_CHOICES = 32
+"""Calls are looked for in so many choices of a reply; the others pass as they came."""
 _MOVED = ("name", "arguments", "parameters", "input")  # what a call says, wherever a server puts it
 
 

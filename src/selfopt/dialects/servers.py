@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from selfopt.errors import EndpointFault
 from selfopt.records import EndpointConfig, ServerKind
 
 from .jsontext import as_dict, as_list, as_str, parse_json
@@ -32,10 +31,6 @@ _OWNERS: Mapping[str, ServerKind] = {
     "library": "other",  # Ollama
 }
 _REASONS = re.compile(r"(?:^|/)(?:gpt-5(?!-chat)|o[1-9])(?![a-z0-9])")
-
-
-# A server that fails so has not answered the question what it is.
-UNANSWERED: frozenset[EndpointFault] = frozenset({"connect", "timeout", "loading", "server", "rate_limited"})
 
 
 def server_of(models: Any) -> ServerKind | None:

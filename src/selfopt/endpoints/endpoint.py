@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import weakref
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from selfopt.dialects.events import EventReader
 from selfopt.dialects.kinds import Dialect
+from selfopt.dialects.known_server import KnownServer
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.parts import Parts, StreamDecoder, Travelled, reply_of
-from selfopt.dialects.servers import UNANSWERED, server_by, server_of, with_settings
+from selfopt.dialects.servers import with_settings
 from selfopt.errors import EndpointError
 from selfopt.reading.thinking import ThinkingSplitter
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, ServerKind
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
 
 from .clean import CleanPieces, without_secrets
 from .http import PROBE_TIMEOUT_S, Call, HttpClient, HttpStream
 
 T = TypeVar("T")
-MAX_QUESTIONS = 3  # to a server that does not say what it is
 
 
 class Prepared:
@@ -59,8 +59,7 @@ class HttpEndpoint:
         self._dialect = dialect
         self._client = HttpClient(config, dialect.root, dialect.headers)
         self._calls = Prepared(self._call)
-        self._learning = asyncio.Lock()
-        self._questions = 0
+        self._known = KnownServer(dialect) if isinstance(dialect, OpenAIChat) else None
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Return one whole reply. Raises EndpointError when the request fails."""
@@ -129,26 +128,16 @@ class HttpEndpoint:
 
     async def _learn(self, request: ChatRequest) -> None:
         """Ask a local server what it is, before the first request that depends on it."""
-        dialect = self._dialect
-        if request.as_said or not isinstance(dialect, OpenAIChat) or dialect.server is not None:
+        known, root = self._known, self._dialect.root
+        if known is None or not known.needed(request):
             return
-        async with self._learning:
-            if dialect.server is None:
-                self._questions += 1
-                found = await self._asked(dialect.root, request)
-                dialect.server = found or ("other" if self._questions >= MAX_QUESTIONS else None)
-                self._calls.forget()
 
-    async def _asked(self, root: str, request: ChatRequest) -> ServerKind | None:
-        """The program that answers; None if nothing does."""
-        wait_s = min(PROBE_TIMEOUT_S, request.timeout_s)
-        try:
-            models = (await self._client.call(Call(f"{root}/models", None, wait_s, request.connect_timeout_s)))[0]
-        except EndpointError as error:
-            if error.kind in UNANSWERED:
-                return None
-            models = None
-        return server_of(models) or server_by(await self._client.ask(f"{root.removesuffix('/v1')}/props"))
+        async def told(url: str) -> Any:
+            wait_s = min(PROBE_TIMEOUT_S, request.timeout_s)
+            return (await self._client.call(Call(url, None, wait_s, request.connect_timeout_s)))[0]
+
+        await known.ask(partial(told, f"{root}/models"), partial(told, f"{root.removesuffix('/v1')}/props"))
+        self._calls.forget()
 
     def _taught(self, request: ChatRequest, error: EndpointError) -> bool:
         """Say whether the server refused a field of ours that the request can do without."""

@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from selfopt.dialects.coding import inflater_of
 from selfopt.dialects.events import LineSplitter
-from selfopt.dialects.faults import ADVICE, shown_url, status_error, without_urls
+from selfopt.dialects.faults import ADVICE, ADVICE_BEHIND_PROXY, shown_url, status_error, without_urls
 from selfopt.dialects.jsontext import as_dict, bounded_text, dump_json, parse_reply, printable
 from selfopt.errors import Blame, EndpointError, EndpointFault, SettingsError
 from selfopt.home import Redactor
@@ -106,6 +106,7 @@ class HttpClient:
         self.max_reply_bytes = config.max_reply_bytes
         key = config.api_key.get_secret_value() if config.api_key is not None else ""
         proxy = self._proxy = config.proxy.get_secret_value() if config.proxy is not None else None
+        self._advice = ADVICE if proxy is None else ADVICE_BEHIND_PROXY
         secrets = [key, unquote(urlsplit(base_url).password or ""), unquote(urlsplit(proxy or "").password or "")]
         if not (key.isascii() and key.isprintable()):
             raise SettingsError(f"endpoint {config.name}: the API key has characters that no header may have; set it again")
@@ -233,7 +234,7 @@ class HttpClient:
         """
         said = printable(self.redact(what))
         return EndpointError(
-            f"{self._who}: {said}; {fix or ADVICE[kind]}",
+            f"{self._who}: {said}; {fix or self._advice[kind]}",
             told=f"endpoint {self._name}: {without_urls(said)}",
             kind=kind,
             status=stream.status or None,
@@ -269,8 +270,8 @@ class HttpClient:
         if isinstance(error, aiohttp.ClientConnectorError):
             # aiohttp's own text mentions TLS settings even for a plain HTTP server.
             why = error.os_error.strerror or str(error.os_error)
-            proxy = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
-            return self.fault("connect", f"cannot connect to {proxy}{error.host}:{error.port}: {why}", stream)
+            is_proxy = self._proxy is not None and not isinstance(error, aiohttp.ClientSSLError)
+            return self.fault("connect", f"cannot connect to {'the proxy ' * is_proxy}{error.host}:{error.port}: {why}", stream)
         if isinstance(error, aiohttp.InvalidURL):
             return self.fault("connect", f"cannot connect: {error}", stream)
         if isinstance(error, aiohttp.ClientHttpProxyError):

@@ -90,8 +90,9 @@ def _of_cycle(found: list[Finding], options: FeedbackOptions) -> list[Finding]:
 def hot_failures(evaluations: Sequence[Evaluation], window: int) -> tuple[HotFailure, ...]:
     """The prompts that keep failing, under any spec and suite; at most ten of each model and phase.
 
-    A prompt counts if it failed in half or more of its trials in the last `window` evaluations. Those
-    whose cause the server names are left out, since no prompt is to blame. The largest share comes first. Prompts of different suite contents are counted separately.
+    A prompt counts if it failed in half or more of its trials in the last `window` evaluations. Trials
+    whose cause the server names are left out, since no prompt is to blame. The largest share comes
+    first. Prompts of different suite contents are counted separately.
     """
     groups: dict[tuple[str, Phase], list[Evaluation]] = {}
     for evaluation in evaluations:

@@ -61,9 +61,10 @@ class Attempts:
             if error is None:
                 return
             if standbys and error.blames == "content" and error.kind == "protocol":
-                spoke = spoke or decision
-            elif spoke is not None and not standbys:
-                decision, spoke = spoke, None
+                spoke, exchange.answered = spoke or decision, True
+            elif spoke is not None and (not standbys or error.kind not in FALLS_BACK):
+                standbys.clear()
+                decision, spoke, exchange.answered = spoke, None, False
                 self._back(exchange, decision)
                 continue
             if error.kind not in FALLS_BACK or not standbys or self._left(exchange) <= SHORTEST_ATTEMPT_S:

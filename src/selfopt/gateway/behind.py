@@ -50,7 +50,9 @@ def why_past(variant: Variant, asked: ClientRequest) -> PassReason | None:
     if asked.beyond is not None:
         return asked.beyond
     fields = fields_of(asked)
-    for key in _LOOKED_AT & fields.keys():
+    for key in fields:
+        if key not in _LOOKED_AT:
+            continue
         value = _decode(fields[key])
         if says_nothing(key, value) or (key == "response_format" and value == {"type": "text"}):
             continue

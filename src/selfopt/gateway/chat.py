@@ -90,10 +90,8 @@ class ChatService:
         finally:
             ticket.first_byte = reply.first_byte_at
             record = ticket.record(self._parts.clock(), perf_counter(), reply.status)
-            reported = (ticket.mended_calls, ticket.passed_calls)
-            self._parts.metrics.add(record, ticket.fallback, reported, ticket.passed, ticket.cut)
+            self._parts.metrics.add(record, ticket)
             self._parts.journal.add(record)
-            self._parts.metrics.read(ticket.read_calls)
             if self._parts.access_log is not None:
                 self._parts.access_log.add(record)
 

@@ -250,7 +250,7 @@ class _Work:
             if calls:
                 answer = answer.model_copy(update={"text": within.before, "tool_calls": calls, "finish_reason": "tool_calls"})
         if asked.request.tool_choice == "required":
-            ticket.unmet = "" if answer.tool_calls else "tool_choice"
+            ticket.unmet = None if answer.tool_calls else "tool_choice"
             if ticket.unmet and self._exchange.helped and not (self._flow is not None and self._flow.sent):
                 raise uncalled()
         return answer
@@ -322,7 +322,7 @@ class _Work:
                 if chunk.final is not None:
                     return chunk.final
                 if cutter is not None and cutter.take(chunk):
-                    self._exchange.ticket.cut = cutter.cut or ""
+                    self._exchange.ticket.cut = cutter.cut
                     return cutter.reply()
                 self._go_on()
         finally:

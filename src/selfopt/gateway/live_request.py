@@ -27,6 +27,8 @@ class LiveRequest:
         audited: done when every diversion is on disk; None without one.
         upstream, rule, timeout_s: of the current attempt.
         helped: whether another model may answer if this attempt's reply is of no use.
+        answered: whether a model answered already, though not as asked. Then no other model's error
+            is told.
         crowded: says whether others wait for this attempt's place.
     """
 
@@ -41,6 +43,7 @@ class LiveRequest:
     rule: Rule | None = None
     timeout_s: float = 0.0
     helped: bool = False
+    answered: bool = False
     crowded: Callable[[], bool] = lambda: False
 
     async def settle(self) -> None:

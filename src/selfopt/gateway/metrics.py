@@ -8,10 +8,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 
-from selfopt.dialects.clients import PassReason
-
 from .gates import EndpointGate
-from .ticket import RequestRecord
+from .ticket import RequestRecord, Ticket
 
 CONTENT_TYPE = b"Content-Type: text/plain; version=0.0.4; charset=utf-8"
 BOUNDS_MS = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 30000.0, 60000.0, 120000.0)
@@ -56,28 +54,15 @@ class LiveCounters:
         self._latency = _Histogram()
         self._first_byte = _Histogram()
 
-    def add(
-        self,
-        record: RequestRecord,
-        fallback: str,
-        reported: tuple[int, int] = (0, 0),
-        passed: PassReason | None = None,
-        cut: str = "",
-    ) -> None:
-        """Count a chat that ended.
-
-        Args:
-            fallback: why another model served; empty where none did.
-            reported: of the calls that the server reported, how many were mended, and how many went
-                on as they came.
-            passed: why it went past the variant.
-            cut: why a reply was ended early; empty where none was.
-        """
-        self._mended += reported[0]
-        self._passed_calls += reported[1]
+    def add(self, record: RequestRecord, ticket: Ticket) -> None:
+        """Count a chat that ended. ticket: what the record does not hold."""
+        self._mended += ticket.mended_calls
+        self._passed_calls += ticket.passed_calls
+        self._read += ticket.read_calls
+        fallback, passed, cut = ticket.fallback, ticket.passed, ticket.cut
         if passed is not None:
             self._passed[passed] = self._passed.get(passed, 0) + 1
-        if cut:
+        if cut is not None:
             self._cut[cut] = self._cut.get(cut, 0) + 1
         key = (record.outcome, record.status, record.stream)
         self._requests[key] = self._requests.get(key, 0) + 1
@@ -91,10 +76,6 @@ class LiveCounters:
             self._first_byte.add(record.first_byte_ms)
         self._tokens[0] += record.input_tokens or 0
         self._tokens[1] += record.output_tokens or 0
-
-    def read(self, calls: int) -> None:
-        """Count calls that were read from text where no variant served."""
-        self._read += calls
 
     def turned_away(self, status: int) -> None:
         """Count a request that was refused by its head: no key, a web page, an unknown path."""

@@ -9,6 +9,9 @@ import msgspec
 from selfopt import __version__
 from selfopt.dialects.clients import PassReason
 
+from .cutting import Cut
+from .ticket import Read, Unmet
+
 _NAMES = {"type": "string", "minLength": 1, "maxLength": 256}
 SCHEMAS: dict[str, Any] = {
     "Error": {
@@ -118,9 +121,9 @@ _SERVED = {
     },
     "x-selfopt-kept": {"description": "Fields in whose place the variant keeps its own", "schema": {"type": "string"}},
     "x-selfopt-fallback": {"description": "Why another model served than the one asked for", "schema": {"type": "string"}},
-    "x-selfopt-read": {"description": "Calls were read from text, or mended", "schema": {"enum": ["text", "mended"]}},
-    "x-selfopt-unmet": {"description": "What was asked for and did not come", "schema": {"enum": ["tool_choice"]}},
-    "x-selfopt-cut": {"description": "Why a reply was ended early", "schema": {"enum": ["repeats", "slot"]}},
+    "x-selfopt-read": {"description": "Calls were read from text, or mended", "schema": {"enum": list(get_args(Read))}},
+    "x-selfopt-unmet": {"description": "What was asked for and did not come", "schema": {"enum": list(get_args(Unmet))}},
+    "x-selfopt-cut": {"description": "Why a reply was ended early", "schema": {"enum": list(get_args(Cut))}},
 }
 
 

@@ -156,7 +156,7 @@ class Passing:
         status = answer.status
         fault = fault_in(answer, upstream.name, address)
         told = as_error_body(answer.body[:READ_ERROR_BYTES]) if fault.kind in ("bad_request", "not_found") else None
-        if told is None:
+        if told is None or exchange.answered:
             raise fault
         await exchange.settle()
         exchange.reply.send(status, [JSON, *exchange.ticket.headers()], address.told(told))
@@ -191,7 +191,7 @@ def _note(found: WholeAnswer, offered: OfferedTools, ticket: Ticket) -> None:
     if found.usage is not None:
         ticket.input_tokens, ticket.output_tokens = found.usage.prompt_tokens, found.usage.completion_tokens
     ticket.read_calls, ticket.mended_calls = found.read, found.mended
-    ticket.unmet = "tool_choice" if offered.required and not found.called else ""
+    ticket.unmet = "tool_choice" if offered.required and not found.called else None
 
 
 def note_usage(body: bytes, ticket: Ticket) -> None:

@@ -9,6 +9,7 @@ from selfopt.variants import RenderedStep
 from selfopt.variants.call_schema import calls_schema
 
 from .live_request import LiveRequest
+from .offered import wants_other_form
 
 MOST_CALLS = 8  # of a reply that has to be one object
 
@@ -22,9 +23,9 @@ def plain_step(exchange: LiveRequest, asked: ClientRequest, *, with_tools: bool)
     request = asked.request
     constraint = None
     if with_tools and request.tool_choice == "required" and exchange.upstream.ignores_choice:
-        if b"json" in bytes(exchange.chat.fields.get("response_format", b"")):
+        if wants_other_form(exchange.chat):
             raise bad_request(
-                f"endpoint {exchange.upstream.name} can't be made to call a tool while response_format asks for JSON: "
+                f"endpoint {exchange.upstream.name} can't be made to call a tool while response_format asks for another form: "
                 "leave out one of the two",
                 "tool_choice",
                 "unsupported_value",

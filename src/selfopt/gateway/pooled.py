@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from selfopt.dialects.jsontext import dump_json, parse_json
 from selfopt.dialects.kinds import Dialect
+from selfopt.dialects.known_server import KnownServer
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.parts import decode_body
-from selfopt.dialects.servers import server_by, server_of
 from selfopt.errors import EndpointError
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ServerKind
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint
 from selfopt.web import HttpAddress, Pool, UpstreamReply
 
 from .bounded import redacted
@@ -21,8 +22,6 @@ from .passing import fault_in
 
 RECORDED_FAULT_BYTES = 64_000
 PROBE_TIMEOUT_S = 5.0
-_NO_ANSWER = object()
-MAX_QUESTIONS = 3  # to a server that does not say what it is
 MARGIN = 8_000  # a key may begin before the end of what is recorded
 
 
@@ -57,46 +56,38 @@ class PooledEndpoint:
         self._adapter = adapter
         self._max_reply_bytes = max_reply_bytes
         self._finish = finish
-        self._questions = 0
+        self._known = KnownServer(dialect) if isinstance(dialect, OpenAIChat) else None
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Return a whole reply. Raises EndpointError."""
         address = await self._connect()
-        dialect = self._dialect
-        if not isinstance(dialect, OpenAIChat):
-            return await self._ask(address, request)
-        if dialect.server is None and not request.as_said:
-            self._questions += 1
-            found = await self._server(address, request)
-            dialect.server = found or ("other" if self._questions >= MAX_QUESTIONS else None)
+        dialect, known = self._dialect, self._known
+        if known is not None and known.needed(request):
+            told = partial(self._told, address, request)
+            await known.ask(partial(told, address.get), partial(told, address.props))
         try:
             return await self._ask(address, request)
         except EndpointError as error:
-            if error.kind != "bad_request" or not dialect.refused(request, error.reply_body):
+            if (
+                error.kind != "bad_request"
+                or not isinstance(dialect, OpenAIChat)
+                or not dialect.refused(request, error.reply_body)
+            ):
                 raise
         return await self._ask(address, request)
 
-    async def _server(self, address: HttpAddress, request: ChatRequest) -> ServerKind | None:
-        """Ask what program answers, before the first request that depends on it; None if nothing does."""
-        models = await self._told(address, address.get, request)
-        if models is _NO_ANSWER:
-            return None
-        return server_of(models) or server_by(await self._told(address, address.props, request))
-
-    async def _told(self, address: HttpAddress, question: bytes, request: ChatRequest) -> Any:
-        try:
-            answer = await self._pool.ask(
-                address,
-                question,
-                timeout_s=min(PROBE_TIMEOUT_S, request.timeout_s),
-                connect_timeout_s=request.connect_timeout_s,
-                max_bytes=self._max_reply_bytes,
-            )
-        except EndpointError:
-            return _NO_ANSWER
-        if answer.status >= 500 or answer.status == 429:
-            return _NO_ANSWER
-        return _json(answer.body) if answer.status == 200 else None
+    async def _told(self, address: HttpAddress, request: ChatRequest, question: bytes) -> Any:
+        """Return the JSON of an answer; None if it is none."""
+        answer = await self._pool.ask(
+            address,
+            question,
+            timeout_s=min(PROBE_TIMEOUT_S, request.timeout_s),
+            connect_timeout_s=request.connect_timeout_s,
+            max_bytes=self._max_reply_bytes,
+        )
+        if answer.status != 200:
+            raise fault_in(answer, self._name, address)
+        return _json(answer.body)
 
     async def _ask(self, address: HttpAddress, request: ChatRequest) -> ChatReply:
         began = time.perf_counter()

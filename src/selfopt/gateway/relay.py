@@ -97,7 +97,6 @@ class Relay:
         rest, watch = self._deltas.end(), self._watch
         if watch is not None:
             rest = watch.feed(rest) + await watch.end()
-            self._exchange.ticket.read_calls, self._exchange.ticket.mended_calls = watch.read, watch.mended
         self._finish(rest)
         self._exchange.reply.end()
         at = self._tail.rfind(b'"usage"')
@@ -105,7 +104,9 @@ class Relay:
         return self._tail[start + 5 :].partition(b"\n")[0] if start >= 0 else None
 
     def _finish(self, rest: bytes) -> None:
-        reply = self._exchange.reply
+        reply, ticket = self._exchange.reply, self._exchange.ticket
+        if self._watch is not None:
+            ticket.read_calls, ticket.mended_calls = self._watch.read, self._watch.mended
         if not reply.status:
             self._begin()
         rest = self._clean.feed(rest) + self._clean.end()

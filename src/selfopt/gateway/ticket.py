@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import msgspec
 
@@ -12,6 +13,10 @@ from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision
 from selfopt.routing import event_of
 
+from .cutting import Cut
+
+Unmet = Literal["tool_choice"]
+Read = Literal["text", "mended"]
 _writer = os.urandom(5).hex()
 _counter = 0
 
@@ -106,10 +111,10 @@ class Ticket:
         version: of the rules in force.
         mended_calls: calls that the server reported damaged, and that were mended.
         read_calls: calls that were read from the text of a reply that no variant asked for.
-        unmet: the field of the request that the answer does not do; empty where it does all.
+        unmet: the field of the request that the answer does not follow; None where it follows all.
         passed: why the request went past the rule's variant.
         kept: the client's fields in whose place the variant keeps its own.
-        cut: why a reply of the model was ended early; empty where none was.
+        cut: why the reply was ended early; None where it was not.
         passed_calls: calls that the server reported, and that were passed on as they came.
     """
 
@@ -133,14 +138,19 @@ class Ticket:
     mended_calls: int = 0
     passed_calls: int = 0
     read_calls: int = 0
-    unmet: str = ""
-    cut: str = ""
+    unmet: Unmet | None = None
+    cut: Cut | None = None
     outcome: str = "failed"
     reason: str = ""
 
+    @property
+    def read(self) -> Read | None:
+        """How calls came about that the server did not report so; None if there are none."""
+        return "text" if self.read_calls else "mended" if self.mended_calls else None
+
     def begin_attempt(self) -> None:
-        """Forget what an earlier attempt's reply was like: the headers tell of the answer that the client gets."""
-        self.variant, self.passed, self.kept, self.unmet, self.cut = None, None, (), "", ""
+        """Forget what an attempt said about the answer that it did not give."""
+        self.variant, self.passed, self.kept, self.unmet, self.cut = None, None, (), None, None
         self.mended_calls = self.passed_calls = self.read_calls = 0
 
     def record(self, at: str, now: float, status: int) -> RequestRecord:
@@ -180,15 +190,15 @@ class Ticket:
             lines.append(b"x-selfopt-fallback: %s" % self.fallback.encode())
         if self.variant is not None:
             lines.append(b"x-selfopt-variant: %s" % header_value(self.variant))
-        if self.read_calls or self.mended_calls:
-            lines.append(b"x-selfopt-read: %s" % (b"text" if self.read_calls else b"mended"))
+        if self.read is not None:
+            lines.append(b"x-selfopt-read: %s" % self.read.encode())
         if self.passed is not None:
             lines.append(b"x-selfopt-passed: %s" % self.passed.encode())
         if self.kept:
             lines.append(b"x-selfopt-kept: %s" % ", ".join(self.kept).encode())
-        if self.unmet:
+        if self.unmet is not None:
             lines.append(b"x-selfopt-unmet: %s" % self.unmet.encode())
-        if self.cut:
+        if self.cut is not None:
             lines.append(b"x-selfopt-cut: %s" % self.cut.encode())
         return lines
 

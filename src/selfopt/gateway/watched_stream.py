@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from selfopt.dialects.openai_edit import (
+    MAX_CHOICES,
     PieceChoice,
     SaidPart,
     call_pieces,
@@ -32,7 +33,6 @@ DOUBT_S = 2.0
 CALL_S = 60.0
 """An event waits so long while what was written is the beginning of a call."""
 MAX_WAITING_BYTES = 2_097_152
-MAX_CHOICES = 32
 MAX_CALLS = 1024  # of one choice
 READ_AT_ONCE = 8192
 """The longest text that is read when its choice ends; a longer one is read when the stream ends."""
@@ -160,10 +160,11 @@ class WatchedStream:
         for end in ends_of_events(rest, self._looked_at):
             out.append(self._take(rest[begin:end]))
             begin = end
-        self._rest = rest = rest[begin:]
-        self._looked_at = max(0, len(rest) - 3)
-        if len(rest) > MAX_EVENT_BYTES:  # too long for a chat's event
-            out.append(self.let_go())
+        rest = rest[begin:]
+        if len(rest) > MAX_EVENT_BYTES:  # too long for a chat's event: its parts pass as they come
+            out += [self.let_go(), self._queued(_Event(rest, b"", self._now()))]
+            rest = b""
+        self._rest, self._looked_at = rest, max(0, len(rest) - 3)
         return b"".join(out)
 
     def let_go(self) -> bytes:
@@ -202,7 +203,7 @@ class WatchedStream:
         except (msgspec.DecodeError, RecursionError):
             return self._opaque(raw, done=body == b"[DONE]")
         event: _Event | None = None
-        for place, piece in enumerate(pieces):
+        for place, piece in enumerate(pieces[:MAX_CHOICES]):
             choice = self._choice(piece)
             if choice is None:
                 continue
@@ -236,7 +237,11 @@ class WatchedStream:
     def _queued(self, event: _Event) -> bytes:
         self._queue.append(event)
         self._waiting_bytes += len(event.raw)
-        return self._released() if self._waiting_bytes <= MAX_WAITING_BYTES else self.let_go()
+        if self._waiting_bytes <= MAX_WAITING_BYTES:
+            return self._released()
+        for choice in self._choices.values():  # a text that has ended is not read any more
+            choice.settled = choice.settled or choice.over
+        return self.let_go()
 
     def _released(self) -> bytes:
         """Return the events at the head of the queue that need not wait."""

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 import msgspec
 
-from selfopt.dialects.openai_edit import Count, SaidPart, WholeChoice, mended_calls, read_whole, with_message, written
+from selfopt.dialects.openai_edit import (
+    MAX_CHOICES,
+    Count,
+    SaidPart,
+    WholeChoice,
+    mended_calls,
+    read_whole,
+    with_message,
+    written,
+)
 from selfopt.reading.within import calls_within
 
 from .bounded import beside
@@ -42,13 +51,13 @@ async def with_calls(body: bytes, offered: OfferedTools, ids: str) -> WholeAnswe
     except (msgspec.DecodeError, RecursionError):
         return None
     answer = WholeAnswer(body, reply.usage)
-    for place, choice in enumerate(reply.choices):
+    for place, choice in enumerate(reply.choices[:MAX_CHOICES]):
         said = choice.message
         if said is None:
             continue
         own = ids if not place else f"{ids}_{place}"
         if said.reports_calls:
-            _mend(answer, place, choice, said, offered, own)
+            await _mend(answer, place, choice, said, offered, own)
             called = True
         else:
             called = await _read(answer, place, choice, said, offered, own)
@@ -57,8 +66,9 @@ async def with_calls(body: bytes, offered: OfferedTools, ids: str) -> WholeAnswe
     return answer
 
 
-def _mend(answer: WholeAnswer, place: int, choice: WholeChoice, said: SaidPart, offered: OfferedTools, ids: str) -> None:
-    calls, mended = mended_calls(said, offered.tools, ids, cut=choice.finish_reason == "length")
+async def _mend(answer: WholeAnswer, place: int, choice: WholeChoice, said: SaidPart, offered: OfferedTools, ids: str) -> None:
+    size, cut = len(said.tool_calls) + len(said.function_call), choice.finish_reason == "length"
+    calls, mended = await beside(size, mended_calls, said, offered.tools, ids, cut=cut)
     if mended:
         answer.body = with_message(answer.body, place, {"tool_calls": calls})
         answer.mended += mended

@@ -12,6 +12,7 @@ from io import StringIO
 
 from rich import box
 from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +26,8 @@ from .figures import NOT_MEASURED, milliseconds, runs, share, signed
 PASS_STYLE = "bold blue"
 FAIL_STYLE = "bold dark_orange"
 FAULT_STYLE = "bold reverse dark_orange"
+_WIDE = 68  # columns that all figures of an evaluation take beside each other
+_DECISION_WIDE = 76  # columns that a table of gates with its words takes
 _VERDICT_STYLE = {"promote": PASS_STYLE, "hold": "bold", "reject": FAIL_STYLE}
 _VERDICT_WORDS = {
     "promote": "replaces the baseline",
@@ -53,25 +56,29 @@ def outcome_letters(row: OutcomeRow) -> Text:
     return text
 
 
-def outcome_table(evaluations: Sequence[Evaluation]) -> Table:
-    """One line per prompt: its outcomes in each evaluation, and in words what went wrong."""
+def outcome_table(evaluations: Sequence[Evaluation], *, width: int = _WIDE) -> Table:
+    """One line per prompt: its outcomes in each evaluation, and in words what went wrong.
+
+    width: of the terminal. On a narrow one the words stand beside the outcomes, without a column.
+    """
     single = len(evaluations) == 1
+    beside = single and width >= _WIDE
     table = Table(
         box=box.SIMPLE_HEAD, pad_edge=False, title="Outcomes (P pass, F fail, runs left to right)", title_justify="left"
     )
     table.add_column("prompt", overflow="fold", min_width=4)
-    table.add_column("kind", overflow="fold", min_width=8)
+    table.add_column("kind", overflow="fold", min_width=10)
     table.add_column("wants", no_wrap=True)
     for evaluation in evaluations:
         head = Text("outcomes") if single else safe_text(evaluation.variant, limit=40)
         if not single and len({e.model for e in evaluations}) > 1:
             head = Text.assemble(safe_text(evaluation.model, limit=60), "\n", head)
         table.add_column(head, overflow="fold", min_width=7)
-    if single:
+    if beside:
         table.add_column("what went wrong", overflow="fold")
     for first, rows in _rows(evaluations):
-        cells: list[RenderableType] = [_cell(row, words=not single) for row in rows]
-        wrong = [_wrong(rows[0])] if single else []
+        cells: list[RenderableType] = [_cell(row, words=not beside) for row in rows]
+        wrong = [_wrong(rows[0])] if beside else []
         wants = "call" if first.needs_call else "no call"
         table.add_row(safe_text(first.prompt_id, limit=40), safe_text(first.prompt_kind, limit=60), wants, *cells, *wrong)
     return table
@@ -100,23 +107,30 @@ def _wrong(row: OutcomeRow | None) -> str:
     return ", ".join(_WORDS[o] + (f" x{counts[o]}" if len(outcomes) > 1 else "") for o in ordered)
 
 
-def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
-    """Two lines per evaluation: shares beside those of the two trivial policies, latencies, runs."""
+def evaluation_table(evaluations: Sequence[Evaluation], *, width: int = _WIDE) -> Table:
+    """Two lines per evaluation: shares beside those of the two trivial policies, latencies, runs.
+
+    width: of the terminal. On a narrow one the last two columns are words below the model's name.
+    """
+    wide = width >= _WIDE
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, leading=1)
     table.add_column("model and phase\nvariant, measured", overflow="fold", min_width=16)
-    for head in ("accuracy\nvariance", "call acc.\nrestraint", "silent\nalways", "p50\nfirst call"):
+    heads = ("accuracy\nvariance", "call acc.\nrestraint", "silent\nalways", "p50\nfirst call")
+    for head in heads if wide else heads[:2]:
         table.add_column(head, justify="right", no_wrap=True)
     for e in evaluations:
         m = e.metrics
         beats = m.accuracy > max(m.silent.accuracy, m.always_calling.accuracy)
         name = safe_terminal(f"{e.model} {e.phase}", limit=100)
         how = safe_terminal(e.variant, limit=60) + ", " + runs(e) + (", warm-up" if e.warm_up else "")
+        silent, always = share(m.silent.accuracy), share(m.always_calling.accuracy)
+        p50, first = _short(milliseconds(m.p50_ms)), _short(milliseconds(m.first_call_ms))
+        below = "" if wide else f"\nsilent {silent}, always {always}\np50 {p50}, first call {first}"
         table.add_row(
-            Text.assemble((name, "bold"), "\n", how),
+            Text.assemble((name, "bold"), "\n", how, below),
             Text.assemble((share(m.accuracy), PASS_STYLE if beats else FAIL_STYLE), "\n", f"{m.variance:.4f}"),
             f"{_short(share(m.call_accuracy))}\n{_short(share(m.restraint))}",
-            f"{share(m.silent.accuracy)}\n{share(m.always_calling.accuracy)}",
-            f"{_short(milliseconds(m.p50_ms))}\n{_short(milliseconds(m.first_call_ms))}",
+            *((f"{silent}\n{always}", f"{p50}\n{first}") if wide else ()),
         )
     return table
 
@@ -125,28 +139,18 @@ def _short(text: str) -> str:
     return "-" if text == NOT_MEASURED else text
 
 
-def decision_panel(decision: Decision) -> Panel:
-    """The verdict in plain words, and every gate with what it saw and what it needs."""
+def decision_panel(decision: Decision, *, width: int = _DECISION_WIDE) -> Panel:
+    """The verdict in plain words, and every gate with what it saw and what it needs.
+
+    width: of the terminal. On a narrow one each gate is a paragraph.
+    """
     head = Text.assemble(
         (decision.verdict.upper(), _VERDICT_STYLE[decision.verdict]),
         " ",
         safe_text(decision.candidate_variant or decision.candidate_spec_id, "bold", limit=60),
         f": {_VERDICT_WORDS[decision.verdict]}.",
     )
-    gates = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    gates.add_column("gate", overflow="fold", min_width=10)
-    gates.add_column("saw", justify="right", overflow="fold", min_width=5)
-    gates.add_column("needs", justify="right", overflow="fold", min_width=5)
-    gates.add_column("", no_wrap=True)
-    gates.add_column("in words", overflow="fold", ratio=1)
-    for gate in decision.gates:
-        gates.add_row(
-            safe_text(gate.name, limit=60),
-            _value(gate.observed),
-            _value(gate.threshold),
-            _passed(gate),
-            safe_text(gate.detail or gate.reason_code, limit=300),
-        )
+    gates = _gate_table(decision.gates) if width >= _DECISION_WIDE else _gate_lines(decision.gates)
     title = safe_terminal(f"{decision.model} {decision.phase}", limit=100)
     return Panel(
         Group(head, Text(_why(decision)), gates),
@@ -155,6 +159,31 @@ def decision_panel(decision: Decision) -> Panel:
         subtitle=Text(f"claim: {CLAIMS[decision.claim]}"),
         subtitle_align="left",
     )
+
+
+def _gate_table(results: Sequence[GateResult]) -> Table:
+    gates = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    gates.add_column("gate", overflow="fold", min_width=10)
+    gates.add_column("saw", justify="right", overflow="fold", min_width=5)
+    gates.add_column("needs", justify="right", overflow="fold", min_width=5)
+    gates.add_column("", no_wrap=True)
+    gates.add_column("in words", overflow="fold", ratio=1)
+    for gate in results:
+        gates.add_row(safe_text(gate.name, limit=60), _value(gate.observed), _value(gate.threshold), _passed(gate), _words(gate))
+    return gates
+
+
+def _gate_lines(results: Sequence[GateResult]) -> Group:
+    lines: list[RenderableType] = [Text("")]
+    for gate in results:
+        name, saw, needs = safe_text(gate.name, limit=60), _value(gate.observed), _value(gate.threshold)
+        said = Text.assemble(_passed(gate), " ", name, ": saw ", saw, ", needs ", needs, "; ", _words(gate))
+        lines.append(Padding(said, (0, 0, 0, 2)))
+    return Group(*lines)
+
+
+def _words(gate: GateResult) -> Text:
+    return safe_text(gate.detail or gate.reason_code, limit=300)
 
 
 def _why(decision: Decision) -> str:

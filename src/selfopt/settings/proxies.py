@@ -15,27 +15,30 @@ _SEPARATORS = re.compile(r"[,\s]+")
 
 
 def proxy_of_environment(url: str, environ: Mapping[str, str]) -> tuple[str, str] | None:
-    """Returns the variable that names a proxy for a URL, and its value; None if requests go
-    straight there.
+    """Returns the variable that names a proxy for a URL, and its value; None if requests go straight there.
 
     The variable of the URL's scheme comes before ALL_PROXY, and lower case before upper case. In a
     CGI script HTTP_PROXY does not count, because clients can set it (`Proxy: ...`).
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # no URL: told where it is used
+        return None
     scheme = parts.scheme.lower()
     names = [f"{scheme}_proxy", f"{scheme}_proxy".upper(), "all_proxy", "ALL_PROXY"]
     if "REQUEST_METHOD" in environ and "HTTP_PROXY" in names:
         names.remove("HTTP_PROXY")
     found = next((name for name in names if environ.get(name, "").strip()), None)
-    if found is None or _is_exempt(parts, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
+    if found is None or _is_exempt(parts, port, environ.get("no_proxy") or environ.get("NO_PROXY") or ""):
         return None
     return found, environ[found].strip()
 
 
-def _is_exempt(server: SplitResult, listed: str) -> bool:
+def _is_exempt(server: SplitResult, port: int | None, listed: str) -> bool:
     """Says whether NO_PROXY lists a host: by its name or a domain above it, address or network."""
     host = (server.hostname or "").rstrip(".")
-    port = server.port or (443 if server.scheme == "https" else 80)
+    port = port or (443 if server.scheme == "https" else 80)
     for entry in filter(None, _SEPARATORS.split(listed.lower())):
         if entry == "*":
             return True

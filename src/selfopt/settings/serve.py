@@ -26,7 +26,7 @@ class GatewaySettings(Table):
             connections. At least max_body_bytes counts.
         deadline_s: Time for a request with all its attempts.
         queue: Requests that may wait for a busy endpoint, each for at most queue_timeout_s.
-        breaker_faults: Faults in a row after which an endpoint gets no requests for breaker_s.
+        breaker_faults: Faults in a row after which a model or an endpoint is left alone for breaker_s.
         drain_s: How long a shutdown waits for requests under way.
         keep_warm_s: How often to warm up the models that the rules want warm.
         read_calls: Read tool calls from a reply's text where no variant serves: unless the server
@@ -43,7 +43,7 @@ class GatewaySettings(Table):
     max_connections: int = Field(default=1024, ge=1, le=100_000)
     deadline_s: float = Field(default=600.0, gt=0, le=86_400)
     queue: int = Field(default=256, ge=0, le=100_000)
-    queue_timeout_s: float = Field(default=30.0, gt=0, le=3600)
+    queue_timeout_s: float = Field(default=120.0, gt=0, le=3600)
     breaker_faults: int = Field(default=5, ge=1, le=1000)
     breaker_s: float = Field(default=5.0, gt=0, le=3600)
     drain_s: float = Field(default=30.0, ge=0, le=3600)

@@ -67,13 +67,14 @@ def own_file(environ: Mapping[str, str]) -> Path:
 def show_settings(app: App) -> SettingsShown:
     """What is in force in this folder, and which files say so."""
     values, built_in = dict(_leaves(app.settings.model_dump(mode="json"))), dict(_leaves(Settings().model_dump(mode="json")))
+    given = dict(_leaves(app.settings.model_dump(mode="json", exclude_defaults=True)))
     path = own_file(app.environ)
     return SettingsShown(
         path,
         path.is_file(),
         tuple(settings_in_use(app)),
         values,
-        tuple(name for name, value in values.items() if name not in built_in or built_in[name] != value),
+        tuple(name for name, value in given.items() if name not in built_in or built_in[name] != value),
     )
 
 

@@ -40,7 +40,7 @@ def given_tools(tools: Tools) -> tuple[ToolDefinition, ...]:
     except InputFileError as error:
         raise UsageError(f"--tools {path}: {error}; it should be a JSON file with a list of tools") from None
     except PlainJsonError as error:
-        raise SuiteError(f"{path} is no valid JSON: {error}") from None
+        raise SuiteError(f"{path}: {error}") from None
     return tools_from(body, str(path))
 
 

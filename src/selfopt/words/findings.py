@@ -81,7 +81,7 @@ def summary(figures: Figures) -> str:
         case UnreadFormatFigures() as f:
             unknown = "format not recorded" if f.example is None else "of no family that is known"
             seen = unknown if f.format == UNKNOWN_FORMAT else f"mostly {_family(f)}"
-            such = f", such as {f.example[:_EXAMPLE]!r}" if f.example else ""
+            such = f"; such as {f.example[:_EXAMPLE]!r}" if f.example else ""
             return f"{f.unparsed} of {f.of} replies hold a tool call in a format that this variant does not read ({seen}{such})"
         case CallInThinkingFigures() as f:
             return f"{f.thought} of {f.of} replies that need a tool call hold it in their thinking alone"
@@ -104,7 +104,7 @@ def summary(figures: Figures) -> str:
 
 
 def _family(f: UnreadFormatFigures) -> str:
-    return f.format if f.title is None or f.title == f.format else f"{f.title}, {f.format}"
+    return f.format if f.title is None or f.title == f.format else f"{f.format}: {f.title}"
 
 
 _READ_BY: dict[str, str] = {

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.errors import SuiteError
+from selfopt.suites.importers.asserts import MAX_USED, read_asserts
 from selfopt.suites.importers.chat import conversation_data
 from selfopt.suites.importers.jsonl import read_jsonl
 from selfopt.suites.importers.promptfoo import read_promptfoo
@@ -113,3 +115,13 @@ def test_a_call_and_its_result_belong_together_whatever_has_an_id() -> None:
     messages = conversation_data([{"role": "user", "content": "x"}, bare, bare], "x")
     ids = [call["id"] for message in messages[1:] for call in message["tool_calls"]]
     assert len(set(ids)) == 4
+
+
+@pytest.mark.parametrize("asserts", [1, 2])
+def test_asserts_name_so_many_tools_at_most(asserts: int) -> None:
+    """Each is compared with all before it."""
+    item = {"type": "trajectory:tool-used", "value": [f"tool_{n}" for n in range(MAX_USED // asserts)]}
+    assert len(read_asserts([item] * asserts, "here").used) == MAX_USED // asserts
+    item["value"].append("another")  # type: ignore[attr-defined]
+    with pytest.raises(SuiteError, match="write fewer"):
+        read_asserts([item] * asserts, "here")

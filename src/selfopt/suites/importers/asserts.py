@@ -15,6 +15,7 @@ from .assert_calls import UnknownAssertError, args_match_call, calls_of
 _VALID = ("is-valid-openai-tools-call", "is-valid-openai-function-call", "is-valid-function-call")
 _JSON = ("contains-json", "is-json")
 _CONTAINS = ("contains", "icontains", "contains-all", "icontains-all")
+MAX_USED = 256
 KNOWN_ASSERTS = (
     "is-valid-openai-tools-call", "tool-call-f1", "equals", *_JSON, "trajectory:tool-used", "trajectory:tool-args-match",
 )  # fmt: skip
@@ -194,6 +195,8 @@ def _used(stated: Stated, kind: str, value: Any, where: str) -> None:
                 f"{where}: value is {printable(repr(value))}; write a tool's name, a list of them, or {{name, min, max}}"
             )
     if plain == kind and used:
+        if len(used) + len(stated.used) > MAX_USED:
+            raise SuiteError(f"{where}: the asserts name more than {MAX_USED} uses of tools; write fewer")
         stated.used += [name for name in used if name not in stated.used or used.count(name) > 1]
     elif plain != kind and used and not set(stated.tools) <= set(used):
         raise UnknownAssertError(f"{kind} (other tools are offered, and what is right is not stated)")

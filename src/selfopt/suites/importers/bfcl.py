@@ -78,8 +78,8 @@ class Bfcl:
     """The importer of the Berkeley Function Calling Leaderboard."""
 
     about = (
-        "The Berkeley Function Calling Leaderboard, version 4: a suite `bfcl_CATEGORY` for each category.\n\n"
-        "Judged as its own checker judges. Its halves `search` and `heldout` share no function and no request. "
+        "The Berkeley Function Calling Leaderboard.\n\n"
+        "Of version 4, a suite `bfcl_CATEGORY` for each category. Judged as its own checker judges. Its halves `search` and `heldout` share no function and no request. "
         "`suites pull bfcl` gets the data."
     )
     takes = "A wheel of bfcl-eval, or a folder with its data."

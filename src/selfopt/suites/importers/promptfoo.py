@@ -41,8 +41,8 @@ class Promptfoo:
     """The importer of promptfoo's configurations."""
 
     about = (
-        "A configuration of promptfoo whose asserts state tool calls: is-valid-openai-tools-call, tool-call-f1, equals, is-json, "
-        "trajectory:tool-used.\n\n"
+        "A configuration of promptfoo with tool calls.\n\n"
+        "Its asserts state them: is-valid-openai-tools-call, tool-call-f1, equals, is-json, trajectory:tool-used and others. "
         "Asserts that are code, are judged by a model or say nothing about tool calls are left out with a note; nothing is executed."
     )
     takes = "A configuration in YAML or JSON."
