@@ -135,6 +135,19 @@ async def test_the_family_is_recognised_from_the_template_that_a_server_shows(se
     assert (await OllamaResidency(config_for("ollama", await serve(shown))).status("m")).family == "kimi_k2"
 
 
+@pytest.mark.parametrize("path", ["/api/ps", "/api/tags"])
+async def test_a_list_of_no_models_is_an_answer(serve: Serve, path: str) -> None:
+    """However a version writes it. Who says nothing of models has not answered."""
+    shown: dict[str, Any] = {"/api/ps": {"models": []}, "/api/tags": {"models": []}, "/api/version": {}}
+    for told, answers in (({"models": []}, True), ({"models": None}, True), ({}, False), ({"models": "x"}, False)):
+        residency = OllamaResidency(config_for("ollama", await serve({**shown, path: told})))
+        status = await residency.status("m")
+        if path == "/api/ps":
+            assert (status.state, status.answers) == (("unloaded", True) if answers else ("unknown", False))
+        else:
+            assert await residency.installed() == ([] if answers else None)
+
+
 @pytest.mark.parametrize(
     ("card", "tools"),
     [

@@ -164,6 +164,30 @@ async def test_a_required_call_that_did_not_come_is_told(tmp_path: Path) -> None
         assert len(world.upstream.journal) == 3
 
 
+@pytest.mark.parametrize("variant", [None, "native_api"])
+async def test_a_required_call_that_did_not_come_goes_to_the_fallback(tmp_path: Path, variant: str | None) -> None:
+    """With a variant and without one. The headers tell of the answer that the client gets."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await promote(world, variant, "up/explains", fallback="up/writes")
+        answer = await world.post(asked("explains", tool_choice="required"))
+        assert (answer.headers["x-selfopt-model"], said(answer.body)[1]) == ("up/writes", GRAZ)
+        assert "x-selfopt-unmet" not in answer.headers
+        await promote(world, variant, "up/explains", fallback="up/rehearses")
+        answer = await world.post(asked("explains", tool_choice="required"))
+        assert (answer.status, answer.headers["x-selfopt-unmet"]) == (200, "tool_choice")
+
+
+async def test_the_headers_tell_nothing_of_a_reply_that_was_set_aside(tmp_path: Path) -> None:
+    """Its damaged calls are not those of the answer."""
+    models = {"half": {"default": {"tool_calls": [{"name": "city_weather", "arguments": "Graz please"}]}}}
+    async with gateway_world(tmp_path, {**MODELS, **models}) as world:
+        await promote(world, "native_parsed", "up/half", fallback="up/reports", fallback_on_unparsed=True)
+        answer = await world.post(asked("half"))
+        assert answer.headers["x-selfopt-model"] == "up/reports"
+        assert {"x-selfopt-read", "x-selfopt-variant", "x-selfopt-kept"}.isdisjoint(answer.headers)
+        assert "selfopt_passed_calls_total 0\n" in (await world.get("/metrics")).text
+
+
 async def test_a_long_reply_is_read_as_well(tmp_path: Path) -> None:
     """Beyond what is read at once."""
     text = "All is well. " * 2000 + WRITTEN

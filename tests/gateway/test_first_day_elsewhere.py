@@ -14,6 +14,7 @@ from selfopt.scripted.server import ScriptedServer, serve_scripted
 
 from .kit import World, chat, gateway_world
 from .test_first_day import CALL, GRAZ, MODELS, TOOLS, WRITTEN, said
+from .test_harness import promote
 from .test_watched_stream import added_up
 
 DEMANDED = f'{{"tool_calls": [{CALL}]}}'
@@ -89,6 +90,22 @@ async def test_a_required_call_is_demanded_by_a_schema(tmp_path: Path, choice: A
         assert "tools" in body
         assert (await world.post(asked("obeys"))).body["choices"][0]["message"]["content"] == "No."
         assert "format" not in (server.journal[-1].body or {})
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("variant", ["native_api", "native_parsed", "restrained"])
+async def test_a_required_call_is_demanded_behind_a_variant_as_well(tmp_path: Path, variant: str, stream: bool) -> None:
+    """One that limits no output goes by; any other request goes through it."""
+    async with elsewhere(tmp_path, "ollama") as (world, server):
+        await promote(world, variant, "there/obeys")
+        answer = await world.post(asked("obeys", tool_choice="required", stream=stream))
+        assert answer.headers["x-selfopt-passed"] == "tool_choice"
+        if stream:
+            assert len(added_up(answer.text.encode())[0]["calls"]) == 1
+        else:
+            assert said(answer.body)[1:] == (GRAZ, "tool_calls")
+        assert "format" in (server.journal[-1].body or {})
+        assert (await world.post(asked("obeys"))).headers["x-selfopt-variant"] == variant
 
 
 async def test_one_answer_cannot_have_two_forms(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ MODELS: dict[str, Any] = {
 }
 
 
-async def promote(world: World, variant: str | Variant, model: str = "up/writer", **fields: Any) -> None:
+async def promote(world: World, variant: str | Variant | None, model: str = "up/writer", **fields: Any) -> None:
     """Make a rule whose spec was promoted with this variant."""
     chosen = get_variant(variant) if isinstance(variant, str) else variant
     rules = [

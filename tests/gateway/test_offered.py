@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from selfopt.dialects.chat_body import BodyLimits, at_once, reading_body
+from selfopt.gateway.behind import LIMIT_FIELDS
 from selfopt.gateway.live_request import LiveRequest
 from selfopt.gateway.offered import OfferedTools, offered_by
 from selfopt.gateway.options import GatewayOptions
@@ -94,3 +95,27 @@ def test_nothing_is_read_where_no_call_is_wanted(fields: dict[str, Any]) -> None
     """Or where the answer may look like one."""
     assert offered(**fields) is None
     assert offered(tools=[GOOD], response_format={"type": "text"}) is not None
+
+
+ALLOWED = [{"type": "function", "function": {"name": "g"}}]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_the_tools_that_are_allowed_are_the_ones_that_may_be_called(mode: str, nested: bool) -> None:
+    """In the form of chat completions, and in that of the Responses API."""
+    allowed = {"mode": mode, "tools": ALLOWED if nested else [{"type": "function", "name": "g"}]}
+    choice = {"type": "allowed_tools", **({"allowed_tools": allowed} if nested else allowed)}
+    found = offered(tools=[GOOD, OTHER], tool_choice=choice)
+    assert found is not None
+    assert [tool.name for tool in found.tools] == ["g"]
+    assert found.required is (mode == "required")
+
+
+@pytest.mark.parametrize("field", sorted(LIMIT_FIELDS - {"response_format"}))
+def test_an_answer_in_a_form_of_the_clients_own_is_not_read(field: str) -> None:
+    """Whatever the server calls the field that asks for it."""
+    wanted: dict[str, Any] = {field: {"type": "object"}}
+    nothing: dict[str, Any] = {field: None}
+    assert offered(tools=[GOOD], **wanted) is None
+    assert offered(tools=[GOOD], **nothing) is not None

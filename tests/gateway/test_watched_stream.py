@@ -319,6 +319,20 @@ def test_damaged_reported_calls_are_mended(one: str, other: str, places: list[in
     assert out.endswith(event({}, "tool_calls") + DONE)
 
 
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([*DAMAGED, '{"city": "Graz"}']), min_size=1, max_size=3), st.booleans(), st.booleans())
+def test_damaged_calls_of_one_event_are_mended(calls: list[str], named_first: bool, ends: bool) -> None:
+    """Also where the event ends the choice, and where it holds several of them."""
+    pieces = [
+        {"index": index, "id": f"c{index}", "type": "function", "function": {"name": "city_weather", "arguments": text}}
+        for index, text in enumerate(calls)
+    ]
+    said = [event({"role": "assistant", "content": ""})] if named_first else []
+    last = [event({"tool_calls": pieces}, "tool_calls")] if ends else [event({"tool_calls": pieces}), event({}, "tool_calls")]
+    got = joined(watched([*said, *last, DONE]))
+    assert [(name, json.loads(arguments)) for name, arguments in got] == [("city_weather", {"city": "Graz"})] * len(calls)
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "finish", "mended"),
     [

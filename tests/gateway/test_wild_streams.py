@@ -114,6 +114,51 @@ async def test_no_call_of_a_server_of_another_dialect_is_lost(
         assert [name for name, _ in calls] == [call.name for call in server.reply.calls]
 
 
+@FEW
+@given(
+    dialect=st.sampled_from(sorted(KINDS)),
+    names=st.lists(st.sampled_from(["get_weather", "functions.get_weather", "Get_Weather", "gone"]), min_size=1, max_size=3),
+    variant=st.sampled_from([None, "native_api"]),
+)
+async def test_a_call_whose_name_is_mended_is_not_taken_back(
+    tmp_path: Path, dialect: str, names: list[str], variant: str | None
+) -> None:
+    """A stream says no name that the end of the reply changes."""
+    reply = Reply(calls=tuple(Call(name, '{"city": "Oslo"}', f"c{at}") for at, name in enumerate(names)))
+    url_of = raw_upstream(Wild(Server(reply, dialect=dialect)))
+    async with url_of as url, gateway_world(tmp_path, settings=entry(url, dialect)) as world:
+        if variant is not None:
+            await promote(world, variant, "raw/m")
+        calls = await agree(world, reply)
+        assert [name for name, _ in calls] == ["gone" if name == "gone" else "get_weather" for name in names]
+
+
+SPOKEN = ["Let me look.", "I will look that up for you (in Oslo) [1]: one moment, please.", "OK", "See `city`.", "a < b"]
+
+
+@pytest.mark.parametrize("text", SPOKEN)
+@pytest.mark.parametrize("variant", ["native_api", "native_parsed", "restrained", "fitted"])
+async def test_what_a_model_says_beside_calls_is_not_lost(tmp_path: Path, variant: str, text: str) -> None:
+    """The client gets it as it would without the variant."""
+    reply = Reply(text=text, calls=(Call("get_weather", '{"city": "Oslo"}', "c0"),))
+    async with raw_upstream(Wild(Server(reply), (9,))) as url, gateway_world(tmp_path, settings=entry(url)) as world:
+        await promote(world, variant, "raw/m")
+        assert await agree(world, reply) == [("get_weather", {"city": "Oslo"})]
+        assert said_by((await world.post(asking("Oslo", tools=TOOLS, stream=False))).body)[0] == text
+
+
+@pytest.mark.parametrize("field", ["response_format", "guided_json"])
+@pytest.mark.parametrize("variant", ["native_parsed", "native_parsed@2", "restrained@2", "fitted"])
+async def test_an_answer_in_a_form_of_the_clients_own_is_no_call(tmp_path: Path, variant: str, field: str) -> None:
+    """It reaches the client as it would without the variant; calls that the server reports are read."""
+    text = '{"name": "get_weather", "arguments": {"city": "Oslo"}}'
+    reported = Reply(calls=(Call("get_weather", '{"city": "Oslo",}', "c0"),))
+    for reply, calls in ((Reply(text=text), 0), (reported, 1)):
+        async with raw_upstream(Wild(Server(reply))) as url, gateway_world(tmp_path, settings=entry(url)) as world:
+            await promote(world, variant, "raw/m")
+            assert len(await agree(world, reply, **{field: {"type": "json_object"}})) == calls
+
+
 TEXT_AND_NATIVE = Reply(
     text='{"name": "play", "arguments": {"song": "x"}}', calls=(Call("get_weather", '{"city": "Oslo"}', "c0"),)
 )

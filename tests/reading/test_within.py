@@ -56,6 +56,26 @@ def test_what_was_said_before_stays_as_it_came(text: str, before: str) -> None:
     assert calls_within(text, TOOLS).before == before
 
 
+@settings(deadline=None)
+@given(
+    bullet=st.sampled_from(["- ", "* ", "• ", "{}. ", "{}) ", "  - "]),
+    quoted=st.sampled_from(["", "`", "**"]),
+    said=st.sampled_from(["", "I have these tools:\n", "# Tools\n\n"]),
+    order=st.permutations(["city_weather(city)", "write_note(text)", "list_alarms()"]),
+)
+def test_a_list_of_the_tools_is_no_call(bullet: str, quoted: str, said: str, order: list[str]) -> None:
+    """Though a tool without arguments is written there as its call is."""
+    lines = [f"{bullet.format(at)}{quoted}{one}{quoted}" for at, one in enumerate(order, 1)]
+    assert calls_within(said + "\n".join(lines), TOOLS).calls == ()
+
+
+def test_calls_in_a_list_are_calls() -> None:
+    """Also behind a list of the tools."""
+    listed = '- city_weather(city="Graz")\n- list_alarms()'
+    assert [call.name for call in calls_within(listed, TOOLS).calls] == ["city_weather", "list_alarms"]
+    assert len(calls_within(f"I know:\n- list_alarms\n- write_note(text)\n\n<tool_call>{CALL}</tool_call>", TOOLS).calls) == 1
+
+
 def test_only_offered_tools_are_called() -> None:
     """Whatever else a text names."""
     assert not calls_within('<tool_call>{"name": "other", "arguments": {"city": "city_weather"}}</tool_call>', TOOLS).calls

@@ -84,7 +84,10 @@ class OllamaResidency:
         return HttpClient(self._config, self._root, self._dialect.headers)
 
     async def _entries(self, client: HttpClient, path: str) -> list[dict[str, Any]] | None:
-        models = (await client.ask(f"{self._root}{path}")).get("models")
+        told = await client.ask(f"{self._root}{path}")
+        models = told.get("models", told)
+        if models is None:  # an empty list, as some versions write it
+            return []
         return [as_dict(entry) for entry in models] if isinstance(models, list) else None
 
 

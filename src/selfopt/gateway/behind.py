@@ -28,15 +28,15 @@ _ANSWERED: Mapping[str, PassReason] = {
     "n_probs": "logprobs",
 }
 # These limit the reply, as a variant may.
-_LIMIT_FIELDS = (
+_LIMITING = (
     "response_format format grammar json_schema guided_json guided_regex guided_choice guided_grammar structured_outputs "
     "regex ebnf structural_tag"
 )
-_LIMITS = frozenset(_LIMIT_FIELDS.split())
+LIMIT_FIELDS = frozenset(_LIMITING.split())
 _LIMITED_OWN = ("temperature", "stop", *sorted(THINKING_KEYS))
 LARGEST_LIMIT = 32_768
 """Tokens that a variant may be given for one reply. A larger limit of a client is forwarded as it came."""
-_LOOKED_AT = frozenset(_ANSWERED) | _LIMITS
+_LOOKED_AT = frozenset(_ANSWERED) | LIMIT_FIELDS
 _decode = msgspec.json.Decoder().decode
 
 
@@ -56,7 +56,7 @@ def why_past(variant: Variant, asked: ClientRequest) -> PassReason | None:
         value = _decode(fields[key])
         if says_nothing(key, value) or (key == "response_format" and value == {"type": "text"}):
             continue
-        if key in _LIMITS:
+        if key in LIMIT_FIELDS:
             if limited(variant) or variant.tools != "native":
                 return "response_format"
         else:

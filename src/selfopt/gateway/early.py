@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import takewhile
 
 from selfopt.dialects.clients import ClientRequest
 from selfopt.reading import GrowingReply, chain_of, read_calls
@@ -12,7 +11,7 @@ from selfopt.records import ChatChunk, ReplyContent, ToolCall, Variant
 
 from .bounded import beside
 from .flow import Flow
-from .reported import wanted_calls
+from .reported import lasting_calls, wanted_calls
 
 
 def drops_calls(variant: Variant) -> bool:
@@ -55,7 +54,4 @@ class EarlyCalls:
             await self._hand_over(await beside(size, growing.calls))
 
     async def _hand_over(self, calls: Sequence[ToolCall]) -> None:
-        if self._native:  # a call of another tool keeps its place: the end tells what becomes of it
-            offered = {tool.name for tool in self._asked.request.tools}
-            calls = list(takewhile(lambda call: call.name in offered, calls))
-        await self._flow.say_calls(wanted_calls(calls, self._asked))
+        await self._flow.say_calls((lasting_calls if self._native else wanted_calls)(calls, self._asked))

@@ -145,7 +145,7 @@ class Flow:
             await self._text(self._completion.text)
         elif not self._completion.calls or not self.watched:
             await self._text("".join(self._held))
-        elif self._watch is not None:
+        else:
             await self._text(self._completion.text[self._sent_chars :])
         await self.say_calls(self._completion.calls)
         await self._write(b"")

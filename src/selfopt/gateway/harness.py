@@ -14,10 +14,21 @@ from selfopt.errors import EndpointError
 from selfopt.home import escape_control
 from selfopt.reading import HeldText, calls_within, read_calls
 from selfopt.reading.chain import NATIVE
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, ParsedReply, ReplyContent, Sampling, Usage, Variant
+from selfopt.records import (
+    ChatChunk,
+    ChatReply,
+    ChatRequest,
+    Endpoint,
+    ParsedReply,
+    ReplyContent,
+    Sampling,
+    ToolCall,
+    Usage,
+    Variant,
+)
 from selfopt.variants import RenderedStep, render
 
-from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, kept_by, why_past
+from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, kept_by, limited, why_past
 from .bounded import beside, by_steps
 from .cutting import SLACK, Cutter, each_once
 from .early import EarlyCalls, drops_calls
@@ -25,10 +36,10 @@ from .flow import Flow, before_a_call
 from .live_request import LiveRequest
 from .offered import wants_other_form
 from .options import GatewayOptions
-from .passing import Passing
+from .passing import Passing, uncalled, unfit
 from .plain_step import plain_step
 from .refusal import JSON, from_endpoint_error
-from .reported import FoundCalls, found_calls, wanted_calls
+from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, without_text
 from .seams import Upstream
 
 TEXT_TOKENS = 1024
@@ -65,7 +76,7 @@ class Harness:
             if asked.request.tool_choice == "none":
                 variant = None
             else:
-                ticket.passed = why_past(variant, asked)
+                ticket.passed = why_past(variant, asked) or _unheard(variant, asked, upstream)
         if asked is None or (direct and (variant is None or ticket.passed is not None)):
             await self._passing.answer(exchange)
             return
@@ -137,6 +148,8 @@ class _Work:
 
     async def through(self, variant: Variant, asked: ClientRequest) -> ReplyContent:
         """Ask as the variant does. Raises EndpointError for a reply that cannot be served."""
+        if wants_other_form(self._exchange.chat):  # what comes in it is no call
+            variant = variant.model_copy(update={"parsers": without_text(variant.parsers)})
         # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
@@ -168,13 +181,14 @@ class _Work:
         if self._exchange.helped and not begun:
             rule = self._exchange.rule
             if required and not calls:
-                raise _unfit("a tool call was required, and the model made none")
+                raise uncalled()
             unread = found.unread and (calls or parsed.unread is not None)
             if unread and rule is not None and rule.fallback_on_unparsed:
-                raise _unfit("the reply holds a call that no parser of the variant reads")
+                raise unfit("the reply holds a call that no parser of the variant reads")
         spoken = before_a_call(content.text) if talks else ""
         if calls:
-            return ReplyContent(text=spoken, tool_calls=calls, finish_reason=content.finish_reason)
+            text = content.text if await self._only_talks(variant, content, asked) else spoken
+            return ReplyContent(text=text, tool_calls=calls, finish_reason=content.finish_reason)
         if required:
             self._exchange.ticket.unmet = "tool_choice"
         if spoken or (flow is not None and flow.sent):  # the client has its beginning, or would have
@@ -188,6 +202,13 @@ class _Work:
             return await self.plainly(asked, with_tools=False)
         return ReplyContent(text=content.text, finish_reason=content.finish_reason)
 
+    async def _only_talks(self, variant: Variant, content: ReplyContent, asked: ClientRequest) -> bool:
+        """Say whether the text beside calls that the server reported is what the model says, and holds no call."""
+        if limited(variant) or not content.text.strip() or not (content.tool_calls or content.broken_tool_calls):
+            return False
+        tools, family = asked.request.tools, self._upstream.family()
+        return not (await beside(len(content.text), calls_within, content.text, tools, family)).calls
+
     async def plainly(self, asked: ClientRequest, *, with_tools: bool = True) -> ReplyContent:
         """Ask without a variant."""
         step = plain_step(self._exchange, asked, with_tools=with_tools)
@@ -196,11 +217,14 @@ class _Work:
             reads = with_tools and self._reads(asked)
             flow.restart(watch=HeldText(asked.request.tools, self._upstream.family()) if reads else None)
 
+        reported: list[ToolCall] = []
+
         async def take(chunk: ChatChunk) -> None:
             assert flow is not None
             await flow.feed(chunk.text)
-            if with_tools and chunk.tool_calls and (asked.parallel or not flow.calls):
-                await flow.say_calls([*flow.calls, *chunk.tool_calls[: None if asked.parallel else 1]])
+            if with_tools and chunk.tool_calls:
+                reported.extend(chunk.tool_calls)
+                await flow.say_calls(lasting_calls(reported, asked))
 
         content = await self._ask(
             step,
@@ -227,6 +251,8 @@ class _Work:
                 answer = answer.model_copy(update={"text": within.before, "tool_calls": calls, "finish_reason": "tool_calls"})
         if asked.request.tool_choice == "required":
             ticket.unmet = None if answer.tool_calls else "tool_choice"
+            if ticket.unmet and self._exchange.helped and not (self._flow is not None and self._flow.sent):
+                raise uncalled()
         return answer
 
     def _reads(self, asked: ClientRequest) -> bool:
@@ -333,6 +359,12 @@ def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: R
         return cast("ReplyContent", end.value)
 
 
+def _unheard(variant: Variant, asked: ClientRequest, upstream: Upstream) -> PassReason | None:
+    """Say whether the server would not hear that a call is required: a variant that limits no output can't demand it there."""
+    shaped = limited(variant) or variant.tools != "native"
+    return "tool_choice" if asked.request.tool_choice == "required" and upstream.ignores_choice and not shaped else None
+
+
 def _may_flow(variant: Variant, asked: ClientRequest) -> bool:
     """Say whether the text of a reply may go to the client as it comes.
 
@@ -341,11 +373,6 @@ def _may_flow(variant: Variant, asked: ClientRequest) -> bool:
     """
     corrected = drops_calls(variant)
     return variant.constraint == "none" and variant.steps == "single" and not corrected and asked.request.tool_choice == "auto"
-
-
-def _unfit(why: str) -> EndpointError:
-    """Return the error for a reply that is no fault of the server, and that another model may do better."""
-    return EndpointError(why, kind="protocol", final=True, blames="content")
 
 
 def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Exception:

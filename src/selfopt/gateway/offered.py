@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 from pydantic import ValidationError
 
+from selfopt.dialects.carrying import says_nothing
 from selfopt.dialects.chat_body import ChatBody
 from selfopt.records import ToolDefinition
 
+from .behind import LIMIT_FIELDS
 from .live_request import LiveRequest
 from .options import GatewayOptions
 
@@ -47,21 +49,21 @@ def offered_by(exchange: LiveRequest, options: GatewayOptions) -> OfferedTools |
     chat = exchange.chat
     if not chat.n_tools or exchange.plain or options.own.read_calls == "off":
         return None
-    required, named = _choice(chat)
+    required, allowed = _choice(chat)
     if required is None or wants_other_form(chat):
         return None
     raw = bytes(chat.fields["tools"])
     if len(raw) > MAX_TOOLS_BYTES:
         return None
     tools = _known_functions(raw) if len(raw) <= KEPT_TOOLS_BYTES else _functions(raw)
-    if named is not None:
-        tools = _only(tools, named)
+    if allowed is not None:
+        tools = tuple(tool for tool in tools if tool.name in allowed)
     parallel = bytes(chat.fields.get("parallel_tool_calls", b"null")) != b"false"
     return OfferedTools(tools, exchange.upstream.family(), required, parallel) if tools else None
 
 
-def _choice(chat: ChatBody) -> tuple[bool | None, str | None]:
-    """Whether a call is required, None where calls are forbidden; and the one tool that may be called."""
+def _choice(chat: ChatBody) -> tuple[bool | None, frozenset[str] | None]:
+    """Whether a call is required, None where calls are forbidden; and the tools that may be called, None for all."""
     raw = chat.fields.get("tool_choice")
     if raw is None:
         return False, None
@@ -70,16 +72,33 @@ def _choice(chat: ChatBody) -> tuple[bool | None, str | None]:
         return (None if choice == "none" else choice in ("required", "any")), None
     if not isinstance(choice, Mapping):
         return False, None
-    function = choice.get("function")
-    name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
-    return isinstance(name, str), name if isinstance(name, str) else None
+    if choice.get("type") == "allowed_tools":
+        given = choice.get("allowed_tools")
+        allowed = given if isinstance(given, Mapping) else choice
+        listed = allowed.get("tools")
+        names = [_named(one) for one in (listed if isinstance(listed, list) else ())]
+        return allowed.get("mode") == "required", frozenset(name for name in names if name is not None)
+    name = _named(choice)
+    return name is not None, frozenset([name]) if name is not None else None
+
+
+def _named(entry: Any) -> str | None:
+    """The name of a function, as chat completions or the Responses API write it."""
+    function = entry.get("function", entry) if isinstance(entry, Mapping) else None
+    name = function.get("name") if isinstance(function, Mapping) else None
+    return name if isinstance(name, str) else None
 
 
 def wants_other_form(chat: ChatBody) -> bool:
     """Say whether the client asks for JSON of its own: such an answer may look like a call."""
-    raw = chat.fields.get("response_format")
-    wanted = _read(raw) if raw is not None else None
-    return isinstance(wanted, Mapping) and wanted.get("type") not in (None, "text")
+    for key in LIMIT_FIELDS & chat.fields.keys():
+        wanted = _read(chat.fields[key])
+        if key != "response_format":
+            if not says_nothing(key, wanted):
+                return True
+        elif isinstance(wanted, Mapping) and wanted.get("type") not in (None, "text"):
+            return True
+    return False
 
 
 def _read(raw: msgspec.Raw) -> Any:
@@ -107,7 +126,3 @@ def _functions(raw: bytes) -> tuple[ToolDefinition, ...]:
 
 
 _known_functions = lru_cache(maxsize=64)(_functions)
-
-
-def _only(tools: tuple[ToolDefinition, ...], named: str) -> tuple[ToolDefinition, ...]:
-    return tuple(tool for tool in tools if tool.name == named)

@@ -103,6 +103,8 @@ class Passing:
             # A call may spell a key in a way that the text does not.
             body = body if found.body is body else await redacted(found.body, address.answers)
             _note(found, offered, exchange.ticket)
+            if exchange.ticket.unmet and exchange.helped:
+                raise uncalled()
         await exchange.settle()
         exchange.reply.send(200, _lines(exchange, answer, address), body)
 
@@ -167,6 +169,16 @@ def _lines(exchange: LiveRequest, answer: UpstreamReply, address: HttpAddress) -
     if kind is not None:
         lines.append(b"content-type: %s" % address.told(kind[:SHOWN_TYPE_BYTES]))
     return lines
+
+
+def unfit(why: str) -> EndpointError:
+    """Return the error for a reply that is no fault of the server, and that another model may do better."""
+    return EndpointError(why, kind="protocol", final=True, blames="content")
+
+
+def uncalled() -> EndpointError:
+    """Return the error for a reply without the call that was required."""
+    return unfit("a tool call was required, and the model made none")
 
 
 def call_ids(exchange: LiveRequest) -> str:

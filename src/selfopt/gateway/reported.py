@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from selfopt.dialects.clients import ClientRequest, RawCall
@@ -42,6 +43,20 @@ def wanted_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolC
     offered = {tool.name for tool in asked.request.tools}
     kept = tuple(call for call in calls if call.name in offered)
     return kept if asked.parallel else kept[:1]
+
+
+def without_text(parsers: Sequence[str]) -> tuple[str, ...]:
+    """The chain that takes the calls that a server reports, and reads none from text."""
+    return (NATIVE, *(name for name in parsers if name in REPAIRS))
+
+
+def lasting_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolCall, ...]:
+    """Return the reported calls that nothing changes any more.
+
+    A call of another tool keeps its place: the end of the reply tells what becomes of it.
+    """
+    offered = {tool.name for tool in asked.request.tools}
+    return wanted_calls(list(takewhile(lambda call: call.name in offered, calls)), asked)
 
 
 def found_calls(
@@ -82,7 +97,7 @@ def found_calls(
 
 def _reported(content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]) -> Sequence[ToolCall]:
     """Every call that the server reported, in its order."""
-    chain = (NATIVE, *(name for name in parsers if name in REPAIRS))
+    chain = without_text(parsers)
     tools, messages = asked.request.tools, asked.request.messages
     places: list[RawCall | None] = [None] * len(content.tool_calls)
     for number, broken in enumerate(content.broken_tool_calls):

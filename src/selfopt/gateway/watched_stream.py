@@ -76,17 +76,19 @@ class _Event:
         body: its JSON; empty where it has none.
         texts: what it adds to choices: the choice, its place, the text, and where that ends.
         pieces: what it adds to reported calls: the call, the places of choice and call, the arguments, and where they end.
+        rests: what mends a reported call that ends in it, by the place of its last piece in `pieces`.
         names: the names of calls that are changed: the places of choice and call, and the tool's own name.
         before: what goes out before it.
         ends: the choices that end with it, and their places; None where it does not name them.
     """
 
-    __slots__ = ("at", "before", "body", "ends", "names", "pieces", "raw", "texts")
+    __slots__ = ("at", "before", "body", "ends", "names", "pieces", "raw", "rests", "texts")
 
     def __init__(self, raw: bytes, body: bytes, at: float) -> None:
         self.raw, self.body, self.at = raw, body, at
         self.texts: list[tuple[_Choice, int, str, int]] = []
         self.pieces: list[tuple[ReportedCall, int, int, str, int]] = []
+        self.rests: dict[int, str] = {}
         self.names: list[tuple[int, int, str]] = []
         self.before: list[bytes] = []
         self.ends: list[tuple[_Choice, int | None]] = []
@@ -107,9 +109,10 @@ class _Event:
             choice.gone = end
             if choice.kept is not None and choice.kept < end and body is not None:
                 body = with_text(body, at, text[: max(0, choice.kept - end + len(text))])
-        for call, at, one, arguments, end in self.pieces:
-            if call.kept is not None and call.kept < end and body is not None:
-                body = with_function(body, at, one, {"arguments": arguments[: max(0, call.kept - end + len(arguments))]})
+        for number, (call, at, one, arguments, end) in enumerate(self.pieces):
+            if call.kept is not None and (call.kept < end or number in self.rests) and body is not None:
+                kept = arguments[: max(0, call.kept - end + len(arguments))]
+                body = with_function(body, at, one, {"arguments": kept + self.rests.get(number, "")})
         for at, one, name in self.names:
             body = with_function(body, at, one, {"name": name}) if body is not None else None
         calls = b"".join(b"data: %s\n\n" % one for one in self.before)
@@ -292,10 +295,14 @@ class WatchedStream:
         return event
 
     def _end_calls(self, choice: _Choice, event: _Event, *, cut: bool) -> None:
-        """Mend the calls that have ended. event: the one that comes behind them."""
+        """Mend the calls that have ended. event: the one that comes behind them, or holds their last pieces."""
         for call in choice.reported.values():
             if not call.settled and call.end(self._offered, cut=cut):
                 self.mended += not call.renamed
+                own = [number for number, piece in enumerate(event.pieces) if piece[0] is call and piece[3]]
+                if own:
+                    event.rests[own[-1]] = call.rest
+                    continue
                 delta = {"tool_calls": [{"index": call.index, "function": {"arguments": call.rest}}]}
                 event.before.append(only_delta(choice.body, choice.index, delta))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
 
@@ -19,6 +20,8 @@ _SIGN = re.compile(r"[{(\[<:：/]")
 _OPEN_FENCE = re.compile(r"(?:```+|~~~+)[^\s`]{0,32}+\s*+\Z")
 # The words of a sentence, though a family has such a mark.
 _TOLD = re.compile(r"(?:function[ _])?call:\s*+(?=[{\[])")
+_ITEM = re.compile(r"^[ \t]{0,16}+(?:[-*•+]|\d{1,3}[.)])[ \t]{1,4}+[`*_]{0,4}+([^\W\d][\w.\-/]{0,127}+)", re.M)
+_LISTED = 32  # calls that a list of tools may seem to hold
 _WRAPPED = 4  # how many layers of marks are removed before a call
 
 
@@ -63,12 +66,28 @@ def calls_within(text: str, tools: Sequence[ToolDefinition], family: str = "", *
         found = found.without_last()
     offered = Names.of(tools).schemas
     calls = tuple(call for call in found.calls[:CALL_LIMIT] if call.name in offered)
-    if not calls or not found.spans:
+    if not calls or not found.spans or _is_listing(answer, found.spans, tools):
         return NO_CALLS
     begin, end = found.spans[0]
     told = _TOLD.match(answer, begin)
     begin = told.end() if told is not None else begin
     return CallsWithin(calls, _before(text[: _place(text, answer, begin, end)]))
+
+
+def _is_listing(text: str, spans: Sequence[tuple[int, int]], tools: Sequence[ToolDefinition]) -> bool:
+    """Say whether what reads as calls are items of a list that tells which tools there are.
+
+    Another item names a tool and is no call. A tool without arguments is written like its call.
+    """
+    names = Names.of(tools)
+    if len(spans) > _LISTED:
+        return False
+    found = islice(_ITEM.finditer(text), _LISTED * 8)
+    items = [(item.start(), item.end()) for item in found if names.match(item[1]) is not None]
+    called = [(begin, end) for begin, end in items if any(begin < close and opened <= end for opened, close in spans)]
+    return len(items) > len(called) > 0 and all(
+        any(begin < close and opened <= end for begin, end in called) for opened, close in spans
+    )
 
 
 def _place(text: str, answer: str, begin: int, end: int) -> int:
