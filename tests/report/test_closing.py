@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfopt.records import Evaluation
 from selfopt.report import BeforeAfter, closing_lines, closing_table, look_next_lines, to_text
 from selfopt.words.first_run import percent
 from tests.report import world
@@ -27,6 +28,20 @@ def test_each_model_and_phase_has_one_line(width: int) -> None:
     assert "25 % -> 75 %" in shown[0]
     assert ("silent" in "\n".join(lines)) == (width == 80)
     assert "…" not in "\n".join(lines)
+
+
+def test_the_widest_figures_fit_80_columns() -> None:
+    """The longest name of the quickstart's models, and two figures in each cell that may have two."""
+
+    def of(evaluation: Evaluation, accuracy: float, restraint: float, p50_ms: float) -> Evaluation:
+        metrics = evaluation.metrics
+        changed = metrics.model_copy(update={"accuracy": accuracy, "restraint": restraint, "p50_ms": p50_ms})
+        return evaluation.model_copy(update={"metrics": changed})
+
+    before, after = of(world.BASE, 0.17, 0.5, 15_100.0), of(world.BETTER, 0.67, 1.0, 13_100.0)
+    text = to_text(closing_table([BeforeAfter("local/qwen2.5-coder-0.5b", "extended", before, after)], width=80), width=80)
+    assert "…" not in text
+    assert [cell in text for cell in ("qwen2.5-coder-0.5b", "17 % -> 67 %", "0.50 -> 1.00", "15.1 -> 13.1 s")] == [True] * 4
 
 
 def test_the_sentence_says_how_many_are_right_and_how_often_it_called_uninvited() -> None:

@@ -54,6 +54,7 @@ def closing_table(rows: Sequence[BeforeAfter], *, width: int) -> Table:
     width: of the terminal. A narrow one gets the shares of right requests alone.
     """
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title="Before -> after", title_justify="left")
+    table.show_edge, table.padding = False, (0, 1, 0, 0)  # so that the widest figures fit 80 columns
     table.add_column("model", no_wrap=True, max_width=_NAME, overflow="ellipsis")
     table.add_column("phase", no_wrap=True)
     table.add_column("right", no_wrap=True, justify="right")

@@ -87,7 +87,7 @@ def change_told(plan: Plan, before: Plan, models: Sequence[str], took_s: float, 
     took = f"so far it took {took_s:.0f} s instead of {planned_s:.0f} s"
     added = _left_out(before, plan, models)
     if plan.conversations >= before.conversations and plan.warm_ups >= before.warm_ups:
-        return f"faster than planned ({took}), so this is measured too: {added}"
+        return f"there is time left ({took}), so this is measured too: {added}"
     return f"slower than planned ({took}), so this is left out, to stay within {LIMIT_S / 60:.0f} minutes: {_left_out(plan, before, models)}"
 
 
