@@ -64,6 +64,8 @@ def test_what_the_first_cycle_measures_stays_on_the_way(paces: tuple[Pace, Pace]
     begun = LADDER[6]
     plan = choose(paces, spent, WHOLE, begun, STEPS[step:])
     assert replace(plan, conversations=0, warm_ups=0) == replace(begun, conversations=0, warm_ups=0)
+    if "extended" not in STEPS[step:]:
+        assert plan.conversations == begun.conversations
 
 
 def test_without_a_pace_everything_is_measured() -> None:

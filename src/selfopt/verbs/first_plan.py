@@ -124,12 +124,14 @@ def choose(paces: Sequence[Pace], spent_s: float, whole: Plan, begun: Plan | Non
 
     Args:
         whole: what there is to measure at most.
-        begun: the plan so far. What its first cycle measures stays.
+        begun: the plan so far. What its first cycle measures stays, and so do the conversations once
+            their step is over.
         steps: those that are left.
     """
     rungs = [whole, *(_within(rung, whole) for rung in LADDER)]
     if begun is not None:
-        kept = {name: getattr(begun, name) for name in ("prompts", "candidates", "sample", "models")}
+        names = ("prompts", "candidates", "sample", "models", *(() if "extended" in steps else ("conversations",)))
+        kept = {name: getattr(begun, name) for name in names}
         rungs = [replace(rung, **kept, warm_ups=min(rung.warm_ups, begun.models)) for rung in rungs]
     left_s = LIMIT_S - _RESERVE_S - spent_s
     return next((rung for rung in rungs if not paces or seconds(rung, paces, steps) <= left_s), rungs[-1])
