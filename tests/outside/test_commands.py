@@ -33,6 +33,9 @@ PROMPTFOO = [
 JSONL = ["jsonl_extra_key", "jsonl_ft_functions", "jsonl_reasoning", "jsonl_u2028"]
 ALWAYS_CALLS = ["glm", "gptoss", "mistral", "deepseek", "gemma", "hermes"]
 
+# Where the models are that `make test-model` pulled.
+CACHE = {name: os.environ[name] for name in ("SELFOPT_CACHE", "XDG_CACHE_HOME") if name in os.environ}
+
 
 def said(*arguments: str, code: int = 0) -> Any:
     """What a command prints as JSON."""
@@ -289,8 +292,11 @@ def test_what_writes_refuses_a_home_that_cannot_be_written(read_only: Path, verb
 
 @pytest.mark.model
 @pytest.mark.parametrize("variant", ["native_parsed", "constrained"])
-def test_a_limit_cuts_no_text(project: Path, variant: str) -> None:
+def test_a_limit_cuts_no_text(project: Path, variant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A sentence of 240 characters comes back whole from a real model."""
+    monkeypatch.delenv("SELFOPT_CACHE")
+    for name, value in CACHE.items():
+        monkeypatch.setenv(name, value)
     tools = [
         {
             "name": name,
