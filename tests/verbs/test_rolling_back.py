@@ -89,3 +89,5 @@ def test_nothing_taken_back_is_nothing_to_show(project: Project) -> None:
     assert project.ok("routes", "unban").out == "nothing was taken back\n"
     assert "taken back" not in project.ok("routes", "show").out
     project.run("routes", "unban", "scripted/good").assert_refused(2, "was taken back")
+    for command in (("routes", "unban"), ("audit", "trace")):
+        project.run(*command, "scripted/good", "atomci").assert_refused(2, "unknown phase 'atomci'", "atomic", "extended")

@@ -141,15 +141,15 @@ async def lift_bans(app: App, model: str, phase: str | None = None) -> list[Ban]
     """Let what was taken back of a model be tried again. Returns what that is, each thing once.
 
     Raises:
-        UsageError: nothing of it is banned.
+        UsageError: nothing of it is banned, or there is no such phase.
     """
     from selfopt.loop import bans
     from selfopt.loop import lift_bans as lift
 
     from .measuring import phase_of
 
-    name = app.known_model(model) or model
-    found = bans(app.ledger, name, phase_of(phase) if phase is not None else None) if app.has_ledger else []
+    name, only = app.known_model(model) or model, phase_of(phase) if phase is not None else None
+    found = bans(app.ledger, name, only) if app.has_ledger else []
     if not found:
         raise UsageError(f"nothing of {name}{f' {phase}' if phase else ''} was taken back; `selfopt routes show` lists what was")
     lifted = await lift(app.ledger, found, utc_now())
@@ -271,8 +271,11 @@ def _rule_id(app: App, text: str) -> str:
     words = text.split()
     if len(words) != 2:
         return text
+    from .measuring import phase_of
+
     # The settings may have lost the endpoint of a model whose rule can still be traced.
-    rule = app.enforcer.load().rule_for(app.known_model(words[0]) or words[0], words[1], app.settings.one_name)
+    model, phase = app.known_model(words[0]) or words[0], phase_of(words[1])
+    rule = app.enforcer.load().rule_for(model, phase, app.settings.one_name)
     if rule is None:
         raise UsageError(f"no rule for {text!r}; see 'selfopt routes show'")
     return rule.rule_id
