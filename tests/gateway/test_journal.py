@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import heapq
 import json
 import os
@@ -384,6 +385,25 @@ async def test_a_writer_goes_on_where_it_ended_and_two_of_one_process_do_not_mee
     await other.close()
     report = desk.verify()
     assert (report.ok, report.n, report.segments, report.unsealed) == (True, 4, 4, ())
+
+
+async def test_a_look_at_a_new_file_does_not_keep_its_writer_from_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another gateway looks for files of the dead between the making of a file and its lock."""
+    journal = desk.journal()
+    real, looks = files.flock_wait, 0
+
+    def flock_wait(descriptor: int, **options: Any) -> None:
+        nonlocal looks
+        looking = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY)
+        fcntl.flock(looking, fcntl.LOCK_EX)
+        looks += 1
+        threading.Timer(0.05, os.close, [looking]).start()
+        real(descriptor, **options)
+
+    monkeypatch.setattr("selfopt.gateway.segment_file.flock_wait", flock_wait)
+    journal.add(record(1))
+    await journal.close()
+    assert (looks, desk.ids(), desk.verify().ok) == (1, ["req-1"], True)
 
 
 async def test_a_trail_that_cannot_be_written_does_not_stop_the_requests(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from selfopt.errors import AuditError
+from selfopt.errors import AuditError, StoreError
 from selfopt.home import GENESIS_HASH, Seal, SegmentReport, segment_name, verify_segment
-from selfopt.home.files import fsync_directory, open_private, reason_of, write_all
+from selfopt.home.files import flock_wait, fsync_directory, open_private, reason_of, write_all
 from selfopt.home.head import Head, HeadFile
 
 _SEALED = 0o400
@@ -51,18 +51,22 @@ class SegmentFiles:
             if number != self._number:
                 self._begin(path, number)
             self._append(path, data, n, head_hash)
-        except OSError as error:
-            raise AuditError(f"could not write the requests to {path}: {reason_of(error)}") from error
+        except AuditError:
+            raise
+        except (OSError, StoreError) as error:
+            why = reason_of(error) if isinstance(error, OSError) else str(error)
+            raise AuditError(f"could not write the requests to {path}: {why}") from error
 
     def _begin(self, path: Path, number: int) -> None:
         descriptor = open_private(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A gateway that looks for files of the dead may hold the lock of a new file for a moment.
+            flock_wait(descriptor, exclusive=True, what=str(path))
             fsync_directory(self._folder)
             found = self._head.read()
             begun = Head(0, 0, GENESIS_HASH, announced=True, number=number)
             self._kept = found[0] if found is not None else self._head.create(begun)
-        except (OSError, AuditError):
+        except (OSError, StoreError):
             path.unlink(missing_ok=True)
             os.close(descriptor)
             raise
