@@ -190,7 +190,7 @@ async def test_the_headers_tell_nothing_of_a_reply_that_was_set_aside(tmp_path: 
 
 async def test_a_long_reply_is_read_as_well(tmp_path: Path) -> None:
     """Beyond what is read at once."""
-    text = "All is well. " * 2000 + WRITTEN
+    text = "".join(f"All is well in room {number}. " for number in range(1000)) + WRITTEN
     async with (
         raw_upstream(Said(text, cuts=tuple(range(0, 30000, 1000)))) as url,
         gateway_world(tmp_path, settings=entry("raw", url)) as world,

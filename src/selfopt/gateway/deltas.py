@@ -6,7 +6,6 @@ only if it held a part of one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,16 +13,16 @@ import msgspec
 
 from selfopt.home import SHORTEST_SECRET
 
+from .framing import MAX_EVENT_BYTES, ends_of_events
+
 REDACTED = "[key]"
 SHORTEST_BEGINNING = 3
 """An event waits once so many characters of a key have come. Fewer begin many words."""
-MAX_EVENT_BYTES = 262_144
 MAX_WAITING = 4096
 MAX_TEXTS = 256
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_END_OF_EVENT = re.compile(rb"\n\n|\r\n\r\n|\r\r")
 Place = tuple[str, ...]
 
 
@@ -163,16 +162,6 @@ class DeltaRedactor:
             begin += size
         text.parts = parts
         text.end = text.end[:at] + REDACTED + text.end[end:]
-
-
-def ends_of_events(data: bytes, start: int) -> Iterator[int]:
-    """Yield where events end, from `start` on."""
-    if b"\r" in data:
-        yield from (found.end() for found in _END_OF_EVENT.finditer(data, start))
-        return
-    while (at := data.find(b"\n\n", start)) >= 0:
-        start = at + 2
-        yield start
 
 
 def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from selfopt.dialects.finish import finish_of
 from selfopt.dialects.openai_edit import (
     MAX_CHOICES,
     Count,
@@ -13,6 +14,7 @@ from selfopt.dialects.openai_edit import (
     WholeChoice,
     mended_calls,
     read_whole,
+    with_less_text,
     with_message,
     written,
 )
@@ -67,10 +69,10 @@ async def with_calls(body: bytes, offered: OfferedTools, ids: str) -> WholeAnswe
 
 
 async def _mend(answer: WholeAnswer, place: int, choice: WholeChoice, said: SaidPart, offered: OfferedTools, ids: str) -> None:
-    size, cut = len(said.tool_calls) + len(said.function_call), choice.finish_reason == "length"
+    size, cut = len(said.tool_calls) + len(said.function_call), finish_of(choice.finish_reason) == "length"
     calls, mended = await beside(size, mended_calls, said, offered.tools, ids, cut=cut)
     if mended:
-        answer.body = with_message(answer.body, place, {"tool_calls": calls})
+        answer.body = with_message(answer.body, place, {"tool_calls": calls}, cut=cut)
         answer.mended += mended
 
 
@@ -78,12 +80,12 @@ async def _read(answer: WholeAnswer, place: int, choice: WholeChoice, said: Said
     text = said.text
     if not text:
         return False
-    cut = choice.finish_reason == "length"
+    cut = finish_of(choice.finish_reason) == "length"
     within = await beside(len(text), calls_within, text, offered.tools, offered.family, cut=cut)
     calls = within.calls if offered.parallel else within.calls[:1]
     if not calls:
         return False
     told = [written(call, f"{ids}_{number}") for number, call in enumerate(calls)]
-    answer.body = with_message(answer.body, place, {"content": within.before or None, "tool_calls": told})
+    answer.body = with_message(answer.body, place, {"content": with_less_text(said.content, within.before) or None, "tool_calls": told})
     answer.read += len(calls)
     return True
