@@ -14,7 +14,7 @@ from .call_pieces import CallPieces, GrowingCall
 from .finish import finish_of
 from .growing_json import completed
 from .jsontext import as_str, parse_json
-from .openai_edit import Fields, SaidPart, mended_calls, only_delta
+from .openai_edit import Fields, SaidPart, mended_calls, only_delta, text_in
 from .parts import call_of, index_of, listed_calls
 
 MAX_CHARS = 2_097_152
@@ -29,12 +29,13 @@ _SAID_KEYS = frozenset({"content", "reasoning_content", "reasoning", "refusal", 
 
 
 class _Told:
-    """What the client has of a call. number: its index; None before it has any."""
+    """What the client has of a call. number: its index, None before it has any; begun: whether the client has its head."""
 
-    __slots__ = ("id", "name", "number", "size", "texts")
+    __slots__ = ("begun", "id", "name", "number", "size", "texts")
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.begun = False
         self.id = self.name = ""
         self.texts: list[str] = []
         self.size = 0
@@ -68,10 +69,18 @@ class _Choice:
         self.left = MAX_CHARS
         self.body = b""
 
+    def note(self, delta: SaidPart) -> None:
+        """Note the texts of a delta."""
+        text, thinking = delta.text, delta.thinking
+        self.by_deltas = self.by_deltas or bool(text or thinking)
+        self.said("content", text)
+        self.said("thinking", thinking)
+        self.said("refusal", text_in(delta.refusal))
+
     def said(self, name: str, text: str) -> None:
         """Note a piece of text."""
         self.left -= len(text)
-        if self.left > 0:
+        if text and self.left > 0:
             self.texts[name].append(text)
 
     def pieces(self, said: Mapping[str, Any]) -> list[dict[str, Any]] | None:
@@ -99,7 +108,9 @@ class _Choice:
             odd = True
             if legacy:
                 self.legacy = call
-            elif isinstance(arguments, dict) or (call.again and not call.begun):
+                continue
+            self._place(call, told, index_of(piece))
+            if isinstance(arguments, dict) or (call.again and not call.begun):
                 self.waiting += [call] if call not in self.waiting else []
             elif call not in self.waiting:
                 new += self._rest(call, told, piece)
@@ -147,15 +158,22 @@ class _Choice:
             return False
         if call.size != told.size + len(arguments or "") or (call.again and not call.begun):
             return False
-        return index not in self._numbers if told.number is None else index == told.number and not (name or call_id)
+        if told.begun:
+            return index == told.number and not (name or call_id)
+        return told.number is None and index not in self._numbers
 
     def _pass(self, piece: Mapping[str, Any], told: _Told) -> None:
         name, arguments, call_id = call_of(dict(piece))
-        if told.number is None:
-            told.number = piece["index"]
-            self._numbers.add(piece["index"])
+        self._place(None, told, piece["index"])
+        told.begun = True
         told.name, told.id = told.name + as_str(name), told.id or as_str(call_id)
         told.add(arguments or "")
+
+    def _place(self, call: GrowingCall | None, told: _Told, wanted: int | None) -> None:
+        """Give a call its number: the order is that in which they begin."""
+        if told.number is None and not (call is not None and call.again and not call.begun):
+            told.number = self._free(wanted)
+            self._numbers.add(told.number)
 
     def _free(self, wanted: int | None) -> int:
         if wanted is not None and wanted >= 0 and wanted not in self._numbers:
@@ -166,13 +184,13 @@ class _Choice:
         """Return what the client does not have of a call, as one piece or none."""
         if call.again and not call.begun:
             return []
-        head = told.number is None
+        head = not told.begun
         arguments, name = _missing(call, told, call_of(piece)[1]), call.name.removeprefix(told.name)
         if not (head or arguments or name):
             return []
-        if told.number is None:
-            told.number = self._free(index_of(piece))
-            self._numbers.add(told.number)
+        self._place(call, told, index_of(piece))
+        assert told.number is not None
+        told.begun = True
         told.name += name
         told.add(arguments)
         own = {key: value for key, value in piece.items() if key not in _CALL_KEYS}
@@ -239,12 +257,9 @@ class LawfulPieces:
         own = self._choices.get(choice)
         return own is not None and bool(own.mended or own.waiting or own.legacy is not None)
 
-    def said(self, choice: int, text: str, thinking: str) -> None:
-        """Note what a delta says."""
-        own = self._own(choice)
-        own.by_deltas = own.by_deltas or bool(text or thinking)
-        own.said("content", text)
-        own.said("thinking", thinking)
+    def said(self, choice: int, delta: SaidPart) -> None:
+        """Note what a delta without calls says."""
+        self._own(choice).note(delta)
 
     def _own(self, index: int) -> _Choice:
         own = self._choices.get(index)
@@ -289,15 +304,17 @@ class LawfulPieces:
         delta, message, finish = (_value(given.get(key, b"null")) for key in ("delta", "message", "finish_reason"))
         own = self._own(index or 0)
         own.body = body
-        if own.left <= 0 or not isinstance(delta, dict | None) or not isinstance(message, dict | None):
+        if isinstance(delta, dict):
+            own.note(_read_said(given["delta"]))
+        if own.left <= 0 or "text" in given or not isinstance(delta, dict | None) or not isinstance(message, dict | None):
             return None
         try:
-            new, moved = self._said(own, delta or {}, message or {}, finish)
+            new, moved = self._said(own, delta or {}, message, finish)
         except ValueError:
             own.left = 0
             return None
         reason = "tool_calls" if finish and own.mended and finish_of(finish) != "length" else finish
-        if new is None and not moved and reason == finish:
+        if new is None and delta is not None and reason == finish:
             return None
         more = {key: value for key, value in given.items() if not (key == "message" and moved)}
         new = delta or {} if new is None else new
@@ -306,21 +323,21 @@ class LawfulPieces:
         return [{**more, "delta": new, "finish_reason": None}, {"index": index, "delta": {}, "finish_reason": reason}]
 
     def _said(
-        self, own: _Choice, delta: dict[str, Any], message: dict[str, Any], finish: Any
+        self, own: _Choice, delta: dict[str, Any], message: dict[str, Any] | None, finish: Any
     ) -> tuple[dict[str, Any] | None, bool]:
         """Return what a choice says besides, None if it is as it should be; and whether that stood in its message."""
-        pieces, new, moved = own.pieces(delta), dict(delta), bool(message) and not own.by_deltas
+        pieces, new, moved = own.pieces(delta), dict(delta), message is not None and not own.by_deltas
         changed = pieces is not None
         own.by_deltas = own.by_deltas or bool(listed_calls(delta))
         if changed:
             new = {key: value for key, value in new.items() if key not in ("tool_calls", "function_call")}
         calls = list(pieces or ())
-        if message:
+        if message is not None:
             moved = moved and not own.by_deltas
             more = {key: value for key, value in message.items() if key not in _SAID_KEYS} if moved else {}
             whole = bool(finish) or own.by_deltas
             fresh = _fresh(own, message, whole=whole)
-            told = own.repeat(message) if whole else own.pieces(message) or []
+            told = own.repeat(message) if whole else _or_as_they_came(own.pieces(message), message)
             changed = changed or bool(moved or fresh or told)
             new, calls = {**new, **more, **fresh}, calls + told
         if finish and (own.waiting or own.legacy is not None):
@@ -333,14 +350,19 @@ class LawfulPieces:
         return (new if changed else None), moved
 
 
+def _or_as_they_came(pieces: list[dict[str, Any]] | None, said: Mapping[str, Any]) -> list[Any]:
+    came = said.get("tool_calls")
+    return pieces if pieces is not None else came if isinstance(came, list) else []
+
+
 def _fresh(own: _Choice, message: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:
     """What a message says that did not come. whole: whether it may say everything again."""
-    said = _read_said(_encode({key: message[key] for key in ("content", "reasoning_content", "reasoning") if key in message}))
+    said = _read_said(_encode({key: message[key] for key in ("content", "reasoning_content", "reasoning", "refusal") if key in message}))
     fresh: dict[str, Any] = {}
     for name, text, keys in (
         ("content", said.text, ("content",)),
         ("thinking", said.thinking, ("reasoning_content", "reasoning")),
-        ("refusal", as_str(message.get("refusal")), ("refusal",)),
+        ("refusal", text_in(said.refusal), ("refusal",)),
     ):
         before = "".join(own.texts[name])
         known = 0

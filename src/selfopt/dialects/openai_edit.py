@@ -42,16 +42,17 @@ class SaidPart(msgspec.Struct):
     function_call: msgspec.Raw = msgspec.Raw(b"null")
     reasoning_content: msgspec.Raw = msgspec.Raw(b"null")
     reasoning: msgspec.Raw = msgspec.Raw(b"null")
+    refusal: msgspec.Raw = msgspec.Raw(b"null")
 
     @property
     def text(self) -> str:
         """Its text, also in parts; empty where it has none."""
-        return _text(self.content)
+        return text_in(self.content)
 
     @property
     def thinking(self) -> str:
         """Its thinking, where that stands beside the text."""
-        return _text(self.reasoning_content) or _text(self.reasoning)
+        return text_in(self.reasoning_content) or text_in(self.reasoning)
 
     @property
     def reports_calls(self) -> bool:
@@ -105,9 +106,9 @@ class PieceChoice(msgspec.Struct):
     message: msgspec.Raw = msgspec.Raw(b"null")
 
     @property
-    def has_message(self) -> bool:
-        """Whether a message stands in the place of a delta, or beside it."""
-        return _is_something(self.message)
+    def is_odd(self) -> bool:
+        """Whether a message stands in the place of the delta or beside it, or there is none."""
+        return self.delta is None or _start(self.message, 1) == b"{"
 
 
 class Piece(msgspec.Struct):
@@ -126,7 +127,8 @@ def _is_something(raw: msgspec.Raw) -> bool:
     return _start(raw, 8).translate(None, b" \t\r\n") not in (b"", b"null", b"[]", b"{}", b'""', b"[", b"{")
 
 
-def _text(content: msgspec.Raw) -> str:
+def text_in(content: msgspec.Raw) -> str:
+    """The text of a content, which may be one or parts; empty where it has none."""
     if _start(content, 1) == b"n":
         return ""
     try:

@@ -13,6 +13,7 @@ MAX_WHOLE_BYTES = 4_194_304
 """A whole answer in place of a stream is kept up to so many bytes."""
 _BOM = b"\xef\xbb\xbf"
 _DONE = b"[DONE]"
+_BLANKS = bytes.maketrans(b"\r\n", b"  ")
 _END = rb"(?:\r\n|\n|\r(?!\n))"
 _END_OF_EVENT = re.compile(_END + _END)
 _LINE = re.compile(rb"[^\r\n]*+(?:\r\n|\n|\r|\Z)")
@@ -62,23 +63,29 @@ def frames_in(raw: bytes, *, ended: bool = True) -> list[Frame]:
         if b"\n" not in body and b"\r" not in body:
             return [Frame(raw, body)]
     found: list[Frame] = []
-    head, bodies = b"", list[bytes]()
+    head, behind, bodies = b"", b"", list[bytes]()
     for line in _lines(raw.removeprefix(_BOM)):
-        value = line[5:].strip() if line.startswith(b"data:") else None
-        if value is None:
-            head += line.rstrip(b"\r\n") + b"\n" if line.strip(b"\r\n") else b""
+        if not line.startswith(b"data:"):
+            behind += line.rstrip(b"\r\n") + b"\n" if line.strip(b"\r\n") else b""
             continue
         if len(bodies) == 1 and _is_value(bodies[0]):
             found.append(_frame(head, bodies))
             head, bodies = b"", []
-        bodies.append(value)
+        head, behind = head + behind, b""
+        bodies.append(line[5:].strip())
+    head += behind
     if found or (bodies and not ended and (len(bodies) > 1 or _is_value(bodies[0]))):
         return [*found, _frame(head, bodies)]
-    return [Frame(raw, b"\n".join(bodies), head)]
+    return [Frame(raw, b" ".join(bodies), head)]
 
 
 def _frame(head: bytes, bodies: list[bytes]) -> Frame:
-    return Frame(b"%s%s\n" % (head, b"".join(b"data: %s\n" % body for body in bodies)), b"\n".join(bodies), head)
+    return Frame(b"%s%s\n" % (head, b"".join(b"data: %s\n" % body for body in bodies)), b" ".join(bodies), head)
+
+
+def _on_one_line(body: bytes) -> bytes:
+    """JSON with blanks in place of line ends, which stand between its values only."""
+    return body.translate(_BLANKS) if b"\n" in body or b"\r" in body else body
 
 
 def _lines(raw: bytes) -> Iterator[bytes]:
@@ -114,7 +121,7 @@ class Frames:
     def feed(self, data: bytes) -> list[Frame]:
         """Take bytes of the stream. Returns the events that they end."""
         rest = self._rest + data if self._rest else data
-        if self.bare is None and (first := rest.removeprefix(_BOM).lstrip()[:1]):
+        if self.bare is None and not _BOM.startswith(rest) and (first := rest.removeprefix(_BOM).lstrip()[:1]):
             self.bare = first == b"{"
         found = self._values(rest) if self.bare else self._events(rest)
         if len(self._rest) > (MAX_WHOLE_BYTES if self.bare else MAX_EVENT_BYTES):
@@ -150,10 +157,14 @@ class Frames:
     def _crowd(self, rest: bytes) -> tuple[list[Frame], bytes]:
         """Find events without an empty line between them. The last one may go on."""
         last = max(rest.rfind(b"\ndata:"), rest.rfind(b"\rdata:")) + 1
-        if self._crowds is None:
-            first = next((line for line in _lines(rest[:last].removeprefix(_BOM)) if line.startswith(b"data:")), None)
-            self._crowds = _is_value(first[5:].strip()) if first is not None else None
-        return (frames_in(rest[:last], ended=False), rest[last:]) if self._crowds else ([], rest)
+        start = len(rest) - len(rest.removeprefix(_BOM))
+        lines = [line for line in _LINE.finditer(rest, start, last) if line.group().startswith(b"data:")]
+        if self._crowds is None and lines:
+            self._crowds = _is_value(lines[0].group()[5:].strip())
+        if not (self._crowds and lines):
+            return [], rest
+        end = lines[-1].end()
+        return frames_in(rest[:end], ended=False), rest[end:]
 
     def _values(self, rest: bytes) -> list[Frame]:
         """Find the values of lines, if each stands on one."""
@@ -172,7 +183,7 @@ class Frames:
 
 
 def _value(raw: bytes) -> Frame:
-    body = raw.removeprefix(_BOM).strip()
+    body = _on_one_line(raw.removeprefix(_BOM).strip())
     try:
         known = isinstance(_decode(body), dict) if body else False
     except (msgspec.DecodeError, RecursionError):

@@ -25,6 +25,7 @@ class WatchedChoice:
         told: its calls, as events.
         body: an event of it.
         reported: the calls that the server reports, by their index.
+        mixed: whether the pieces of several calls may come in turns.
         runs_away: whether it repeats itself, in its text, its thinking or its calls.
         broken_off: whether it was ended for that.
     """
@@ -38,6 +39,7 @@ class WatchedChoice:
         "held",
         "index",
         "kept",
+        "mixed",
         "native",
         "over",
         "reported",
@@ -50,7 +52,7 @@ class WatchedChoice:
         self.index, self.held = index, held
         self.gone = 0
         self.kept: int | None = None
-        self.native = self.over = self.settled = self.cut = self.runs_away = self.broken_off = False
+        self.native = self.over = self.settled = self.cut = self.runs_away = self.broken_off = self.mixed = False
         self._watches: dict[str, RepeatWatch] = {}
         self.told: list[bytes] = []
         self.reported: dict[int, ReportedCall] = {}

@@ -118,7 +118,7 @@ class WatchedStream:
         body = frame.body
         try:
             pieces = read_piece(body).choices if body else []
-            bodies = self._forms.take(body) if any(map(self._is_odd, pieces)) else [body]
+            bodies = self._formed(body, pieces)
         except (msgspec.DecodeError, RecursionError):
             if body.upper() != _DONE:
                 return self._opaque(frame, done=False)
@@ -137,12 +137,18 @@ class WatchedStream:
 
     def _is_odd(self, piece: PieceChoice) -> bool:
         """Whether the form of a choice has to be looked at: it holds calls or a message, or ends a choice that did."""
-        said, index = piece.delta, piece.index or 0
-        if piece.has_message or (said is not None and said.reports_calls):
+        if piece.is_odd or (piece.delta is not None and piece.delta.reports_calls):
             return True
-        if said is not None:
-            self._forms.said(index, said.text, said.thinking)
-        return bool(piece.finish_reason) and self._forms.knows(index)
+        return bool(piece.finish_reason) and self._forms.knows(piece.index or 0)
+
+    def _formed(self, body: bytes, pieces: Sequence[PieceChoice]) -> list[bytes]:
+        """Return the events to send in place of one."""
+        if any(map(self._is_odd, pieces)):
+            return self._forms.take(body)
+        for piece in pieces:
+            if piece.delta is not None:
+                self._forms.said(piece.index or 0, piece.delta)
+        return [body]
 
     def _take(self, frame: Frame, pieces: Sequence[PieceChoice] | None = None) -> bytes:
         """Take an event in the form that clients expect, and return what can be passed on."""
@@ -232,13 +238,16 @@ class WatchedStream:
         return event
 
     def _report(self, choice: WatchedChoice, said: SaidPart, event: WaitingEvent, place: int) -> WaitingEvent:
-        """Take the pieces of reported calls. A call ends when the next one begins."""
-        for number, piece in enumerate(call_pieces(said)):
+        """Take the pieces of reported calls. A call ends when the next one begins, unless several are written at once."""
+        pieces = call_pieces(said)
+        choice.mixed = choice.mixed or len(pieces) > 1
+        for number, piece in enumerate(pieces):
             call = choice.reported.get(piece.index)
             if call is None:
                 if len(choice.reported) >= MAX_CALLS:
                     break
-                self._end_calls(choice, event, cut=False)
+                if not choice.mixed:
+                    self._end_calls(choice, event, cut=False)
                 call = choice.reported[piece.index] = ReportedCall(piece.index)
                 written_name = piece.function.name if piece.function is not None else None
                 name = offered_name(written_name, self._offered.tools) if written_name else None
