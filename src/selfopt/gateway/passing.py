@@ -126,15 +126,15 @@ class Passing:
             inflater = inflater_for(answer)
             await exchange.settle()
             events = answer.headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
-            deltas = DeltaRedactor(address.key if events else None)
-            offered = offered_by(exchange, self._options) if events else None
+            offered = offered_by(exchange, self._options)
+            deltas = DeltaRedactor(address.key if events or offered is not None else None)
             watch = WatchedStream(offered, call_ids(exchange), self._loop.time) if offered is not None else None
             relay = Relay(exchange, _lines(exchange, answer, address), stream, deltas, address.answers, watch)
             inflating = Inflating(inflater, relay.take, upstream.max_stream_bytes) if inflater is not None else None
             try:
                 stream.pipe(relay.take if inflating is None else inflating.take)
                 await stream.wait()
-                if inflating is not None:
+                if inflating is not None and (watch is None or watch.cut is None):
                     inflating.end()
             except EndpointError as error:
                 if not exchange.reply.status:
