@@ -15,7 +15,7 @@ import pytest
 
 from selfopt.gateway.gates import EndpointGate
 from selfopt.gateway.seams import Upstream
-from selfopt.gateway.waiting import LONG_RUN
+from selfopt.gateway.cutting import LONG_RUN
 
 from .kit import World, chat, gateway_world, until
 from .servers import SSE_HEAD, chunk, delta, raw_upstream

@@ -6,11 +6,9 @@ from selfopt.dialects.openai_edit import finished_by_calls, only_delta, with_fun
 from selfopt.reading.held import HeldText
 from selfopt.reading.repeats import RepeatWatch
 
+from .cutting import LONG_RUN
 from .framing import Frame
 from .reported_call import ReportedCall
-
-LONG_RUN = 8192
-"""A reply that no variant limits runs away once so many characters are one piece repeated."""
 
 
 class WatchedChoice:
