@@ -16,6 +16,22 @@ LONG_RUN = 8192
 zeros may be wanted."""
 
 
+class Runaway:
+    """Watches the parts of a reply that no variant limits, each by itself."""
+
+    __slots__ = ("_watches",)
+
+    def __init__(self) -> None:
+        self._watches: dict[str, RepeatWatch] = {}
+
+    def look(self, part: str, text: str) -> bool:
+        """Take a piece of a part, such as the thinking. Returns whether that repeats itself."""
+        watch = self._watches.get(part)
+        if watch is None:
+            watch = self._watches[part] = RepeatWatch(LONG_RUN)
+        return watch.feed(text)
+
+
 class Cutter:
     """Watches one reply of a model while it streams.
 

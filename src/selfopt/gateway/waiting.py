@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from selfopt.dialects.openai_edit import finished_by_calls, only_delta, with_function, with_text
 from selfopt.reading.held import HeldText
-from selfopt.reading.repeats import RepeatWatch
 
-from .cutting import LONG_RUN
+from .cutting import Runaway
 from .framing import Frame
 from .reported_call import ReportedCall
 
@@ -29,7 +28,7 @@ class WatchedChoice:
     """
 
     __slots__ = (
-        "_watches",
+        "_watch",
         "body",
         "broken_off",
         "cut",
@@ -51,17 +50,14 @@ class WatchedChoice:
         self.gone = 0
         self.kept: int | None = None
         self.native = self.over = self.settled = self.cut = self.runs_away = self.broken_off = self.mixed = False
-        self._watches: dict[str, RepeatWatch] = {}
+        self._watch = Runaway()
         self.told: list[bytes] = []
         self.reported: dict[int, ReportedCall] = {}
         self.body = b""
 
     def look(self, name: str, text: str) -> None:
         """Look whether a part of it, such as its text, repeats itself."""
-        watch = self._watches.get(name)
-        if watch is None:
-            watch = self._watches[name] = RepeatWatch(LONG_RUN)
-        self.runs_away = watch.feed(text)
+        self.runs_away = self._watch.look(name, text)
 
     def end(self, *, cut: bool) -> None:
         """Note that it ended. cut: by the token limit."""

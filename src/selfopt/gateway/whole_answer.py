@@ -21,6 +21,7 @@ from selfopt.dialects.openai_edit import (
 from selfopt.reading.within import calls_within
 
 from .bounded import beside
+from .cutting import each_once
 from .offered import OfferedTools
 
 
@@ -43,8 +44,8 @@ class WholeAnswer:
     called: bool = False
 
 
-async def with_calls(body: bytes, offered: OfferedTools, ids: str) -> WholeAnswer | None:
-    """Read the calls in an answer. ids: the beginning of their ids.
+async def with_calls(body: bytes, offered: OfferedTools, ids: str, *, once: bool = False) -> WholeAnswer | None:
+    """Read the calls in an answer. ids: the beginning of their ids; once: whether it repeats them.
 
     Returns None for a body that is no reply of chat completions, which is the client's to read.
     """
@@ -62,7 +63,7 @@ async def with_calls(body: bytes, offered: OfferedTools, ids: str) -> WholeAnswe
             await _mend(answer, place, choice, said, offered, own)
             called = True
         else:
-            called = await _read(answer, place, choice, said, offered, own)
+            called = await _read(answer, place, choice, said, offered, own, once=once)
         if not place:
             answer.called = called
     return answer
@@ -76,13 +77,16 @@ async def _mend(answer: WholeAnswer, place: int, choice: WholeChoice, said: Said
         answer.mended += mended
 
 
-async def _read(answer: WholeAnswer, place: int, choice: WholeChoice, said: SaidPart, offered: OfferedTools, ids: str) -> bool:
+async def _read(
+    answer: WholeAnswer, place: int, choice: WholeChoice, said: SaidPart, offered: OfferedTools, ids: str, *, once: bool
+) -> bool:
     text = said.text
     if not text:
         return False
     cut = finish_of(choice.finish_reason) == "length"
     within = await beside(len(text), calls_within, text, offered.tools, offered.family, cut=cut)
-    calls = within.calls if offered.parallel else within.calls[:1]
+    calls = each_once(within.calls) if once else within.calls
+    calls = calls if offered.parallel else calls[:1]
     if not calls:
         return False
     told = [written(call, f"{ids}_{number}") for number, call in enumerate(calls)]
