@@ -250,7 +250,9 @@ async def test_an_answer_in_one_piece_becomes_the_stream_that_was_asked_for(tmp_
         assert answer.text.endswith("data: [DONE]\n\n")
         assert world.records[-1].output_tokens == 4
         async with openai.AsyncOpenAI(base_url=world.url, api_key="unused", max_retries=0) as client:
-            pieces = [piece async for piece in await client.chat.completions.create(**{**asked("m"), "model": "up2/m"}, stream=True)]
+            pieces = [
+                piece async for piece in await client.chat.completions.create(**{**asked("m"), "model": "up2/m"}, stream=True)
+            ]
         deltas = [choice.delta for piece in pieces for choice in piece.choices]
         assert "".join(delta.content or "" for delta in deltas) == "Hm."
         (call,) = [call for delta in deltas for call in delta.tool_calls or ()]
@@ -288,10 +290,14 @@ async def test_calls_in_the_parts_of_a_content_are_read(tmp_path: Path, stream: 
     part = "delta" if stream else "message"
     choice = {"index": 0, part: {"role": "assistant", "content": content}, "finish_reason": "stop"}
     body = json.dumps({"choices": [choice]}).encode()
-    sent = answered(b"data: %s\n\ndata: [DONE]\n\n" % body if stream else body, b"text/event-stream" if stream else b"application/json")
+    sent = answered(
+        b"data: %s\n\ndata: [DONE]\n\n" % body if stream else body, b"text/event-stream" if stream else b"application/json"
+    )
     async with sent as url, gateway_world(tmp_path, settings=entry("up2", url)) as world:
         answer = await world.post({**asked("m"), "model": "up2/m", "stream": stream})
-        values = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")] if stream else [answer.body]
+        values = (
+            [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")] if stream else [answer.body]
+        )
         told = [choice[part] for value in values for choice in value["choices"]]
         assert [one["content"] for one in told if one.get("content")] == [[*PARTS, {"type": "text", "text": "look. ", "x": 1}]]
         (call,) = [call for one in told for call in one.get("tool_calls") or ()]

@@ -40,7 +40,11 @@ def test_a_stream_adds_up_to_the_answer_in_one_piece(server: Server, split: int,
 def test_fields_that_nobody_knows_stay() -> None:
     """Timings, a fingerprint, and what stands in a delta."""
     events: list[dict[str, Any]] = [
-        {"id": "x", "system_fingerprint": "b1", "choices": [{"index": 0, "delta": {"role": "assistant", "content": "a", "z": [1]}}]},
+        {
+            "id": "x",
+            "system_fingerprint": "b1",
+            "choices": [{"index": 0, "delta": {"role": "assistant", "content": "a", "z": [1]}}],
+        },
         {"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
         {"id": "x", "choices": [], "usage": {"completion_tokens": 3}, "timings": {"predicted_ms": 1.5}},
     ]

@@ -6,7 +6,6 @@ import asyncio
 import json
 from typing import Any
 
-import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -14,10 +13,11 @@ from selfopt.gateway.offered import OfferedTools
 from selfopt.gateway.watched_stream import WatchedStream
 from selfopt.gateway.whole_answer import with_calls
 from selfopt.records import ToolDefinition
-from tests.dialects.wild import CUTS, OPENAI, OPENAI_BROKEN, Call, Habits, Lines, Reply, Server, cut
+from tests.dialects.wild import CUTS, OPENAI, OPENAI_BROKEN, Habits, Lines, Server, cut
 
 TOOLS = tuple(
-    ToolDefinition(name=name, parameters={"type": "object", "properties": {"city": {}, "q": {}}}) for name in ("get_weather", "play")
+    ToolDefinition(name=name, parameters={"type": "object", "properties": {"city": {}, "q": {}}})
+    for name in ("get_weather", "play")
 )
 OFFERED = OfferedTools(TOOLS, "unknown", required=False, parallel=True)
 DONE = b"data: [DONE]\n\n"
@@ -43,7 +43,9 @@ def added_up(data: bytes) -> dict[int, dict[str, Any]]:
     found: dict[int, dict[str, Any]] = {}
     for value in values_of(data):
         for choice in value["choices"]:
-            own = found.setdefault(choice["index"], {"content": "", "reasoning_content": "", "refusal": "", "calls": {}, "finish": ""})
+            own = found.setdefault(
+                choice["index"], {"content": "", "reasoning_content": "", "refusal": "", "calls": {}, "finish": ""}
+            )
             for key, piece in choice["delta"].items():
                 if key in ("content", "reasoning_content", "refusal"):
                     own[key] += piece or ""

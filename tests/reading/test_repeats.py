@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.gateway.cutting import LONG_RUN
-
 from selfopt.reading.repeats import LONGEST_PIECE, SPAN, TIMES, RepeatWatch, repeats
 
 
@@ -76,7 +75,9 @@ def table(dice: random.Random) -> str:
 
 def rows(dice: random.Random) -> str:
     """A list of similar rows."""
-    return json.dumps([{"id": number, "name": "item", "tags": [], "price": 0, "on": dice.random() < 0.1} for number in range(400)])
+    return json.dumps(
+        [{"id": number, "name": "item", "tags": [], "price": 0, "on": dice.random() < 0.1} for number in range(400)]
+    )
 
 
 def code(dice: random.Random) -> str:
@@ -106,9 +107,7 @@ LAWFUL = [table, rows, code, binary, matrix, indented]
 @pytest.mark.parametrize("content", LAWFUL)
 @settings(deadline=None, max_examples=10)
 @given(seed=st.integers(0, 2**32), step=st.integers(1, 3000))
-def test_long_content_that_is_only_alike_is_never_cut(
-    content: Callable[[random.Random], str], seed: int, step: int
-) -> None:
+def test_long_content_that_is_only_alike_is_never_cut(content: Callable[[random.Random], str], seed: int, step: int) -> None:
     """Tables, lists of similar rows, code, base64, matrices."""
     text = content(random.Random(seed))
     assert len(text) > LONG_RUN

@@ -14,11 +14,12 @@ from .call_pieces import CallPieces, GrowingCall
 from .finish import finish_of
 from .growing_json import completed
 from .jsontext import as_str, parse_json
-from .openai_edit import Fields, SaidPart, mended_calls, only_delta, text_in
+from .openai_edit import MAX_CHOICES, Fields, SaidPart, mended_calls, only_delta, text_in
 from .parts import call_of, index_of, listed_calls
 
-MAX_CHARS = 2_097_152
+MAX_CHARS = 1_048_576
 """So many characters of the text and the arguments of one choice are compared with what comes."""
+_MAX_COMPARED = 64  # messages beside deltas that are compared with what came
 _fields = msgspec.json.Decoder(Fields).decode
 _list = msgspec.json.Decoder(list[Fields]).decode
 _value = msgspec.json.Decoder().decode
@@ -52,7 +53,7 @@ class _Choice:
         by_deltas: whether its text or calls come in deltas.
         mended: the numbers of the calls whose form was changed.
         waiting: calls whose end has to be known first.
-        left: how many more characters are compared.
+        left: how many more characters are compared; compared: how many messages were.
         body: an event of it.
     """
 
@@ -66,7 +67,7 @@ class _Choice:
         self.mended: set[int] = set()
         self.waiting: list[GrowingCall] = []
         self.legacy: GrowingCall | None = None
-        self.left = MAX_CHARS
+        self.left, self.compared = MAX_CHARS, 0
         self.body = b""
 
     def note(self, delta: SaidPart) -> None:
@@ -153,7 +154,7 @@ class _Choice:
         index, function = piece.get("index"), piece.get("function")
         if type(index) is not int or index < 0 or not isinstance(function, dict | None):
             return False
-        name, arguments, call_id = call_of(piece)
+        name, arguments, call_id = call_of(dict(piece))
         if not isinstance(arguments, str | None) or (function is not None and not {"parameters", "input"}.isdisjoint(function)):
             return False
         if call.size != told.size + len(arguments or "") or (call.again and not call.begun):
@@ -259,11 +260,13 @@ class LawfulPieces:
 
     def said(self, choice: int, delta: SaidPart) -> None:
         """Note what a delta without calls says."""
-        self._own(choice).note(delta)
+        if (own := self._own(choice)) is not None:
+            own.note(delta)
 
-    def _own(self, index: int) -> _Choice:
+    def _own(self, index: int) -> _Choice | None:
+        """A choice; None if it is one too many."""
         own = self._choices.get(index)
-        if own is None:
+        if own is None and len(self._choices) < MAX_CHOICES:
             own = self._choices[index] = _Choice(self._ids if not index else f"{self._ids}_{index}")
         return own
 
@@ -303,6 +306,8 @@ class LawfulPieces:
         index = _value(given["index"]) if "index" in given else 0
         delta, message, finish = (_value(given.get(key, b"null")) for key in ("delta", "message", "finish_reason"))
         own = self._own(index or 0)
+        if own is None or ("delta" not in given and "message" not in given and not finish):
+            return None
         own.body = body
         if isinstance(delta, dict):
             own.note(_read_said(given["delta"]))
@@ -336,6 +341,9 @@ class LawfulPieces:
             moved = moved and not own.by_deltas
             more = {key: value for key, value in message.items() if key not in _SAID_KEYS} if moved else {}
             whole = bool(finish) or own.by_deltas
+            own.compared += own.by_deltas
+            if own.compared > _MAX_COMPARED:
+                raise ValueError("too many messages beside deltas")
             fresh = _fresh(own, message, whole=whole)
             told = own.repeat(message) if whole else _or_as_they_came(own.pieces(message), message)
             changed = changed or bool(moved or fresh or told)
@@ -357,7 +365,9 @@ def _or_as_they_came(pieces: list[dict[str, Any]] | None, said: Mapping[str, Any
 
 def _fresh(own: _Choice, message: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:
     """What a message says that did not come. whole: whether it may say everything again."""
-    said = _read_said(_encode({key: message[key] for key in ("content", "reasoning_content", "reasoning", "refusal") if key in message}))
+    said = _read_said(
+        _encode({key: message[key] for key in ("content", "reasoning_content", "reasoning", "refusal") if key in message})
+    )
     fresh: dict[str, Any] = {}
     for name, text, keys in (
         ("content", said.text, ("content",)),

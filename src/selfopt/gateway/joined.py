@@ -16,9 +16,37 @@ from .framing import Frames
 
 # With these fields alone, the pieces of a stream hold all that the answer in one piece has.
 _PLAIN = frozenset(
-    "model messages tools tool_choice parallel_tool_calls stream temperature top_p top_k min_p typical_p max_tokens "
-    "max_completion_tokens n_predict stop seed presence_penalty frequency_penalty repeat_penalty logit_bias user metadata store "
-    "reasoning_effort chat_template_kwargs reasoning_format cache_prompt id_slot service_tier".split()
+    [
+        "model",
+        "messages",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "stream",
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "typical_p",
+        "max_tokens",
+        "max_completion_tokens",
+        "n_predict",
+        "stop",
+        "seed",
+        "presence_penalty",
+        "frequency_penalty",
+        "repeat_penalty",
+        "logit_bias",
+        "user",
+        "metadata",
+        "store",
+        "reasoning_effort",
+        "chat_template_kwargs",
+        "reasoning_format",
+        "cache_prompt",
+        "id_slot",
+        "service_tier",
+    ]
 )
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode

@@ -132,7 +132,10 @@ class Passing:
             return
         body = await redacted(answer.body, address.answers)
         offered = offered_by(exchange, self._options)
-        if offered is None or (found := await with_calls(body, offered, call_ids(exchange), once=exchange.ticket.cut is not None)) is None:
+        if (
+            offered is None
+            or (found := await with_calls(body, offered, call_ids(exchange), once=exchange.ticket.cut is not None)) is None
+        ):
             note_usage(body, exchange.ticket)
         else:
             # A call may spell a key in a way that the text does not.

@@ -90,6 +90,8 @@ async def _read(
     if not calls:
         return False
     told = [written(call, f"{ids}_{number}") for number, call in enumerate(calls)]
-    answer.body = with_message(answer.body, place, {"content": with_less_text(said.content, within.before) or None, "tool_calls": told})
+    answer.body = with_message(
+        answer.body, place, {"content": with_less_text(said.content, within.before) or None, "tool_calls": told}
+    )
     answer.read += len(calls)
     return True
