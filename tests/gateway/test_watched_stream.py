@@ -376,3 +376,11 @@ def test_pieces_that_are_not_understood_pass(piece: Any) -> None:
     """What clients make of them is theirs."""
     came = [event({"tool_calls": [piece]}), event({}, "tool_calls"), DONE]
     assert watched(came) == b"".join(came)
+
+
+def test_pieces_of_several_calls_in_turns_pass_byte_for_byte() -> None:
+    """No call is ended because another one begins beside it."""
+    heads = [{"index": at, "id": f"a{at}", "function": {"name": "city_weather", "arguments": ""}} for at in (0, 1)]
+    parts = [{"index": at, "function": {"arguments": part}} for part in ('{"city":', ' "Graz"}') for at in (0, 1)]
+    came = [event({"tool_calls": heads}), *(event({"tool_calls": [one]}) for one in parts), event({}, "tool_calls"), DONE]
+    assert watched(came) == b"".join(came)
