@@ -80,7 +80,11 @@ def test_the_older_field_becomes_a_call_if_it_can_be_read(finish: str) -> None:
 
 @pytest.mark.parametrize(
     "choice",
-    [{"index": 0, "text": "a", "finish_reason": None}, {"index": 0, "content_filter_results": {}}, {"delta": {"tool_calls": "x"}}],
+    [
+        {"index": 0, "text": "a", "finish_reason": None},
+        {"index": 0, "content_filter_results": {}},
+        {"delta": {"tool_calls": "x"}},
+    ],
 )
 def test_what_is_not_understood_stays(choice: dict[str, Any]) -> None:
     """Byte for byte."""

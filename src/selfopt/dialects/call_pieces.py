@@ -210,6 +210,10 @@ class CallPieces:
         call.named(as_str(name))
         call.add(arguments)
 
+    def at(self, index: int) -> GrowingCall | None:
+        """The call that pieces with this index belong to."""
+        return self._at.get(index)
+
     @property
     def calls(self) -> tuple[GrowingCall, ...]:
         """All calls, as far as they have come, in the order in which they began."""

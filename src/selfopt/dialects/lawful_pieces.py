@@ -14,7 +14,7 @@ from .call_pieces import CallPieces, GrowingCall
 from .finish import finish_of
 from .growing_json import completed
 from .jsontext import as_str, parse_json
-from .openai_edit import MAX_CHOICES, Fields, SaidPart, mended_calls, only_delta, text_in
+from .openai_edit import MAX_CHOICES, CallPiece, Fields, SaidPart, call_pieces, mended_calls, only_delta, text_in
 from .parts import call_of, index_of, listed_calls
 
 MAX_CHARS = 1_048_576
@@ -62,6 +62,7 @@ class _Choice:
         self._calls = CallPieces()
         self._told: dict[int, _Told] = {}
         self._numbers: set[int] = set()
+        self._flowing: dict[int, _Told] = {}  # by the index that the server gives as well
         self.texts: dict[str, list[str]] = {"content": [], "thinking": [], "refusal": []}
         self.by_deltas = False
         self.mended: set[int] = set()
@@ -70,18 +71,31 @@ class _Choice:
         self.left, self.compared = MAX_CHARS, 0
         self.body = b""
 
-    def note(self, delta: SaidPart) -> None:
+    def note(self, text: str, thinking: str, refusal: str) -> None:
         """Note the texts of a delta."""
-        text, thinking = delta.text, delta.thinking
         self.by_deltas = self.by_deltas or bool(text or thinking)
-        self.said("content", text)
-        self.said("thinking", thinking)
-        self.said("refusal", text_in(delta.refusal))
+        for name, said in (("content", text), ("thinking", thinking), ("refusal", refusal)):
+            if said:
+                self.said(name, said)
+
+    def goes_on(self, piece: CallPiece) -> bool:
+        """Take a piece if it only adds to the arguments of a call, as clients expect: most do. Returns whether it did."""
+        function, told = piece.function, self._flowing.get(piece.index)
+        arguments = function.arguments if function is not None else None
+        if told is None or not arguments or piece.id or function is None or function.name or self.waiting or self.left <= 0:
+            return False
+        call = self._calls.at(piece.index)
+        if call is None or self._told.get(id(call)) is not told or call.size != told.size or call.size in (2, len(arguments)):
+            return False  # what may be said again is compared
+        call.add(arguments)
+        told.add(arguments)
+        self.left -= len(arguments)
+        return True
 
     def said(self, name: str, text: str) -> None:
         """Note a piece of text."""
         self.left -= len(text)
-        if text and self.left > 0:
+        if self.left > 0:
             self.texts[name].append(text)
 
     def pieces(self, said: Mapping[str, Any]) -> list[dict[str, Any]] | None:
@@ -167,6 +181,7 @@ class _Choice:
         name, arguments, call_id = call_of(dict(piece))
         self._place(None, told, piece["index"])
         told.begun = True
+        self._flowing[piece["index"]] = told
         told.name, told.id = told.name + as_str(name), told.id or as_str(call_id)
         told.add(arguments or "")
 
@@ -258,10 +273,16 @@ class LawfulPieces:
         own = self._choices.get(choice)
         return own is not None and bool(own.mended or own.waiting or own.legacy is not None)
 
-    def said(self, choice: int, delta: SaidPart) -> None:
-        """Note what a delta without calls says."""
+    def said(self, choice: int, text: str, thinking: str, delta: SaidPart) -> None:
+        """Note what a delta without calls says. text, thinking: those in it."""
         if (own := self._own(choice)) is not None:
-            own.note(delta)
+            own.note(text, thinking, text_in(delta.refusal))
+
+    def goes_on(self, choice: int, delta: SaidPart) -> bool:
+        """Take a delta if it only adds to the arguments of a call, as clients expect. Returns whether it did."""
+        own = self._choices.get(choice)
+        pieces = call_pieces(delta) if own is not None else []
+        return own is not None and len(pieces) == 1 and own.goes_on(pieces[0])
 
     def _own(self, index: int) -> _Choice | None:
         """A choice; None if it is one too many."""
@@ -310,7 +331,8 @@ class LawfulPieces:
             return None
         own.body = body
         if isinstance(delta, dict):
-            own.note(_read_said(given["delta"]))
+            said = _read_said(given["delta"])
+            own.note(said.text, said.thinking, text_in(said.refusal))
         if own.left <= 0 or "text" in given or not isinstance(delta, dict | None) or not isinstance(message, dict | None):
             return None
         try:

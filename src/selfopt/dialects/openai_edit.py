@@ -37,12 +37,12 @@ class Count(msgspec.Struct):
 class SaidPart(msgspec.Struct):
     """A message, or a piece of one, undecoded."""
 
-    content: msgspec.Raw = msgspec.Raw(b"null")
-    tool_calls: msgspec.Raw = msgspec.Raw(b"null")
-    function_call: msgspec.Raw = msgspec.Raw(b"null")
-    reasoning_content: msgspec.Raw = msgspec.Raw(b"null")
-    reasoning: msgspec.Raw = msgspec.Raw(b"null")
-    refusal: msgspec.Raw = msgspec.Raw(b"null")
+    content: msgspec.Raw = _NULL
+    tool_calls: msgspec.Raw = _NULL
+    function_call: msgspec.Raw = _NULL
+    reasoning_content: msgspec.Raw = _NULL
+    reasoning: msgspec.Raw = _NULL
+    refusal: msgspec.Raw = _NULL
 
     @property
     def text(self) -> str:
@@ -103,12 +103,12 @@ class PieceChoice(msgspec.Struct):
     index: int | None = 0
     delta: SaidPart | None = None
     finish_reason: str | None = None
-    message: msgspec.Raw = msgspec.Raw(b"null")
+    message: msgspec.Raw = _NULL
 
     @property
     def is_odd(self) -> bool:
         """Whether a message stands in the place of the delta or beside it, or there is none."""
-        return self.delta is None or _start(self.message, 1) == b"{"
+        return self.delta is None or (self.message is not _NULL and _start(self.message, 1) == b"{")
 
 
 class Piece(msgspec.Struct):
@@ -124,12 +124,12 @@ _sound = msgspec.json.Decoder(_Sound).decode
 
 
 def _is_something(raw: msgspec.Raw) -> bool:
-    return _start(raw, 8).translate(None, b" \t\r\n") not in (b"", b"null", b"[]", b"{}", b'""', b"[", b"{")
+    return raw is not _NULL and _start(raw, 8).translate(None, b" \t\r\n") not in (b"", b"null", b"[]", b"{}", b'""', b"[", b"{")
 
 
 def text_in(content: msgspec.Raw) -> str:
     """The text of a content, which may be one or parts; empty where it has none."""
-    if _start(content, 1) == b"n":
+    if content is _NULL or _start(content, 1) == b"n":
         return ""
     try:
         value = _value(content)

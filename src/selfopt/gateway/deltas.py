@@ -13,7 +13,7 @@ import msgspec
 
 from selfopt.home import SHORTEST_SECRET
 
-from .framing import MAX_EVENT_BYTES, ends_of_events
+from .framing import MAX_EVENT_BYTES, Frame, ends_of_events, frames_in
 
 REDACTED = "[key]"
 SHORTEST_BEGINNING = 3
@@ -29,21 +29,22 @@ Place = tuple[str, ...]
 class _Event:
     """One event. body: its JSON, None if it has none; changed: it has to be rewritten."""
 
-    __slots__ = ("body", "changed", "raw")
+    __slots__ = ("_frame", "body", "changed")
 
     def __init__(self, raw: bytes) -> None:
-        self.raw = raw
+        frames = frames_in(raw)
+        self._frame = frames[0] if len(frames) == 1 else Frame(raw, b"")
         self.changed = False
         self.body: Any = None
-        if raw.startswith(b"data:") and len(raw) <= MAX_EVENT_BYTES:
+        if self._frame.body:
             try:
-                self.body = _decode(raw[5:].strip())
+                self.body = _decode(self._frame.body)
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
                 self.body = None
 
     def written(self) -> bytes:
         """Return the event as it came, or without the key."""
-        return b"data: %s\n\n" % _encode(self.body) if self.changed else self.raw
+        return self._frame.written(_encode(self.body)) if self.changed else self._frame.raw
 
 
 class _Text:

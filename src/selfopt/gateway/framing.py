@@ -120,6 +120,9 @@ class Frames:
 
     def feed(self, data: bytes) -> list[Frame]:
         """Take bytes of the stream. Returns the events that they end."""
+        alone = not self._rest and self.bare is False and data.startswith(b"data:") and b"\r" not in data
+        if alone and data.find(b"\n\n") == len(data) - 2:
+            return frames_in(data)  # most packets
         rest = self._rest + data if self._rest else data
         if self.bare is None and not _BOM.startswith(rest) and (first := rest.removeprefix(_BOM).lstrip()[:1]):
             self.bare = first == b"{"

@@ -127,8 +127,8 @@ class WatchedStream:
         if not frame.sound and pieces:
             self.reframed = True
             frame = Frame(frame.written(body), body)
-        if bodies == [body]:
-            return self._take(frame, pieces)
+        if bodies is None or bodies == [body]:
+            return self._take(frame, pieces, noted=bodies is not None)
         out = b""
         for new in bodies:
             out += self._take(Frame(frame.written(new), new, frame.head))
@@ -141,17 +141,17 @@ class WatchedStream:
             return True
         return bool(piece.finish_reason) and self._forms.knows(piece.index or 0)
 
-    def _formed(self, body: bytes, pieces: Sequence[PieceChoice]) -> list[bytes]:
-        """Return the events to send in place of one."""
-        if any(map(self._is_odd, pieces)):
-            return self._forms.take(body)
-        for piece in pieces:
-            if piece.delta is not None:
-                self._forms.said(piece.index or 0, piece.delta)
-        return [body]
+    def _formed(self, body: bytes, pieces: Sequence[PieceChoice]) -> list[bytes] | None:
+        """Return the events to send in place of one; None if its form need not be looked at."""
+        if not any(map(self._is_odd, pieces)):
+            return None
+        if len(pieces) == 1 and (delta := pieces[0].delta) is not None and not pieces[0].finish_reason and not pieces[0].is_odd:
+            if not delta.text and self._forms.goes_on(pieces[0].index or 0, delta):
+                return [body]
+        return self._forms.take(body)
 
-    def _take(self, frame: Frame, pieces: Sequence[PieceChoice] | None = None) -> bytes:
-        """Take an event in the form that clients expect, and return what can be passed on."""
+    def _take(self, frame: Frame, pieces: Sequence[PieceChoice] | None = None, *, noted: bool = True) -> bytes:
+        """Take an event in the form that clients expect, and return what can be passed on. noted: see `LawfulPieces.said`."""
         pieces = read_piece(frame.body).choices if pieces is None else pieces
         event: WaitingEvent | None = None
         for place, piece in enumerate(pieces[:MAX_CHOICES]):
@@ -159,7 +159,7 @@ class WatchedStream:
             if choice is None:
                 continue
             choice.body = frame.body
-            text = "" if piece.delta is None else self._looked(choice, piece.delta)
+            text = "" if piece.delta is None else self._looked(choice, piece.delta, noted=noted)
             if text and not choice.native:
                 choice.held.feed(text)
                 if self._queue or choice.held.held or event is not None:
@@ -173,17 +173,19 @@ class WatchedStream:
                 event = event or WaitingEvent(frame, self._now())
                 event.ends.append((choice, place))
                 self._end(choice, event, cut=finish_of(piece.finish_reason) == "length")
-        left = [choice for choice in self._choices.values() if not choice.over]
-        if left and all(choice.runs_away for choice in left):
-            self.cut = "repeats"
+            if choice.runs_away and not choice.over and all(one.runs_away or one.over for one in self._choices.values()):
+                self.cut = "repeats"
         return self._queued(event) if event is not None else self._opaque(frame, done=False)
 
-    def _looked(self, choice: WatchedChoice, said: SaidPart) -> str:
+    def _looked(self, choice: WatchedChoice, said: SaidPart, *, noted: bool) -> str:
         """Return the text in a piece, after a look whether the choice repeats itself."""
         text, thinking = said.text, said.thinking
-        for name, piece in (("text", text), ("thinking", thinking)):
-            if piece:
-                choice.look(name, piece)
+        if not noted:
+            self._forms.said(choice.index, text, thinking, said)
+        if text:
+            choice.look("text", text)
+        if thinking:
+            choice.look("thinking", thinking)
         return text
 
     def _opaque(self, frame: Frame, *, done: bool) -> bytes:

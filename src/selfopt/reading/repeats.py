@@ -43,15 +43,15 @@ class RepeatWatch:
 
     def feed(self, text: str) -> bool:
         """Take a piece of the reply. Returns whether the reply repeats itself, as far as was looked."""
-        for at in range(0, len(text), _EVERY):
-            self._look(text[at : at + _EVERY])
+        for at in range(0, len(text), _EVERY) if len(text) > _EVERY else (0,):
+            piece = text[at : at + _EVERY]
+            self._tail += piece
+            self._fresh += len(piece)
+            if self._fresh >= _EVERY:
+                self._look()
         return self._repeats
 
-    def _look(self, text: str) -> None:
-        self._tail += text
-        self._fresh += len(text)
-        if self._fresh < _EVERY:
-            return
+    def _look(self) -> None:
         self._tail = self._tail[-_KEPT:]
         # Two looks that follow each other see most of the same text, so the piece is the same.
         self._run = (self._run + self._fresh if self._run else SPAN) if repeats(self._tail) else 0

@@ -82,7 +82,8 @@ class EmbeddedEndpoint:
             try:
                 yield chunk
             except EnoughError as enough:
-                assert isinstance(chunks, AsyncGenerator)
+                if not isinstance(chunks, AsyncGenerator):
+                    raise
                 yield await chunks.athrow(enough)
                 return
 
