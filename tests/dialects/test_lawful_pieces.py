@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from selfopt.dialects.lawful_pieces import MAX_CHARS, LawfulPieces
+from selfopt.dialects.lawful_choice import MAX_CHARS
+from selfopt.dialects.lawful_pieces import LawfulPieces
 from selfopt.dialects.openai_edit import MAX_CHOICES
 from selfopt.records import ToolDefinition
 

@@ -145,9 +145,10 @@ class WatchedStream:
         """Return the events to send in place of one; None if its form need not be looked at."""
         if not any(map(self._is_odd, pieces)):
             return None
-        if len(pieces) == 1 and (delta := pieces[0].delta) is not None and not pieces[0].finish_reason and not pieces[0].is_odd:
-            if not delta.text and self._forms.goes_on(pieces[0].index or 0, delta):
-                return [body]
+        only = pieces[0] if len(pieces) == 1 and not pieces[0].is_odd and not pieces[0].finish_reason else None
+        delta = only.delta if only is not None else None
+        if only is not None and delta is not None and not delta.text and self._forms.goes_on(only.index or 0, delta):
+            return [body]
         return self._forms.take(body)
 
     def _take(self, frame: Frame, pieces: Sequence[PieceChoice] | None = None, *, noted: bool = True) -> bytes:
