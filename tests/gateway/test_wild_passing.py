@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from selfopt.errors import EndpointError
+from selfopt.gateway.joined import JoinedAnswer
 from selfopt.gateway.offered import OfferedTools
 from selfopt.gateway.watched_stream import WatchedStream
 from selfopt.gateway.whole_answer import with_calls
@@ -107,6 +110,46 @@ def test_broken_calls_are_mended_or_pass_there_too(server: Server, cuts: tuple[i
     clear = server.habits.index == "own" or all(call.id for call in server.reply.calls)
     assume(clear and (server.habits.names == "first" or server.habits.index == "own"))
     agrees(server, cuts)
+
+
+def test_a_stream_that_breaks_off_hands_over_the_call_that_waits() -> None:
+    """One whose arguments came as an object, and one in the older field."""
+    call = {"name": "get_weather", "arguments": {"city": "Oslo"}}
+    for said in ({"tool_calls": [{"function": call}]}, {"function_call": call}):
+        watch = WatchedStream(OFFERED, "call_1", lambda: 0.0)
+        out = watch.feed(b"data: %s\n\n" % json.dumps({"choices": [{"index": 0, "delta": said, "finish_reason": None}]}).encode())
+        calls = added_up(out + watch.broken_off())[0]["calls"]
+        assert calls == {0: {"id": "call_1_0", "name": "get_weather", "arguments": '{"city": "Oslo"}'}}
+
+
+_LEAF = st.none() | st.sampled_from([0, 1, -1, 10**30, "", "a", "get_weather", "{}", '{"city": "a"}', '{"city', "stop", True])
+_KEYS = st.sampled_from(["index", "id", "type", "function", "name", "arguments", "content", "text", "tool_calls", "0"])
+_ANY = st.recursive(_LEAF, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4), max_leaves=8)
+_FUNCTION = st.fixed_dictionaries({}, optional={"name": _LEAF, "arguments": _LEAF | st.dictionaries(_KEYS, _LEAF, max_size=2)})
+_CALL = st.fixed_dictionaries({}, optional={"index": _LEAF, "id": _LEAF, "function": _FUNCTION | _ANY, "type": _LEAF})
+_SAID = st.fixed_dictionaries(
+    {}, optional={"content": _ANY, "tool_calls": st.lists(_CALL, max_size=3) | _ANY, "function_call": _ANY}
+)
+_ODD = st.fixed_dictionaries(
+    {"index": st.sampled_from([0, 0, 1, None, 10**30])},
+    optional={"delta": _SAID | _ANY, "message": _SAID | _ANY, "finish_reason": st.sampled_from([None, "stop", "length", 5])},
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.lists(_ODD, max_size=2) | _ANY, max_size=5), st.booleans(), st.booleans())
+def test_nothing_that_a_server_sends_raises(choices: list[Any], bare: bool, broken: bool) -> None:
+    """Whatever stands where a reply should."""
+    form = b"%s\n" if bare else b"data: %s\n\n"
+    data = b"".join(form % json.dumps({"id": "x", "choices": one}).encode() for one in choices)
+    watch = WatchedStream(OFFERED, "call_1", lambda: 0.0)
+    out = watch.feed(data)
+    out += watch.broken_off() if broken else asyncio.run(watch.end())
+    assert bool(out) == bool(data)
+    joined = JoinedAnswer()
+    with suppress(EndpointError):
+        joined.take(data)
+        joined.whole()
 
 
 LAWFUL = st.builds(

@@ -151,12 +151,12 @@ class LawfulChoice:
         given = {"name": call.name, "arguments": call.arguments}
         number = self._free(None)
         said = _read_said(_encode({"function_call": given}))
-        calls, mended = mended_calls(said, tools, f"{self._ids}_{number}", cut=cut)
+        calls, mended = mended_calls(said, tools, self._ids, cut=cut)
         if not mended:
             return {"function_call": given}
         self._numbers.add(number)
         self.mended.add(number)
-        return {"tool_calls": [{"index": number, **_value(calls[0])}]}
+        return {"tool_calls": [{"index": number, **_value(calls[0]), "id": call.id or f"{self._ids}_{number}"}]}
 
     def _is_lawful(self, piece: Mapping[str, Any], call: GrowingCall, told: _Told) -> bool:
         """Whether clients make of a piece what it stands for."""

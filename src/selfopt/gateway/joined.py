@@ -9,6 +9,7 @@ import msgspec
 from selfopt.dialects.chat_body import ChatBody
 from selfopt.dialects.faults import refuse_error
 from selfopt.dialects.jsontext import as_dict, as_list
+from selfopt.dialects.parts import index_of
 from selfopt.errors import EndpointError
 
 from .cutting import Runaway
@@ -100,7 +101,7 @@ class JoinedAnswer:
 
     def _add_calls(self, pieces: list[Any]) -> None:
         for piece in map(as_dict, pieces):
-            index = piece.get("index", 0)
+            index = index_of(piece) or 0
             call = self._calls.setdefault(index, {"function": {"name": "", "parts": []}})
             call.update({key: own for key, own in piece.items() if key not in ("index", "function")})
             function = as_dict(piece.get("function"))

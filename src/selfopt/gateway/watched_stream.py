@@ -96,9 +96,10 @@ class WatchedStream:
 
     def broken_off(self) -> bytes:
         """Return all that waits in a stream that did not come to its end."""
+        out = b"".join(self._take(Frame(b"data: %s\n\n" % body, body)) for body in self._forms.end())
         for choice in self._choices.values():
             choice.over = choice.settled = True
-        return self.let_go() + self._frames.rest()
+        return out + self.let_go() + self._frames.rest()
 
     async def end(self) -> bytes:
         """Return what waits at the end of a complete stream, or of one that is cut."""
