@@ -55,8 +55,8 @@ class Said:
     @cached_property
     def words(self) -> frozenset[str]:
         """Each word, with and without a plural s."""
-        words = _WORD.findall(self.text)
-        return frozenset(words) | {word.removesuffix("s") for word in words}
+        words = frozenset(_WORD.findall(self.text))
+        return words | {word.removesuffix("s") for word in words}
 
     @cached_property
     def stems(self) -> frozenset[str]:
