@@ -344,6 +344,8 @@ class _Work:
 
 def _sum(one: Usage, other: Usage) -> Usage:
     """Return the tokens of two requests. What neither server tells stays unknown."""
+    if one is _NO_USAGE and other.input_tokens is not None and other.output_tokens is not None:
+        return other
     return _NO_USAGE.model_copy(
         update={
             "input_tokens": (one.input_tokens or 0) + (other.input_tokens or 0),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Any
 
 from selfopt.records import Message
@@ -95,8 +94,14 @@ _NUMBER_WORDS = frozenset(
 class Said:
     """What a conversation says. Each part is worked out when it is first asked for."""
 
+    __slots__ = ("_figures", "_stems", "_text", "_tokens", "_words")
+
     def __init__(self, text: str) -> None:
         self._text = text
+        self._tokens: frozenset[str] | None = None
+        self._stems: frozenset[str] | None = None
+        self._words: frozenset[str] | None = None
+        self._figures: frozenset[float] | None = None
 
     @classmethod
     def of(cls, messages: Sequence[Message]) -> Said:
@@ -105,24 +110,33 @@ class Said:
         texts += [str(value) for message in messages for call in message.tool_calls for value in call.arguments.values()]
         return cls(" ".join(texts)[-_TEXT_LIMIT:])
 
-    @cached_property
-    def _tokens(self) -> frozenset[str]:
-        return frozenset(token.lower() for token in set(_TOKEN.findall(self._text)))
+    @property
+    def tokens(self) -> frozenset[str]:
+        """Each word, in lower case."""
+        if self._tokens is None:
+            self._tokens = frozenset([token.lower() for token in set(_TOKEN.findall(self._text))])
+        return self._tokens
 
-    @cached_property
+    @property
     def stems(self) -> frozenset[str]:
         """The first four letters of each word."""
-        return frozenset(token[:_STEM] for token in self._tokens)
+        if self._stems is None:
+            self._stems = frozenset([token[:_STEM] for token in self.tokens])
+        return self._stems
 
-    @cached_property
+    @property
     def words(self) -> frozenset[str]:
         """Each word, with and without a plural s."""
-        return self._tokens | {token.removesuffix("s") for token in self._tokens}
+        if self._words is None:
+            self._words = self.tokens | {token.removesuffix("s") for token in self.tokens}
+        return self._words
 
-    @cached_property
+    @property
     def figures(self) -> frozenset[float]:
         """Every number that a figure may mean."""
-        return frozenset(value for figure in set(_FIGURE.findall(self._text)) for value in _readings(figure))
+        if self._figures is None:
+            self._figures = frozenset(value for figure in set(_FIGURE.findall(self._text)) for value in _readings(figure))
+        return self._figures
 
     def backs(self, value: Any) -> bool:
         """Whether the conversation backs a required value.
