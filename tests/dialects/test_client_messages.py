@@ -161,7 +161,7 @@ def test_messages_that_are_read_in_one_step_are_read_alike(messages: list[dict[s
 def test_a_conversation_with_calls_is_read_in_one_step_unless_it_is_large() -> None:
     """A step takes a few milliseconds at most."""
     call = {"id": "c", "type": "function", "function": {"name": "play", "arguments": '{"title": "é"}'}}
-    talk = [
+    talk: list[dict[str, Any]] = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "play it"},
         {"role": "assistant", "content": None, "tool_calls": [call]},

@@ -16,7 +16,9 @@ from selfopt.errors import EndpointError
 from selfopt.records import ChatReply, EndpointConfig
 
 SERVER = OpenAIChat(EndpointConfig(name="it", kind="any", base_url="http://127.0.0.1:1", server="other"))
-ODD = st.none() | st.booleans() | st.integers(-2, 2**70) | st.floats(width=32) | st.text(max_size=4) | st.just([]) | st.just({})
+ODD: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.integers(-2, 2**70) | st.floats(width=32) | st.text(max_size=4) | st.just([]) | st.just({})
+)
 
 
 def often(usual: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
