@@ -142,6 +142,20 @@ async def test_no_damaged_call_is_lost_with_one_that_nothing_backs(
         assert answer.text.count(json.dumps(mended)[1:-1]) == 1
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("variant", ["native_parsed", "native_parsed@2"])
+async def test_a_number_that_json_lacks_passes_a_variant_as_it_came(tmp_path: Path, variant: str, stream: bool) -> None:
+    """A text in its place would be another call."""
+    schema = {"type": "object", "properties": {"minutes": {"type": "number"}}}
+    timer = {"type": "function", "function": {"name": "set_timer", "parameters": schema}}
+    reported = [{"name": "set_timer", "arguments": '{"minutes": NaN}'}]
+    async with gateway_world(tmp_path, {"writer": {"default": {"tool_calls": reported}}}) as world:
+        await promote(world, variant)
+        answer = await world.post(asking("a timer?", tools=[timer], stream=stream))
+        assert json.dumps('{"minutes": NaN}')[1:-1] in answer.text
+        assert "selfopt_passed_calls_total 1\n" in (await world.get("/metrics")).text
+
+
 async def test_a_limited_model_that_calls_nothing_is_asked_for_its_answer(tmp_path: Path) -> None:
     """After "none", the chat is asked again without tools."""
     async with gateway_world(tmp_path, MODELS) as world:
