@@ -116,11 +116,18 @@ def test_what_is_to_be_kept_in_a_file_is_no_call(text: str) -> None:
         'Here is note.json:\n{"name": "write_note", "arguments": {"text": "note.json: {}"}}',
         '{"name": "write_note", "arguments": {"text": "Save this as tools.json"}}',
         f"{J}\nI save it as a.json.",
+        "<write_note><text>save this as a.json</text></write_note>",
     ],
 )
 def test_words_behind_a_call_leave_it_one(text: str) -> None:
     """They tell what it does, or what comes next."""
     assert len(read(text, TOOLS).tool_calls) == 1
+
+
+def test_no_words_of_the_next_call_count() -> None:
+    """What stands in an argument is said to nobody."""
+    text = "<list_alarms></list_alarms>\n<write_note>\n<text>save this as a.json</text>\n</write_note>"
+    assert [call.name for call in read(text, TOOLS).tool_calls] == ["list_alarms", "write_note"]
 
 
 def test_a_real_call_behind_an_example_is_read() -> None:

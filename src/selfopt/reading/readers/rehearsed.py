@@ -11,7 +11,7 @@ _BETWEEN = re.compile(r"(?:(?:```+|~~~+)[^\s`]{0,32}|(?:\A|\n)[ \t]*\d{1,3}[.)]|
 _BLANKS = ' \t\r\n`*_"“„«(-•'
 # The words of a sentence, though a family has such a mark.
 _CALL = re.compile(r"(?:function[ _])?call:(?:\s++|(?=[{\[<]))")
-_BEHIND = re.compile(r"[\s}\])`~*_.\"”]*(?:</?[\w|｜]{1,40}>[\s`~]*)*")
+_BEHIND = re.compile(r"[\s}\])`~*_.\"”]*(?:</[\w:|｜]{1,48}>[\s`~]*)*")
 _WORD = re.compile(r"\w")
 
 _ACTION = r"(?:call|use|run|invoke|execute|send|make|issue|write|do|calling|using|running|invoking|executing|sending|making|issuing|writing)"
