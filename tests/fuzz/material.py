@@ -315,7 +315,7 @@ _LEADS = (
     "You could call",
     "I will not call",
     "### Example",
-    "Save this as a.json:",
+    "Save this as calls.json:",
 )
 
 
