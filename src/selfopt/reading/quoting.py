@@ -84,7 +84,7 @@ def _opened(what: str, mark: str) -> _Open:
         return plain[what]()
     name = re.escape(mark)
     # Within a call an argument begins, in which the call's own closing tag is text.
-    within = "" if _IS_ARGUMENT.search(mark) else rf"|<{_SPACE}(?:{_ARGUMENTS})\b(?![｜|])[^<>\n]{{0,200}}>"
+    within = "" if what == "alone" or _IS_ARGUMENT.search(mark) else rf"|<{_SPACE}(?:{_ARGUMENTS})\b(?![｜|])[^<>\n]{{0,200}}>"
     return _Open(re.compile(rf"</{name}\b[^<>\n]{{0,16}}>"), re.compile(rf"<{name}\b(?![｜|])[^<>\n]{{0,200}}>{within}"))
 
 
