@@ -79,6 +79,13 @@ def test_the_older_field_becomes_a_call_if_it_can_be_read(finish: str) -> None:
     assert all("function_call" not in choice["delta"] for choice in choices[:-1])
 
 
+def test_the_older_field_of_a_message_that_ends_a_reply_stays_if_it_cannot_be_read() -> None:
+    """As in a whole answer."""
+    call = {"name": "city_weather", "arguments": "Graz please"}
+    choices = formed(event({"content": "So.", "function_call": call}, "function_call", holder="message"))
+    assert [choice["delta"] for choice in choices] == [{"content": "So.", "function_call": call}, {}]
+
+
 @pytest.mark.parametrize(
     "choice",
     [

@@ -140,6 +140,8 @@ class LawfulChoice:
         """
         self._calls.repeat(message)
         self.waiting = []
+        if not message.get("tool_calls"):
+            self.legacy = next((call for call in self._calls.calls if id(call) not in self._told), self.legacy)
         calls = [call for call in self._calls.calls if call is not self.legacy]
         return [one for call in calls for one in self._rest(call, self._told.setdefault(id(call), _Told()), {})]
 
