@@ -154,10 +154,12 @@ class StreamDecoder(ABC):
     Attributes:
         finished: whether the reply is complete.
         over: whether reading can stop.
+        calling: what the last piece added to the names and arguments of calls; see `ChatChunk`.
     """
 
     finished = False
     over = False
+    calling = ""
 
     @abstractmethod
     def add(self, data: Any) -> tuple[str, str]:
