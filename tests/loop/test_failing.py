@@ -20,13 +20,13 @@ OVERLOADED = refusal(529, '{"type": "error", "error": {"type": "overloaded_error
 CRASHED = refusal(500, "oops")
 UNREAD = refusal(500, "error parsing tool call: raw='x', err=y")
 UNKNOWN = refusal(400, "no such thing")
-GARBAGE = {"fault": {"kind": "status", "status": 200, "body": "<html>"}}
+GARBAGE = {"fault": {"kind": "garbage"}}
 
 
 def requests(world: World) -> int:
     """How many chats the server got."""
     assert world.engine is not None
-    return sum(not entry.dialect.startswith("load") for entry in world.engine.journal)
+    return sum(entry.dialect == "openai" for entry in world.engine.journal)
 
 
 @pytest.mark.parametrize("answer", [OVERLOADED, CRASHED, UNREAD, UNKNOWN, GARBAGE, refusal(429, "slow down")])
@@ -34,8 +34,7 @@ async def test_a_server_that_never_answers_well_gets_few_requests(world: Make, a
     """Whatever it says, and whatever the loop tries."""
     w = world(m=model(replies=[answer]))
     with pytest.raises(EndpointError, match=r"the server only fails: .*run the same command again to go on"):
-        for _ in range(3):
-            await w.loop("scripted/m atomic native_api", settings=DEFAULT, cycles=3)
+        await w.loop("scripted/m atomic native_api", settings=DEFAULT, cycles=3)
     assert requests(w) <= MOST
     assert w.rules() == {}
 

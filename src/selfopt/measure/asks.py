@@ -173,7 +173,7 @@ class Asking:
 
     def _require_replies(self, arm: OpenArm, seen: Refusals | None, result: TrialResult) -> None:
         """End the command where the server only fails. A variant that it fails at ends its pass alone."""
-        silence = self.desk.context.silence
+        silence = self.desk.meter.silence
         silence.look(result.judged.trial, replied=result.error is None)
         if self.carries_on or result.error is None:
             return
@@ -187,7 +187,8 @@ class Asking:
     def _answered_before(self, arm: OpenArm) -> bool:
         """Whether this model has replied to anything in the cycle, or in the group of the run."""
         run, ledger = arm.run, self.desk.context.ledger
-        runs = ledger.read(Run, {"cycle_id": run.cycle_id} if run.cycle_id is not None else {"group_id": run.group_id})
+        where = ("group_id", run.group_id) if run.cycle_id is None else ("cycle_id", run.cycle_id)
+        runs = ledger.read(Run, {where[0]: where[1] or ""})
         mine = (trial for one in runs if one.model == run.model for trial in ledger.read(Trial, {"run_id": one.run_id}))
         return any(trial.fault in (None, "truncated") for trial in mine)
 

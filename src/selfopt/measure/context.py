@@ -27,7 +27,6 @@ from selfopt.records import (
 from .budget import BudgetMeter
 from .executor import AsyncExecutor, Executor
 from .progress import Board, ProgressSink, ignore_progress
-from .silence import Silence
 
 
 class WarmUpCall(Protocol):
@@ -96,7 +95,6 @@ class MeasureContext:
         idle_s: residency is asked again after so many seconds without a reply.
         heartbeat_s: the longest silence of `progress`.
         executor_for: who does the trials, given the ledger and the number of slots.
-        silence: notices that no server of the command replies.
     """
 
     ledger: Ledger
@@ -117,7 +115,6 @@ class MeasureContext:
     idle_s: float = 60.0
     heartbeat_s: float = 1.0
     executor_for: Callable[[Ledger, int], Executor] = AsyncExecutor
-    silence: Silence = field(default_factory=Silence)
 
 
 @dataclass(frozen=True, slots=True)

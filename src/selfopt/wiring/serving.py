@@ -103,6 +103,7 @@ class AppUpstreams:
             concurrency=app.settings.live_concurrency_of(name),
             max_reply_bytes=config.max_reply_bytes,
             ignores_choice=entry.traits.ignores_choice,
+            writes_grammars=entry.traits.writes_grammars,
             finish=partial(with_settings, config) if config.omit or config.extra_body else None,
             family=lambda: self._families.get(app.settings.one_name(model), "unknown"),
             known_as=app.settings.one_name(model),
