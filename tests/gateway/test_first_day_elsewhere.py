@@ -119,7 +119,9 @@ async def test_a_variant_that_needs_a_grammar_is_passed_by(tmp_path: Path, kind:
         assert "x-selfopt-variant" not in answer.headers
         assert said(answer.body)[1:] == (GRAZ, "tool_calls")
         counted = (await world.get("/metrics")).text
-        assert any("selfopt_passed_total" in line and '"grammar"' in line and line.endswith(" 1") for line in counted.splitlines())
+        assert any(
+            "selfopt_passed_total" in line and '"grammar"' in line and line.endswith(" 1") for line in counted.splitlines()
+        )
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -58,7 +58,9 @@ async def test_the_same_command_goes_on_when_the_server_is_back(world: Make, ans
     with w.ledger() as ledger:
         (evaluation,) = list(ledger.read(Evaluation, {"id": cycle.targets[0].baseline_evaluation_id or ""}))
         assert (evaluation.metrics.accuracy, evaluation.determinism) == (1.0, "sampled")
-        assert sum(trial.fault == "error" for run in ledger.read(Run) for trial in ledger.read(Trial, {"run_id": run.run_id})) <= 4
+        assert (
+            sum(trial.fault == "error" for run in ledger.read(Run) for trial in ledger.read(Trial, {"run_id": run.run_id})) <= 4
+        )
 
 
 async def test_a_variant_that_crashes_the_server_ends_its_pass_alone(world: Make) -> None:

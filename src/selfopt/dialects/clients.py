@@ -12,7 +12,18 @@ from selfopt.records import ChatRequest, FinishReason, ReplyContent, ToolCall, U
 from .chat_body import ChatBody
 
 PassReason = Literal[
-    "size", "role", "content", "history", "tools", "tool_choice", "sampling", "choices", "logprobs", "response_format", "fields", "grammar"
+    "size",
+    "role",
+    "content",
+    "history",
+    "tools",
+    "tool_choice",
+    "sampling",
+    "choices",
+    "logprobs",
+    "response_format",
+    "fields",
+    "grammar",
 ]
 """Why a request goes past the promoted variant, which has no words for a part of it:
 

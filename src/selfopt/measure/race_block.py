@@ -133,7 +133,8 @@ def _refusals(arms: Mapping[str, OpenArm], made: Mapping[Place, Trial]) -> dict[
     return {
         request_id: Refusals.after(
             [trial for place, trial in made.items() if place[0] == request_id],
-            without_tools=arm.status.tools is False, lasting=True
+            without_tools=arm.status.tools is False,
+            lasting=True,
         )
         for request_id, arm in arms.items()
     }
