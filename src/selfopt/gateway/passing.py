@@ -173,7 +173,7 @@ def _lines(exchange: LiveRequest, answer: UpstreamReply, address: HttpAddress) -
 
 def unfit(why: str) -> EndpointError:
     """Return the error for a reply that is no fault of the server, and that another model may do better."""
-    return EndpointError(why, kind="protocol", final=True, blames="content")
+    return EndpointError(why, kind="protocol", final=True).blame("content")
 
 
 def uncalled() -> EndpointError:
