@@ -15,7 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from selfopt.dialects.faults import ADVICE, ADVICE_BEHIND_PROXY, PROXY_ADVICE, PROXY_KEY, shown_url, status_error, without_urls
 from selfopt.dialects.jsontext import as_dict, printable
 from selfopt.errors import Blame, EndpointError, EndpointFault, SettingsError
-from selfopt.home import Redactor
+from selfopt.home import Redactor, secret_texts
 from selfopt.records import EndpointConfig
 
 from .http_stream import RECORDED_FAULT_BYTES, Call, HttpStream, TooLargeError
@@ -68,7 +68,8 @@ class HttpClient:
         key = config.api_key.get_secret_value() if config.api_key is not None else ""
         proxy = self._proxy = config.proxy.get_secret_value() if config.proxy is not None else None
         self._advice = ADVICE if proxy is None else ADVICE_BEHIND_PROXY
-        secrets = [key, unquote(urlsplit(base_url).password or ""), unquote(urlsplit(proxy or "").password or "")]
+        passwords = (unquote(urlsplit(url or "").password or "") for url in (base_url, proxy))
+        secrets = [key, *passwords, *secret_texts(config.extra_body)]
         if not (key.isascii() and key.isprintable()):
             raise SettingsError(f"endpoint {config.name}: the API key has characters that no header may have; set it again")
         self.answers, self._errors = Redactor(secrets), Redactor(secrets, shortest=SHORTEST_IN_ERRORS)

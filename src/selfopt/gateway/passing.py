@@ -14,7 +14,7 @@ from selfopt.web import HttpAddress, Pool, UpstreamReply
 
 from .bounded import redacted
 from .coded import Inflating, inflater_for, plain
-from .deltas import DeltaRedactor
+from .deltas import DeltaRedactors
 from .live_request import LiveRequest
 from .offered import OfferedTools, offered_by
 from .options import GatewayOptions
@@ -126,7 +126,7 @@ class Passing:
             inflater = inflater_for(answer)
             await exchange.settle()
             events = answer.headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
-            deltas = DeltaRedactor(address.key if events else None)
+            deltas = DeltaRedactors(address.secrets if events else ())
             offered = offered_by(exchange, self._options) if events else None
             watch = WatchedStream(offered, call_ids(exchange), self._loop.time) if offered is not None else None
             relay = Relay(exchange, _lines(exchange, answer, address), stream, deltas, address.answers, watch)

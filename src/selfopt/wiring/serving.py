@@ -33,7 +33,7 @@ from selfopt.gateway import (
     WebLimits,
     this_writer,
 )
-from selfopt.home import ChainedFile
+from selfopt.home import ChainedFile, secret_texts
 from selfopt.records import Endpoint, ModelStatus, RoutingConfig
 
 from .app import App
@@ -89,7 +89,7 @@ class AppUpstreams:
         if entry.traits.speaks == OpenAIChat.name and config.base_url and not entry.traits.engine:
             key = config.api_key.get_secret_value() if config.api_key is not None else None
             proxy = config.proxy.get_secret_value() if config.proxy is not None else None
-            address = HttpAddress.of(name, entry.traits.dialect(config).root, key, proxy)
+            address = HttpAddress.of(name, entry.traits.dialect(config).root, key, proxy, hidden=secret_texts(config.extra_body))
         direct = address is not None or entry.traits.engine
         return Upstream(
             name=name,
