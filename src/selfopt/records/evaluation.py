@@ -102,6 +102,8 @@ class Evaluation(
             `complete` that two whole passes agreed, `refused` that the server refused every request
             for a cause that repeats can't change, or the first ones alike, so that no other was
             made. Copies count once.
+        concurrencies: how many requests at once its runs made, where they differ: latencies are then
+            of several kinds, and no figure for any of them.
         race_id: the trials are the answers of a race over a large suite, which draws its prompts.
             Rows then differ in length, some prompts may have none, and shares are weighted like the
             draws. Such an evaluation serves the decisions of the race.
@@ -129,6 +131,7 @@ class Evaluation(
     rows: tuple[OutcomeRow, ...]
     cycle_id: str | None = None
     race_id: str | None = None
+    concurrencies: tuple[int, ...] = Field(default=(), exclude_if=lambda seen: not seen)
     at: str
 
     @property

@@ -142,6 +142,8 @@ class Run(
     forced: bool = False
     overrides: tuple[str, ...] = ()
     warm_up: WarmUpResult = WarmUpResult(status="off")
+    # How many requests were made at the same time at most; None where that was not recorded. Latencies depend on it.
+    concurrency: int | None = Field(default=None, exclude_if=lambda slots: slots is None)
     # The family that the model's chat template showed. Readers look for its marks first.
     family: str = Field(default="unknown", exclude_if=lambda family: family == "unknown")
     at: str
