@@ -68,7 +68,7 @@ def why_past(variant: Variant, asked: ClientRequest) -> PassReason | None:
 
 def unsent(variant: Variant, asked: ClientRequest, upstream: Upstream) -> PassReason | None:
     """Say what of the variant's requests the server would not take, or not hear; None if there is nothing."""
-    if not upstream.writes_grammars and _needs_grammar(variant):
+    if variant.needs_grammar and not upstream.writes_grammars:
         return "grammar"
     # A native variant that limits no output can't demand a call there.
     heard = limited(variant) or variant.tools != "native"
@@ -88,11 +88,6 @@ def demanding(variant: Variant, asked: ClientRequest, upstream: Upstream) -> Var
 
 def _unheard(asked: ClientRequest, upstream: Upstream) -> bool:
     return asked.request.tool_choice == "required" and upstream.ignores_choice
-
-
-def _needs_grammar(variant: Variant) -> bool:
-    """Say whether a request of the variant is limited by a grammar. A choice of tools is, unless a schema limits it."""
-    return variant.constraint == "grammar" or (variant.constraint == "none" and variant.steps != "single")
 
 
 def limited(variant: Variant) -> bool:
