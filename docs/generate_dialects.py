@@ -71,8 +71,8 @@ _ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"messages": (_USER, _CALLED)},
         {"messages": (_USER, _CALLED, Message(role="tool", content="r"))},
     ),
-    "messages: thinking of earlier turns": _thought({"reasoning_content": "t"}),
-    "the same, signed by the server (`thinking_blocks`, `reasoning_details`)": _thought(
+    "thinking of earlier turns (`reasoning_content`)": _thought({"reasoning_content": "t"}),
+    "thinking that the server signed (`thinking_blocks`, `reasoning_details`)": _thought(
         {"thinking_blocks": [{"type": "thinking", "thinking": "t", "signature": "s"}]}
     ),
     "tools": ({}, {"tools": (_TOOL,)}),
