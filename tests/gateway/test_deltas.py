@@ -141,3 +141,15 @@ def test_several_secrets_are_taken_out_at_once(size: int) -> None:
     assert other[3:] not in got
     assert got.startswith("a ")
     assert got.endswith(" c")
+
+
+@pytest.mark.parametrize("head", ["event: message\nid: 1\n", ": still here\n", "\ufeff"])
+def test_a_key_in_events_with_other_lines_is_taken_out(head: str) -> None:
+    """These stay, and so do events that end in any way."""
+    events = [head.encode() + event({"content": KEY[at : at + 3]}, ending="\n\r\n") for at in range(0, len(KEY), 3)]
+    got = through(events)
+    said = "".join(
+        json.loads(line[6:])["choices"][0]["delta"]["content"] for line in got.decode().splitlines() if "data: {" in line[:7]
+    )
+    assert KEY[3:] not in said
+    assert got.count(b"event: message") == (len(events) if head.startswith("event") else 0)

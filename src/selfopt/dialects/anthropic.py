@@ -231,6 +231,7 @@ class _Events(StreamDecoder):
         refuse_error(data, _FAULTS)
         event = as_dict(data)
         kind = event.get("type")
+        self.calling = as_str(as_dict(event.get("delta")).get("partial_json"))
         if kind == "message_start":
             self.head = as_dict(event.get("message"))
             self.usage.update(as_dict(self.head.get("usage")))
