@@ -252,7 +252,7 @@ def decode_body(decode: Callable[[Any], Parts], body: bytes) -> ChatReply:
     except ValueError as error:
         start = printable(body[:120].decode("utf-8", "replace"), 120)
         said = f"reply cannot be read: {error}: {start}" if body.strip() else "reply is empty"
-    raise EndpointError(said, kind="protocol", blames="content")
+    raise EndpointError(said, kind="protocol").blame("content")
 
 
 def numbered(messages: Sequence[Message]) -> list[Message]:

@@ -19,7 +19,8 @@ from selfopt.reading.thinking import ThinkingSplitter
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, EnoughError
 
 from .clean import CleanPieces, without_secrets
-from .http import PROBE_TIMEOUT_S, Call, HttpClient, HttpStream
+from .http import PROBE_TIMEOUT_S, HttpClient
+from .http_stream import Call, HttpStream
 
 T = TypeVar("T")
 

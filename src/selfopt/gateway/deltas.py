@@ -6,7 +6,7 @@ only if it held a part of one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
@@ -163,6 +163,26 @@ class DeltaRedactor:
             begin += size
         text.parts = parts
         text.end = text.end[:at] + REDACTED + text.end[end:]
+
+
+class DeltaRedactors:
+    """Removes several secrets from the texts that a chat stream adds up to."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._each = [DeltaRedactor(secret) for secret in secrets if len(secret) >= SHORTEST_SECRET]
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes of the stream; return what can be passed on."""
+        for one in self._each:
+            data = one.feed(data)
+        return data
+
+    def end(self) -> bytes:
+        """Return what waits, at the end of the stream."""
+        waiting = b""
+        for one in self._each:
+            waiting = one.feed(waiting) + one.end()
+        return waiting
 
 
 def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:

@@ -29,7 +29,7 @@ from selfopt.records import (
 )
 from selfopt.variants import RenderedStep, render
 
-from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, kept_by, limited, why_past
+from .behind import LARGEST_LIMIT, beside_answer, beside_step, demanding, fields_of, kept_by, limited, unsent, why_past
 from .bounded import beside, by_steps
 from .cutting import LONG_RUN, SLACK, Cutter, each_once
 from .early import EarlyCalls, drops_calls
@@ -79,11 +79,12 @@ class Harness:
             if asked.request.tool_choice == "none":
                 variant = None
             else:
-                ticket.passed = why_past(variant, asked) or _unheard(variant, asked, upstream)
+                ticket.passed = why_past(variant, asked) or unsent(variant, asked, upstream)
         if asked is None or (direct and (variant is None or ticket.passed is not None)):
             await self._passing.answer(exchange)
             return
         if variant is not None and ticket.passed is None:
+            variant = demanding(variant, asked, upstream)
             ticket.variant, ticket.kept = variant.name, kept_by(variant, asked)
         else:
             variant = None
@@ -369,12 +370,6 @@ def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: R
         return steps.send(content)
     except StopIteration as end:
         return cast("ReplyContent", end.value)
-
-
-def _unheard(variant: Variant, asked: ClientRequest, upstream: Upstream) -> PassReason | None:
-    """Say whether the server would not hear that a call is required: a variant that limits no output can't demand it there."""
-    shaped = limited(variant) or variant.tools != "native"
-    return "tool_choice" if asked.request.tool_choice == "required" and upstream.ignores_choice and not shaped else None
 
 
 def _may_flow(variant: Variant, asked: ClientRequest) -> bool:

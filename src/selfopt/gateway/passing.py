@@ -15,7 +15,7 @@ from selfopt.web import HttpAddress, Pool, UpstreamReply
 
 from .bounded import redacted
 from .coded import Inflating, inflater_for, plain
-from .deltas import DeltaRedactor
+from .deltas import DeltaRedactors
 from .joined import JoinedAnswer, can_be_joined
 from .live_request import LiveRequest
 from .offered import OfferedTools, offered_by
@@ -165,7 +165,7 @@ class Passing:
             await exchange.settle()
             events = answer.headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
             offered = offered_by(exchange, self._options)
-            deltas = DeltaRedactor(address.key if events or offered is not None else None)
+            deltas = DeltaRedactors(address.secrets if events or offered is not None else ())
             watch = WatchedStream(offered, call_ids(exchange), self._loop.time) if offered is not None else None
             relay = Relay(exchange, _lines(exchange, answer, address), stream, deltas, address.answers, watch)
             inflating = Inflating(inflater, relay.take, upstream.max_stream_bytes) if inflater is not None else None
@@ -211,7 +211,7 @@ def _lines(exchange: LiveRequest, answer: UpstreamReply, address: HttpAddress) -
 
 def unfit(why: str) -> EndpointError:
     """Return the error for a reply that is no fault of the server, and that another model may do better."""
-    return EndpointError(why, kind="protocol", final=True, blames="content")
+    return EndpointError(why, kind="protocol", final=True).blame("content")
 
 
 def uncalled() -> EndpointError:

@@ -7,7 +7,7 @@ import asyncio
 from selfopt.home import Redactor
 from selfopt.web import UpstreamStream
 
-from .deltas import DeltaRedactor
+from .deltas import DeltaRedactors
 from .live_request import LiveRequest
 from .watched_stream import WatchedStream
 
@@ -25,7 +25,7 @@ class Relay:
         exchange: LiveRequest,
         lines: list[bytes],
         stream: UpstreamStream,
-        deltas: DeltaRedactor,
+        deltas: DeltaRedactors,
         secrets: Redactor,
         watch: WatchedStream | None,
     ) -> None:
