@@ -258,6 +258,27 @@ def test_what_is_not_understood_is_passed_on(junk: bytes) -> None:
     assert watched(came) == b"".join(came)
 
 
+HALF = b"a\xe2\x82"  # the first bytes of a character
+"""Some servers cut characters, others have an encoding of their own."""
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        b'{"index":0,"delta":{"content":"%s"}}',
+        b'{"index":0,"delta":{"content":[{"type":"text","text":"%s"}]}}',
+        b'{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"name":"city_weather","arguments":"%s"}}]}}',
+        b'{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"name":"city_weather","arguments":{"city":"%s"}}}]}}',
+        b'{"index":0,"message":{"content":"%s"}}',
+        b'{"index":0,"delta":{},"finish_reason":"%s"}',
+    ],
+)
+@pytest.mark.parametrize("frame", [b'data: {"choices":[%s]}\n\n', b'{"choices":[%s]}\n'])
+def test_what_is_no_utf8_is_passed_on(frame: bytes, choice: bytes) -> None:
+    """Byte for byte, as where no tools are offered."""
+    assert frame % choice % HALF in watched([frame % choice % HALF])
+
+
 def reported(arguments: str, places: list[int], name: str = "city_weather", index: int = 0) -> list[bytes]:
     """A call that a server reports in pieces."""
     head = event(

@@ -25,6 +25,22 @@ async def test_only_so_many_choices_are_looked_at() -> None:
     assert got[MAX_CHOICES:] == choices[MAX_CHOICES:]
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"content":"%s"}',
+        b'{"content":null,"tool_calls":[{"function":{"name":"set_timer","arguments":"%s"}}]}',
+        b'{"content":null,"tool_calls":[{"function":{"name":"set_timer","arguments":{"minutes":"%s"}}}]}',
+    ],
+)
+async def test_what_is_no_utf8_passes_as_it_came(message: bytes) -> None:
+    """Such as half a character."""
+    body = b'{"choices":[{"message":%s}]}' % message % b"\xe2\x82"
+    got = await with_calls(body, OFFERED, "call_1")
+    assert got is not None
+    assert got.body == body
+
+
 @pytest.mark.parametrize("written", ["NaN", "-Infinity", "1e400"])
 async def test_a_number_that_json_lacks_passes_as_it_came(written: str) -> None:
     """A text is no repair of it, reported or in a text; where the tool takes a text, it is one."""

@@ -22,6 +22,8 @@ _value = msgspec.json.Decoder().decode
 _arguments = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 _NULL = msgspec.Raw(b"null")
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes of a server that are no JSON, or no UTF-8, or too deep."""
 MAX_CHOICES = 32
 """Calls are looked for in so many choices of a reply; the others pass as they came."""
 _MOVED = ("name", "arguments", "parameters", "input")  # what a call says, wherever a server puts it
@@ -133,7 +135,7 @@ def text_in(content: msgspec.Raw) -> str:
         return ""
     try:
         value = _value(content)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return ""
     return value if isinstance(value, str) else "".join(map(_text_of, _parts(value)))
 
@@ -172,7 +174,7 @@ def call_pieces(said: SaidPart) -> list[CallPiece]:
     """The pieces of calls in an event; empty where they have another form than clients expect."""
     try:
         return _call_pieces(said.tool_calls)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return []
 
 
@@ -239,20 +241,20 @@ def _reported(said: SaidPart) -> list[msgspec.Raw]:
         if _start(said.tool_calls, 1) == b"[":
             return _list(said.tool_calls)
         given = _fields(said.tool_calls)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return []
     return [said.tool_calls] if "function" in given or "name" in given else list(given.values())
 
 
 def _mended(raw: msgspec.Raw, tools: Sequence[ToolDefinition], call_id: str, *, cut: bool) -> msgspec.Raw | None:
     """Mend a call. Returns None if nothing is to be mended or it can't be."""
-    with suppress(msgspec.DecodeError, RecursionError):
+    with suppress(*UNREADABLE):
         function = _sound(raw).function
         if function.name in Names.of(tools).schemas and _arguments(function.arguments) is not None:
             return None
     try:
         given = _value(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     if not isinstance(given, dict) or given.get("type", "function") not in ("function", None, ""):
         return None
@@ -275,7 +277,7 @@ def _is_sound(given: Mapping[str, Any], call: ToolCall) -> bool:
         return False
     try:
         return _arguments(function["arguments"]) == call.arguments
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return False
 
 

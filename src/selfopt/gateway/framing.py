@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from selfopt.dialects.openai_edit import UNREADABLE
+
 MAX_EVENT_BYTES = 262_144
 MAX_WHOLE_BYTES = 4_194_304
 """A whole answer in place of a stream is kept up to so many bytes."""
@@ -98,7 +100,7 @@ def _is_value(body: bytes) -> bool:
         return True
     try:
         return body.startswith(b"{") and bool(_is_json(body))
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return False
 
 
@@ -189,6 +191,6 @@ def _value(raw: bytes) -> Frame:
     body = _on_one_line(raw.removeprefix(_BOM).strip())
     try:
         known = isinstance(_decode(body), dict) if body else False
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         known = False
     return Frame(raw, body if known else b"", sound=False)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from selfopt.dialects.finish import finish_of
 from selfopt.dialects.lawful_pieces import LawfulPieces
 from selfopt.dialects.openai_edit import (
     MAX_CHOICES,
+    UNREADABLE,
     PieceChoice,
     SaidPart,
     call_pieces,
@@ -120,7 +119,7 @@ class WatchedStream:
         try:
             pieces = read_piece(body).choices if body else []
             bodies = self._formed(body, pieces)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             if body.upper() != _DONE:
                 return self._opaque(frame, done=False)
             self._done = True
