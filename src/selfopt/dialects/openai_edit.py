@@ -13,7 +13,7 @@ from selfopt.reading.readers.native import READER as NATIVE
 from selfopt.records import ToolCall, ToolDefinition
 
 from .jsontext import write_text
-from .parts import Parts
+from .parts import Parts, call_of
 
 Fields = dict[str, msgspec.Raw]
 _fields = msgspec.json.Decoder(Fields).decode
@@ -180,6 +180,8 @@ def call_pieces(said: SaidPart) -> list[CallPiece]:
 
 def mended_arguments(name: str, arguments: str, tools: Sequence[ToolDefinition], *, cut: bool) -> dict[str, Any] | None:
     """Mend the arguments of one call; None if they can't be. cut: whether the token limit cut them off."""
+    if cut and not arguments.strip():
+        return None  # the arguments had not begun
     parts = Parts()
     parts.add_call(name, arguments, None)
     found = NATIVE.read(parts.content(), tools)
@@ -223,8 +225,9 @@ def mended_calls(said: SaidPart, tools: Sequence[ToolDefinition], ids: str, *, c
     """
     calls: list[msgspec.Raw] = []
     mended = 0
-    for number, raw in enumerate(_reported(said)):
-        new = _mended(raw, tools, f"{ids}_{number}", cut=cut)
+    reported = _reported(said)
+    for number, raw in enumerate(reported):
+        new = _mended(raw, tools, f"{ids}_{number}", cut=cut and number == len(reported) - 1)
         mended += new is not None
         calls.append(raw if new is None else new)
     if _start(said.tool_calls, 1) == b"[":
@@ -263,6 +266,8 @@ def _mended(raw: msgspec.Raw, tools: Sequence[ToolDefinition], call_id: str, *, 
     found = NATIVE.read(parts.content(), tools)
     if len(found.calls) != 1 or (found.supplied and cut) or _is_sound(given, found.calls[0]):
         return None
+    if cut and call_of(given)[1] in (None, ""):
+        return None  # its arguments had not begun
     own = {key: value for key, value in given.items() if key not in _MOVED}
     new = written(found.calls[0], call_id)
     if isinstance(own.get("function"), dict):
