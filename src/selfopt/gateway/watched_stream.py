@@ -174,9 +174,14 @@ class WatchedStream:
                 event = event or WaitingEvent(frame, self._now())
                 event.ends.append((choice, place))
                 self._end(choice, event, cut=finish_of(piece.finish_reason) == "length")
-            if choice.runs_away and not choice.over and all(one.runs_away or one.over for one in self._choices.values()):
+            if choice.runs_away and not choice.over and self._is_spent():
                 self.cut = "repeats"
         return self._queued(event) if event is not None else self._opaque(frame, done=False)
+
+    def _is_spent(self) -> bool:
+        """Whether nothing more is to be expected of any choice. A server may send one after the other."""
+        every = self._choices.values()
+        return len(every) >= self._offered.choices and all(one.runs_away or one.over for one in every)
 
     def _looked(self, choice: WatchedChoice, said: SaidPart, *, noted: bool) -> str:
         """Return the text in a piece, after a look whether the choice repeats itself."""
