@@ -320,6 +320,17 @@ def test_thinking_that_a_server_signed_goes_back_to_it(beside: dict[str, Any]) -
     assert _earlier(beside) == [{"type": "text", "text": "b"}]
 
 
+def test_what_other_servers_signed_is_not_sent_to_anthropic() -> None:
+    """They would refuse the request for it, and a block that comes twice."""
+    own = {"type": "reasoning.text", "text": "hm", "signature": "sig", "format": "anthropic-claude-v1"}
+    others = [
+        {"type": "reasoning.encrypted", "data": "x", "format": f} for f in ("openai-responses-v1", "google-gemini-v1", "unknown")
+    ]
+    assert _earlier({"reasoning_details": [*others, own]}, reasoning_effort="low") == [SIGNED, {"type": "text", "text": "b"}]
+    both = {"thinking_blocks": [SIGNED], "reasoning_details": [own]}
+    assert _earlier(both, reasoning_effort="low") == [SIGNED, {"type": "text", "text": "b"}]
+
+
 @given(
     blocks=st.recursive(
         st.none() | st.text(max_size=3) | st.integers(),

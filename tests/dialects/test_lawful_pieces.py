@@ -9,7 +9,7 @@ import pytest
 
 from selfopt.dialects.lawful_choice import MAX_CHARS
 from selfopt.dialects.lawful_pieces import LawfulPieces
-from selfopt.dialects.openai_edit import MAX_CHOICES
+from selfopt.dialects.openai_edit import MAX_CHOICES, SaidPart
 from selfopt.records import ToolDefinition
 
 TOOLS = (ToolDefinition(name="city_weather", parameters={"type": "object", "properties": {"city": {"type": "string"}}}),)
@@ -111,3 +111,19 @@ def test_what_is_kept_is_bounded() -> None:
     forms = LawfulPieces(TOOLS, "c")
     both = [event({"content": "a"}, message={"content": "a" * at + "b"}) for at in range(200)]
     assert [forms.take(body) == [body] for body in both][-1]
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_call_that_waits_goes_out_before_the_end_whatever_comes_after_it(older: bool) -> None:
+    """Also once so much has come that the form of the choice is not looked at any more."""
+    forms = LawfulPieces(TOOLS, "c")
+    call: dict[str, Any] = {"name": "city_weather", "arguments": '{"city":"Graz"}' if older else {"city": "Graz"}}
+    forms.take(event({"function_call": call} if older else {"tool_calls": [{"index": 0, "id": "a", "function": call}]}))
+    forms.said(0, "x" * MAX_CHARS, "", SaidPart())
+    end = event({}, "tool_calls")
+    assert forms.knows(0)
+    *before, last = forms.take(end)
+    told = [one for body in before for choice in json.loads(body)["choices"] for one in choice["delta"]["tool_calls"]]
+    assert [json.loads(one["function"]["arguments"]) for one in told] == [{"city": "Graz"}]
+    assert json.loads(last)["choices"][0]["finish_reason"] == "tool_calls"
+    assert forms.end() == []

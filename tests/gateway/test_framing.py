@@ -76,3 +76,13 @@ def test_what_is_too_long_passes_as_it_comes() -> None:
             waits = max(waits, at + 65_536 - len(out))
         assert waits <= most + 65_536
         assert out + frames.rest() == data
+
+
+def test_a_long_value_is_looked_at_once() -> None:
+    """However small the packets are: it waits for the end of its line, or of the stream."""
+    frames, data = Frames(), b'{"a": "%s"}' % (b"x" * (MAX_WHOLE_BYTES - 16))
+    packets = [data[at : at + 256] for at in range(0, len(data), 256)]
+    assert [found for packet in packets for found in frames.feed(packet)] == []
+    assert [frame.body for frame in frames.feed(b"\n")] == [data]
+    assert [found for packet in packets for found in frames.feed(packet)] == []
+    assert frames.rest() == data

@@ -83,3 +83,10 @@ def test_what_a_stream_may_not_hold_is_asked_for_whole(field: str) -> None:
     plain = ChatBody(fields, "m", stream=False, n_tools=1, phase="atomic", size=1)
     assert can_be_joined(plain)
     assert not can_be_joined(ChatBody({**fields, field: msgspec.Raw(b"1")}, "m", stream=False, n_tools=1, phase="atomic", size=1))
+
+
+@pytest.mark.parametrize("half", [b"\xe2\x82", b"\\ud83d"])
+def test_half_a_character_loses_nothing_else(half: bytes) -> None:
+    """The piece that holds it is kept."""
+    answer = joined([b'data: {"choices": [{"delta": {"content": "a%sb"}, "finish_reason": "stop"}]}\n\n' % half])
+    assert json.loads(answer.whole())["choices"][0]["message"]["content"] in ("a\ufffdb", "a\ufffd\ufffdb")

@@ -58,6 +58,14 @@ def test_the_same_tools_are_the_same_records() -> None:
     assert first.tools is second.tools
 
 
+@pytest.mark.parametrize(("fields", "choices"), [({}, 1), ({"n": 2}, 2), ({"n": "2"}, 1), ({"n": None}, 1)])
+def test_the_choices_of_the_answer_are_known(fields: dict[str, Any], choices: int) -> None:
+    """As many as the client wants."""
+    found = offered(tools=[GOOD], **fields)
+    assert found is not None
+    assert found.choices == choices
+
+
 @pytest.mark.parametrize(
     ("choice", "required", "names"),
     [

@@ -242,6 +242,15 @@ def test_a_call_that_the_token_limit_cut_off_is_none() -> None:
     assert added_up(watched(events([text], "length"))) == [{"text": text, "calls": [], "finish": "length"}]
 
 
+def test_one_choice_that_repeats_itself_takes_nothing_from_another() -> None:
+    """A server may send the choices one after the other."""
+    again = [event({"content": "on and on, " * 10})] * 200
+    came = [*again, event({}, "length"), event({"content": "Fine."}, index=1), event({}, "stop", index=1), DONE]
+    two = OfferedTools(TOOLS, "unknown", required=False, parallel=True, choices=2)
+    assert watched(came, two) == b"".join(came)
+    assert len(watched(again)) < len(b"".join(again))
+
+
 def test_comments_never_wait() -> None:
     """They keep the connection alive."""
     watch = WatchedStream(OFFERED, "call_1", Clock())
@@ -256,6 +265,27 @@ def test_what_is_not_understood_is_passed_on(junk: bytes) -> None:
     """In its place."""
     came = [event({"content": "a"}), junk, event({"content": "b"}), junk, event({}, "stop"), DONE, junk]
     assert watched(came) == b"".join(came)
+
+
+HALF = b"a\xe2\x82"  # the first bytes of a character
+"""Some servers cut characters, others have an encoding of their own."""
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        b'{"index":0,"delta":{"content":"%s"}}',
+        b'{"index":0,"delta":{"content":[{"type":"text","text":"%s"}]}}',
+        b'{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"name":"city_weather","arguments":"%s"}}]}}',
+        b'{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"name":"city_weather","arguments":{"city":"%s"}}}]}}',
+        b'{"index":0,"message":{"content":"%s"}}',
+        b'{"index":0,"delta":{},"finish_reason":"%s"}',
+    ],
+)
+@pytest.mark.parametrize("frame", [b'data: {"choices":[%s]}\n\n', b'{"choices":[%s]}\n'])
+def test_what_is_no_utf8_is_passed_on(frame: bytes, choice: bytes) -> None:
+    """Byte for byte, as where no tools are offered."""
+    assert frame % choice % HALF in watched([frame % choice % HALF])
 
 
 def reported(arguments: str, places: list[int], name: str = "city_weather", index: int = 0) -> list[bytes]:
@@ -349,6 +379,7 @@ def test_damaged_calls_of_one_event_are_mended(calls: list[str], named_first: bo
         ("set_timer", '{"minutes": 1e400}', "tool_calls", '{"minutes": 1e400}'),
         ("city_weather", "Graz please", "tool_calls", "Graz please"),
         ("city_weather", '{"city": "Gr', "length", '{"city": "Gr'),
+        ("list_alarms", "", "length", ""),
         ("city_weather", '{"city": "Graz"}<|im_end|>', "tool_calls", '{"city": "Graz"}<|im_end|>'),
     ],
 )

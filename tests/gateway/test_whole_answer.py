@@ -25,6 +25,33 @@ async def test_only_so_many_choices_are_looked_at() -> None:
     assert got[MAX_CHOICES:] == choices[MAX_CHOICES:]
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        b'{"content":"%s"}',
+        b'{"content":null,"tool_calls":[{"function":{"name":"set_timer","arguments":"%s"}}]}',
+        b'{"content":null,"tool_calls":[{"function":{"name":"set_timer","arguments":{"minutes":"%s"}}}]}',
+    ],
+)
+async def test_what_is_no_utf8_passes_as_it_came(message: bytes) -> None:
+    """Such as half a character."""
+    body = b'{"choices":[{"message":%s}]}' % message % b"\xe2\x82"
+    got = await with_calls(body, OFFERED, "call_1")
+    assert got is not None
+    assert got.body == body
+
+
+@pytest.mark.parametrize("finish", ["length", "tool_calls"])
+async def test_a_call_that_was_cut_off_before_its_arguments_gets_none(finish: str) -> None:
+    """Nobody knows what it would have said; a call before it is mended."""
+    calls = [{"function": {"name": "list_alarms", "arguments": ""}}] * 2
+    body = json.dumps({"choices": [{"message": {"content": None, "tool_calls": calls}, "finish_reason": finish}]}).encode()
+    got = await with_calls(body, OFFERED, "call_1")
+    assert got is not None
+    told = json.loads(got.body)["choices"][0]["message"]["tool_calls"]
+    assert [call["function"]["arguments"] for call in told] == ["{}", "" if finish == "length" else "{}"]
+
+
 @pytest.mark.parametrize("written", ["NaN", "-Infinity", "1e400"])
 async def test_a_number_that_json_lacks_passes_as_it_came(written: str) -> None:
     """A text is no repair of it, reported or in a text; where the tool takes a text, it is one."""

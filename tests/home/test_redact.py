@@ -128,7 +128,21 @@ def test_the_last_word_of_a_name_tells_a_secret(name: str) -> None:
     assert is_secret_name(name)
 
 
-@pytest.mark.parametrize("name", ["monkey", "keyed", "token_limit", "author", "secretary", ""])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "monkey",
+        "keyed",
+        "token_limit",
+        "author",
+        "secretary",
+        "",
+        "prompt_cache_key",
+        "stop_tokens",
+        "eosToken",
+        "think_end_token",
+    ],
+)
 def test_other_names_tell_none(name: str) -> None:
     """A word that only holds such a word is another word."""
     assert not is_secret_name(name)

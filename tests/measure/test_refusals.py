@@ -8,7 +8,8 @@ import pytest
 
 from selfopt.dialects.faults import status_error
 from selfopt.errors import EndpointError
-from selfopt.measure.budget import Budget
+from selfopt.measure.budget import Budget, BudgetMeter
+from selfopt.measure.context import Labels
 from selfopt.measure.options import MeasureOptions
 from selfopt.measure.refusals import Refusals
 from selfopt.measure.silence import SILENT_AFTER
@@ -131,6 +132,25 @@ async def test_other_words_of_a_refusal_may_be_about_another_prompt(ledger: Ledg
     with pytest.raises(EndpointError, match="the server only fails"):
         await supervise(make_spec(bench.suite), context=bench.context())
     assert len(bench.endpoint.asked) == SILENT_AFTER
+
+
+@pytest.mark.parametrize("first_answers", [True, False])
+async def test_a_variant_that_is_too_slow_ends_no_command(ledger: Ledger, first_answers: bool) -> None:
+    """The server answered another one in time, so it does not only fail, however often this one times out."""
+    bench = Bench(ledger=ledger, suite=make_suite(30, 0), endpoint=FakeEndpoint())
+    options = MeasureOptions(n_runs=1, meter=BudgetMeter(Budget(), bench.time.clock), labels=Labels(cycle_id="c"))
+    if first_answers:
+        await supervise(make_spec(bench.suite), context=bench.context(), options=options)
+    before = len(bench.endpoint.asked)
+    bench.endpoint.answer = lambda _: EndpointError("no complete reply within 60 s", kind="timeout")
+    slow = make_spec(bench.suite, retries=0, timeout_s=9.0)
+    if first_answers:
+        result = await supervise(slow, context=bench.context(), options=options)
+        assert result.status == "complete"
+    else:
+        with pytest.raises(EndpointError, match="the server only fails"):
+            await supervise(slow, context=bench.context(), options=options)
+    assert len(bench.endpoint.asked) - before == (30 if first_answers else SILENT_AFTER)
 
 
 async def test_a_model_that_is_being_loaded_is_asked_on(ledger: Ledger) -> None:

@@ -270,9 +270,13 @@ def signed_thinking(beside: Mapping[str, Any]) -> list[dict[str, Any]]:
     Args:
         beside: what a client's message holds beside the fields that are known. Signed blocks are in
             `thinking_blocks`, as LiteLLM writes them, or in `reasoning_details`, as OpenRouter does.
+            There, `format` names the servers that signed a block: others' are no use to Anthropic's.
     """
     found: list[dict[str, Any]] = []
-    for block in (*_objects(beside.get("thinking_blocks")), *_objects(beside.get("reasoning_details"))):
+    details = (
+        one for one in _objects(beside.get("reasoning_details")) if str(one.get("format") or "anthropic")[:9] == "anthropic"
+    )
+    for block in _objects(beside.get("thinking_blocks")) or details:
         text = block.get("thinking") if block.get("type") == "thinking" else block.get("text")
         kind, signature, data = block.get("type"), block.get("signature"), block.get("data")
         if kind in ("thinking", "reasoning.text") and isinstance(text, str) and isinstance(signature, str) and signature:

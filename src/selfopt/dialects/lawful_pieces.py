@@ -78,19 +78,25 @@ class LawfulPieces:
             changed = changed or new is not None
             first.append(raw if new is None else new[0])
             then += new[1:] if new is not None else []
+        left = self.end(given_up=True)
         if not changed:
-            return [body]
+            return [*left, body]
         if bytes(fields.get("object", b"")) == b'"chat.completion"':
             fields["object"] = msgspec.Raw(b'"chat.completion.chunk"')
         if not then:
-            return [_encode({**fields, "choices": first})]
+            return [*left, _encode({**fields, "choices": first})]
         early = {key: value for key, value in fields.items() if key != "usage"}
-        return [_encode({**early, "choices": first}), _encode({**fields, "choices": then})]
+        return [*left, _encode({**early, "choices": first}), _encode({**fields, "choices": then})]
 
-    def end(self) -> list[bytes]:
-        """Return the events with what waits in a stream that has no other end."""
+    def end(self, *, given_up: bool = False) -> list[bytes]:
+        """Return the events with what waits in a stream that has no other end.
+
+        given_up: only that of choices whose form is not looked at any more.
+        """
         found = []
         for index, own in self._choices.items():
+            if given_up and own.left > 0:
+                continue
             waits, older = own.flush(), own.older(self._tools, cut=True)
             if waits:
                 found.append(only_delta(own.body, index, {"tool_calls": waits}))

@@ -13,7 +13,7 @@ from selfopt.reading.readers.native import READER as NATIVE
 from selfopt.records import ToolCall, ToolDefinition
 
 from .jsontext import write_text
-from .parts import Parts
+from .parts import Parts, call_of
 
 Fields = dict[str, msgspec.Raw]
 _fields = msgspec.json.Decoder(Fields).decode
@@ -22,6 +22,8 @@ _value = msgspec.json.Decoder().decode
 _arguments = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 _NULL = msgspec.Raw(b"null")
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes of a server that are no JSON, or no UTF-8, or too deep."""
 MAX_CHOICES = 32
 """Calls are looked for in so many choices of a reply; the others pass as they came."""
 _MOVED = ("name", "arguments", "parameters", "input")  # what a call says, wherever a server puts it
@@ -133,7 +135,7 @@ def text_in(content: msgspec.Raw) -> str:
         return ""
     try:
         value = _value(content)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return ""
     return value if isinstance(value, str) else "".join(map(_text_of, _parts(value)))
 
@@ -172,12 +174,14 @@ def call_pieces(said: SaidPart) -> list[CallPiece]:
     """The pieces of calls in an event; empty where they have another form than clients expect."""
     try:
         return _call_pieces(said.tool_calls)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return []
 
 
 def mended_arguments(name: str, arguments: str, tools: Sequence[ToolDefinition], *, cut: bool) -> dict[str, Any] | None:
     """Mend the arguments of one call; None if they can't be. cut: whether the token limit cut them off."""
+    if cut and not arguments.strip():
+        return None  # the arguments had not begun
     parts = Parts()
     parts.add_call(name, arguments, None)
     found = NATIVE.read(parts.content(), tools)
@@ -221,8 +225,9 @@ def mended_calls(said: SaidPart, tools: Sequence[ToolDefinition], ids: str, *, c
     """
     calls: list[msgspec.Raw] = []
     mended = 0
-    for number, raw in enumerate(_reported(said)):
-        new = _mended(raw, tools, f"{ids}_{number}", cut=cut)
+    reported = _reported(said)
+    for number, raw in enumerate(reported):
+        new = _mended(raw, tools, f"{ids}_{number}", cut=cut and number == len(reported) - 1)
         mended += new is not None
         calls.append(raw if new is None else new)
     if _start(said.tool_calls, 1) == b"[":
@@ -239,20 +244,20 @@ def _reported(said: SaidPart) -> list[msgspec.Raw]:
         if _start(said.tool_calls, 1) == b"[":
             return _list(said.tool_calls)
         given = _fields(said.tool_calls)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return []
     return [said.tool_calls] if "function" in given or "name" in given else list(given.values())
 
 
 def _mended(raw: msgspec.Raw, tools: Sequence[ToolDefinition], call_id: str, *, cut: bool) -> msgspec.Raw | None:
     """Mend a call. Returns None if nothing is to be mended or it can't be."""
-    with suppress(msgspec.DecodeError, RecursionError):
+    with suppress(*UNREADABLE):
         function = _sound(raw).function
         if function.name in Names.of(tools).schemas and _arguments(function.arguments) is not None:
             return None
     try:
         given = _value(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     if not isinstance(given, dict) or given.get("type", "function") not in ("function", None, ""):
         return None
@@ -261,6 +266,8 @@ def _mended(raw: msgspec.Raw, tools: Sequence[ToolDefinition], call_id: str, *, 
     found = NATIVE.read(parts.content(), tools)
     if len(found.calls) != 1 or (found.supplied and cut) or _is_sound(given, found.calls[0]):
         return None
+    if cut and call_of(given)[1] in (None, ""):
+        return None  # its arguments had not begun
     own = {key: value for key, value in given.items() if key not in _MOVED}
     new = written(found.calls[0], call_id)
     if isinstance(own.get("function"), dict):
@@ -275,7 +282,7 @@ def _is_sound(given: Mapping[str, Any], call: ToolCall) -> bool:
         return False
     try:
         return _arguments(function["arguments"]) == call.arguments
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return False
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from selfopt.dialects.openai_edit import UNREADABLE
 from selfopt.home import SHORTEST_SECRET
 
 from .framing import MAX_EVENT_BYTES, Frame, ends_of_events, frames_in
@@ -39,7 +40,7 @@ class _Event:
         if self._frame.body:
             try:
                 self.body = _decode(self._frame.body)
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            except UNREADABLE:
                 self.body = None
 
     def written(self) -> bytes:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from selfopt.dialects.openai_edit import UNREADABLE
+
 MAX_EVENT_BYTES = 262_144
 MAX_WHOLE_BYTES = 4_194_304
 """A whole answer in place of a stream is kept up to so many bytes."""
@@ -98,7 +100,7 @@ def _is_value(body: bytes) -> bool:
         return True
     try:
         return body.startswith(b"{") and bool(_is_json(body))
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return False
 
 
@@ -114,6 +116,7 @@ class Frames:
     def __init__(self) -> None:
         self.bare: bool | None = None  # until the first byte that is no space
         self._rest = b""
+        self._more = bytearray()  # of a value that goes on behind the rest
         self._looked_at = 0
         self._crowds: bool | None = None  # whether the event that waits is whole with its first line
         self._whole = False  # one value on several lines
@@ -123,7 +126,12 @@ class Frames:
         alone = not self._rest and self.bare is False and data.startswith(b"data:") and b"\r" not in data
         if alone and data.find(b"\n\n") == len(data) - 2:
             return frames_in(data)  # most packets
-        rest = self._rest + data if self._rest else data
+        if self.bare and (self._whole or not (b"\n" in data or b"\r" in data)):
+            self._more += data
+            if len(self._rest) + len(self._more) <= MAX_WHOLE_BYTES:
+                return []  # a long line is looked at once, when it ends
+            data = b""
+        rest = self.rest() + data
         if self.bare is None and not _BOM.startswith(rest) and (first := rest.removeprefix(_BOM).lstrip()[:1]):
             self.bare = first == b"{"
         found = self._values(rest) if self.bare else self._events(rest)
@@ -141,7 +149,7 @@ class Frames:
 
     def rest(self) -> bytes:
         """Return what is left of a stream that broke off."""
-        rest, self._rest = self._rest, b""
+        rest, self._rest, self._more = self._rest + self._more, b"", bytearray()
         return rest
 
     def _events(self, rest: bytes) -> list[Frame]:
@@ -189,6 +197,6 @@ def _value(raw: bytes) -> Frame:
     body = _on_one_line(raw.removeprefix(_BOM).strip())
     try:
         known = isinstance(_decode(body), dict) if body else False
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         known = False
     return Frame(raw, body if known else b"", sound=False)

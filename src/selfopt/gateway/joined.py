@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from selfopt.dialects.chat_body import ChatBody
 from selfopt.dialects.faults import refuse_error
-from selfopt.dialects.jsontext import as_dict, as_list
+from selfopt.dialects.jsontext import as_dict, as_list, parse_reply
+from selfopt.dialects.openai_edit import UNREADABLE
 from selfopt.dialects.parts import index_of
 from selfopt.errors import EndpointError
 
@@ -58,6 +60,16 @@ def can_be_joined(chat: ChatBody) -> bool:
     return chat.fields.keys() <= _PLAIN
 
 
+def _read(body: bytes) -> Any:
+    """The value of an event. What is no UTF-8 in it, or half a character, is replaced: the rest of a piece is not lost by it."""
+    try:
+        return _decode(body)
+    except UNREADABLE:
+        with suppress(ValueError):
+            return parse_reply(body.decode("utf-8", "replace"))
+    return None
+
+
 class JoinedAnswer:
     """One answer as it comes.
 
@@ -78,10 +90,7 @@ class JoinedAnswer:
     def take(self, data: bytes) -> None:
         """Take bytes of the stream. Raises EndpointError for an error in it."""
         for frame in self._frames.feed(data):
-            try:
-                value = _decode(frame.body) if frame.body and not self.cut else None
-            except (msgspec.DecodeError, RecursionError):
-                continue
+            value = _read(frame.body) if frame.body and not self.cut else None
             if isinstance(value, dict):
                 refuse_error(value)
                 self._add(value)

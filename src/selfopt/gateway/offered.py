@@ -32,12 +32,14 @@ class OfferedTools:
         family: the family that the model's chat template shows; "unknown" before any did.
         required: whether the reply has to hold a call.
         parallel: whether it may hold several.
+        choices: how many choices the answer has.
     """
 
     tools: tuple[ToolDefinition, ...]
     family: str
     required: bool
     parallel: bool
+    choices: int = 1
 
 
 def offered_by(exchange: LiveRequest, options: GatewayOptions) -> OfferedTools | None:
@@ -59,7 +61,9 @@ def offered_by(exchange: LiveRequest, options: GatewayOptions) -> OfferedTools |
     if allowed is not None:
         tools = tuple(tool for tool in tools if tool.name in allowed)
     parallel = bytes(chat.fields.get("parallel_tool_calls", b"null")) != b"false"
-    return OfferedTools(tools, exchange.upstream.family(), required, parallel) if tools else None
+    wanted = _read(chat.fields["n"]) if "n" in chat.fields else None
+    choices = wanted if isinstance(wanted, int) else 1
+    return OfferedTools(tools, exchange.upstream.family(), required, parallel, choices) if tools else None
 
 
 def _choice(chat: ChatBody) -> tuple[bool | None, frozenset[str] | None]:

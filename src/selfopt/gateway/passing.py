@@ -9,6 +9,7 @@ import msgspec
 
 from selfopt.dialects.causes import cause_of
 from selfopt.dialects.faults import status_fault
+from selfopt.dialects.openai_edit import UNREADABLE
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
 from selfopt.web import HttpAddress, Pool, UpstreamReply
@@ -236,7 +237,7 @@ def note_usage(body: bytes, ticket: Ticket) -> None:
     """Note the token counts of an answer in the ticket."""
     try:
         usage = _read_answer(body).usage
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return
     if usage is not None:
         ticket.input_tokens, ticket.output_tokens = usage.prompt_tokens, usage.completion_tokens
@@ -258,11 +259,16 @@ def fault_in(answer: UpstreamReply, name: str, address: HttpAddress) -> Endpoint
     ).because(cause_of(status, None, message, ""), message)
 
 
+def _readable(body: bytes) -> bytes:
+    """The bytes of an error, whatever its encoding."""
+    return body.decode("utf-8", "replace").encode()
+
+
 def as_error_body(body: bytes) -> bytes | None:
     """Complete a server's error object to the form that clients expect; None if it sent none."""
     try:
-        error = _read_error(body)["error"]
-    except (msgspec.DecodeError, RecursionError, KeyError):
+        error = _read_error(_readable(body))["error"]
+    except (*UNREADABLE, KeyError):
         return None
     if not isinstance(error.get("message"), str):
         return None
@@ -272,12 +278,12 @@ def as_error_body(body: bytes) -> bytes | None:
 def error_message(body: bytes, address: HttpAddress) -> str:
     """Return what the server says went wrong, on one line, without its key and address."""
     text = ""
-    body = address.told(body[:READ_ERROR_BYTES])
+    body = _readable(address.told(body[:READ_ERROR_BYTES]))
     try:
         fault = _read_fault(body)
         said = _read_message(fault.error if len(fault.error) else fault.message)
         text = said if isinstance(said, str) else said.message
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         pass
     if not text:
         text = body[:SHOWN_ERROR_BYTES].decode("utf-8", "replace")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from selfopt.dialects.finish import finish_of
 from selfopt.dialects.lawful_pieces import LawfulPieces
 from selfopt.dialects.openai_edit import (
     MAX_CHOICES,
+    UNREADABLE,
     PieceChoice,
     SaidPart,
     call_pieces,
@@ -120,7 +119,7 @@ class WatchedStream:
         try:
             pieces = read_piece(body).choices if body else []
             bodies = self._formed(body, pieces)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             if body.upper() != _DONE:
                 return self._opaque(frame, done=False)
             self._done = True
@@ -175,9 +174,14 @@ class WatchedStream:
                 event = event or WaitingEvent(frame, self._now())
                 event.ends.append((choice, place))
                 self._end(choice, event, cut=finish_of(piece.finish_reason) == "length")
-            if choice.runs_away and not choice.over and all(one.runs_away or one.over for one in self._choices.values()):
+            if choice.runs_away and not choice.over and self._is_spent():
                 self.cut = "repeats"
         return self._queued(event) if event is not None else self._opaque(frame, done=False)
+
+    def _is_spent(self) -> bool:
+        """Whether nothing more is to be expected of any choice. A server may send one after the other."""
+        every = self._choices.values()
+        return len(every) >= self._offered.choices and all(one.runs_away or one.over for one in every)
 
     def _looked(self, choice: WatchedChoice, said: SaidPart, *, noted: bool) -> str:
         """Return the text in a piece, after a look whether the choice repeats itself."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import msgspec
-
 from selfopt.dialects.finish import finish_of
 from selfopt.dialects.openai_edit import (
     MAX_CHOICES,
+    UNREADABLE,
     Count,
     SaidPart,
     WholeChoice,
@@ -51,7 +50,7 @@ async def with_calls(body: bytes, offered: OfferedTools, ids: str, *, once: bool
     """
     try:
         reply = read_whole(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     answer = WholeAnswer(body, reply.usage)
     for place, choice in enumerate(reply.choices[:MAX_CHOICES]):

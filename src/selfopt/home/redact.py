@@ -25,6 +25,11 @@ _SLICE = 262_144
 _SECRET_NAME = re.compile(
     r"(?:^|[^a-z])(?:api_?)?(?:key|token|secret|password|passwd|passphrase|credential|authorization|auth|bearer|cookie)s?$"
 )
+# What models and servers call so besides. These texts stand in replies, some of them around calls.
+_PLAIN_NAME = re.compile(
+    r"(?:^|[^a-z])(?:cache|sort|partition)_?keys?$"
+    r"|(?:^|[^a-z])(?:bos|eos|eot|pad|unk|sep|mask|stop|start|begin|end|special|bad|think|image|audio)_?tokens?$"
+)
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _DEEPEST = 20
 
@@ -33,9 +38,11 @@ def is_secret_name(name: str) -> bool:
     """Returns whether a field of this name holds a secret, by its last word: `api_key`, `accessToken`.
 
     Numbers of tokens, such as `max_tokens`, hold text no more often than they are texts, so only
-    texts below such a name are secrets.
+    texts below such a name are secrets. Tokens of a text, such as `stop_token`, and `prompt_cache_key`
+    are none.
     """
-    return bool(_SECRET_NAME.search(_CAMEL.sub("_", name).lower()))
+    written = _CAMEL.sub("_", name).lower()
+    return bool(_SECRET_NAME.search(written)) and not _PLAIN_NAME.search(written)
 
 
 def secret_texts(tree: object, *, below: bool = False, deep: int = 0) -> Iterator[str]:

@@ -64,6 +64,7 @@ class Asking:
     stopped: str | None = None
     carries_on: bool = False
     _given_up: dict[str, EndpointError] = field(default_factory=dict)  # by run: why its server is not asked on
+    _answering: set[str] = field(default_factory=set)  # models that replied before
     _free: set[str] = field(default_factory=set)  # trials that are not asked, and so count for no cap
     _in_flight: dict[str, TrialJob] = field(default_factory=dict)
     _replied: bool = False
@@ -174,7 +175,9 @@ class Asking:
     def _require_replies(self, arm: OpenArm, seen: Refusals | None, result: TrialResult) -> None:
         """End the command where the server only fails. A variant that it fails at ends its pass alone."""
         silence = self.desk.meter.silence
-        silence.look(result.judged.trial, replied=result.error is None)
+        # A variant may be too slow for the timeout. That tells nothing of a server that answers others.
+        if result.judged.trial.fault != "timeout" or not self._answered_before(arm):
+            silence.look(result.judged.trial, replied=result.error is None)
         if self.carries_on or result.error is None:
             return
         failing = seen.of_server if seen is not None else None
@@ -187,10 +190,14 @@ class Asking:
     def _answered_before(self, arm: OpenArm) -> bool:
         """Whether this model has replied to anything in the cycle, or in the group of the run."""
         run, ledger = arm.run, self.desk.context.ledger
+        if run.model in self._answering:
+            return True
         where = ("group_id", run.group_id) if run.cycle_id is None else ("cycle_id", run.cycle_id)
         runs = ledger.read(Run, {where[0]: where[1] or ""})
         mine = (trial for one in runs if one.model == run.model for trial in ledger.read(Trial, {"run_id": one.run_id}))
-        return any(trial.fault in (None, "truncated") for trial in mine)
+        if any(trial.fault in (None, "truncated") for trial in mine):
+            self._answering.add(run.model)
+        return run.model in self._answering
 
     async def _require_health(self) -> None:
         if self.health is not None and await self.health.problem() is not None:

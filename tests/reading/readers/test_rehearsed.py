@@ -145,3 +145,11 @@ def test_nothing_is_an_example_that_was_not_read(parts: list[str]) -> None:
     spans = [(at, at + len(J)) for at in range(len(text)) if text.startswith((J, K), at)]
     assert rehearsed(text, spans) <= set(range(len(spans)))
     assert rehearsed(text, spans, marked=True) <= rehearsed(text, spans)
+
+
+@pytest.mark.parametrize("words", ["how to call ", "I can not call ", "for example, you could use ", "save this as "])
+@pytest.mark.parametrize("name", ["a_a_a_a_a_a ", "__________ ", "a/a/a/a/a.", "`a_b` the ", ",:`* "])
+def test_words_that_could_be_cut_in_many_ways_take_no_time(words: str, name: str) -> None:
+    """A model that hangs repeats them. Trying every way to cut names at their underscores would take half a minute."""
+    for text in (words + name * 40, words * 8 + name * 20, (words + name) * 20):
+        assert rehearsed(text + J, [(len(text), len(text + J))]) <= {0}

@@ -18,7 +18,7 @@ _ACTION = r"(?:call|use|run|invoke|execute|send|make|issue|write|do|calling|usin
 # Words after which the sentence still waits for the call itself.
 _WAITS = (
     r"(?:[ \t]+`?(?:the|this|that|these|those|an?|any|it|its|following|above|such|tools?|functions?|api|calls?|requests?|commands?"
-    r"|json|code|python|object|snippet|with|via|as|like|follows|by|\w{1,64}_\w{1,64})`?){0,8}"
+    r"|json|code|python|object|snippet|with|via|as|like|follows|by|(?>\w{1,64}_\w{1,64}))`?){0,8}"
 )
 _END = r"[\s:：,`]*\Z"
 # Words about what others would do. By "I" a model announces its own call, and small ones also do so by "you can".
