@@ -314,4 +314,4 @@ class _Events(StreamDecoder):
         return parts
 
 
-KIND = EndpointKind(dialect=Anthropic, speaks=Anthropic.name)
+KIND = EndpointKind(dialect=Anthropic, speaks=Anthropic.name, logprobs=False)

@@ -143,7 +143,8 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
         channel.watch.replied()
         sent, received = _text_sent(request, reply.request_body), Blob.of(reply.reply_body)
         content = Blob.of(reply.content.__pydantic_serializer__.to_json(reply.content).decode())
-        blobs += [sent, received, content]
+        logprobs = Blob.of(reply.logprobs.model_dump_json()) if reply.logprobs is not None else None
+        blobs += [sent, received, content] if logprobs is None else [sent, received, content, logprobs]
         attempts.append(
             Attempt(
                 number=len(attempts) + 1,
@@ -159,7 +160,12 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
                 load=reply.load if before == "unknown" else _evidence(reply, before, reply.latency_ms or latency_ms),
             )
         )
-        done = Exchange(step=step, attempts=tuple(attempts), content=content.blob_hash)
+        done = Exchange(
+            step=step,
+            attempts=tuple(attempts),
+            content=content.blob_hash,
+            logprobs=logprobs.blob_hash if logprobs is not None else None,
+        )
         return ExchangeResult(done, tuple(blobs), reply.content)
 
 

@@ -161,6 +161,7 @@ class ScriptEngine:
             engine=self.script.engine,
             slots=self.script.slots,
             context_size=spec.context_size,
+            logprobs=False,
         )
 
     def unload(self, model: str) -> bool:

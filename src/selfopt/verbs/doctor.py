@@ -13,15 +13,17 @@ from urllib.parse import urlsplit
 from selfopt.dialects.base_url import normalise_base_url
 from selfopt.dialects.faults import shown_url
 from selfopt.dialects.kinds import ENDPOINT_KINDS
+from selfopt.endpoints.factory import create_residency
 from selfopt.errors import GateFailed, SelfoptError, SettingsError
 from selfopt.extensions import Registry
 from selfopt.feedback import DETECTORS, load_feedback
 from selfopt.home import NOT_MADE_HERE, ProcessLock, clear_temporaries, counted, escape_control
 from selfopt.home.extras import install_command
 from selfopt.loop.proposers import PROPOSERS
+from selfopt.measure.attempt import status_of
 from selfopt.policy import GATES
 from selfopt.reading import FAMILIES, READERS
-from selfopt.records import RefusedFigures
+from selfopt.records import EndpointConfig, ListsModels, RefusedFigures
 from selfopt.scripted.script import load_script
 from selfopt.settings import EndpointSettings, default_config_file, settings_files
 from selfopt.suites import IMPORTERS
@@ -34,6 +36,7 @@ CONNECT_TIMEOUT_S = 1.0
 FEW_BYTES = 1_000_000_000
 MAX_ASKED = 50
 SHOWN_PROBLEMS = 3
+LOGPROBS = {True: "gives log probabilities", False: "has no log probabilities"}
 MAX_NAME = 100
 MAX_DETAIL = 400
 MAX_SAID = 200
@@ -216,7 +219,7 @@ def _lock(app: App) -> Check:
 
 def _engine() -> Check:
     try:
-        return _check("engine", "ok", f"xllamacpp {metadata.version('xllamacpp')}")
+        return _check("engine", "ok", f"xllamacpp {metadata.version('xllamacpp')}; {LOGPROBS[True]}")
     except metadata.PackageNotFoundError:
         return _check("engine", "note", f"xllamacpp is not installed; for local models: {install_command('engine')}")
 
@@ -274,8 +277,19 @@ async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
     if via:
         return _check(title, "note", f"{shown_url(url)} (local, not contacted; {key}{via})")
     if await _answers(url):
-        return _check(title, "ok", f"{shown_url(url)} (local, something listens there; {key})")
+        told = await _logprobs(config, entry)
+        return _check(title, "ok", f"{shown_url(url)} (local, something listens there; {key}{told})")
     return _check(title, "note", f"{shown_url(url)} (local, nothing listens there: start the server to use it; {key})")
+
+
+async def _logprobs(config: EndpointConfig, entry: EndpointSettings) -> str:
+    """Ask a local server whether it gives log probabilities, and say so; "" where it does not tell."""
+    if not entry.asks_logprobs:
+        return f"; {LOGPROBS[False] if entry.traits.logprobs is False else 'log probabilities are switched off'}"
+    residency = create_residency(config)
+    names = await residency.installed() if isinstance(residency, ListsModels) else None
+    gives = (await status_of(residency, names[0])).logprobs if names else None
+    return f"; {LOGPROBS[gives]}" if gives is not None else ""
 
 
 async def _answers(url: str) -> bool:
