@@ -7,9 +7,10 @@ from selfopt.errors import EndpointError
 from selfopt.records import ChatRequest
 
 MAX_SUSPECTED = 3
-"""So many requests of a form are sent again after a refusal that does not name log probabilities."""
+"""So many requests of a form are sent again in vain."""
 
 _MAY_MEAN_IT = (400, 404, 422)
+_BUSY = (408, 429, 503)
 
 Form = tuple[object, ...]
 
@@ -24,7 +25,7 @@ class AskedLogProbs:
         self._longest = min(LONGEST_ASKED, max_reply_bytes // BYTES_PER_TOKEN)
         self._refused: set[Form] = set()
         self._taken: set[Form] = set()
-        self._suspected: dict[Form, int] = {}
+        self._in_vain: dict[Form, int] = {}
 
     def allowed(self, request: ChatRequest, *, streamed: bool) -> ChatRequest:
         """The request as it should be sent: without the question where the server refused it before,
@@ -36,22 +37,29 @@ class AskedLogProbs:
         longer = sampling.max_tokens + sampling.thinking_tokens > self._longest
         return _plain(request) if longer or _form(request, streamed) in self._refused else request
 
-    def blamed(self, sent: ChatRequest, error: EndpointError, *, streamed: bool) -> ChatRequest | None:
+    def blamed(self, first: ChatRequest, sent: ChatRequest, error: EndpointError, *, streamed: bool) -> ChatRequest | None:
         """The refused request without the question; None when the question can't be what was refused.
 
         A server that gave log probabilities for this form before, or says why it refused, is only
         suspected if it names them.
+
+        Args:
+            first: the request as it was sent first.
+            sent: as it was sent when it was refused.
+            error: the refusal.
+            streamed: whether a streamed reply was wanted.
         """
-        if sent.logprobs is None or error.status is None or error.status < 400:
+        if first.logprobs is None or error.status is None or error.status < 400:
             return None
-        if "logprob" not in error.reply_body.lower():
-            form = _form(sent, streamed)
-            tries = self._suspected.get(form, 0)
-            known = form in self._taken or error.cause is not None or tries >= MAX_SUSPECTED
-            if known or error.status not in _MAY_MEAN_IT:
-                return None
-            self._suspected[form] = tries + 1
-        return _plain(sent)
+        form, may_mean_it = _form(first, streamed), error.status in _MAY_MEAN_IT
+        tries = self._in_vain.get(form, 0)
+        if sent.logprobs is None:
+            self._in_vain[form] = tries + may_mean_it
+            return None
+        named = "logprob" in error.reply_body.lower() and error.status not in _BUSY
+        known = form in self._taken or error.cause is not None
+        suspected = named or (may_mean_it and not known)
+        return _plain(sent) if suspected and tries < MAX_SUSPECTED else None
 
     def answered(self, first: ChatRequest, last: ChatRequest, *, streamed: bool) -> None:
         """Take note that a request had a reply.

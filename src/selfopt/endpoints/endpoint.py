@@ -133,7 +133,7 @@ class HttpEndpoint:
             try:
                 stream = await send(sent)
             except EndpointError as error:
-                plain = self._logprobs.blamed(sent, error, streamed=streamed)
+                plain = self._logprobs.blamed(first, sent, error, streamed=streamed)
                 if plain is None and not self._taught(sent, error):
                     raise
                 sent = plain or sent

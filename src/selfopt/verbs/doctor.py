@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from selfopt.dialects.base_url import normalise_base_url
 from selfopt.dialects.faults import shown_url
 from selfopt.dialects.kinds import ENDPOINT_KINDS
-from selfopt.endpoints.factory import create_residency
 from selfopt.errors import GateFailed, SelfoptError, SettingsError
 from selfopt.extensions import Registry
 from selfopt.feedback import DETECTORS, load_feedback
@@ -23,7 +22,7 @@ from selfopt.loop.proposers import PROPOSERS
 from selfopt.measure.attempt import status_of
 from selfopt.policy import GATES
 from selfopt.reading import FAMILIES, READERS
-from selfopt.records import EndpointConfig, ListsModels, RefusedFigures
+from selfopt.records import RefusedFigures
 from selfopt.scripted.script import load_script
 from selfopt.settings import EndpointSettings, default_config_file, settings_files
 from selfopt.suites import IMPORTERS
@@ -271,24 +270,31 @@ async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
         url = normalise_base_url(entry.base_url or "")
         via = f"; through the proxy {shown_url(config.proxy.get_secret_value())}" if config.proxy is not None else ""
         if not entry.is_local:
-            return _check(title, "ok" if config.api_key else "note", f"{shown_url(url)} (remote, not contacted; {key}{via})")
+            told = await _logprobs(app, name, entry)
+            return _check(
+                title, "ok" if config.api_key else "note", f"{shown_url(url)} (remote, not contacted; {key}{via}{told})"
+            )
     except SelfoptError as error:
         return _check(title, "FAIL", str(error))
     if via:
         return _check(title, "note", f"{shown_url(url)} (local, not contacted; {key}{via})")
     if await _answers(url):
-        told = await _logprobs(config, entry)
+        told = await _logprobs(app, name, entry)
         return _check(title, "ok", f"{shown_url(url)} (local, something listens there; {key}{told})")
     return _check(title, "note", f"{shown_url(url)} (local, nothing listens there: start the server to use it; {key})")
 
 
-async def _logprobs(config: EndpointConfig, entry: EndpointSettings) -> str:
-    """Ask a local server whether it gives log probabilities, and say so; "" where it does not tell."""
+async def _logprobs(app: App, name: str, entry: EndpointSettings) -> str:
+    """Say whether a server gives log probabilities; "" where nobody knows. Only a local one is asked."""
+    if entry.traits.logprobs is False:
+        return f"; {LOGPROBS[False]}"
     if not entry.asks_logprobs:
-        return f"; {LOGPROBS[False] if entry.traits.logprobs is False else 'log probabilities are switched off'}"
-    residency = create_residency(config)
-    names = await residency.installed() if isinstance(residency, ListsModels) else None
-    gives = (await status_of(residency, names[0])).logprobs if names else None
+        return "; log probabilities are switched off"
+    names = await app.sender.installed(name) if entry.is_local else None
+    if not names:
+        return ""
+    model = f"{name}/{names[0]}"
+    gives = (await status_of(app.sender.residency(model, asked=model), names[0])).logprobs
     return f"; {LOGPROBS[gives]}" if gives is not None else ""
 
 
