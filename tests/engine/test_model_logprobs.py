@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -49,8 +50,8 @@ async def endpoint(tmp_path: Path) -> AsyncIterator[EmbeddedEndpoint]:
 def request(model: str, form: dict[str, Any], **changes: Any) -> ChatRequest:
     """A question that a tool could answer, isolated from all others."""
     question = (Message(role="user", content="What is the weather in Zürich?"),)
-    limits = {"sampling": Sampling(max_tokens=24), "timeout_s": 300.0, "isolate": True}
-    return ChatRequest(model=model, messages=question, **{**limits, **form, **changes})
+    usual = {"messages": question, "sampling": Sampling(max_tokens=24), "timeout_s": 300.0, "isolate": True}
+    return ChatRequest(model=model, **{**usual, **form, **changes})
 
 
 async def streamed(endpoint: EmbeddedEndpoint, asked: ChatRequest) -> ChatReply:
@@ -92,12 +93,30 @@ async def test_replies_are_the_same_with_and_without(endpoint: EmbeddedEndpoint,
     assert all(reply.logprobs is None for reply in (replies[0], replies[2], replies[3]))
 
 
+async def test_a_call_that_the_server_reads_keeps_the_log_probabilities_of_its_text(endpoint: EmbeddedEndpoint) -> None:
+    """The content is empty then, and the tokens are those of the whole reply, in order."""
+    begun = (Message(role="user", content="Weather in Oslo?"), Message(role="assistant", content="<tool_call>\n"))
+    reply = await endpoint.chat(request(LARGER, FORMS["native"], logprobs=TOP, messages=begun))
+    assert (reply.content.text, [call.name for call in reply.content.tool_calls]) == ("", ["get_weather"])
+    found = reply.logprobs
+    assert found is not None
+    assert len(found) == reply.usage.output_tokens
+    assert math.isfinite(found.total)
+    assert json.loads(found.text) == {"name": "get_weather", "arguments": {"city": "Oslo"}}
+
+
 @pytest.mark.parametrize("model", [SMALL, LARGER])
-async def test_cached_prompts_have_the_same_log_probabilities(endpoint: EmbeddedEndpoint, model: str) -> None:
-    """A threshold on them means the same whether the server knew the prompt or not."""
+async def test_log_probabilities_hardly_depend_on_the_prompt_cache(endpoint: EmbeddedEndpoint, model: str) -> None:
+    """The reply is the same. A last token of the prompt that is computed alone moves them by up to a few
+    hundredths of a nat.
+    """
     asking = request(model, FORMS["native"], logprobs=TOP, isolate=False)
     first, again = await endpoint.chat(asking), await endpoint.chat(asking)
-    alone = await endpoint.chat(asking.model_copy(update={"isolate": True}))
-    assert first.logprobs is not None
-    assert first.logprobs == again.logprobs == alone.logprobs
+    alone = [await endpoint.chat(asking.model_copy(update={"isolate": True})) for _ in range(2)]
     assert (again.usage.cached_tokens or 0) > 0
+    assert alone[0].logprobs == alone[1].logprobs
+    assert alone[0].logprobs is not None
+    for other in (first, again):
+        assert other.logprobs is not None
+        assert other.logprobs.tokens == alone[0].logprobs.tokens
+        assert other.logprobs.logprobs == pytest.approx(alone[0].logprobs.logprobs, abs=0.1)

@@ -21,7 +21,8 @@ class TokenLogProb(NamedTuple):
     """One token of a reply.
 
     Attributes:
-        text: the token; "" for a token without a text, such as the end of the reply.
+        text: the token; "" for one that the server gives no text, such as the end of the reply or a
+            special mark.
         logprob: its log probability in nats, at most 0.
         data: its bytes. A character may be split over tokens, whose texts are then no use.
         top: the likeliest tokens at this place with their log probabilities, as the server lists
