@@ -116,6 +116,7 @@ def test_only_a_request_that_wants_them_asks() -> None:
         entry("a", 0.5),
         entry("a", None),
         entry("a", "-1"),
+        entry("a", 10**400),
         entry("a", True),
         {"logprob": -1.0},
         {"token": "a" * 100_000, "logprob": -1.0},
@@ -134,9 +135,9 @@ def test_one_entry_that_cannot_be_read_leaves_none(wrong: Any) -> None:
 
 def test_impossible_and_rounded_values_are_kept_within_bounds() -> None:
     """Minus infinity, the lowest number of a server, and a little more than 0."""
-    found = read_logprobs([entry("a", value) for value in (-math.inf, -3.4e38, 1e-7, -0.0, 0)])
+    found = read_logprobs([entry("a", value) for value in (-math.inf, -3.4e38, -(10**400), 1e-7, -0.0, 0)])
     assert found is not None
-    assert found.logprobs == (IMPOSSIBLE, IMPOSSIBLE, 0.0, 0.0, 0.0)
+    assert found.logprobs == (IMPOSSIBLE, IMPOSSIBLE, IMPOSSIBLE, 0.0, 0.0, 0.0)
 
 
 def test_endless_entries_are_not_kept() -> None:

@@ -71,6 +71,7 @@ async def test_each_reply_of_a_trial_has_its_own(bench: Bench, ledger: Ledger, v
         for reply in replies:
             found = reply.logprobs()
             assert found is not None
+            assert reply.counted_tokens == 5
             assert (found.text, found.total) == (reply.content().text or "call", -1.5)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -35,8 +34,8 @@ def read_logprobs(entries: list[Any]) -> LogProbs | None:
     """Read the entries of all tokens, in order.
 
     Returns:
-        None when there are no entries, far more than were asked for, or one that cannot be read: the sum
-        over the others would be another reply's.
+        None when there are no entries, far more than were asked for, or one that cannot be read: the
+        sum over the others would be another reply's.
     """
     if not 0 < len(entries) <= _MAX_TOKENS:
         return None
@@ -92,9 +91,9 @@ def _token(entry: dict[str, Any]) -> tuple[str | None, bytes | None]:
 
 def _logprob(value: Any) -> float | None:
     """A log probability in nats; None for what is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value) or value > _ROUNDING_ERROR:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value <= _ROUNDING_ERROR:  # also NaN
         return None
-    return round(min(max(float(value), IMPOSSIBLE), 0.0), _DECIMALS)
+    return round(float(min(max(value, IMPOSSIBLE), 0.0)), _DECIMALS)
 
 
 def without_logprobs(body: str) -> str:

@@ -25,6 +25,15 @@ class StoredReply:
         """The step of the variant that it answers."""
         return self.exchange.step
 
+    @property
+    def counted_tokens(self) -> int | None:
+        """How many tokens the server counted in the reply, with its end; None where it does not say.
+
+        Where there are far fewer log probabilities, some are missing: OpenAI, for one, gives none for
+        thinking and for calls.
+        """
+        return self.exchange.attempts[-1].usage.output_tokens
+
     def content(self) -> ReplyContent:
         """What the model said. CorruptError when the ledger does not hold it."""
         return ReplyContent.model_validate_json(held(self.ledger, Blob, self.content_hash).text)
