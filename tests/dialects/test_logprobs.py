@@ -133,6 +133,14 @@ def test_one_entry_that_cannot_be_read_leaves_none(wrong: Any) -> None:
     assert (parts.content().text, logprobs_in(parts)) == ("b", None)
 
 
+def test_a_token_out_of_a_draft_is_not_taken_for_certain() -> None:
+    """llama.cpp writes 0 without alternatives for it. A server that never names alternatives may mean it."""
+    drafted, sure, known = entry("a", 0.0), entry("a", 0.0, ("a", 0.0)), entry("b", -1.0, ("b", -1.0))
+    assert read_logprobs([known, drafted]) is None
+    for kept in ([known, sure], [entry("b", -1.0), drafted], [known, entry("b", -1.0)]):
+        assert read_logprobs(kept) is not None
+
+
 def test_impossible_and_rounded_values_are_kept_within_bounds() -> None:
     """Minus infinity, the lowest number of a server, and a little more than 0."""
     found = read_logprobs([entry("a", value) for value in (-math.inf, -3.4e38, -(10**400), 1e-7, -0.0, 0)])

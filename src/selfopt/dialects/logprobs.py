@@ -35,7 +35,9 @@ def read_logprobs(entries: list[Any]) -> LogProbs | None:
 
     Returns:
         None when there are no entries, far more than were asked for, or one that cannot be read: the
-        sum over the others would be another reply's.
+        sum over the others would be another reply's. llama.cpp writes 0 without alternatives for a
+        token that it took from a draft (speculative decoding), and beside others that have some this
+        is no certainty either.
     """
     if not 0 < len(entries) <= _MAX_TOKENS:
         return None
@@ -60,6 +62,8 @@ def read_logprobs(entries: list[Any]) -> LogProbs | None:
         ]
         top_tokens.append(tuple(other for other, _ in known))
         top_logprobs.append(tuple(value for _, value in known))
+    if any(top_tokens) and any(not top and not logprob for top, logprob in zip(top_tokens, logprobs, strict=True)):
+        return None
     return LogProbs(
         tokens=tuple(tokens),
         logprobs=tuple(logprobs),
