@@ -39,7 +39,7 @@ from .options import GatewayOptions
 from .passing import Passing, uncalled, unfit
 from .plain_step import plain_step
 from .refusal import JSON, from_endpoint_error
-from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, without_text
+from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, with_damaged, without_text
 from .seams import Upstream
 
 TEXT_TOKENS = 1024
@@ -166,7 +166,7 @@ class _Work:
             size = asked.size + len(content.text)
             following = await beside(size, _sent, steps, content)
             if isinstance(following, ReplyContent):
-                content = following
+                content = with_damaged(following, content, asked, variant.parsers)
                 break
             step = following
         family = self._upstream.family()

@@ -17,6 +17,7 @@ from selfopt.records import Message, ParsedReply, ReplyContent, ToolDefinition
 from .families import FAMILIES, Family
 from .readers import READERS
 from .readers.base import CALL_LIMIT, NO_CALL_WORDS, Found, GrowingReader, Offered, Reader, ReadsFamilies
+from .readers.numbers import with_plain_texts
 from .repairs import DROPPING, REPAIRS, Repair
 from .signs import sign_of_call
 from .thinking import split_thinking
@@ -158,7 +159,7 @@ def _ask(readers: Mapping[str, Reader], content: ReplyContent, tools: Sequence[T
                 f"reader {name!r} failed with {type(error).__name__}; update its package, or name another"
             ) from error
         if found.calls:
-            return found.family or name, found
+            return found.family or name, with_plain_texts(found, tools)
         none_said = none_said or found.says_none
         if found.unread:
             by, unread = found.family or name, found.unread
@@ -209,7 +210,7 @@ def _repaired(chain: Chain, name: str, found: Found, messages: Sequence[Message]
     calls, corrections = read, found.corrections
     for repair in chain.repairs.values():
         repaired, more = repair(calls, messages, tools)
-        calls, corrections = tuple(repaired), (*corrections, *more)
+        calls, corrections = tuple(repaired), (*corrections, *(made for made in more if made not in found.corrections))
     words = _words(found) + (", fitted" if calls != read else "")
     if not calls:
         return ParsedReply(recognised=f"text, after {words}", corrections=corrections)

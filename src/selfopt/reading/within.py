@@ -64,6 +64,8 @@ def calls_within(text: str, tools: Sequence[ToolDefinition], family: str = "", *
     _, found = ask(chain_of((LATEST,), family).readers, content, tools)
     if found.supplied and cut:
         found = found.without_last()
+    if any(made.kind == "not_fitted" for made in found.corrections):
+        return NO_CALLS  # a number that JSON can't write would become a text
     offered = Names.of(tools).schemas
     calls = tuple(call for call in found.calls[:CALL_LIMIT] if call.name in offered)
     if not calls or not found.spans or _is_listing(answer, found.spans, tools):

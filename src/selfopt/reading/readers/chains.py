@@ -29,6 +29,11 @@ class MarkChain:
         """Whether the last mark has a name."""
         return bool(self._marks) and self._marks[-1].named
 
+    @property
+    def is_special(self) -> bool:
+        """Whether it holds a token that no text holds."""
+        return any(mark.special or mark.piece == "to=" for mark in self._marks)
+
     def add(self, scan: Scan, found: re.Match[str], mark: Mark) -> None:
         """Add the next mark, or begin anew if something else stands before it."""
         between = scan.text[self.end : found.start()] if 0 <= self.end <= found.start() <= self.end + 64 else "x"
