@@ -37,6 +37,7 @@ LATEST = "all@2"
 NATIVE = "native@2"
 # The newest reply and what was read in it. It is replaced whole, as replies are read in several threads.
 _ASKED: list[tuple[ReplyContent, Sequence[ToolDefinition], Mapping[str, Reader], tuple[str, Found]]] = []
+_NOTHING = ParsedReply()
 _NOW = CHAINS[LATEST]
 _BEFORE = CHAINS["all@1"]
 
@@ -214,7 +215,8 @@ def _repaired(chain: Chain, name: str, found: Found, messages: Sequence[Message]
     words = _words(found) + (", fitted" if calls != read else "")
     if not calls:
         return ParsedReply(recognised=f"text, after {words}", corrections=corrections)
-    return ParsedReply(tool_calls=calls, parser=name, recognised=words, corrections=corrections)
+    # Its parts are sound already.
+    return _NOTHING.model_copy(update={"tool_calls": calls, "parser": name, "recognised": words, "corrections": corrections})
 
 
 def _split(content: ReplyContent) -> ReplyContent:
