@@ -81,6 +81,7 @@ from .finding import (
 )
 from .integrity import LedgerFault, LedgerReport
 from .limit import FreeReason, LeftFree
+from .logprobs import IMPOSSIBLE, LogProbs, TokenLogProb
 from .race import (
     Ask,
     EvidenceKey,
@@ -133,6 +134,7 @@ from .variant import CallFormat, ChainName, Example, Variant
 from .verdict import Correction, CorrectionKind, Outcome, ParsedReply, ReadStatus, Verdict
 
 __all__ = [
+    "IMPOSSIBLE",
     "ROUTING_SCHEMA_VERSION",
     "UNKNOWN_FORMAT",
     "Action",
@@ -206,6 +208,7 @@ __all__ = [
     "LeftFree",
     "ListsModels",
     "LoadEvidence",
+    "LogProbs",
     "LoopEnd",
     "LoopStart",
     "Message",
@@ -270,6 +273,7 @@ __all__ = [
     "StandingReason",
     "Suite",
     "Timings",
+    "TokenLogProb",
     "ToolCall",
     "ToolDefinition",
     "Trial",

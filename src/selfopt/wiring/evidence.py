@@ -148,7 +148,7 @@ def ids_of(record: Record) -> Iterator[Named]:
             yield "verdict", Verdict.make_id(trial_id, record.parser_hash, record.scorer_hash)
     elif isinstance(record, Trial):
         for exchange in record.exchanges:
-            texts = [exchange.content, *(text for a in exchange.attempts for text in (a.request, a.reply))]
+            texts = [exchange.content, exchange.logprobs, *(text for a in exchange.attempts for text in (a.request, a.reply))]
             yield from (("blob", text) for text in texts if text)
 
 
