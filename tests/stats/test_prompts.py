@@ -91,7 +91,7 @@ def test_the_interval_holds_the_gain() -> None:
 def test_missing_and_impossible_outcomes_are_refused() -> None:
     """NaN, None, a half; clusters for some prompts only; negative counts."""
     for bad in (math.nan, None, 0.5, 2):
-        with pytest.raises(ValueError, match="need -1, 0 or 1"):
+        with pytest.raises(ValueError, match="need a number from -1 to 1"):
             PromptDifferences((1, bad))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="one each, or none"):
         PromptDifferences((1, 0), ("a",))

@@ -44,6 +44,8 @@ class AlphaShare:
         spent: by earlier decisions.
         used_up: nothing is left, so this family may promote nothing more.
         detail: in plain words.
+        history: the share of alpha for the verdicts that earlier looks at these prompts gave
+            (`history_share`).
     """
 
     family: str
@@ -52,6 +54,12 @@ class AlphaShare:
     spent: float
     used_up: bool
     detail: str
+    history: float = 1.0
+
+    @property
+    def level(self) -> float:
+        """What a test may spend whose prompts helped to choose what is tested."""
+        return self.alpha * self.history
 
 
 def search_family(model: str, phase: str, suite_hash: str) -> str:

@@ -1,0 +1,165 @@
+"""One replication of a whole search: many candidates are screened, the best ones race, and the
+winner is looked at on held-out prompts. The rules are those of the policy.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from selfopt.policy import AlphaShare, Race, prompt_test, rungs
+from selfopt.records import RaceSettings
+
+from .bench import Bench, evidence_key, race_start, run_race, spec_names
+from .once import DEFAULTS, NOT_BETTER, Figures
+from .worlds import World, WorldOptions, make_world
+
+_HELDOUT_REPEATS = 7
+_REDRAWN = 0.3
+_STEP = (0.2, 0.7)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """What a search looks like.
+
+    Attributes:
+        candidates: how many there are. Half of them equal the baseline on every prompt, the others
+            on average: they are better on some prompts and worse on as many.
+        prompts: how many prompts the search split has, and the held-out split.
+        flaky: the share of the prompts that need a call and pass by chance.
+        gain: what one more candidate is better by; 0: there is none.
+        sample: whether both splits are drawn from prompts without end, so that a promotion claims
+            something about those. Else it claims something about the search split alone.
+        alpha: what a race may spend, and a look at the held-out prompts.
+        screened: whether a screening picks the finalists. Else all candidates race.
+    """
+
+    candidates: int = 200
+    prompts: int = 200
+    flaky: float = 0.4
+    gain: float = 0.0
+    sample: bool = False
+    alpha: float = 0.05
+    screened: bool = True
+    settings: RaceSettings = DEFAULTS
+    max_trials: int = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search on a world of its own. The first candidate is the better one, if there is one."""
+
+    options: SearchOptions
+
+    def once(self, seed: str) -> Figures:
+        """Whether anything was promoted, and is better or not; the trials; how far the better one came."""
+        options, rng = self.options, random.Random(seed)
+        world, heldout = sampled(options, rng) if options.sample else (fixed(options, rng), None)
+        bench = Bench(world, rng)
+        names = spec_names(world)
+        finalists = screening(world, bench, rng) if options.screened else list(range(1, len(names)))
+        field = World([world.chances[0], *(world.chances[k] for k in finalists)], (), world.restraint)
+        race = Race(race_start(field, race_id=seed, alpha=options.alpha, settings=options.settings))
+        again = Bench(field, rng)
+        run_race(race, again, options.max_trials)
+        won = None if race.winner is None else finalists[spec_names(field).index(race.winner) - 1]
+        trials = bench.trials + again.trials
+        better = options.gain > NOT_BETTER
+        found = {"screened": float(better and 1 in finalists), "raced": float(better and won == 1)}
+        if won is not None and heldout is not None:
+            trials += 2 * options.prompts * _HELDOUT_REPEATS
+            won = won if shown(heldout, won, rng, options.alpha, seed) else None
+        right = better and won == 1
+        return {
+            **found,
+            "promoted": float(won is not None),
+            "better": float(right),
+            "not_better": float(won is not None and not right),
+            "calls": float(trials),
+        }
+
+
+def fixed(options: SearchOptions, rng: random.Random) -> World:
+    """A world whose candidates equal the baseline on average over its own prompts."""
+    moved, better = options.candidates // 2, options.gain > 0
+    shape = WorldOptions(prompts=options.prompts, flaky=options.flaky, candidates=1, gain=options.gain)
+    first = make_world(shape, rng)
+    still = replace(shape, gain=0.0)
+    base = list(first.chances[0])
+    churned = [make_world(still, rng, base).chances[1] for _ in range(moved)]
+    rest = options.candidates - moved
+    return World([base, *(first.chances[1:] if better else ()), *churned, *([base] * rest)], (), first.restraint)
+
+
+def sampled(options: SearchOptions, rng: random.Random) -> tuple[World, World]:
+    """A search split and a held-out split, each prompt drawn on its own.
+
+    Half of the candidates answer three prompts in ten anew: their chance is drawn again, so that
+    they equal the baseline on average over all prompts like these, and on no split exactly. The
+    better one gains .2 to .7 on as many prompts as that takes.
+    """
+    worlds = []
+    for _ in range(2):
+        m = options.prompts
+        plain = WorldOptions(prompts=m, flaky=options.flaky, candidates=1, churn=0.0)
+        base, fresh = (make_world(plain, rng) for _ in range(2))
+        rows: list[Sequence[float]] = [base.chances[0]]
+        if options.gain > 0:
+            rows.append(_lifted(_redrawn(base, fresh, rng), options.gain / _room(options.flaky), rng))
+        for _ in range(options.candidates // 2):
+            rows.append(_redrawn(base, make_world(plain, rng), rng))
+        rows += [base.chances[0]] * (options.candidates - options.candidates // 2)
+        worlds.append(World(rows, (), base.restraint))
+    return worlds[0], worlds[1]
+
+
+def _redrawn(base: World, fresh: World, rng: random.Random) -> list[float]:
+    pairs = zip(base.chances[0], fresh.chances[0], strict=True)
+    return [new if rng.random() < _REDRAWN else old for old, new in pairs]
+
+
+def _lifted(chances: Sequence[float], chosen: float, rng: random.Random) -> list[float]:
+    """Chances raised by .2 to .7, as far as there is room. chosen: how likely each is to be raised."""
+    return [min(1.0, chance + rng.uniform(*_STEP)) if rng.random() < chosen else chance for chance in chances]
+
+
+@lru_cache(maxsize=8)
+def _room(flaky: float) -> float:
+    """What `_lifted` brings on average where it raises every prompt."""
+    rng = random.Random("room")
+    many = make_world(WorldOptions(prompts=10_000, flaky=flaky, candidates=1, churn=0.0), rng).chances[0]
+    return sum(_lifted(many, 1.0, rng)) / len(many) - sum(many) / len(many)
+
+
+def screening(world: World, bench: Bench, rng: random.Random) -> list[int]:
+    """The candidates that go on to the race, the best first. The prompts of a step are drawn without repeats."""
+    names, m = spec_names(world), len(world.chances[0])
+    alive, scores, asked = list(range(1, len(names))), dict.fromkeys(range(1, len(names)), 0), 0
+    order: list[int] = []
+    for rung in rungs(len(alive)):
+        while len(order) < rung.prompts:
+            order += rng.sample(range(m), m)
+        positions = order[asked : rung.prompts]
+        for k in alive:
+            scores[k] += sum(bench.passes(names[k], positions, 1))
+        bench.trials += len(alive) * len(positions)
+        asked = rung.prompts
+        ties = {k: rng.random() for k in alive}
+        alive = sorted(alive, key=lambda k: (-scores[k], ties[k]))[: rung.keep]
+    return alive
+
+
+def shown(heldout: World, candidate: int, rng: random.Random, alpha: float, seed: str) -> bool:
+    """Whether held-out prompts show that a candidate is better. Each is asked a planned number of times."""
+
+    def shares(chances: Sequence[float]) -> dict[str, float]:
+        times = range(_HELDOUT_REPEATS)
+        return {f"p{j}": sum(rng.random() < chance for _ in times) / _HELDOUT_REPEATS for j, chance in enumerate(chances)}
+
+    share = AlphaShare("heldout", 1, alpha, 0.0, used_up=False, detail="")
+    outcomes = shares(heldout.chances[candidate]), shares(heldout.chances[0])
+    key = evidence_key(f"candidate-{candidate}", "heldout")
+    return prompt_test(key, outcomes, clusters={}, share=share, order_seed=seed, at="", repeats=_HELDOUT_REPEATS).passed
