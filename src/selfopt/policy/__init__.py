@@ -8,7 +8,7 @@ from .race_plan import BlockPlan, Draws
 from .restraint import restraint_evidence
 from .resume import PastRace, VoidEvidence, with_held_evidence
 from .screening import FINALISTS, Rung, rungs
-from .spending import AlphaPlan, AlphaShare, heldout_family, next_share, search_family
+from .spending import AlphaPlan, AlphaShare, Spender, heldout_family, next_share, search_family, shared_heldout_family
 
 __all__ = [
     "FINALISTS",
@@ -24,6 +24,7 @@ __all__ = [
     "PastRace",
     "Race",
     "Rung",
+    "Spender",
     "VoidEvidence",
     "best_hold",
     "decide",
@@ -36,6 +37,7 @@ __all__ = [
     "restraint_evidence",
     "rungs",
     "search_family",
+    "shared_heldout_family",
     "void_because",
     "with_held_evidence",
 ]

@@ -62,13 +62,12 @@ def prompt_test(
     share: AlphaShare,
     order_seed: str,
     at: str,
-    null_mean: float = 0.0,
     repeats: int = 1,
     cycle_id: str | None = None,
 ) -> PromptTest:
     """Tests two specs on their outcomes per held-out prompt.
 
-    By default the test asks whether the candidate is better, not whether it is "not worse": where
+    The test asks whether the candidate is better, not whether it is "not worse": where
     candidates were ranked on search prompts, and for deterministic specs, the search gives no
     evidence about other prompts, so this test alone carries the promise. It takes the prompts in an
     order drawn with order_seed and looks at the evidence after each one. Bets are made with the
@@ -79,7 +78,6 @@ def prompt_test(
             of its answers that pass.
         clusters: the tool set of each prompt.
         share: its level is what the test spends.
-        null_mean: the gain that the test tries to refute, as a share.
         repeats: how many answers a share is of, fixed before the first one. 1: outcomes are yes or
             no.
 
@@ -91,9 +89,9 @@ def prompt_test(
     pairs = _in_order(outcomes, order_seed, clusters)
     alpha = share.level
     needed = math.log(1 / alpha)
-    log_e = _highest(pairs, null_mean, alpha, repeats)
+    log_e = _highest(pairs, alpha, repeats)
     passed = log_e >= needed
-    interval = _interval(pairs, alpha, passed, repeats) if null_mean == 0 else pairs.interval(alpha)
+    interval = _interval(pairs, alpha, passed, repeats)
     beside = pairs.clustered()
     return PromptTest(
         test_id=f"prompt-test-{key.key_id}-{share.number}",
@@ -103,7 +101,7 @@ def prompt_test(
         family=share.family,
         number=share.number,
         alpha=alpha,
-        null_mean=null_mean,
+        null_mean=0.0,
         n=pairs.n,
         repeats=repeats,
         wins=pairs.wins,
@@ -134,13 +132,13 @@ def prompt_steps(test: PromptTest, outcomes: tuple[Outcomes, Outcomes]) -> Itera
         )
     for n in range(pairs.n + 1):
         so_far = PromptDifferences(pairs.differences[:n])
-        yield so_far, _evidence(so_far, test.null_mean, pairs.n, test.alpha, test.repeats)
+        yield so_far, _evidence(so_far, pairs.n, test.alpha, test.repeats)
 
 
-def _evidence(so_far: PromptDifferences, null_mean: float, planned: int, alpha: float, repeats: int) -> float:
+def _evidence(so_far: PromptDifferences, planned: int, alpha: float, repeats: int) -> float:
     if repeats == 1:
-        return prompt_evidence(so_far, mean=null_mean, planned=planned, alpha=alpha, bets=PROMPT_BETS)
-    return planned_log_e(so_far.differences, planned=planned, alpha=alpha, mean=null_mean)[-1]
+        return prompt_evidence(so_far, planned=planned, alpha=alpha, bets=PROMPT_BETS)
+    return planned_log_e(so_far.differences, planned=planned, alpha=alpha)[-1]
 
 
 def _in_order(outcomes: tuple[Outcomes, Outcomes], order_seed: str, clusters: Mapping[str, str]) -> PromptDifferences:
@@ -170,15 +168,15 @@ def _interval(pairs: PromptDifferences, alpha: float, passed: bool, repeats: int
     return Interval(min(0.0, pairs.interval(alpha * (1 - FINAL_SHARE)).low), whole.high)
 
 
-def _highest(pairs: PromptDifferences, null_mean: float, alpha: float, repeats: int) -> float:
+def _highest(pairs: PromptDifferences, alpha: float, repeats: int) -> float:
     """The largest evidence on the way.
 
     By Ville's inequality, it may be compared with the border.
     """
     if repeats > 1:
-        return max(planned_log_e(pairs.differences, planned=pairs.n, alpha=alpha, mean=null_mean)[1:])
+        return max(planned_log_e(pairs.differences, planned=pairs.n, alpha=alpha)[1:])
     return max(
-        _evidence(PromptDifferences(pairs.differences[:n]), null_mean, pairs.n, alpha, repeats)
+        _evidence(PromptDifferences(pairs.differences[:n]), pairs.n, alpha, repeats)
         for n in range(1, pairs.n + 1)
-        if n == pairs.n or pairs.differences[n - 1] > null_mean  # it can only rise there
+        if n == pairs.n or pairs.differences[n - 1] > 0  # it can only rise there
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from selfopt.errors import UsageError
-from selfopt.records import PromptTest, RaceStart
 from selfopt.stats import AlphaSchedule, elond_level, fwer_level
 
 
@@ -46,6 +46,7 @@ class AlphaShare:
         detail: in plain words.
         history: the share of alpha for the verdicts that earlier looks at these prompts gave
             (`history_share`).
+        earlier: how many such looks there were, and how many of them passed.
     """
 
     family: str
@@ -55,6 +56,7 @@ class AlphaShare:
     used_up: bool
     detail: str
     history: float = 1.0
+    earlier: tuple[int, int] = (0, 0)
 
     @property
     def level(self) -> float:
@@ -62,19 +64,43 @@ class AlphaShare:
         return self.alpha * self.history
 
 
+class Spender(Protocol):
+    """A look that has spent alpha: `AlphaSpent`, or a race or test of versions before it."""
+
+    @property
+    def family(self) -> str:
+        """The looks that share one alpha."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """Which look of the family it is."""
+        ...
+
+    @property
+    def alpha(self) -> float:
+        """What it has spent."""
+        ...
+
+
 def search_family(model: str, phase: str, suite_hash: str) -> str:
     """The family of all races of one model and phase on one suite content."""
     return f"search {model} {phase} {suite_hash}"
 
 
-def heldout_family(suite_hash: str) -> str:
-    """The family of all looks at a suite's held-out prompts, by any model: each look reveals a
-    little.
-    """
+def heldout_family(model: str, phase: str, suite_hash: str) -> str:
+    """The family of all looks of one model and phase at a suite's held-out prompts."""
+    return f"heldout {model} {phase} {suite_hash}"
+
+
+def shared_heldout_family(suite_hash: str) -> str:
+    """The family of all looks at a suite's held-out prompts by any model, in earlier versions."""
     return f"heldout {suite_hash}"
 
 
-def next_share(plan: AlphaPlan, family: str, spenders: Iterable[RaceStart | PromptTest], promotions: int = 0) -> AlphaShare:
+def next_share(
+    plan: AlphaPlan, family: str, spenders: Iterable[Spender], promotions: int = 0, *, same: Sequence[str] = ()
+) -> AlphaShare:
     """The alpha of the next decision of a family.
 
     A decision that began has spent its share, whatever came of it. A race with resumed candidates
@@ -84,8 +110,9 @@ def next_share(plan: AlphaPlan, family: str, spenders: Iterable[RaceStart | Prom
     Args:
         spenders: earlier decisions, of any family.
         promotions: so far, in this family.
+        same: other names of the family.
     """
-    mine = [s for s in spenders if s.family == family and s.alpha > 0]
+    mine = [s for s in spenders if s.family in (family, *same) and s.alpha > 0]
     number = max((s.number for s in mine), default=0) + 1
     spent = sum(s.alpha for s in mine)
     if plan.schedule == "elond":

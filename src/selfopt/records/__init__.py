@@ -114,6 +114,7 @@ from .rule import (
 )
 from .seams import Detector, Endpoint, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
 from .spec import Environment, Spec, WarmUp
+from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
     Attempt,
@@ -136,6 +137,7 @@ __all__ = [
     "ROUTING_SCHEMA_VERSION",
     "UNKNOWN_FORMAT",
     "Action",
+    "AlphaSpent",
     "Ask",
     "Attempt",
     "AuditRecord",
@@ -205,6 +207,7 @@ __all__ = [
     "LeftFree",
     "ListsModels",
     "LoadEvidence",
+    "LookCost",
     "LoopEnd",
     "LoopStart",
     "Message",

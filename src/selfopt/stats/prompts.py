@@ -52,7 +52,8 @@ class PromptDifferences:
     def __post_init__(self) -> None:
         if self.clusters and len(self.clusters) != len(self.differences):
             raise ValueError(f"{len(self.differences)} prompts with {len(self.clusters)} clusters: need one each, or none")
-        for d in self.differences:
+        values: tuple[object, ...] = self.differences
+        for d in values:
             if not (isinstance(d, int | float) and -1 <= d <= 1):
                 raise ValueError(f"a paired outcome of {d!r}: need a number from -1 to 1, and no prompt without an outcome")
 
