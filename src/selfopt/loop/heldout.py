@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from selfopt.measure.lookup import find
 from selfopt.policy import prompt_test
 from selfopt.records import AlphaSpent, Evaluation, LookCost, Outcome, PromptTest, RaceStanding, RaceStart, Spec
+from selfopt.stats import history_share
 
 from .contest import Contest, environments_of, outcomes_of, shares_of
 from .context import LoopEvent
@@ -55,7 +56,7 @@ async def on_heldout(contest: Contest, spec: Spec) -> Found:
 async def _by_race(contest: Contest, baseline: Spec, candidate: Spec, copies: Sequence[Spec]) -> Found:
     context = contest.context
     race_id = race_id_of(contest.start.number, candidate.spec_id, "heldout")
-    if copies and not _raced_before(contest, candidate) and await _spent(contest, candidate, race_id) is None:
+    if copies and not _raced_before(contest, candidate) and await _spent(contest, candidate, race_id, fresh=True) is None:
         return Found(None, share_of(context, candidate, "heldout").detail)
     known = await _pass(contest, copies)
     lost = _lost(known)
@@ -89,15 +90,19 @@ def _raced_before(contest: Contest, candidate: Spec) -> bool:
     return any(entrant.spec_id == candidate.spec_id for start in starts for entrant in start.entrants)
 
 
-async def _spent(contest: Contest, candidate: Spec, look_id: str) -> AlphaSpent | None:
-    """The alpha of a look, spent before the look is taken; None when it is used up."""
-    context = contest.context
-    spent = spending(
-        context, candidate, "heldout", look_id, contest.start.cycle_id, (candidate.spec_id,), contest.target.screened
-    )
-    if spent is not None and find(context.ledger, AlphaSpent, spent.spending_id) is None:
-        await context.ledger.append([spent])
-        context.on_step("alpha_spent")
+async def _spent(contest: Contest, candidate: Spec, look_id: str, *, fresh: bool) -> AlphaSpent | None:
+    """The alpha of a look, spent before the look is taken; None when it is used up.
+
+    fresh: the look rests on fresh replies alone, whatever the prompts have shown before.
+    """
+    context, start, target = contest.context, contest.start, contest.target
+    spent = spending(context, candidate, "heldout", look_id, start.cycle_id, (candidate.spec_id,), target.screened)
+    if spent is None or find(context.ledger, AlphaSpent, spent.spending_id) is not None:
+        return spent
+    if not fresh:
+        spent = spent.model_copy(update={"history": history_share(spent.earlier_looks, spent.earlier_passes)})
+    await context.ledger.append([spent])
+    context.on_step("alpha_spent")
     return spent
 
 
@@ -109,7 +114,7 @@ async def _by_prompts(contest: Contest, baseline: Spec, candidate: Spec, copies:
     made = next((test for test in tests if test.key.candidate_spec_id == candidate.spec_id), None)
     if made is not None:
         return Found(made, None, costs_of(context, [look_id]))
-    spent = await _spent(contest, candidate, look_id)
+    spent = await _spent(contest, candidate, look_id, fresh=False)
     if spent is None:
         detail = share_of(context, candidate, "heldout").detail
         context.say(LoopEvent("evidence", detail))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 
 from selfopt.measure.lookup import find
 from selfopt.policy import AlphaShare, Spender, heldout_family, next_share, search_family, shared_heldout_family
 from selfopt.records import AlphaSpent, Evaluation, LookCost, PromptTest, RaceEnd, RacePurpose, RaceStart, Spec
-from selfopt.stats import history_share
 
 from .context import LoopContext
 
@@ -36,11 +34,7 @@ def share_of(context: LoopContext, spec: Spec, purpose: RacePurpose) -> AlphaSha
     spenders: list[Spender] = [*spent, *_without_record(context, names, looks)]
     races_won = sum(end.winner_spec_id is not None for name in names for end in ledger.read(RaceEnd, {"family": name}))
     tests_won = sum(test.passed for name in names for test in ledger.read(PromptTest, {"family": name}))
-    share = next_share(context.alpha, names[0], spenders, races_won + tests_won, same=names)
-    if purpose == "search":
-        return share
-    earlier, passed = verdicts_of(context, spec.suite_hash, names)
-    return replace(share, history=history_share(earlier, passed), earlier=(earlier, passed))
+    return next_share(context.alpha, names[0], spenders, races_won + tests_won, same=names)
 
 
 def _without_record(
@@ -53,7 +47,7 @@ def _without_record(
     return [one for one in old if one.alpha > 0 and (one.family, one.number) not in looks]
 
 
-def verdicts_of(context: LoopContext, suite_hash: str, names: Sequence[str]) -> tuple[int, int]:
+def _verdicts(context: LoopContext, suite_hash: str, names: Sequence[str]) -> tuple[int, int]:
     """How often a suite's held-out prompts were looked at, for any model, and how often that was passed."""
     ledger = context.ledger
     spent = [one for one in ledger.read(AlphaSpent, {"suite_hash": suite_hash}) if one.purpose == "heldout"]
@@ -82,6 +76,7 @@ def spending(
     share = share_of(context, spec, purpose)
     if share.used_up:
         return None
+    earlier, passed = _verdicts(context, spec.suite_hash, families_of(context, spec, purpose)) if purpose == "heldout" else (0, 0)
     return AlphaSpent(
         spending_id=AlphaSpent.make_id(look_id),
         cycle_id=cycle_id,
@@ -98,9 +93,8 @@ def spending(
         candidates=len(spec_ids),
         screened=screened,
         compared=max(screened, _compared(context, spec, spec_ids if purpose == "search" else ())),
-        earlier_looks=share.earlier[0],
-        earlier_passes=share.earlier[1],
-        history=share.history,
+        earlier_looks=earlier,
+        earlier_passes=passed,
         at=context.now(),
     )
 
@@ -122,7 +116,6 @@ def share_spent(spent: AlphaSpent) -> AlphaShare:
         used_up=False,
         detail="",
         history=spent.history,
-        earlier=(spent.earlier_looks, spent.earlier_passes),
     )
 
 

@@ -67,19 +67,18 @@ def prompt_test(
 ) -> PromptTest:
     """Tests two specs on their outcomes per held-out prompt.
 
-    The test asks whether the candidate is better, not whether it is "not worse": where
-    candidates were ranked on search prompts, and for deterministic specs, the search gives no
-    evidence about other prompts, so this test alone carries the promise. It takes the prompts in an
-    order drawn with order_seed and looks at the evidence after each one. Bets are made with the
-    last one in mind: by `prompt_evidence` where each side answered once, else by `planned_log_e`.
+    It asks whether the candidate is better, not whether it is "not worse": after a screening, and
+    for deterministic specs, a search gives no evidence about other prompts, so this test alone
+    carries the promise. The prompts come in an order drawn with order_seed, and the evidence is
+    looked at after each: by `prompt_evidence` where each side answered once, else by
+    `planned_log_e`.
 
     Args:
         outcomes: per prompt, of the candidate and of the baseline: whether it passes, or the share
             of its answers that pass.
         clusters: the tool set of each prompt.
         share: its level is what the test spends.
-        repeats: how many answers a share is of, fixed before the first one. 1: outcomes are yes or
-            no.
+        repeats: how many answers a share is of, fixed before the first. 1: outcomes are yes or no.
 
     Raises:
         EvidenceError: only one side answered a prompt, there are no outcomes, or alpha is used up.

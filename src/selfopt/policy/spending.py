@@ -46,7 +46,6 @@ class AlphaShare:
         detail: in plain words.
         history: the share of alpha for the verdicts that earlier looks at these prompts gave
             (`history_share`).
-        earlier: how many such looks there were, and how many of them passed.
     """
 
     family: str
@@ -56,7 +55,6 @@ class AlphaShare:
     used_up: bool
     detail: str
     history: float = 1.0
-    earlier: tuple[int, int] = (0, 0)
 
     @property
     def level(self) -> float:

@@ -34,7 +34,8 @@ class SearchOptions:
         sample: whether both splits are drawn from prompts without end, so that a promotion claims
             something about those. Else it claims something about the search split alone.
         alpha: what a race may spend, and a look at the held-out prompts.
-        screened: whether a screening picks the finalists. Else all candidates race.
+        deterministic: every prompt always passes or never does. The candidate that is best on the
+            search prompts goes on to the held-out ones without a race; only with `sample`.
     """
 
     candidates: int = 200
@@ -43,7 +44,7 @@ class SearchOptions:
     gain: float = 0.0
     sample: bool = False
     alpha: float = 0.05
-    screened: bool = True
+    deterministic: bool = False
     settings: RaceSettings = DEFAULTS
     max_trials: int = 20_000
 
@@ -58,28 +59,38 @@ class Search:
         """Whether anything was promoted, and is better or not; the trials; how far the better one came."""
         options, rng = self.options, random.Random(seed)
         world, heldout = sampled(options, rng) if options.sample else (fixed(options, rng), None)
-        bench = Bench(world, rng)
-        names = spec_names(world)
-        finalists = screening(world, bench, rng) if options.screened else list(range(1, len(names)))
-        field = World([world.chances[0], *(world.chances[k] for k in finalists)], (), world.restraint)
-        race = Race(race_start(field, race_id=seed, alpha=options.alpha, settings=options.settings))
-        again = Bench(field, rng)
-        run_race(race, again, options.max_trials)
-        won = None if race.winner is None else finalists[spec_names(field).index(race.winner) - 1]
-        trials = bench.trials + again.trials
-        better = options.gain > NOT_BETTER
-        found = {"screened": float(better and 1 in finalists), "raced": float(better and won == 1)}
+        finalists, won, trials = _best(options, world) if options.deterministic else _raced(options, world, rng, seed)
+        better, proposed = options.gain > NOT_BETTER, won
         if won is not None and heldout is not None:
-            trials += 2 * options.prompts * _HELDOUT_REPEATS
-            won = won if shown(heldout, won, rng, options.alpha, seed) else None
+            repeats = 1 if options.deterministic else _HELDOUT_REPEATS
+            trials += 2 * options.prompts * repeats
+            won = won if shown(heldout, won, rng, options.alpha, seed, repeats) else None
         right = better and won == 1
         return {
-            **found,
+            "screened": float(better and 1 in finalists),
+            "proposed": float(better and proposed == 1),
             "promoted": float(won is not None),
             "better": float(right),
             "not_better": float(won is not None and not right),
             "calls": float(trials),
         }
+
+
+def _raced(options: SearchOptions, world: World, rng: random.Random, seed: str) -> tuple[Sequence[int], int | None, int]:
+    """The finalists, the winner of their race, and the trials. The race asks anew: it knows nothing of the screening."""
+    bench = Bench(world, rng)
+    finalists = screening(world, bench, rng)
+    field = World([world.chances[0], *(world.chances[k] for k in finalists)], (), world.restraint)
+    race, again = Race(race_start(field, race_id=seed, alpha=options.alpha, settings=options.settings)), Bench(field, rng)
+    run_race(race, again, options.max_trials)
+    won = None if race.winner is None else finalists[spec_names(field).index(race.winner) - 1]
+    return finalists, won, bench.trials + again.trials
+
+
+def _best(options: SearchOptions, world: World) -> tuple[Sequence[int], int | None, int]:
+    """The best candidate on the search prompts, if it is better there than the baseline; one pass each tells."""
+    best = max(range(1, len(world.chances)), key=world.gain)
+    return [best], best if world.gain(best) > NOT_BETTER else None, options.prompts * len(world.chances)
 
 
 def fixed(options: SearchOptions, rng: random.Random) -> World:
@@ -104,11 +115,11 @@ def sampled(options: SearchOptions, rng: random.Random) -> tuple[World, World]:
     worlds = []
     for _ in range(2):
         m = options.prompts
-        plain = WorldOptions(prompts=m, flaky=options.flaky, candidates=1, churn=0.0)
+        plain = WorldOptions(prompts=m, flaky=options.flaky, candidates=1, churn=0.0, deterministic=options.deterministic)
         base, fresh = (make_world(plain, rng) for _ in range(2))
         rows: list[Sequence[float]] = [base.chances[0]]
         if options.gain > 0:
-            rows.append(_lifted(_redrawn(base, fresh, rng), options.gain / _room(options.flaky), rng))
+            rows.append(_lifted(_redrawn(base, fresh, rng), options, rng))
         for _ in range(options.candidates // 2):
             rows.append(_redrawn(base, make_world(plain, rng), rng))
         rows += [base.chances[0]] * (options.candidates - options.candidates // 2)
@@ -121,17 +132,22 @@ def _redrawn(base: World, fresh: World, rng: random.Random) -> list[float]:
     return [new if rng.random() < _REDRAWN else old for old, new in pairs]
 
 
-def _lifted(chances: Sequence[float], chosen: float, rng: random.Random) -> list[float]:
-    """Chances raised by .2 to .7, as far as there is room. chosen: how likely each is to be raised."""
-    return [min(1.0, chance + rng.uniform(*_STEP)) if rng.random() < chosen else chance for chance in chances]
+def _lifted(chances: Sequence[float], options: SearchOptions, rng: random.Random) -> list[float]:
+    """Chances that are raised on as many prompts as the gain takes."""
+    chosen = options.gain / _room(options.flaky, options.deterministic)
+    return [_raised(chance, options.deterministic, rng) if rng.random() < chosen else chance for chance in chances]
+
+
+def _raised(chance: float, surely: bool, rng: random.Random) -> float:
+    return 1.0 if surely else min(1.0, chance + rng.uniform(*_STEP))
 
 
 @lru_cache(maxsize=8)
-def _room(flaky: float) -> float:
-    """What `_lifted` brings on average where it raises every prompt."""
+def _room(flaky: float, surely: bool) -> float:
+    """What raising every prompt brings on average."""
     rng = random.Random("room")
-    many = make_world(WorldOptions(prompts=10_000, flaky=flaky, candidates=1, churn=0.0), rng).chances[0]
-    return sum(_lifted(many, 1.0, rng)) / len(many) - sum(many) / len(many)
+    shape = WorldOptions(prompts=10_000, flaky=flaky, candidates=1, churn=0.0, deterministic=surely)
+    return sum(_raised(chance, surely, rng) - chance for chance in make_world(shape, rng).chances[0]) / shape.prompts
 
 
 def screening(world: World, bench: Bench, rng: random.Random) -> list[int]:
@@ -152,14 +168,13 @@ def screening(world: World, bench: Bench, rng: random.Random) -> list[int]:
     return alive
 
 
-def shown(heldout: World, candidate: int, rng: random.Random, alpha: float, seed: str) -> bool:
+def shown(heldout: World, candidate: int, rng: random.Random, alpha: float, seed: str, repeats: int) -> bool:
     """Whether held-out prompts show that a candidate is better. Each is asked a planned number of times."""
 
     def shares(chances: Sequence[float]) -> dict[str, float]:
-        times = range(_HELDOUT_REPEATS)
-        return {f"p{j}": sum(rng.random() < chance for _ in times) / _HELDOUT_REPEATS for j, chance in enumerate(chances)}
+        return {f"p{j}": sum(rng.random() < chance for _ in range(repeats)) / repeats for j, chance in enumerate(chances)}
 
     share = AlphaShare("heldout", 1, alpha, 0.0, used_up=False, detail="")
     outcomes = shares(heldout.chances[candidate]), shares(heldout.chances[0])
     key = evidence_key(f"candidate-{candidate}", "heldout")
-    return prompt_test(key, outcomes, clusters={}, share=share, order_seed=seed, at="", repeats=_HELDOUT_REPEATS).passed
+    return prompt_test(key, outcomes, clusters={}, share=share, order_seed=seed, at="", repeats=repeats).passed

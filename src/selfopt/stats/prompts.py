@@ -63,6 +63,11 @@ class PromptDifferences:
         return len(self.differences)
 
     @cached_property
+    def whole(self) -> bool:
+        """Whether each side answered every prompt once, so that outcomes are -1, 0 or 1."""
+        return all(d in (-1, 0, 1) for d in self.differences)
+
+    @cached_property
     def wins(self) -> int:
         """How many prompts the candidate passes, or passes more often."""
         return sum(d > 0 for d in self.differences)
@@ -133,7 +138,8 @@ def prompt_evidence(
         planned: the number of prompts, if it was fixed beforehand. Used for mean = 0 only.
 
     Raises:
-        ValueError: alpha is outside (0, 0.5], or there are more prompts than planned.
+        ValueError: alpha is outside (0, 0.5], there are more prompts than planned, or an outcome is
+            no whole number where a number of prompts is planned.
     """
     check_alpha(alpha)
     process = EProcess(bets, mean, below)
@@ -141,6 +147,8 @@ def prompt_evidence(
         process.absorb(pairs._pairs())
     if planned is None or below or mean != 0:
         return process.log_e
+    if not pairs.whole:
+        raise ValueError("outcomes between -1 and 1 have no exact test; bet on a planned number of them with planned_log_e")
     if pairs.n > planned:
         raise ValueError(f"{pairs.n} prompts where {planned} were planned: the plan has to be made before the first outcome")
     rest = math.log(1 - FINAL_SHARE) + process.log_e
