@@ -93,7 +93,7 @@ class Measuring:
         if depth == "pass":
             return True
         if depth == "repeats":
-            return evaluation.n_runs >= self._settings.loop.n_runs
+            return evaluation.determinism == "refused" or evaluation.n_runs >= self._settings.loop.n_runs
         return evaluation.has_copies or (
             evaluation.determinism != "unknown" if depth == "once" else evaluation.n_runs >= self._runs(spec)
         )

@@ -100,10 +100,13 @@ def spending(
 
 
 def _compared(context: LoopContext, spec: Spec, entering: Sequence[str]) -> int:
-    """How many specs were measured on the search prompts of a suite, or are about to be, without the first baseline."""
+    """How many candidates were measured on the search prompts of a suite, or are about to be.
+
+    Every baseline but the first was a candidate.
+    """
     measured = context.ledger.read(Evaluation, {"model": spec.model, "phase": spec.phase})
     seen = {one.spec_id for one in measured if one.suite_hash == spec.suite_hash and one.split != "heldout"}
-    return max(0, len(seen | set(entering)) - 1) if seen - set(entering) else len(entering)
+    return max(len(entering), len(seen | set(entering)) - 1, 0)
 
 
 def share_spent(spent: AlphaSpent) -> AlphaShare:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from selfopt.policy import AlphaShare, Race, prompt_test, rungs
@@ -18,6 +18,7 @@ from .worlds import World, WorldOptions, make_world
 
 _HELDOUT_REPEATS = 7
 _REDRAWN = 0.3
+_CHURN = 0.05
 _STEP = (0.2, 0.7)
 
 
@@ -95,14 +96,34 @@ def _best(options: SearchOptions, world: World) -> tuple[Sequence[int], int | No
 
 def fixed(options: SearchOptions, rng: random.Random) -> World:
     """A world whose candidates equal the baseline on average over its own prompts."""
-    moved, better = options.candidates // 2, options.gain > 0
-    shape = WorldOptions(prompts=options.prompts, flaky=options.flaky, candidates=1, gain=options.gain)
+    shape = WorldOptions(prompts=options.prompts, flaky=options.flaky, candidates=1, gain=options.gain, churn=_CHURN)
     first = make_world(shape, rng)
-    still = replace(shape, gain=0.0)
-    base = list(first.chances[0])
-    churned = [make_world(still, rng, base).chances[1] for _ in range(moved)]
-    rest = options.candidates - moved
-    return World([base, *(first.chances[1:] if better else ()), *churned, *([base] * rest)], (), first.restraint)
+    base, moved = first.chances[0], options.candidates // 2
+    better = first.chances[1:] if options.gain > 0 else ()
+    churned = [_churned(base, rng) for _ in range(moved)]
+    return World([base, *better, *churned, *([base] * (options.candidates - moved))], (), first.restraint)
+
+
+def _churned(base: Sequence[float], rng: random.Random) -> list[float]:
+    """Chances that are moved up by 5 points on average, in steps of .2 to .7, and down by as much on other prompts."""
+    chances = list(base)
+    up = _moved(chances, _CHURN * len(base), set(), rng)
+    _moved(chances, -sum(chances[j] - base[j] for j in up), up, rng)
+    return chances
+
+
+def _moved(chances: list[float], amount: float, taken: set[int], rng: random.Random) -> set[int]:
+    """Spread a signed amount over random prompts that are not taken. Returns which."""
+    left, seen = abs(amount), set(taken)
+    while left > 1e-12 and len(seen) < len(chances):
+        j = int(rng.random() * len(chances))
+        if j in seen:
+            continue
+        seen.add(j)
+        step = min(1 - chances[j] if amount > 0 else chances[j], rng.uniform(*_STEP), left)
+        chances[j] += step if amount > 0 else -step
+        left -= step
+    return seen - taken
 
 
 def sampled(options: SearchOptions, rng: random.Random) -> tuple[World, World]:
@@ -112,24 +133,40 @@ def sampled(options: SearchOptions, rng: random.Random) -> tuple[World, World]:
     they equal the baseline on average over all prompts like these, and on no split exactly. The
     better one gains .2 to .7 on as many prompts as that takes.
     """
-    worlds = []
+    worlds, moved = [], options.candidates // 2
     for _ in range(2):
-        m = options.prompts
-        plain = WorldOptions(prompts=m, flaky=options.flaky, candidates=1, churn=0.0, deterministic=options.deterministic)
-        base, fresh = (make_world(plain, rng) for _ in range(2))
-        rows: list[Sequence[float]] = [base.chances[0]]
+        base = _drawn(options, rng)
+        rows: list[Sequence[float]] = [base]
         if options.gain > 0:
-            rows.append(_lifted(_redrawn(base, fresh, rng), options, rng))
-        for _ in range(options.candidates // 2):
-            rows.append(_redrawn(base, make_world(plain, rng), rng))
-        rows += [base.chances[0]] * (options.candidates - options.candidates // 2)
-        worlds.append(World(rows, (), base.restraint))
+            rows.append(_lifted(_redrawn(base, options, rng), options, rng))
+        rows += [_redrawn(base, options, rng) for _ in range(moved)]
+        rows += [base] * (options.candidates - moved)
+        worlds.append(World(rows, (), _restraint(options)))
     return worlds[0], worlds[1]
 
 
-def _redrawn(base: World, fresh: World, rng: random.Random) -> list[float]:
-    pairs = zip(base.chances[0], fresh.chances[0], strict=True)
-    return [new if rng.random() < _REDRAWN else old for old, new in pairs]
+def _restraint(options: SearchOptions) -> int:
+    return max(1, options.prompts // 4)
+
+
+@lru_cache(maxsize=8)
+def _pools(flaky: float, surely: bool) -> tuple[Sequence[float], Sequence[float]]:
+    """How often the baseline passes prompts that need no call, and prompts that do: what is drawn from."""
+    shape = WorldOptions(prompts=10_000, flaky=flaky, candidates=1, churn=0.0, deterministic=surely)
+    many = make_world(shape, random.Random("pool"))
+    return many.chances[0][: many.restraint], many.chances[0][many.restraint :]
+
+
+def _drawn(options: SearchOptions, rng: random.Random) -> list[float]:
+    quiet, calling = _pools(options.flaky, options.deterministic)
+    restraint = _restraint(options)
+    pools = (quiet if j < restraint else calling for j in range(options.prompts))
+    return [pool[int(rng.random() * len(pool))] for pool in pools]
+
+
+def _redrawn(base: Sequence[float], options: SearchOptions, rng: random.Random) -> list[float]:
+    fresh = _drawn(options, rng)
+    return [new if rng.random() < _REDRAWN else old for old, new in zip(base, fresh, strict=True)]
 
 
 def _lifted(chances: Sequence[float], options: SearchOptions, rng: random.Random) -> list[float]:
@@ -144,10 +181,10 @@ def _raised(chance: float, surely: bool, rng: random.Random) -> float:
 
 @lru_cache(maxsize=8)
 def _room(flaky: float, surely: bool) -> float:
-    """What raising every prompt brings on average."""
-    rng = random.Random("room")
-    shape = WorldOptions(prompts=10_000, flaky=flaky, candidates=1, churn=0.0, deterministic=surely)
-    return sum(_raised(chance, surely, rng) - chance for chance in make_world(shape, rng).chances[0]) / shape.prompts
+    """What raising every prompt brings on average; one in four needs no call."""
+    rng, (quiet, calling) = random.Random("room"), _pools(flaky, surely)
+    gains = [sum(_raised(chance, surely, rng) - chance for chance in pool) / len(pool) for pool in (quiet, calling)]
+    return gains[0] / 4 + gains[1] * 3 / 4
 
 
 def screening(world: World, bench: Bench, rng: random.Random) -> list[int]:
