@@ -13,6 +13,7 @@ from selfopt.loop import Listener
 from selfopt.records import AlphaSpent, Decision, PromptEvidence, PromptTest, RaceStart, Run, Trial
 from selfopt.verbs.deciding import explained_decision
 from selfopt.verbs.looping import parse_target, run_loop
+from tests.ledger.race_samples import race_records
 
 from .kit import World
 from .race_kit import ATOMIC, M, candidates, sample_suite, sometimes, steady, towns, with_suite
@@ -75,6 +76,22 @@ async def test_another_search_on_the_same_suite_and_model_has_what_is_left(world
     ]
     with w.ledger() as ledger:
         assert [test.alpha for test in ledger.read(PromptTest)] == pytest.approx([0.025 * 0.8, 0.05 / 6 * 0.8 * 2 / 2.25])
+
+
+async def test_what_earlier_versions_spent_counts_for_every_model(world: Make) -> None:
+    """Then all models shared one family of held-out looks; the old test keeps its level, and the next look gets less."""
+    w = with_suite(world(m=steady(TOWNS[:10], TOWNS)), sample_suite(40, 100))
+    with w.app() as app:
+        suite_hash = app.standing_spec(M, "atomic", "restrained").suite_hash
+        (old,) = (record for record in race_records() if isinstance(record, PromptTest))
+        old = old.model_copy(update={"family": f"heldout {suite_hash}", "number": 1, "alpha": 0.025, "passed": False})
+        await app.ledger.append([old])
+    assert (await searched(w, 200)).verdict == "promote"
+    (look,) = spent(w)
+    assert (look.number, look.spent_before, look.earlier_looks, look.earlier_passes) == (2, 0.025, 1, 0)
+    assert look.alpha == pytest.approx(0.05 / 6)
+    with w.ledger() as ledger:
+        assert [test.alpha for test in ledger.read(PromptTest)] == pytest.approx([0.025, 0.05 / 6 * 0.8])
 
 
 async def test_after_a_screening_held_out_prompts_count_once_and_must_show_a_gain(world: Make) -> None:
