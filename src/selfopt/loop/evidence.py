@@ -26,7 +26,7 @@ from selfopt.words.evidence import ended_text
 
 from .contest import Contest, environments_of, outcomes_of
 from .entry import RaceField
-from .heldout import Found, on_heldout
+from .heldout import HeldoutFound, on_heldout
 from .racing import Raced, race_id_of, run_race
 from .spending import costs_of
 
@@ -39,7 +39,7 @@ class Candidate:
     baseline: Evaluation
     evidence: EvidenceState | None = None
 
-    def with_heldout(self, found: Found) -> Candidate:
+    def with_heldout(self, found: HeldoutFound) -> Candidate:
         """The same case under the claim about other prompts."""
         known = self.evidence or EvidenceState()
         update = {
@@ -180,7 +180,7 @@ async def _tried_on_heldout(contest: Contest, cases: Mapping[str, Candidate]) ->
     best = max(proposed, key=lambda spec_id: proposed[spec_id].estimate or 0.0)
     spec = next(spec for spec in contest.candidates if spec.spec_id == best)
     found = await on_heldout(contest, spec)
-    behind = Found(None, "another candidate did better on the search split, and only one a cycle is tried")
+    behind = HeldoutFound(None, "another candidate did better on the search split, and only one a cycle is tried")
     waiting = {spec_id: cases[spec_id].with_heldout(behind) for spec_id in proposed}
     return {**cases, **waiting, best: cases[best].with_heldout(found)}
 

@@ -21,7 +21,7 @@ _LOST = frozenset({Outcome.ERROR, Outcome.LOADING})
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class HeldoutFound:
     """What held-out prompts say about a candidate.
 
     Attributes:
@@ -35,7 +35,7 @@ class Found:
     costs: tuple[LookCost, ...] = ()
 
 
-async def on_heldout(contest: Contest, spec: Spec) -> Found:
+async def on_heldout(contest: Contest, spec: Spec) -> HeldoutFound:
     """Try a candidate on held-out prompts, with fresh trials.
 
     It spends a share of the alpha that all looks of this model at this split have in common, before
@@ -53,15 +53,15 @@ async def on_heldout(contest: Contest, spec: Spec) -> Found:
     return await _by_race(contest, baseline, candidate, copies)
 
 
-async def _by_race(contest: Contest, baseline: Spec, candidate: Spec, copies: Sequence[Spec]) -> Found:
+async def _by_race(contest: Contest, baseline: Spec, candidate: Spec, copies: Sequence[Spec]) -> HeldoutFound:
     context = contest.context
     race_id = race_id_of(contest.start.number, candidate.spec_id, "heldout")
     if copies and not _raced_before(contest, candidate) and await _spent(contest, candidate, race_id, fresh=True) is None:
-        return Found(None, share_of(context, candidate, "heldout").detail)
+        return HeldoutFound(None, share_of(context, candidate, "heldout").detail)
     known = await _pass(contest, copies)
     lost = _lost(known)
     if lost is not None:
-        return Found(None, lost, costs_of(context, [race_id]))
+        return HeldoutFound(None, lost, costs_of(context, [race_id]))
     race = await run_race(
         context,
         RaceField(
@@ -77,8 +77,8 @@ async def _by_race(contest: Contest, baseline: Spec, candidate: Spec, copies: Se
         ),
     )
     if race is None:
-        return Found(None, share_of(context, candidate, "heldout").detail)
-    return Found(race.standing(candidate.spec_id), None, costs_of(context, race.look_ids(candidate.spec_id)))
+        return HeldoutFound(None, share_of(context, candidate, "heldout").detail)
+    return HeldoutFound(race.standing(candidate.spec_id), None, costs_of(context, race.look_ids(candidate.spec_id)))
 
 
 def _raced_before(contest: Contest, candidate: Spec) -> bool:
@@ -106,24 +106,24 @@ async def _spent(contest: Contest, candidate: Spec, look_id: str, *, fresh: bool
     return spent
 
 
-async def _by_prompts(contest: Contest, baseline: Spec, candidate: Spec, copies: Sequence[Spec]) -> Found:
+async def _by_prompts(contest: Contest, baseline: Spec, candidate: Spec, copies: Sequence[Spec]) -> HeldoutFound:
     """Test two specs by one paired outcome for each prompt."""
     context = contest.context
     look_id = race_id_of(contest.start.number, candidate.spec_id, "test")
     tests = context.ledger.read(PromptTest, {"cycle_id": contest.start.cycle_id})
     made = next((test for test in tests if test.key.candidate_spec_id == candidate.spec_id), None)
     if made is not None:
-        return Found(made, None, costs_of(context, [look_id]))
+        return HeldoutFound(made, None, costs_of(context, [look_id]))
     spent = await _spent(contest, candidate, look_id, fresh=False)
     if spent is None:
         detail = share_of(context, candidate, "heldout").detail
         context.say(LoopEvent("evidence", detail))
-        return Found(None, detail)
+        return HeldoutFound(None, detail)
     asked = [spec for spec in (baseline, candidate) if spec not in copies]
     evaluations = [*await _pass(contest, copies), *await _pass(contest, asked, repeats=True)]
     lost = _lost(evaluations)
     if lost is not None:
-        return Found(None, lost, (spent.cost(),))
+        return HeldoutFound(None, lost, (spent.cost(),))
     test = _test(contest, baseline, candidate, evaluations, spent, repeats=context.settings.loop.n_runs if asked else 1)
     await context.ledger.append([test])
     context.on_step("prompt_test")
@@ -136,7 +136,7 @@ async def _by_prompts(contest: Contest, baseline: Spec, candidate: Spec, copies:
             test,
         )
     )
-    return Found(test, None, (spent.cost(),))
+    return HeldoutFound(test, None, (spent.cost(),))
 
 
 def _test(

@@ -76,8 +76,7 @@ def prompt_test(
     Args:
         outcomes: per prompt, of the candidate and of the baseline: whether it passes, or the share
             of its answers that pass.
-        clusters: the tool set of each prompt.
-        share: its level is what the test spends.
+        clusters: the tool set of each prompt. share: its level is what the test spends.
         repeats: how many answers a share is of, fixed before the first. 1: outcomes are yes or no.
 
     Raises:
@@ -86,8 +85,7 @@ def prompt_test(
     if share.used_up:
         raise EvidenceError(share.detail)
     pairs = _in_order(outcomes, order_seed, clusters)
-    alpha = share.level
-    needed = math.log(1 / alpha)
+    alpha, needed = share.level, -math.log(share.level)
     log_e = _highest(pairs, alpha, repeats)
     passed = log_e >= needed
     interval = _interval(pairs, alpha, passed, repeats)
