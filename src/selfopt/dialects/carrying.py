@@ -260,7 +260,7 @@ def carried(endpoint: str, dialect: str, request: ChatRequest) -> dict[str, Any]
 
 def wants_thinking(fields: Mapping[str, Any]) -> bool:
     """Whether a client asks for thinking. fields: decoded or not."""
-    for key in THINKING_KEYS & fields.keys():
+    for key in filter(fields.__contains__, THINKING_KEYS):
         value = fields[key]
         value = msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
         told = as_dict(value)

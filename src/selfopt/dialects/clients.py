@@ -26,6 +26,9 @@ PassReason = Literal[
 """
 
 
+NO_USAGE = Usage()
+
+
 class NoWordsError(Exception):
     """A request that records cannot express. Whoever judges it is the server.
 
@@ -93,7 +96,7 @@ class ReplyWriter(ABC):
         self.calls: Sequence[ToolCall] = ()
         self.finish: FinishReason = "stop"
         self.refused = False
-        self.usage = Usage()
+        self.usage = NO_USAGE
 
     def settle(self, said: ReplyContent, usage: Usage) -> None:
         """Set the whole reply."""

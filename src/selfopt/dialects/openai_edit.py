@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -13,6 +12,7 @@ from selfopt.reading.readers.names import Names
 from selfopt.reading.readers.native import READER as NATIVE
 from selfopt.records import ToolCall, ToolDefinition
 
+from .jsontext import write_text
 from .parts import Parts
 
 Fields = dict[str, msgspec.Raw]
@@ -157,7 +157,7 @@ def with_function(body: bytes, at: int, place: int, changes: Mapping[str, str]) 
 
 def written(call: ToolCall, call_id: str) -> dict[str, Any]:
     """Write a call. call_id: the id of one that has none."""
-    arguments = json.dumps(call.arguments, ensure_ascii=False)
+    arguments = write_text(call.arguments)
     return {"id": call.id or call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 

@@ -85,17 +85,20 @@ class Parts:
 
     def content(self) -> ReplyContent:
         """The content, with thinking between marks moved from the answer to the thinking."""
+        return ReplyContent(**self.said())
+
+    def said(self) -> dict[str, Any]:
+        """The fields of `content`."""
         text, thought = split_thinking(self.text)
-        thinking = "\n".join(part for part in (self.thinking.strip(), thought) if part)
-        finish = "tool_calls" if self.finish == "stop" and (self.tool_calls or self.broken) else self.finish
-        return ReplyContent(
-            text=text,
-            thinking=thinking,
-            tool_calls=tuple(self.tool_calls),
-            broken_tool_calls=tuple(self.broken),
-            finish_reason=finish,
-            refused=self.refused,
-        )
+        thinking = self.thinking.strip()
+        return {
+            "text": text,
+            "thinking": f"{thinking}\n{thought}" if thinking and thought else thinking or thought,
+            "tool_calls": tuple(self.tool_calls),
+            "broken_tool_calls": tuple(self.broken),
+            "finish_reason": "tool_calls" if self.finish == "stop" and (self.tool_calls or self.broken) else self.finish,
+            "refused": self.refused,
+        }
 
 
 def _is_finite(value: Any) -> bool:

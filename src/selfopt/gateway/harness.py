@@ -39,13 +39,15 @@ from .options import GatewayOptions
 from .passing import Passing, uncalled, unfit
 from .plain_step import plain_step
 from .refusal import JSON, from_endpoint_error
-from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, without_text
+from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, with_damaged, without_text
 from .seams import Upstream
 
 TEXT_TOKENS = 1024
 THINKING_TOKENS = 4096  # beside those, where the client asks for thinking and sets no limit
 # A larger chat fills the context of any model that a variant was measured for.
 MAX_VARIANT_BYTES = MAX_TOOLS_BYTES
+# Whatever is put into these was read or decided here, and needs no validation.
+_BLANK, _NO_USAGE, _SAID = ChatRequest(model="", messages=()), Usage(), ReplyContent()
 Taker = Callable[[ChatChunk], Awaitable[None]]
 
 
@@ -143,7 +145,7 @@ class _Work:
         self._flow = flow
         self._limit_of_time = limit
         self._most_tokens: int | None = None
-        self.usage = Usage()
+        self.usage = _NO_USAGE
         self.thinking = ""
 
     async def through(self, variant: Variant, asked: ClientRequest) -> ReplyContent:
@@ -153,7 +155,7 @@ class _Work:
         # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
-        step, content = await beside(asked.size, next, steps), ReplyContent()
+        step, content = await beside(asked.size, next, steps), _SAID
         self._most_tokens = max(variant.sampling.max_tokens * SLACK, TEXT_TOKENS)
         flow, talks = self._flow, _may_flow(variant, asked)
         early = EarlyCalls(variant, asked, flow, talks=talks) if flow is not None else None
@@ -166,7 +168,7 @@ class _Work:
             size = asked.size + len(content.text)
             following = await beside(size, _sent, steps, content)
             if isinstance(following, ReplyContent):
-                content = following
+                content = with_damaged(following, content, asked, variant.parsers)
                 break
             step = following
         family = self._upstream.family()
@@ -188,7 +190,7 @@ class _Work:
         spoken = before_a_call(content.text) if talks else ""
         if calls:
             text = content.text if await self._only_talks(variant, content, asked) else spoken
-            return ReplyContent(text=text, tool_calls=calls, finish_reason=content.finish_reason)
+            return _SAID.model_copy(update={"text": text, "tool_calls": calls, "finish_reason": content.finish_reason})
         if required:
             self._exchange.ticket.unmet = "tool_choice"
         if spoken or (flow is not None and flow.sent):  # the client has its beginning, or would have
@@ -277,7 +279,8 @@ class _Work:
         wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
         if free and asked.max_tokens is None and wants_thinking(fields_of(asked)):
             wanted += THINKING_TOKENS
-        return step.sampling.model_copy(update={"max_tokens": min(wanted, LARGEST_LIMIT)})
+        most = min(wanted, LARGEST_LIMIT)
+        return step.sampling if most == step.sampling.max_tokens else step.sampling.model_copy(update={"max_tokens": most})
 
     async def _ask(
         self,
@@ -289,18 +292,20 @@ class _Work:
         as_said: bool = False,
     ) -> ReplyContent:
         limits = self._exchange.rule.limits if self._exchange.rule is not None else None
-        request = ChatRequest(
-            model=self._upstream.server_model,
-            messages=step.messages,
-            tools=step.tools,
-            tool_choice=step.tool_choice,
-            constraint=step.constraint,
-            sampling=sampling,
-            timeout_s=self._exchange.timeout_s,
-            connect_timeout_s=self._options.limits.connect_timeout_s,
-            context_size=limits.context_size if limits is not None else None,
-            beside=beside,
-            as_said=as_said,
+        request = _BLANK.model_copy(
+            update={
+                "model": self._upstream.server_model,
+                "messages": step.messages,
+                "tools": step.tools,
+                "tool_choice": step.tool_choice,
+                "constraint": step.constraint,
+                "sampling": sampling,
+                "timeout_s": self._exchange.timeout_s,
+                "connect_timeout_s": self._options.limits.connect_timeout_s,
+                "context_size": limits.context_size if limits is not None else None,
+                "beside": beside,
+                "as_said": as_said,
+            }
         )
         endpoint: Endpoint = self._upstream.adapter()
         whole = take is None and not (self._upstream.streamed and self._most_tokens is not None)
@@ -339,16 +344,20 @@ class _Work:
 
 def _sum(one: Usage, other: Usage) -> Usage:
     """Return the tokens of two requests. What neither server tells stays unknown."""
-    details: dict[str, int] = {}
-    for key in ("cached_tokens", "thinking_tokens"):
-        told = [number for usage in (one, other) if (number := getattr(usage, key)) is not None]
-        if told:
-            details[key] = sum(told)
-    return Usage(
-        input_tokens=(one.input_tokens or 0) + (other.input_tokens or 0),
-        output_tokens=(one.output_tokens or 0) + (other.output_tokens or 0),
-        **details,
+    if one is _NO_USAGE and other.input_tokens is not None and other.output_tokens is not None:
+        return other
+    return _NO_USAGE.model_copy(
+        update={
+            "input_tokens": (one.input_tokens or 0) + (other.input_tokens or 0),
+            "output_tokens": (one.output_tokens or 0) + (other.output_tokens or 0),
+            "cached_tokens": _told(one.cached_tokens, other.cached_tokens),
+            "thinking_tokens": _told(one.thinking_tokens, other.thinking_tokens),
+        }
     )
+
+
+def _told(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else one + other
 
 
 def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: ReplyContent) -> RenderedStep | ReplyContent:
