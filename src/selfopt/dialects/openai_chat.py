@@ -31,7 +31,7 @@ from .finish import finish_of
 from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text, write_text
 from .kinds import EndpointKind
 from .openai_client import NAME
-from .parts import Parts, StreamDecoder, beside_of, given, numbered
+from .parts import Parts, StreamDecoder, beside_of, calls_of, given, numbered
 from .servers import OWN_FIELDS, always_reasons, unsupported_parameter
 
 
@@ -245,6 +245,7 @@ class _Pieces(StreamDecoder):
 
     def add(self, data: Any) -> tuple[str, str]:
         """See `StreamDecoder`. The text still contains `<think>` tags."""
+        self.calling = ""
         if not isinstance(data, dict):
             return "", ""
         refuse_error(data)
@@ -281,6 +282,7 @@ class _Pieces(StreamDecoder):
             self._refusal.append(as_str(delta["refusal"]))
         if delta.get("tool_calls") or delta.get("function_call"):
             self.calls.add(delta)
+            self.calling = "".join(f"{as_str(name)}{as_str(arguments)}" for name, arguments, _ in calls_of(delta))
         return text, thinking
 
     def _add_message(self, message: dict[str, Any], *, last: bool) -> tuple[str, str]:

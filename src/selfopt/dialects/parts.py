@@ -154,10 +154,12 @@ class StreamDecoder(ABC):
     Attributes:
         finished: whether the reply is complete.
         over: whether reading can stop.
+        calling: what the last piece added to the names and arguments of calls; see `ChatChunk`.
     """
 
     finished = False
     over = False
+    calling = ""
 
     @abstractmethod
     def add(self, data: Any) -> tuple[str, str]:
@@ -250,7 +252,7 @@ def decode_body(decode: Callable[[Any], Parts], body: bytes) -> ChatReply:
     except ValueError as error:
         start = printable(body[:120].decode("utf-8", "replace"), 120)
         said = f"reply cannot be read: {error}: {start}" if body.strip() else "reply is empty"
-    raise EndpointError(said, kind="protocol", blames="content")
+    raise EndpointError(said, kind="protocol").blame("content")
 
 
 def numbered(messages: Sequence[Message]) -> list[Message]:

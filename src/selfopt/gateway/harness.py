@@ -14,6 +14,7 @@ from selfopt.errors import EndpointError
 from selfopt.home import escape_control
 from selfopt.reading import HeldText, calls_within, read_calls
 from selfopt.reading.chain import NATIVE
+from selfopt.reading.repeats import SPAN
 from selfopt.records import (
     ChatChunk,
     ChatReply,
@@ -28,9 +29,9 @@ from selfopt.records import (
 )
 from selfopt.variants import RenderedStep, render
 
-from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, kept_by, limited, why_past
+from .behind import LARGEST_LIMIT, beside_answer, beside_step, demanding, fields_of, kept_by, limited, unsent, why_past
 from .bounded import beside, by_steps
-from .cutting import SLACK, Cutter, each_once
+from .cutting import LONG_RUN, SLACK, Cutter, each_once
 from .early import EarlyCalls, drops_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
@@ -78,11 +79,12 @@ class Harness:
             if asked.request.tool_choice == "none":
                 variant = None
             else:
-                ticket.passed = why_past(variant, asked) or _unheard(variant, asked, upstream)
+                ticket.passed = why_past(variant, asked) or unsent(variant, asked, upstream)
         if asked is None or (direct and (variant is None or ticket.passed is not None)):
             await self._passing.answer(exchange)
             return
         if variant is not None and ticket.passed is None:
+            variant = demanding(variant, asked, upstream)
             ticket.variant, ticket.kept = variant.name, kept_by(variant, asked)
         else:
             variant = None
@@ -214,9 +216,8 @@ class _Work:
     async def plainly(self, asked: ClientRequest, *, with_tools: bool = True) -> ReplyContent:
         """Ask without a variant."""
         step = plain_step(self._exchange, asked, with_tools=with_tools)
-        flow = self._flow
+        flow, reads = self._flow, with_tools and self._reads(asked)
         if flow is not None:
-            reads = with_tools and self._reads(asked)
             flow.restart(watch=HeldText(asked.request.tools, self._upstream.family()) if reads else None)
 
         reported: list[ToolCall] = []
@@ -234,6 +235,7 @@ class _Work:
             take if flow is not None else None,
             beside=beside_answer(asked, with_tools=with_tools),
             as_said=True,
+            watched=reads,
         )
         if not with_tools:
             return content.model_copy(update={"tool_calls": ()})
@@ -247,7 +249,7 @@ class _Work:
         if self._reads(asked) and not answer.tool_calls and not content.broken_tool_calls:
             cut, family = content.finish_reason == "length", self._upstream.family()
             within = await beside(len(content.text), calls_within, content.text, tools, family, cut=cut)
-            calls = wanted_calls(within.calls, asked)
+            calls = wanted_calls(each_once(within.calls) if ticket.cut else within.calls, asked)
             ticket.read_calls = len(calls)
             if calls:
                 answer = answer.model_copy(update={"text": within.before, "tool_calls": calls, "finish_reason": "tool_calls"})
@@ -290,6 +292,7 @@ class _Work:
         *,
         beside: dict[str, dict[str, Any]],
         as_said: bool = False,
+        watched: bool = False,
     ) -> ReplyContent:
         limits = self._exchange.rule.limits if self._exchange.rule is not None else None
         request = _BLANK.model_copy(
@@ -309,15 +312,16 @@ class _Work:
         )
         endpoint: Endpoint = self._upstream.adapter()
         whole = take is None and not (self._upstream.streamed and self._most_tokens is not None)
-        reply = await (endpoint.chat(request) if whole else self._flowing(endpoint, request, take))
+        reply = await (endpoint.chat(request) if whole else self._flowing(endpoint, request, take, watched=watched))
         self.usage, self.thinking = _sum(self.usage, reply.usage), reply.content.thinking
         return reply.content
 
-    async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker | None) -> ChatReply:
-        """Ask for a stream, and hand each piece to `take`. A variant's reply may be ended early."""
+    async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker | None, *, watched: bool) -> ChatReply:
+        """Ask for a stream, and hand each piece to `take`. A variant's reply may be ended early, and one that is watched."""
         chunks = endpoint.stream(request)
         most_tokens = self._most_tokens if self._upstream.streamed else None
-        cutter = Cutter(most_tokens, self._exchange.crowded) if self._most_tokens is not None else None
+        span = SPAN if self._most_tokens is not None else LONG_RUN
+        cutter = Cutter(most_tokens, self._exchange.crowded, span) if self._most_tokens is not None or watched else None
         try:
             async for chunk in chunks:
                 if chunk.thinking and self._flow is not None:
@@ -328,7 +332,7 @@ class _Work:
                     return chunk.final
                 if cutter is not None and cutter.take(chunk):
                     self._exchange.ticket.cut = cutter.cut
-                    return cutter.reply()
+                    return await cutter.reply(chunks)
                 self._go_on()
         finally:
             if isinstance(chunks, AsyncGenerator):
@@ -366,12 +370,6 @@ def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: R
         return steps.send(content)
     except StopIteration as end:
         return cast("ReplyContent", end.value)
-
-
-def _unheard(variant: Variant, asked: ClientRequest, upstream: Upstream) -> PassReason | None:
-    """Say whether the server would not hear that a call is required: a variant that limits no output can't demand it there."""
-    shaped = limited(variant) or variant.tools != "native"
-    return "tool_choice" if asked.request.tool_choice == "required" and upstream.ignores_choice and not shaped else None
 
 
 def _may_flow(variant: Variant, asked: ClientRequest) -> bool:

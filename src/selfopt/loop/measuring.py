@@ -90,10 +90,10 @@ class Measuring:
 
     def _is_through(self, spec: Spec, evaluation: Evaluation, depth: Depth) -> bool:
         """Whether a spec has all the runs that it would have without a cap."""
-        if depth == "pass":
+        if depth == "pass" or evaluation.determinism == "refused":
             return True
         if depth == "repeats":
-            return evaluation.determinism == "refused" or evaluation.n_runs >= self._settings.loop.n_runs
+            return evaluation.n_runs >= self._settings.loop.n_runs
         return evaluation.has_copies or (
             evaluation.determinism != "unknown" if depth == "once" else evaluation.n_runs >= self._runs(spec)
         )

@@ -112,7 +112,7 @@ from .rule import (
     RuleLimits,
     RuleReason,
 )
-from .seams import Detector, Endpoint, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
+from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
 from .spec import Environment, Spec, WarmUp
 from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
@@ -179,6 +179,7 @@ __all__ = [
     "DriftFigures",
     "Endpoint",
     "EndpointConfig",
+    "EnoughError",
     "Environment",
     "Evaluation",
     "EvidenceKey",
