@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from selfopt.records import (
+    AlphaSpent,
     EvidenceKey,
     PromptTest,
     RaceBlock,
@@ -75,6 +76,23 @@ def race_standing() -> RaceStanding:
 def race_records() -> tuple[Record, ...]:
     """One of each."""
     return (
+        AlphaSpent(
+            spending_id=AlphaSpent.make_id("race-1"),
+            cycle_id="cycle-1",
+            family="search local/smollm2-135m atomic suite-1",
+            model="local/smollm2-135m",
+            phase="atomic",
+            suite_hash="suite-1",
+            spec_ids=("spec-2",),
+            purpose="search",
+            number=1,
+            total=0.05,
+            spent_before=0.0,
+            alpha=0.025,
+            screened=200,
+            compared=200,
+            at=AT,
+        ),
         race_start(),
         RaceBlock(
             block_id=RaceBlock.make_id("race-1", 0),

@@ -219,7 +219,8 @@ async def _new_plan(
         if key not in withdrawn:
             text_only = by_key[key].candidates is None and await needs_text(context, baseline, base[baseline.spec_id])
             chosen = candidates_for(context, by_key[key], baseline, findings[key], text_only=text_only)
-        planned.append(target.model_copy(update={"candidate_spec_ids": tuple(s.spec_id for s, _ in chosen)}))
+        update = {"candidate_spec_ids": tuple(s.spec_id for s, _ in chosen), "screened": by_key[key].screened}
+        planned.append(target.model_copy(update=update))
         changes.update({s.spec_id: change for s, change in chosen})
         specs += [s for s, _ in chosen]
     plan = CyclePlan(cycle_id=start.cycle_id, targets=tuple(planned), changes=changes, remedies=remedies, at=context.now())

@@ -115,6 +115,7 @@ from .rule import (
 )
 from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
 from .spec import Environment, Spec, WarmUp
+from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
     Attempt,
@@ -138,6 +139,7 @@ __all__ = [
     "ROUTING_SCHEMA_VERSION",
     "UNKNOWN_FORMAT",
     "Action",
+    "AlphaSpent",
     "Ask",
     "Attempt",
     "AuditRecord",
@@ -209,6 +211,7 @@ __all__ = [
     "ListsModels",
     "LoadEvidence",
     "LogProbs",
+    "LookCost",
     "LoopEnd",
     "LoopStart",
     "Message",
