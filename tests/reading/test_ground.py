@@ -121,7 +121,10 @@ def _survive(prompt: Prompt, tools: tuple[ToolDefinition, ...]) -> list[bool]:
     return [grounded([call], prompt.messages, tools) == ([call], []) for call in calls]
 
 
-@pytest.mark.parametrize(("name", "share"), [("atomic", 1.0), ("extended", 1.0), ("atomic-300", 0.99), ("extended-160", 0.97)])
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("atomic", 1.0), ("extended", 1.0), ("atomic-300", 0.99), ("atomic-150b", 1.0), ("extended-160", 0.97)],
+)
 def test_the_expected_calls_of_the_suites_survive(name: str, share: float) -> None:
     suite = load_suite(name)
     survive = [one for prompt in suite.prompts for one in _survive(prompt, suite.tool_sets[prompt.tool_set])]
