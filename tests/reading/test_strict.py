@@ -23,7 +23,7 @@ def kept(said: str, schema: dict[str, Any], **arguments: Any) -> bool:
     """Whether a call with these arguments is left; all properties of the schema are required."""
     tools = [ToolDefinition(name="f", parameters={"properties": schema, "required": list(schema)})]
     calls, made = strictly_backed([ToolCall(name="f", arguments=arguments)], [Message(role="user", content=said)], tools)
-    assert [one.kind for one in made] == [] if calls else ["call_not_backed"]
+    assert [one.kind for one in made] == ([] if calls else ["call_not_backed"])
     return bool(calls)
 
 
