@@ -107,7 +107,8 @@ def test_a_missing_required_argument_drops_the_call_and_names_it() -> None:
     assert (made.kind, made.tool, made.argument) == ("call_not_backed", "f", "id")
 
 
-def _first(expected: ExpectedCall) -> ToolCall:
+def first_call(expected: ExpectedCall) -> ToolCall:
+    """The call with the first of the values that are accepted for each argument."""
     values = {key: accepted[0] for key, accepted in expected.arguments.items() if accepted[0] != ""}
     plain = {
         key: value["any_order"] if isinstance(value, dict) and "any_order" in value else value for key, value in values.items()
@@ -117,7 +118,7 @@ def _first(expected: ExpectedCall) -> ToolCall:
 
 def _survive(prompt: Prompt, tools: tuple[ToolDefinition, ...]) -> list[bool]:
     expected = prompt.expected[0] if prompt.expected and prompt.expected != "any" else ()
-    calls = [_first(call) for call in expected]
+    calls = [first_call(call) for call in expected]
     return [grounded([call], prompt.messages, tools) == ([call], []) for call in calls]
 
 

@@ -114,6 +114,8 @@ from .rule import (
     RuleReason,
 )
 from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
+from .seams import Detector, Endpoint, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
+from .search import SearchEnd, SearchStanding, SearchStart
 from .spec import Environment, Spec, WarmUp
 from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
@@ -268,7 +270,10 @@ __all__ = [
     "Run",
     "RunEnd",
     "Sampling",
+    "SearchEnd",
     "SearchSpace",
+    "SearchStanding",
+    "SearchStart",
     "ServerKind",
     "SlowFirstCallFigures",
     "Spec",

@@ -1,0 +1,335 @@
+"""The space of variants: parts with named choices, of which a variant is composed.
+
+A point names one choice for each part that differs from its default. Every part is valid for any
+tool schema. Some choices exclude each other, or need what not every server has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
+from typing import Any, Literal
+
+from selfopt.errors import VariantError
+from selfopt.records import Variant
+
+from .catalogue import example_set
+from .options import options_of
+
+Capability = Literal["tools", "grammar", "json_schema"]
+"""What a server must have for a choice: tools of its own, or limits on the output."""
+
+Point = Mapping[str, str]
+"""The choice of each part that differs from its default, by the part's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to do what a part is about.
+
+    Attributes:
+        name: as it stands in a point.
+        title: what it does, for people.
+        fields: of the variant, that it sets.
+        options: of the variant's options, that it sets.
+        with_: the choices of other parts that it needs, by part.
+        needs: what the server must have.
+    """
+
+    name: str
+    title: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    with_: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    needs: frozenset[Capability] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing about a variant that can be chosen.
+
+    Attributes:
+        name: as it stands in a point.
+        title: what is chosen, for people.
+        choices: the first one is the default.
+        reads: whether it only changes how replies are read, so that stored replies tell what it
+            brings.
+    """
+
+    name: str
+    title: str
+    choices: tuple[Choice, ...]
+    reads: bool = False
+
+    @property
+    def default(self) -> str:
+        """The name of the first choice."""
+        return self.choices[0].name
+
+    def choice(self, name: str) -> Choice:
+        """The choice of this name. VariantError lists the names there are."""
+        found = next((choice for choice in self.choices if choice.name == name), None)
+        if found is None:
+            raise VariantError(
+                f"part {self.name!r} has no choice {name!r}; choices are {', '.join(c.name for c in self.choices)}"
+            )
+        return found
+
+
+_IN_TEXT = frozenset({"signatures", "schemas", "brief"})
+_SINGLE = frozenset({"single"})
+_CALL = "Call the tools that the request needs, one call for each thing asked."
+_HOLD = "When it needs none or leaves out a required detail, answer in text."
+
+PARTS: tuple[Part, ...] = (
+    Part(
+        "tools",
+        "how the model is shown the tools",
+        (
+            Choice("native", "through the server's own interface", needs=frozenset({"tools"})),
+            Choice("signatures", "as typed signatures in the prompt", {"tools": "system_prompt"}, {"tool_style": "signature"}),
+            Choice("schemas", "as JSON in the prompt", {"tools": "system_prompt"}, {"tool_style": "json"}),
+            Choice("brief", "by the names of their arguments in the prompt", {"tools": "system_prompt"}, {"tool_style": "brief"}),
+        ),
+    ),
+    Part(
+        "required_only",
+        "whether optional arguments are shown",
+        (Choice("no", "all arguments are shown"), Choice("yes", "only required arguments are shown", options={"lean": True})),
+    ),
+    Part(
+        "form",
+        "what limits the output",
+        (
+            Choice("free", "nothing"),
+            Choice(
+                "grammar",
+                "a grammar of none or calls",
+                {"constraint": "grammar"},
+                with_={"tools": _IN_TEXT},
+                needs=frozenset({"grammar"}),
+            ),
+            Choice(
+                "schema",
+                "a JSON Schema of none or calls",
+                {"constraint": "json_schema"},
+                with_={"tools": _IN_TEXT},
+                needs=frozenset({"json_schema"}),
+            ),
+        ),
+    ),
+    Part(
+        "steps",
+        "what is asked first",
+        (
+            Choice("single", "nothing: one request"),
+            Choice(
+                "choose_then_fill",
+                "which tools, then the arguments of each",
+                {"steps": "choose_then_fill"},
+                {"layout": "turn", "choice": "named"},
+                with_={"tools": _IN_TEXT, "form": frozenset({"grammar", "schema"})},
+            ),
+            Choice(
+                "choose_then_answer",
+                "which tools or none, then the request as it is",
+                {"steps": "choose_then_answer"},
+                {"layout": "turn", "choice": "named", "agree": True},
+                with_={"tools": frozenset({"native"}), "form": frozenset({"free"})},
+                needs=frozenset({"grammar"}),
+            ),
+        ),
+    ),
+    Part(
+        "examples",
+        "which worked examples come first",
+        (
+            Choice("none", "none"),
+            Choice("one_tool", "one tool each, each a turn of its own", {"examples": "one_tool"}, {"layout": "turn"}),
+            Choice("everyday", "three tools each, each a turn of its own", {"examples": "everyday"}, {"layout": "turn"}),
+        ),
+    ),
+    Part(
+        "instructions",
+        "what the model is told beside the tools",
+        (
+            Choice("none", "nothing"),
+            Choice("call", "to call what the request needs", {"instructions": _CALL}),
+            Choice("hold", "when not to call", {"instructions": _HOLD}),
+            Choice("call_and_hold", "both", {"instructions": f"{_CALL} {_HOLD}"}),
+            Choice(
+                "copy",
+                "both, and to copy names as they are written",
+                {"instructions": f"{_CALL} Copy names, codes and words as the user wrote them. {_HOLD}"},
+            ),
+        ),
+    ),
+    Part(
+        "words",
+        "where free text of an argument comes from",
+        (
+            Choice("free", "the model"),
+            Choice(
+                "copied",
+                "a run of words of the conversation",
+                options={"copy_text": True},
+                with_={"steps": frozenset({"choose_then_fill"}), "form": frozenset({"grammar"})},
+            ),
+        ),
+    ),
+    Part(
+        "fit",
+        "whether calls are fitted to their tools",
+        (Choice("no", "no"), Choice("yes", "names, types, unknown and unwanted arguments")),
+        reads=True,
+    ),
+    Part(
+        "offered",
+        "whether calls of other tools are left out",
+        (Choice("no", "no"), Choice("yes", "calls of tools that are not offered are left out")),
+        reads=True,
+    ),
+    Part(
+        "spelling",
+        "whose spelling counts",
+        (Choice("model", "the model's"), Choice("said", "misspelt names and codes become what was said")),
+        reads=True,
+    ),
+    Part(
+        "backing",
+        "which calls are believed",
+        (
+            Choice("any", "all"),
+            Choice("ground", "those whose arguments the conversation backs"),
+            Choice("strict", "those whose required arguments somebody said"),
+        ),
+        reads=True,
+    ),
+)
+"""Every part, in the order in which a point is written."""
+
+_REPAIRS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
+    {
+        ("fit", "yes"): ("fit@2",),
+        ("offered", "yes"): ("offered",),
+        ("spelling", "said"): ("as_said",),
+        ("backing", "ground"): ("ground@2",),
+        ("backing", "strict"): ("ground@2", "strict"),
+    }
+)
+
+
+@cache
+def parts_by_name() -> Mapping[str, Part]:
+    """Every part by its name."""
+    return MappingProxyType({part.name: part for part in PARTS})
+
+
+def point_of(choices: Mapping[str, str]) -> Point:
+    """A point in its canonical form: in the order of the parts, without defaults.
+
+    Raises VariantError for a part or choice that does not exist.
+    """
+    known = parts_by_name()
+    for name, choice in choices.items():
+        if name not in known:
+            raise VariantError(f"no part {name!r}; parts are {', '.join(known)}")
+        known[name].choice(choice)
+    return {part.name: choices[part.name] for part in PARTS if choices.get(part.name, part.default) != part.default}
+
+
+def point_text(point: Point) -> str:
+    """A point in one line: `tools=signatures backing=strict`; `native` where all is as by default."""
+    return " ".join(f"{name}={choice}" for name, choice in point_of(point).items()) or "native"
+
+
+def contradiction(point: Point) -> str | None:
+    """Why the choices of a point exclude each other, in one line. None if they don't."""
+    for name, part in parts_by_name().items():
+        choice = part.choice(point.get(name, part.default))
+        for other, allowed in choice.with_.items():
+            chosen = point.get(other, parts_by_name()[other].default)
+            if chosen not in allowed:
+                return f"{name}={choice.name} needs {other} to be {' or '.join(sorted(allowed))}, and it is {chosen}"
+    return None
+
+
+def composed(point: Point, *, max_tokens: int = 160) -> Variant:
+    """The variant that a point describes.
+
+    Args:
+        point: its choices.
+        max_tokens: of one reply.
+
+    Raises:
+        VariantError: a part or a choice does not exist, or choices exclude each other.
+    """
+    point = point_of(point)
+    if (why := contradiction(point)) is not None:
+        raise VariantError(f"{point_text(point)}: {why}")
+    fields: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    parsers = ["all@2"]
+    for name, chosen in point.items():
+        choice = parts_by_name()[name].choice(chosen)
+        fields |= choice.fields
+        options |= choice.options
+        parsers += _REPAIRS.get((name, chosen), ())
+    if isinstance(fields.get("examples"), str):
+        fields["examples"] = example_set(fields["examples"])
+    if fields.get("constraint", "none") != "none" or fields.get("steps", "single") != "single":
+        options["max_calls"] = 2
+    variant = Variant.model_validate(
+        {**fields, "name": point_text(point), "options": options, "parsers": parsers, "sampling": {"max_tokens": max_tokens}}
+    )
+    options_of(variant)
+    return variant
+
+
+def asking_part(point: Point) -> Point:
+    """The choices that shape the requests. Points that share them share their replies."""
+    return {name: choice for name, choice in point_of(point).items() if not parts_by_name()[name].reads}
+
+
+def readings_of(point: Point) -> Iterator[Point]:
+    """Every point with the same requests, so that stored replies tell what each brings."""
+    points: list[dict[str, str]] = [dict(asking_part(point))]
+    for part in PARTS:
+        if part.reads:
+            points = [{**one, part.name: choice.name} for one in points for choice in part.choices]
+    yield from (point_of(one) for one in points)
+
+
+def neighbours_of(point: Point, capabilities: Iterable[Capability]) -> Iterator[Point]:
+    """Every valid point that differs in one part."""
+    has = frozenset(capabilities)
+    for part in PARTS:
+        for choice in part.choices:
+            if choice.name != point.get(part.name, part.default):
+                near = point_of({**point, part.name: choice.name})
+                if possible(near, has):
+                    yield near
+
+
+def possible(point: Point, capabilities: frozenset[Capability]) -> bool:
+    """Whether a point is valid and a server with these capabilities can be asked so."""
+    chosen = (part.choice(point.get(part.name, part.default)) for part in PARTS)
+    return all(choice.needs <= capabilities for choice in chosen) and contradiction(point) is None
+
+
+def points(capabilities: Iterable[Capability]) -> Iterator[Point]:
+    """Every possible point, in a fixed order. There are some thousands."""
+    has = frozenset(capabilities)
+
+    def grow(place: int, chosen: dict[str, str]) -> Iterator[Point]:
+        if place == len(PARTS):
+            if possible(chosen, has):
+                yield point_of(chosen)
+            return
+        for choice in PARTS[place].choices:
+            if choice.needs <= has:
+                yield from grow(place + 1, {**chosen, PARTS[place].name: choice.name})
+
+    yield from grow(0, {})
