@@ -217,15 +217,14 @@ async def _new_plan(
         key: Key = (target.model, target.phase)
         baseline = spec_by_id(context.ledger, target.baseline_spec_id)
         chosen: list[tuple[Spec, str]] = []
+        screened = 0
         if key not in withdrawn:
             text_only = by_key[key].candidates is None and await needs_text(context, baseline, base[baseline.spec_id])
-            chosen = candidates_for(context, by_key[key], baseline, findings[key], text_only=text_only)
-        update = {"candidate_spec_ids": tuple(s.spec_id for s, _ in chosen), "screened": by_key[key].screened}
-        planned.append(target.model_copy(update=update))
-            chosen = await _searched(context, start, by_key[key], baseline, base[baseline.spec_id], text_only=text_only)
+            chosen, screened = await _searched(context, start, by_key[key], baseline, base[baseline.spec_id], text_only=text_only)
             if not chosen:
                 chosen = candidates_for(context, by_key[key], baseline, findings[key], text_only=text_only)
-        planned.append(target.model_copy(update={"candidate_spec_ids": tuple(s.spec_id for s, _ in chosen)}))
+        update = {"candidate_spec_ids": tuple(s.spec_id for s, _ in chosen), "screened": screened or by_key[key].screened}
+        planned.append(target.model_copy(update=update))
         changes.update({s.spec_id: change for s, change in chosen})
         specs += [s for s, _ in chosen]
     plan = CyclePlan(cycle_id=start.cycle_id, targets=tuple(planned), changes=changes, remedies=remedies, at=context.now())
@@ -236,15 +235,18 @@ async def _new_plan(
 
 async def _searched(
     context: LoopContext, start: CycleStart, target: Target, baseline: Spec, measured: Evaluation, *, text_only: bool
-) -> list[tuple[Spec, str]]:
-    """The best of a search, each with its change in words. Empty where nothing is searched."""
+) -> tuple[list[tuple[Spec, str]], int]:
+    """The best of a search, each with its change in words, and how many it ranked to choose them.
+
+    Empty where nothing is searched.
+    """
     settings = context.settings.loop
     if not settings.search or target.candidates is not None or is_at_ceiling(measured):
-        return []
+        return [], 0
     found = await search(context, start, baseline, most_requests=settings.search_trials, text_only=text_only)
     left_out = already_judged(context, baseline.spec_id) | withdrawn_specs(context.ledger, target.model, target.phase)
     fresh = [spec for spec in found.specs if spec.spec_id not in {*left_out, baseline.spec_id}]
-    return [(spec, describe_change(baseline, spec)) for spec in fresh[: settings.max_candidates]]
+    return [(spec, describe_change(baseline, spec)) for spec in fresh[: settings.max_candidates]], found.end.compared
 
 
 def candidates_for(

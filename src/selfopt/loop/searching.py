@@ -220,6 +220,7 @@ class _Searching:
                 for standing, spec in zip(ranking, specs, strict=True)
             ),
             requests=self._search.requests,
+            compared=sum(len(look.marks) for look in self._search.archive.looks.values()),
             stopped=stopped,
             at=self._context.now(),
         )

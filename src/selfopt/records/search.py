@@ -59,11 +59,13 @@ class SearchEnd(Record, ledger_kind="search_end", id_field="search_id"):
 
     Attributes:
         requests: how many trials it made.
+        compared: how many points it ranked, every reading of every way to ask.
         stopped: the cap that ended it; None if every way was asked.
     """
 
     search_id: str
     ranking: tuple[SearchStanding, ...]
     requests: int
+    compared: int = Field(ge=1)
     stopped: str | None = None
     at: str
