@@ -114,7 +114,6 @@ from .rule import (
     RuleReason,
 )
 from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
-from .seams import Detector, Endpoint, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
 from .search import SearchEnd, SearchStanding, SearchStart
 from .spec import Environment, Spec, WarmUp
 from .spending import AlphaSpent, LookCost
