@@ -4,7 +4,7 @@ from .bench import BASELINE, Bench, candidate_name, race_start, run_race
 from .figures import CYCLES, WORLDS, SimulationPlan, cycle_figures, world_figures
 from .forecast import Forecast, forecast
 from .many import Means, repeat
-from .search import Search, SearchOptions
+from .searches import Search, SearchOptions
 from .worlds import World, WorldOptions, make_world
 
 __all__ = [

@@ -10,7 +10,7 @@ import pytest
 
 from selfopt.simulate import Search, SearchOptions, repeat
 from selfopt.simulate.bench import Bench
-from selfopt.simulate.search import fixed, sampled, screening
+from selfopt.simulate.searches import fixed, sampled, screening
 
 SUITE = SearchOptions(prompts=200)
 SAMPLE = SearchOptions(prompts=150, sample=True)
