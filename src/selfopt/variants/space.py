@@ -6,9 +6,10 @@ tool schema. Some choices exclude each other, or need what not every server has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import product
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -319,17 +320,18 @@ def possible(point: Point, capabilities: frozenset[Capability]) -> bool:
     return all(choice.needs <= capabilities for choice in chosen) and contradiction(point) is None
 
 
+def ways(capabilities: Iterable[Capability]) -> Iterator[Point]:
+    """Every possible way to ask, in a fixed order: the points without their readings."""
+    yield from _grown([part for part in PARTS if not part.reads], frozenset(capabilities))
+
+
 def points(capabilities: Iterable[Capability]) -> Iterator[Point]:
     """Every possible point, in a fixed order. There are some thousands."""
-    has = frozenset(capabilities)
+    yield from _grown(PARTS, frozenset(capabilities))
 
-    def grow(place: int, chosen: dict[str, str]) -> Iterator[Point]:
-        if place == len(PARTS):
-            if possible(chosen, has):
-                yield point_of(chosen)
-            return
-        for choice in PARTS[place].choices:
-            if choice.needs <= has:
-                yield from grow(place + 1, {**chosen, PARTS[place].name: choice.name})
 
-    yield from grow(0, {})
+def _grown(parts: Sequence[Part], has: frozenset[Capability]) -> Iterator[Point]:
+    chosen = [[(part.name, choice.name) for choice in part.choices if choice.needs <= has] for part in parts]
+    for choices in product(*chosen):
+        if possible(dict(choices), has):
+            yield point_of(dict(choices))
