@@ -25,7 +25,6 @@ from statistics import mean
 from search_parts.asking import CAPABILITIES, FLOOR, Asking
 from search_parts.ours import ours, with_optuna, with_reflection
 from search_parts.rivals import gepa_alone, optuna_points, optuna_ways, random_points, random_ways
-
 from selfopt.simulate.search_worlds import SearchWorld, best_points
 from selfopt.variants.space import ways
 
@@ -51,7 +50,14 @@ def searched(name: str, seed: int, budget: int) -> tuple[str, int, Row]:
     SEARCHES[name][0](asking)
     found = list(asking.curve(budget * (place + 1) // PLACES for place in range(PLACES)))
     last = found[-1][0]
-    return name, seed, {"worth": [worth for _, worth in found], "pick": [last.accuracy, last.call_accuracy, last.restraint]}
+    return (
+        name,
+        seed,
+        {
+            "worth": [worth for _, worth in found],
+            "pick": [last.accuracy, last.call_accuracy, last.restraint, last.accuracy - max(0.0, FLOOR - last.restraint)],
+        },
+    )
 
 
 def best_of(seed: int) -> float:
@@ -69,14 +75,20 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 def table(rows: Mapping[str, Mapping[int, Row]], budget: int) -> list[str]:
     """The curve over requests, and the last pick of each search beside ours."""
     places = [budget * (place + 1) // PLACES for place in range(PLACES)]
-    lines = ["| search | " + " | ".join(map(str, places)) + " | floor met | ours ahead by |", "|---" * (PLACES + 3) + "|"]
+    lines = [
+        "| search | " + " | ".join(map(str, places)) + " | floor met | objective | ours ahead by |",
+        "|---" * (PLACES + 4) + "|",
+    ]
     for name, by_seed in rows.items():
         curve = [mean(row["worth"][place] for row in by_seed.values()) for place in range(PLACES)]
         met = sum(row["pick"][2] >= FLOOR for row in by_seed.values())
         ahead = [rows["ours"][seed]["worth"][-1] - row["worth"][-1] for seed, row in by_seed.items()] if "ours" in rows else []
         low, high = interval(ahead) if ahead else (0.0, 0.0)
+        value = mean(row["pick"][3] for row in by_seed.values())
         beside = f"{mean(ahead):+.3f} ({low:+.3f} to {high:+.3f})" if ahead and name != "ours" else ""
-        lines.append(f"| {name} | " + " | ".join(f"{one:.3f}" for one in curve) + f" | {met} of {len(by_seed)} | {beside} |")
+        lines.append(
+            f"| {name} | " + " | ".join(f"{one:.3f}" for one in curve) + f" | {met} of {len(by_seed)} | {value:.3f} | {beside} |"
+        )
     return lines
 
 

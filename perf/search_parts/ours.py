@@ -54,5 +54,3 @@ def with_optuna(asking: Asking) -> None:
     from selfopt.search.proposers.tpe import Optuna
 
     ours(asking, {**SEARCHERS.all(), "optuna": Optuna()})
-
-

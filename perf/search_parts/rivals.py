@@ -137,5 +137,3 @@ def gepa_alone(asking: Asking) -> None:
 
 def _read(text: str) -> Point:
     return point_of({} if text == "native" else dict(part.split("=", 1) for part in text.split()))
-
-

@@ -78,7 +78,8 @@ class Archive:
 
     def begin(self, asking: Point, by: str) -> Look:
         """The look at a way to ask: a new one if there is none."""
-        return self.looks.setdefault(point_text(asking), Look(asking_part(asking), by))
+        asking = asking_part(asking)
+        return self.looks.setdefault(point_text(asking), Look(asking, by))
 
     def add(self, look: Look, seen: Seen) -> None:
         """Take the marks of further prompts."""

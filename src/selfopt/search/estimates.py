@@ -163,4 +163,3 @@ def _difficulty(looks: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def _mean(values: Iterable[float]) -> float:
     known = list(values)
     return sum(known) / len(known) if known else 0.0
-

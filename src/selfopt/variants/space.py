@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from types import MappingProxyType
 from typing import Any, Literal
@@ -233,17 +233,27 @@ def point_of(choices: Mapping[str, str]) -> Point:
 
     Raises VariantError for a part or choice that does not exist.
     """
-    known = parts_by_name()
-    for name, choice in choices.items():
-        if name not in known:
-            raise VariantError(f"no part {name!r}; parts are {', '.join(known)}")
-        known[name].choice(choice)
-    return {part.name: choices[part.name] for part in PARTS if choices.get(part.name, part.default) != part.default}
+    return dict(_canonical(tuple(choices.items())))
 
 
 def point_text(point: Point) -> str:
     """A point in one line: `tools=signatures backing=strict`; `native` where all is as by default."""
-    return " ".join(f"{name}={choice}" for name, choice in point_of(point).items()) or "native"
+    return _text(tuple(point.items()))
+
+
+@lru_cache(maxsize=65_536)
+def _canonical(choices: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    known, chosen = parts_by_name(), dict(choices)
+    for name, choice in choices:
+        if name not in known:
+            raise VariantError(f"no part {name!r}; parts are {', '.join(known)}")
+        known[name].choice(choice)
+    return tuple((part.name, chosen[part.name]) for part in PARTS if chosen.get(part.name, part.default) != part.default)
+
+
+@lru_cache(maxsize=65_536)
+def _text(choices: tuple[tuple[str, str], ...]) -> str:
+    return " ".join(f"{name}={choice}" for name, choice in _canonical(choices)) or "native"
 
 
 def contradiction(point: Point) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from selfopt.errors import UsageError
-from selfopt.variants.space import PARTS, Capability, Point, point_of, point_text, possible
+from selfopt.variants.space import PARTS, Capability, Point, parts_by_name, point_of, point_text, possible
 
 from .base import Given, Proposal
 
@@ -28,7 +28,9 @@ def suggested(suggest: Callable[[str, list[str]], str], capabilities: frozenset[
         if part.reads and not reads:
             continue
         allowed = [choice.name for choice in part.choices if choice.needs <= capabilities and _goes(choice.with_, chosen)]
-        chosen[part.name] = suggest(part.name, allowed) if len(allowed) > 1 else (allowed or [part.default])[0]
+        # Optuna wants the same choices under the same name, so a name tells what is left to choose from.
+        name = part.name if len(allowed) == len(part.choices) else f"{part.name}: {' '.join(allowed)}"
+        chosen[part.name] = suggest(name, allowed) if len(allowed) > 1 else (allowed or [part.default])[0]
     return point_of(chosen)
 
 
@@ -62,9 +64,9 @@ class Optuna:
         kinds: dict[str, Any] = {}
 
         def known(name: str, allowed: list[str]) -> str:
-            default = next(part.default for part in PARTS if part.name == name)
+            part = name.partition(":")[0]
             kinds[name] = self._optuna.distributions.CategoricalDistribution(allowed)
-            params[name] = point.get(name, default)
+            params[name] = point.get(part, parts_by_name()[part].default)
             return params[name]
 
         suggested(known, capabilities)
