@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from selfopt.simulate import search_worlds
 from selfopt.simulate.search_worlds import SearchWorld, best_points
-from selfopt.variants.space import Point, asking_part, readings_of, ways
+from selfopt.variants.space import Capability, Point, asking_part, readings_of, ways
 
-ALL = ("tools", "grammar", "json_schema")
+ALL: tuple[Capability, ...] = ("tools", "grammar", "json_schema")
 # Points of the day when the worlds were frozen. Parts that come later leave them as they are.
 POINTS: tuple[Point, ...] = (
     {},

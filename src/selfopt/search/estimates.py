@@ -96,7 +96,8 @@ class _Figure:
         if reading not in self.fits:
             return None
         mean, weights = self.fits[reading]
-        return mean + sum(map(mul, between, weights))
+        found: float = mean + sum(map(mul, between, weights))
+        return found
 
 
 class Estimates:

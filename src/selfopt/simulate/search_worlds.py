@@ -250,7 +250,8 @@ class SearchWorld:
     @cached_property
     def _own(self) -> Mapping[str, tuple[float, float]]:
         """How easy each prompt is, and how much it invites a call."""
-        return {prompt.id: _normals(self.seed, "prompt", prompt.id)[:2] for prompt in self.prompts}
+        drawn = {prompt.id: _normals(self.seed, "prompt", prompt.id) for prompt in self.prompts}
+        return {one: (own, pull) for one, (own, pull, *_) in drawn.items()}
 
     @cached_property
     def _readings(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
