@@ -76,7 +76,7 @@ def table(rows: Mapping[str, Mapping[int, Row]], budget: int) -> list[str]:
     """The curve over requests, and the last pick of each search beside ours."""
     places = [budget * (place + 1) // PLACES for place in range(PLACES)]
     lines = [
-        "| search | " + " | ".join(map(str, places)) + " | floor met | objective | ours ahead by |",
+        "| search | " + " | ".join(map(str, places)) + " | floor met | less shortfall | ours ahead by |",
         "|---" * (PLACES + 4) + "|",
     ]
     for name, by_seed in rows.items():

@@ -126,7 +126,9 @@ class Estimates:
         between = {figure: covariances(way, figure.likeness.ways) for figure in (self._calling, self._idle)}
         doubts = {figure: figure.scale * figure.likeness.doubt(one) for figure, one in between.items()}
         found = [
-            self._estimate(self._calling.at(between[self._calling], one), self._idle.at(between[self._idle], one), 0.0).value
+            self._estimate(
+                self._calling.at(between[self._calling], one), self._idle.at(between[self._idle], one), _ELSEWHERE
+            ).value
             for one in readings
         ]
         doubt = (self._calls * doubts[self._calling]) ** 2 + ((1 - self._calls) * doubts[self._idle]) ** 2

@@ -12,7 +12,7 @@ _NAMES = tuple(part.name for part in PARTS if not part.reads)
 Choices = tuple[str | None, ...]
 """The choice of every part that shapes requests."""
 
-_ALONE, _PAIRS, _OWN = 0.45, 0.35, 0.20
+_ALONE, _PAIRS, _OWN = 0.30, 0.35, 0.35
 """How much of what ways differ in comes from single choices, from pairs of them, and from nothing
 that another way shares.
 """

@@ -40,6 +40,7 @@ class Objective:
         restraint: the floor, from 0 to 1.
         call_weight: how much call accuracy counts beside accuracy, from 0 to 1.
         below: what each point of restraint below the floor costs, in points of accuracy; 0 or more.
+        missed: what it costs to be below the floor at all, from 0 to 1: nothing is promoted then.
 
     Raises:
         UsageError: a figure is out of range.
@@ -48,9 +49,10 @@ class Objective:
     restraint: float = 0.8
     call_weight: float = 0.0
     below: float = 1.0
+    missed: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("restraint", "call_weight"):
+        for name in ("restraint", "call_weight", "missed"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"{name} {getattr(self, name)}: need a share from 0 to 1")
         if not 0 <= self.below < math.inf:
@@ -83,13 +85,16 @@ class Objective:
         made, held = call_accuracy or 0.0, restraint or 0.0
         accuracy = calls * made + (1 - calls) * held
         beside = made if call_accuracy is not None else accuracy
-        short = _shortfall(self.restraint - held, doubt) if restraint is not None else 0.0
-        return (1 - self.call_weight) * accuracy + self.call_weight * beside - self.below * short
+        missing, short = _below(self.restraint - held, doubt) if restraint is not None else (0.0, 0.0)
+        return (1 - self.call_weight) * accuracy + self.call_weight * beside - self.below * short - self.missed * missing
 
 
-def _shortfall(gap: float, doubt: float) -> float:
-    """The mean of a normal variable around `gap` with this deviation, where it is above 0."""
+def _below(gap: float, doubt: float) -> tuple[float, float]:
+    """The chance that a normal variable around `gap` with this deviation is above 0, and its mean
+    there.
+    """
     if doubt <= 0:
-        return max(0.0, gap)
+        return float(gap > 1e-9), max(0.0, gap)
     z = gap / doubt
-    return gap * _NORMAL.cdf(z) + doubt * _NORMAL.pdf(z)
+    chance = _NORMAL.cdf(z)
+    return chance, gap * chance + doubt * _NORMAL.pdf(z)

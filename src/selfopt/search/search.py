@@ -63,7 +63,7 @@ class SearchPlan:
     capabilities: frozenset[Capability]
     start: tuple[Point, ...] = ({},)
     seed: int = 0
-    rungs: tuple[int, ...] = (20, 50)
+    rungs: tuple[int, ...] = (12, 36)
     keep: int = 3
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class SearchPlan:
         if self.keep < 2:
             raise UsageError(f"keep {self.keep}: need 2 or more, as one of so many climbs on")
         if list(self.rungs) != sorted({rung for rung in self.rungs if rung > 0}):
-            raise UsageError(f"rungs {self.rungs}: need rising numbers of prompts above 0, such as (20, 50)")
+            raise UsageError(f"rungs {self.rungs}: need rising numbers of prompts above 0, such as (12, 36)")
 
     @property
     def heights(self) -> tuple[int, ...]:
