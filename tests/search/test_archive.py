@@ -52,20 +52,20 @@ def test_whatever_marks_there_are_estimates_are_figures(looks: list[tuple[Point,
 
 def test_a_lucky_look_is_thought_less_of_until_it_is_confirmed() -> None:
     """Ten ways are of the middle. One is right on all of six prompts, and one on all of thirty."""
-    archive = Archive(Objective(below=0.0))
+    archive = Archive(Objective(below=0.0, missed=0.0))
     for way in WAYS[:10]:
         archive.add(archive.begin(way, "random"), level(0.4))
     lucky, sure = archive.begin(WAYS[100], "random"), archive.begin(WAYS[101], "random")
     archive.add(lucky, level(1.0, PROMPTS[:6]))
     archive.add(sure, level(1.0))
     few, many = ((archive.best_of(look) or archive.ranking()[0]).call_accuracy or 0.0 for look in (lucky, sure))
-    assert 0.4 < few < many <= 1.0
+    assert 0.35 < few < many <= 1.0
     assert many > 0.8
 
 
 def test_easy_first_prompts_do_not_make_a_way_better() -> None:
     """A way that was begun has only seen prompts that all pass; the others have seen the hard ones too."""
-    archive = Archive(Objective(below=0.0))
+    archive = Archive(Objective(below=0.0, missed=0.0))
     for way in WAYS[:10]:
         archive.add(archive.begin(way, "random"), level(0.5))
     easy = tuple(one for one in PROMPTS[:15] if int(one.removeprefix("p")) % 3 > 0)
@@ -78,7 +78,7 @@ def test_easy_first_prompts_do_not_make_a_way_better() -> None:
 
 def test_a_way_is_foretold_by_those_like_it() -> None:
     """One choice brings everything: ways with it promise more, and what is far from all is in more doubt."""
-    archive, rng = Archive(Objective(below=0.0)), random.Random(1)
+    archive, rng = Archive(Objective(below=0.0, missed=0.0)), random.Random(1)
     chosen, rest = rng.sample(WAYS, 40), [way for way in WAYS if way.get("examples")]
     for way in chosen:
         archive.add(archive.begin(way, "random"), level(0.8 if way.get("examples") == "one_tool" else 0.2))

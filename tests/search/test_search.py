@@ -73,7 +73,7 @@ def test_a_search_ends_when_every_way_was_asked_on_every_prompt() -> None:
 
 def test_a_search_finds_what_parts_bring_together() -> None:
     """After few batches the best point has both choices, and the reading."""
-    search = Search(PLAN, Objective(below=0.0))
+    search = Search(PLAN, Objective(below=0.0, missed=0.0))
     played(search, told_by_parts, 60)
     best = search.ranking()[0]
     assert (best.point["examples"], best.point["instructions"]) == ("one_tool", "hold")
@@ -134,7 +134,7 @@ def test_a_proposer_that_answers_nonsense_is_passed_over(seed: int) -> None:
 
 def test_those_that_climb_are_better_than_those_that_stay() -> None:
     """And many stay."""
-    search = Search(PLAN, Objective())
+    search = Search(PLAN, Objective(below=0.0, missed=0.0))
     played(search, told_by_parts, 45)
     begun = [look for look in search.archive.looks.values() if look.by != "start"]
     climbed, stayed = [one for one in begun if one.asked > 6], [one for one in begun if one.asked <= 6]
