@@ -117,7 +117,12 @@ def section(path: tuple[str, ...], command: click.Command) -> str:
 def text() -> str:
     """The whole file."""
     codes = ["| exit code | meaning |", "|---|---|", *(f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items())]
-    return "\n".join([HEAD.replace("{codes}", "\n".join(codes)), *(section(path, command) for path, command in commands(cli, ()))]).rstrip() + "\n"
+    return (
+        "\n".join(
+            [HEAD.replace("{codes}", "\n".join(codes)), *(section(path, command) for path, command in commands(cli, ()))]
+        ).rstrip()
+        + "\n"
+    )
 
 
 def main() -> None:

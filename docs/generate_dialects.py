@@ -51,6 +51,16 @@ and forwarded or translated as they came:
 _USER = Message(role="user", content="x")
 _TOOL = ToolDefinition(name="t")
 _CALLED = Message(role="assistant", tool_calls=(ToolCall(name="t"),))
+
+
+def _thought(beside: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two requests that differ in the thinking of an earlier turn."""
+    asked = {"sampling": Sampling(thinking_tokens=2000)}
+    turns = (Message(role="assistant", content="a"), Message(role="assistant", content="a", beside=beside))
+    one, other = ({**asked, "messages": (_USER, turn, _USER)} for turn in turns)
+    return one, other
+
+
 # Each row of the page comes from two requests that differ in one thing.
 _ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "model": ({}, {"model": "n"}),
@@ -60,6 +70,10 @@ _ROWS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "messages: results of tools": (
         {"messages": (_USER, _CALLED)},
         {"messages": (_USER, _CALLED, Message(role="tool", content="r"))},
+    ),
+    "thinking of earlier turns (`reasoning_content`)": _thought({"reasoning_content": "t"}),
+    "thinking that the server signed (`thinking_blocks`, `reasoning_details`)": _thought(
+        {"thinking_blocks": [{"type": "thinking", "thinking": "t", "signature": "s"}]}
     ),
     "tools": ({}, {"tools": (_TOOL,)}),
     "tool_choice `none`": ({"tools": (_TOOL,)}, {"tools": (_TOOL,), "tool_choice": "none"}),

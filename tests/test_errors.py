@@ -42,4 +42,4 @@ def test_what_the_server_says_tells_more_than_its_status() -> None:
 
 def test_whoever_knows_better_says_so() -> None:
     """A reply that arrived whole and can't be read is of its content."""
-    assert EndpointError("x", kind="protocol", status=200, blames="content").blames == "content"
+    assert EndpointError("x", kind="protocol", status=200).blame("content").blames == "content"

@@ -63,6 +63,16 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
     return module
 
 
+def test_what_was_added_is_told_from_our_own() -> None:
+    """While it is added, and by its name alone."""
+    registry: Registry[object] = Registry("selfopt.none", {"own": "selfopt.errors:UsageError"}, object)
+    assert registry.added() == {}
+    with registry.adding("more", 7):
+        assert registry.get("own") is not None
+        assert registry.added() == {"more": 7}
+    assert registry.added() == {}
+
+
 def test_our_own_are_loaded_by_name_and_unknown_names_give_nothing() -> None:
     """A name is a key, not a guess."""
     known = registry()

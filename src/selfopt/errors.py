@@ -189,7 +189,6 @@ class EndpointError(SelfoptError):
         status: the HTTP status, if there was one.
         retry_after_s: how long the server asked to wait, in seconds.
         final: another attempt would fail the same way, whatever the kind.
-        blames: whose fault it is, where whoever raises the error knows better than its kind says.
         bodies: exactly what was sent, and what was received until then, up to a limit. So a failed
             attempt can be recorded like a good one.
         told: the message for clients of the gateway, without the server's address; None when the
@@ -210,7 +209,6 @@ class EndpointError(SelfoptError):
         final: bool = False,
         bodies: tuple[str, str] = ("", ""),
         told: str | None = None,
-        blames: Blame | None = None,
     ) -> None:
         super().__init__(message)
         self.told = told
@@ -218,7 +216,7 @@ class EndpointError(SelfoptError):
         self.status = status
         self.retry_after_s = retry_after_s
         self.final = final
-        self._blames = blames
+        self._blames: Blame | None = None
         self.request_body, self.reply_body = bodies
         self.cause: Cause | None = None
         self.said = ""
@@ -237,9 +235,10 @@ class EndpointError(SelfoptError):
         moved = self.status is not None and 300 <= self.status < 400  # the endpoint's address is set wrong
         return "server" if moved else _BLAMES[self.kind]
 
-    def blame(self, whose: Blame) -> None:
-        """Note whose fault it is, where that is known better than by the kind."""
+    def blame(self, whose: Blame | None) -> EndpointError:
+        """This error, with whose fault it is. None: what its cause or its kind says."""
         self._blames = whose
+        return self
 
     @property
     def retryable(self) -> bool:

@@ -83,6 +83,11 @@ class Registry(Generic[T]):
         self._loaded |= own
         return own | {name: self._loaded[name] for name in sorted(self._loaded.keys() - own.keys())}
 
+    def added(self) -> Mapping[str, T]:
+        """Returns those that are not built in, by name."""
+        self.installed()
+        return {name: self._loaded[name] for name in sorted(self._loaded.keys() - self._builtin.keys())}
+
     def installed(self) -> tuple[Extension, ...]:
         """Returns what installed packages offer, used or not."""
         if self._found is None:

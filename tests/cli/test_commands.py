@@ -334,7 +334,8 @@ def test_an_unknown_command_names_the_nearest(project: Project) -> None:
     project.run("suprevise").assert_refused(2, "no such command 'suprevise'; did you mean 'supervise'? See 'selfopt --help'")
     project.run("run", "good", "atomic", "--varian", "x").assert_refused(2, "? See 'selfopt run --help'")
     project.run("xyzzy").assert_refused(2, "selfopt --help")
-    project.run("routes", "nope").assert_refused(2, "nope")
+    project.run("routes", "nope").assert_refused(2, "no such command 'nope'; see 'selfopt routes --help'")
+    project.run("routes", "shwo").assert_refused(2, "no such command 'shwo'; did you mean 'show'? See 'selfopt routes --help'")
     bare = project.run()
     assert bare.code == 2
     assert "Commands:" in bare.out
@@ -383,3 +384,9 @@ def test_suites_of_the_home_are_listed_shown_and_measured_by_name(project: Proje
     body = project.ok("run", "good", "atomic", "--suite", "small", "--json").json()
     assert project.ok("rescore", body["run_ids"][0], "--parser", "json", "--json").json()["trials"] == 3
     project.run("suites", "show", "nope").assert_refused(2, "yours are broken, small")
+
+
+def test_an_unknown_variant_is_said_before_a_prompt_is_asked_for(project: Project) -> None:
+    """Whatever else is missing in the command."""
+    project.run("variants", "render", "atomicc").assert_refused(2, "unknown variant 'atomicc'; did you mean atomic")
+    project.run("variants", "render", "atomic").assert_refused(2, "PROMPT")

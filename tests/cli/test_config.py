@@ -93,3 +93,18 @@ def test_doctor_names_ones_own_file_whether_or_not_it_is_there(project: Project,
     own.parent.mkdir(parents=True, exist_ok=True)
     own.write_text("", "utf-8")
     assert f"own settings: {own}" in project.run("doctor").out
+
+
+def test_secrets_in_fields_of_all_requests_are_not_shown(project: Project, own: Path) -> None:
+    """By the name of the field; what is no secret is shown as it is."""
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text(
+        '[endpoints.lab]\nkind = "openai_compatible"\nbase_url = "http://127.0.0.1:9/v1"\n'
+        'extra_body = {seen = "plain", max_tokens = 7, accessToken = "s3cret-0", auth = {list = ["s3cret-1"], n = 3}}\n',
+        "utf-8",
+    )
+    for flags in ((), ("--json",), ("--all",)):
+        out = project.ok("config", "show", *flags).out
+        assert "s3cret" not in out
+        assert "plain" in out
+        assert "[hidden]" in out

@@ -113,6 +113,19 @@ def test_a_cap_stops_it_and_the_same_command_continues(project: Project) -> None
     assert project.run("run", "good", "extended", "--max-trials", "1").out.startswith("stopped: ")
 
 
+def test_a_run_that_goes_on_with_other_concurrency_says_that_latencies_are_mixed(project: Project) -> None:
+    """As a fact of the evaluation and in words; the same concurrency says nothing."""
+    first = ("supervise", "good", "atomic", "--runs", "3", "--max-trials", "4", "--concurrency", "1")
+    project.run(*first)
+    again = project.ok("supervise", "good", "atomic", "--runs", "3", "--concurrency", "3")
+    assert "the latencies mix runs of 1 and 3 requests at once" in again.out
+    project.run(*first, "--fresh")
+    whole = project.ok("supervise", "good", "atomic", "--runs", "3", "--concurrency", "3", "--json").json()["evaluation"]
+    assert whole["concurrencies"] == [1, 3]
+    project.run(*first, "--fresh")
+    assert "mix runs" not in project.ok("supervise", "good", "atomic", "--runs", "3", "--concurrency", "1").out
+
+
 def test_what_was_taken_over_is_said(project: Project) -> None:
     """The text names the trials of the interrupted call."""
     project.run("supervise", "good", "atomic", "--runs", "2", "--max-trials", "4")

@@ -29,3 +29,11 @@ def test_every_dialect_carries_a_conversation_with_tools() -> None:
     for dialect in dialects().values():
         carried = carried_by(dialect)
         assert all(carried[what] for what in CARRIED if what.startswith(("model", "messages", "tools", "sampling.max_tokens")))
+
+
+def test_earlier_thinking_is_carried_where_that_is_lawful() -> None:
+    """Anthropic's servers take only what they have signed, and the page says so."""
+    plain, signed = (what for what in CARRIED if what.startswith("thinking "))
+    anthropic, ollama = (carried_by(dialects()[name]) for name in ("anthropic", "ollama"))
+    assert (anthropic[plain], ollama[plain]) == ((), ("messages[].thinking",))
+    assert "messages[].content[].signature" in (anthropic[signed] or ())

@@ -42,6 +42,12 @@ FIELDS: dict[str, tuple[Any, Any, Any]] = {
     "min_p": (0.1, ("options.min_p", 0.1), None),
     "typical_p": (0.8, ("options.typical_p", 0.8), None),
     "num_ctx": (8192, ("options.num_ctx", 8192), None),
+    "n_ctx": (8192, ("options.num_ctx", 8192), None),
+    "n_predict": (64, ("options.num_predict", 64), None),
+    "n_keep": (5, ("options.num_keep", 5), None),
+    "typ_p": (0.8, ("options.typical_p", 0.8), None),
+    "use_mlock": (True, ("options.use_mlock", True), None),
+    "dry_multiplier": (0.8, "same", None),
     "options": ({"num_ctx": 8192, "mirostat": 1}, ("options.mirostat", 1), None),
     "keep_alive": ("10m", "same", None),
     "think": (True, "same", None),
@@ -282,3 +288,53 @@ def test_a_dialect_that_is_almost_openais_takes_its_fields() -> None:
         asked_by("openai_chat", temperature=0.3, x_new=1)
     )
     assert (body["temperature"], body["x_new"]) == (0.3, 1)
+
+
+SIGNED = {"type": "thinking", "thinking": "hm", "signature": "sig"}
+HIDDEN = {"type": "redacted_thinking", "data": "b64"}
+
+
+def _earlier(beside: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
+    """What Anthropic's servers get of an earlier turn."""
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", **beside}, {"role": "user", "content": "c"}]
+    body = SERVERS["anthropic"].write_request(asked_by("openai_chat", messages=turns, **fields))
+    found: list[dict[str, Any]] = body["messages"][1]["content"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"thinking_blocks": [SIGNED, HIDDEN]},
+        {
+            "reasoning_details": [
+                {"type": "reasoning.text", "text": "hm", "signature": "sig"},
+                {"type": "reasoning.encrypted", "data": "b64"},
+            ]
+        },
+    ],
+)
+def test_thinking_that_a_server_signed_goes_back_to_it(beside: dict[str, Any]) -> None:
+    """Before the text, and only where the request asks for thinking."""
+    assert _earlier(beside, reasoning_effort="low") == [SIGNED, HIDDEN, {"type": "text", "text": "b"}]
+    assert _earlier(beside) == [{"type": "text", "text": "b"}]
+
+
+@given(
+    blocks=st.recursive(
+        st.none() | st.text(max_size=3) | st.integers(),
+        lambda i: (
+            st.lists(i, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["type", "thinking", "signature", "data", "text"]),
+                i | st.sampled_from(["thinking", "reasoning.text"]),
+                max_size=4,
+            )
+        ),
+        max_leaves=8,
+    )
+)
+def test_thinking_without_a_signature_goes_nowhere(blocks: Any) -> None:
+    """Anthropic's servers refuse it, and no odd form of it breaks the request."""
+    for block in _earlier({"reasoning_content": "hm", "thinking_blocks": blocks}, reasoning_effort="low"):
+        assert block["type"] == "text" or (block["type"] == "thinking" and block["signature"]) or block.get("data")

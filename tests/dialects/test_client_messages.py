@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.dialects.chat_body import BodyLimits, at_once, reading_body
+from selfopt.dialects.client_messages import PLAIN_BYTES, plain_messages, reading_message
 from selfopt.dialects.clients import ClientRequest, NoWordsError
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.openai_client import reading_request
@@ -137,3 +139,34 @@ def test_tools_choices_and_numbers_are_read_or_go_past(
             }
             said = {key: value for key, value in sent["function"].items() if value is not None}
             assert {**written["function"], **said} == {**said, **written["function"]}
+
+
+def one_by_one(messages: list[dict[str, Any]]) -> list[Any] | None:
+    """The messages as they are read in any form; None if one goes past, or records cannot express it."""
+    try:
+        read = [at_once(reading_message(msgspec.Raw(json.dumps(message).encode()), 0)) for message in messages]
+    except NoWordsError:
+        return None
+    return None if any(beyond for _, beyond in read) else [message for message, _ in read]
+
+
+@settings(deadline=None)
+@given(messages=st.lists(MESSAGE, min_size=1, max_size=4))
+def test_messages_that_are_read_in_one_step_are_read_alike(messages: list[dict[str, Any]]) -> None:
+    """Most messages are plain; any other list is read message by message."""
+    found = plain_messages(msgspec.Raw(json.dumps(messages).encode()))
+    assert found is None or found == one_by_one(messages)
+
+
+def test_a_conversation_with_calls_is_read_in_one_step_unless_it_is_large() -> None:
+    """A step takes a few milliseconds at most."""
+    call = {"id": "c", "type": "function", "function": {"name": "play", "arguments": '{"title": "é"}'}}
+    talk: list[dict[str, Any]] = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "play it"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "played"},
+    ]
+    assert plain_messages(msgspec.Raw(json.dumps(talk).encode())) == one_by_one(talk)
+    large = [{"role": "user", "content": "x" * PLAIN_BYTES}]
+    assert plain_messages(msgspec.Raw(json.dumps(large).encode())) is None

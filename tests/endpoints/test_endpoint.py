@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 
 from selfopt.endpoints.endpoint import Prepared
-from selfopt.endpoints.http import Call
+from selfopt.endpoints.http_stream import Call
 from selfopt.records import ChatRequest
 from tests.endpoints.kit import ask
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Protocol
 
 import pytest
@@ -14,7 +15,7 @@ import pytest
 from selfopt.dialects.base_url import normalise_base_url
 from selfopt.endpoints.factory import create_endpoint
 from selfopt.errors import EndpointError, EndpointFault, SettingsError
-from selfopt.records import ChatChunk, Endpoint, is_loopback
+from selfopt.records import ChatChunk, Endpoint, EnoughError, is_loopback
 from tests.endpoints.kit import KEY, ask, config_for
 
 JSON = b'{"choices":[{"message":{"content":"ok"},"finish_reason":"stop"}]}'
@@ -167,6 +168,28 @@ async def test_a_stream_without_an_end_mark_but_with_a_finish_reason_is_whole(ra
     final = (await drain(endpoint))[-1].final
     assert final is not None
     assert final.content.text == "a"
+
+
+CALLING = (
+    b'data: {"choices":[{"delta":{"content":"So. "}}]}\n\n'
+    b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"look","arguments":"{\\"q\\": \\"a"}}]}}]}\n\n'
+    b'data: {"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":" and a"}}]}}]}\n\n'
+)
+
+
+async def test_a_stream_that_had_enough_tells_what_came(raw: Start) -> None:
+    """The call that was being written, too; the server is left, though its stream goes on."""
+    endpoint, _ = await raw(response(CALLING * 2))
+    chunks = endpoint.stream(ask("hello"))
+    assert isinstance(chunks, AsyncGenerator)
+    said = [await anext(chunks) for _ in range(3)]
+    assert [chunk.calling for chunk in said] == ["", 'look{"q": "a', " and a"]
+    final = (await chunks.athrow(EnoughError())).final
+    assert final is not None
+    assert (final.content.text, final.content.finish_reason) == ("So. ", "length")
+    (broken,) = final.content.broken_tool_calls
+    assert json.loads(broken) == {"name": "look", "arguments": '{"q": "a and a', "id": "a"}
+    assert [chunk async for chunk in chunks] == []
 
 
 async def test_isolation_takes_a_fresh_connection_each_time(raw: Start) -> None:

@@ -66,13 +66,15 @@ async def test_tls_asks_the_proxy_for_a_tunnel() -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_proxy_that_says_no_is_named(scheme: str) -> None:
-    """It is not the server that refuses."""
+    """It is not the server that refuses, so the advice is about the proxy, and no second request is made."""
     async with forwarding(1, b"Proxy-Authorization") as proxy:
         endpoint = create_endpoint(config_for("openai_compatible", f"{scheme}://{HOST}/v1", proxy=proxy.url))
         with pytest.raises(EndpointError, match="407") as caught:
             await endpoint.chat(ask("hello"))
         await endpoint.close()
-    assert caught.value.kind == "connect"
+    assert (caught.value.kind, caught.value.retryable) == ("connect", False)
+    assert "wants a user and a password" in str(caught.value)
+    assert "start the server" not in str(caught.value)
 
 
 @pytest.mark.parametrize("proxy", ["http://127.0.0.1:1", "http://proxy.invalid:3128"])

@@ -151,6 +151,7 @@ SYNTAX = (
     ),
 )
 WORDS = (
+    *("for example:", "you could", "how to call", "if", "not", "such as", "save this as a.json"),
     "weather",
     "in",
     "the",
@@ -308,6 +309,15 @@ _CODE = (
     "{{ user.city }} and {% for a in alarms %}{{ a }}{% endfor %}",
 )
 
+_LEADS = (
+    "For example:",
+    "Here's how you would call it:",
+    "You could call",
+    "I will not call",
+    "### Example",
+    "Save this as calls.json:",
+)
+
 
 def _data(random: Random, depth: int) -> Any:
     kind = random.randrange(5 if depth else 3)
@@ -325,10 +335,10 @@ def _data(random: Random, depth: int) -> Any:
 
 
 def plain(random: Random) -> list[str]:
-    """Parts of a text: prose, lists, tables, code and data, with tools mentioned by name. They hold no call."""
+    """Parts of a text: prose, lists, tables, code, data and examples, with tools mentioned by name. They hold no call."""
     parts = []
     for _ in range(random.randint(1, 5)):
-        kind = random.randrange(6)
+        kind = random.randrange(7)
         name, other = random.sample(NAMES, k=2)
         sentence = random.choice(_SENTENCES).format(name=name, other=other)
         if kind <= 1:
@@ -339,6 +349,9 @@ def plain(random: Random) -> list[str]:
             parts.append(f"| tool | use |\n|---|---|\n| {name} | {sentence} |\n| {other} | none |")
         elif kind == 4:
             parts.append(f"```{random.choice(('', 'python', 'js', 'text'))}\n{random.choice(_CODE)}\n```")
+        elif kind == 5:
+            call = json.dumps({"name": name, "arguments": {"city": random.choice(WORDS)}}, indent=random.choice((None, 2)))
+            parts.append(f"{random.choice(_LEADS)}\n```json\n{call}\n```")
         else:
             fence = random.choice(("", "json"))
             parts.append(f"```{fence}\n{json.dumps(_data(random, 3), indent=random.choice((None, 2)), ensure_ascii=False)}\n```")

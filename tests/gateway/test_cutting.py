@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from selfopt.gateway.cutting import LONG_RUN
 from selfopt.gateway.gates import EndpointGate
 from selfopt.gateway.seams import Upstream
 
 from .kit import World, chat, gateway_world, until
-from .servers import SSE_HEAD, chunk, delta, event, raw_upstream
+from .servers import SSE_HEAD, chunk, delta, raw_upstream
 from .test_harness import WEATHER, promote
 from .test_streaming import entry
 
@@ -39,12 +40,13 @@ class Endless:
         """Answer one request."""
         writer.write(SSE_HEAD)
         try:
-            for piece in self.pieces:
+            if self.field == "arguments":
                 writer.write(
-                    event(piece.replace("\n", "\\n").replace('"', '\\"'))
-                    if self.field == "content"
-                    else delta({self.field: piece})
+                    delta({"tool_calls": [{"index": 0, "id": "a", "function": {"name": "get_weather", "arguments": ""}}]})
                 )
+            for piece in self.pieces:
+                fields = {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
+                writer.write(delta(fields if self.field == "arguments" else {self.field: piece}))
                 self.sent += 1
                 await writer.drain()
                 await asyncio.sleep(0)
@@ -58,7 +60,7 @@ class Endless:
 
 
 @asynccontextmanager
-async def before(server: Endless, tmp_path: Path, *, variant: str = "native_parsed") -> AsyncIterator[World]:
+async def before(server: Endless, tmp_path: Path, *, variant: str | None = "native_parsed") -> AsyncIterator[World]:
     """A gateway that asks this server for streams only, as it does with its own engine."""
     async with raw_upstream(server.talk, server.bodies) as url, gateway_world(tmp_path, settings=entry("raw", url)) as world:
         await promote(world, variant, "raw/m")
@@ -103,6 +105,50 @@ async def test_a_reply_that_repeats_itself_is_cut(tmp_path: Path, stream: bool) 
         assert 'selfopt_cut_replies_total{reason="repeats"} 1' in (await world.get("/metrics")).text
         await server.left.wait()
         assert json.loads(server.bodies[0])["stream"] is True
+
+
+@pytest.mark.parametrize("field", ["content", "reasoning_content"])
+async def test_a_stream_that_no_variant_serves_is_cut_once_it_is_certain(tmp_path: Path, field: str) -> None:
+    """Later than behind a variant, whose replies were measured; the server is left."""
+    server = Endless(repeat(LINE), field)
+    async with before(server, tmp_path, variant=None) as world:
+        answer = await world.post(chat("raw/m", tools=[WEATHER], stream=True))
+        said, calls, finish = choice_of(answer.text, stream=True)
+        assert (answer.status, calls, finish) == (200, [], "length")
+        assert answer.text.endswith("data: [DONE]\n\n")
+        assert said == LINE * (len(said) // len(LINE))
+        assert server.sent * len(LINE) >= LONG_RUN
+        assert field != "content" or LONG_RUN <= len(said) < LONG_RUN + 1000
+        assert world.records[-1].reason == "cut: repeats"
+        assert 'selfopt_cut_replies_total{reason="repeats"} 1' in (await world.get("/metrics")).text
+        await server.left.wait()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("variant", [None, "native_parsed"])
+async def test_arguments_that_repeat_themselves_are_cut(tmp_path: Path, variant: str | None, stream: bool) -> None:
+    """The call goes to the client as it came, as with any reply that the limit cut off."""
+    server = Endless(chain(['{"city": "'], repeat("Oslo, ")), "arguments")
+    async with before(server, tmp_path, variant=variant) as world:
+        answer = await world.post(chat("raw/m", tools=[WEATHER], stream=stream))
+        _, calls, finish = choice_of(answer.text, stream=stream)
+        assert (answer.status, finish) == (200, "length")
+        assert "".join(call["function"].get("name") or "" for call in calls) == "get_weather"
+        arguments = "".join(call["function"]["arguments"] for call in calls)
+        assert arguments.startswith('{"city": "Oslo, Oslo, ')
+        assert LONG_RUN <= len(arguments) < LONG_RUN + 1000
+        assert world.records[-1].reason == "cut: repeats"
+        await server.left.wait()
+
+
+async def test_a_call_that_is_repeated_in_text_is_made_once_without_a_variant(tmp_path: Path) -> None:
+    """It waits until it is certain that nothing else comes."""
+    server = Endless(repeat(CALL))
+    async with before(server, tmp_path, variant=None) as world:
+        answer = await world.post(chat("raw/m", tools=[WEATHER], stream=True))
+        said, calls, finish = choice_of(answer.text, stream=True)
+        assert ([call["function"]["name"] for call in calls], finish, said) == (["get_weather"], "tool_calls", "")
+        assert answer.headers["x-selfopt-cut"] == "repeats"
 
 
 async def test_a_call_that_is_repeated_is_made_once(tmp_path: Path) -> None:

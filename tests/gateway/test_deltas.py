@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.gateway.deltas import MAX_TEXTS, DeltaRedactor
+from selfopt.gateway.deltas import MAX_TEXTS, DeltaRedactor, DeltaRedactors
 
 KEY = "sk-secret-0123456789"
 
@@ -127,3 +127,29 @@ def test_without_a_key_nothing_is_looked_at() -> None:
     """A key that is short enough to be a word is ignored as well."""
     for key in (None, "", "short"):
         assert DeltaRedactor(key).feed(b"data: {") == b"data: {"
+
+
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_several_secrets_are_taken_out_at_once(size: int) -> None:
+    """The key, a proxy's password, a secret of the endpoint's own fields: also one beside another."""
+    other = "pass-9876543210"
+    said = f"a {KEY}{other} b {other} c"
+    redactor = DeltaRedactors((KEY, other, "word"))
+    pieces = [event({"content": said[at : at + size]}) for at in range(0, len(said), size)]
+    got = texts(b"".join([*(redactor.feed(piece) for piece in pieces), redactor.end()]))
+    assert KEY[3:] not in got
+    assert other[3:] not in got
+    assert got.startswith("a ")
+    assert got.endswith(" c")
+
+
+@pytest.mark.parametrize("head", ["event: message\nid: 1\n", ": still here\n", "\ufeff"])
+def test_a_key_in_events_with_other_lines_is_taken_out(head: str) -> None:
+    """These stay, and so do events that end in any way."""
+    events = [head.encode() + event({"content": KEY[at : at + 3]}, ending="\n\r\n") for at in range(0, len(KEY), 3)]
+    got = through(events)
+    said = "".join(
+        json.loads(line[6:])["choices"][0]["delta"]["content"] for line in got.decode().splitlines() if "data: {" in line[:7]
+    )
+    assert KEY[3:] not in said
+    assert got.count(b"event: message") == (len(events) if head.startswith("event") else 0)

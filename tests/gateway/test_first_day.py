@@ -190,7 +190,7 @@ async def test_the_headers_tell_nothing_of_a_reply_that_was_set_aside(tmp_path: 
 
 async def test_a_long_reply_is_read_as_well(tmp_path: Path) -> None:
     """Beyond what is read at once."""
-    text = "All is well. " * 2000 + WRITTEN
+    text = "".join(f"All is well in room {number}. " for number in range(1000)) + WRITTEN
     async with (
         raw_upstream(Said(text, cuts=tuple(range(0, 30000, 1000)))) as url,
         gateway_world(tmp_path, settings=entry("raw", url)) as world,
@@ -212,3 +212,93 @@ async def test_a_call_reveals_no_key(tmp_path: Path, spelled: str) -> None:
             assert '"tool_calls"' in answer.text
             assert KEY not in answer.text
             assert "[key]" in answer.text
+
+
+def answered(body: bytes, kind: bytes = b"application/json") -> Any:
+    """A server that always answers with this body."""
+
+    async def talk(reader: Any, writer: Any) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n" % (kind, len(body))
+        writer.write(head + body)
+        await writer.drain()
+
+    return raw_upstream(talk)
+
+
+WHOLE = json.dumps(
+    {
+        "id": "x",
+        "object": "chat.completion",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Hm.", "function_call": {"name": "city_weather", "arguments": {"city": "Graz"}}},
+                "finish_reason": "function_call",
+            }
+        ],
+        "usage": {"prompt_tokens": 3, "completion_tokens": 4},
+    },
+    indent=1,
+).encode()  # fmt: skip
+
+
+async def test_an_answer_in_one_piece_becomes_the_stream_that_was_asked_for(tmp_path: Path) -> None:
+    """With its calls, its token counts and its end; a client that takes streams alone can read it."""
+    async with answered(WHOLE) as url, gateway_world(tmp_path, settings=entry("up2", url)) as world:
+        answer = await world.post({**asked("m"), "model": "up2/m", "stream": True})
+        assert answer.headers["content-type"] == "text/event-stream"
+        assert answer.text.endswith("data: [DONE]\n\n")
+        assert world.records[-1].output_tokens == 4
+        async with openai.AsyncOpenAI(base_url=world.url, api_key="unused", max_retries=0) as client:
+            pieces = [
+                piece async for piece in await client.chat.completions.create(**{**asked("m"), "model": "up2/m"}, stream=True)
+            ]
+        deltas = [choice.delta for piece in pieces for choice in piece.choices]
+        assert "".join(delta.content or "" for delta in deltas) == "Hm."
+        (call,) = [call for delta in deltas for call in delta.tool_calls or ()]
+        assert (call.index, call.function.name, call.function.arguments) == (0, "city_weather", '{"city": "Graz"}')
+        assert [choice.finish_reason for piece in pieces for choice in piece.choices] == [None, "tool_calls"]
+        assert "selfopt_mended_calls_total 2\n" in (await world.get("/metrics")).text
+
+
+@pytest.mark.parametrize(
+    ("settings", "fields", "body"),
+    [
+        ('[gateway]\nread_calls = "off"\n', {}, WHOLE),
+        ("", {"tools": []}, WHOLE),
+        ("", {}, b'{"error": {"message": "no"}}'),
+        ("", {}, b"{not JSON"),
+        ("", {}, b"plain text\n\nin two parts"),
+    ],
+)
+async def test_what_is_not_to_be_mended_or_not_understood_passes(
+    tmp_path: Path, settings: str, fields: dict[str, Any], body: bytes
+) -> None:
+    """Byte for byte, under its own type."""
+    async with answered(body) as url, gateway_world(tmp_path, settings=settings + entry("up2", url)) as world:
+        answer = await world.post({**asked("m", **fields), "model": "up2/m", "stream": True})
+        assert (answer.text.encode(), answer.headers["content-type"]) == (body, "application/json")
+
+
+PARTS: list[Any] = [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}, {"type": "text", "text": "I will "}]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_calls_in_the_parts_of_a_content_are_read(tmp_path: Path, stream: bool) -> None:
+    """What is no text stays; so does the text before the call."""
+    content = [*PARTS, {"type": "text", "text": f"look. <tool_call>{CALL}", "x": 1}, {"type": "text", "text": "</tool_call>"}]
+    part = "delta" if stream else "message"
+    choice = {"index": 0, part: {"role": "assistant", "content": content}, "finish_reason": "stop"}
+    body = json.dumps({"choices": [choice]}).encode()
+    sent = answered(
+        b"data: %s\n\ndata: [DONE]\n\n" % body if stream else body, b"text/event-stream" if stream else b"application/json"
+    )
+    async with sent as url, gateway_world(tmp_path, settings=entry("up2", url)) as world:
+        answer = await world.post({**asked("m"), "model": "up2/m", "stream": stream})
+        values = (
+            [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")] if stream else [answer.body]
+        )
+        told = [choice[part] for value in values for choice in value["choices"]]
+        assert [one["content"] for one in told if one.get("content")] == [[*PARTS, {"type": "text", "text": "look. ", "x": 1}]]
+        (call,) = [call for one in told for call in one.get("tool_calls") or ()]
+        assert (call["function"]["name"], call["function"]["arguments"]) == ("city_weather", '{"city": "Graz"}')

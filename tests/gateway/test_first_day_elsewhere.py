@@ -108,6 +108,42 @@ async def test_a_required_call_is_demanded_behind_a_variant_as_well(tmp_path: Pa
         assert (await world.post(asked("obeys"))).headers["x-selfopt-variant"] == variant
 
 
+@pytest.mark.parametrize("kind", ["ollama", "anthropic"])
+@pytest.mark.parametrize("variant", ["constrained@2", "few_shot_constrained@2", "gated@2"])
+async def test_a_variant_that_needs_a_grammar_is_passed_by(tmp_path: Path, kind: str, variant: str) -> None:
+    """The server has no words for it, which is no reason to refuse the client; header and counter tell."""
+    async with elsewhere(tmp_path, kind) as (world, _):
+        await promote(world, variant, "there/reports")
+        answer = await world.post(asked("reports"))
+        assert (answer.status, answer.headers["x-selfopt-passed"]) == (200, "grammar")
+        assert "x-selfopt-variant" not in answer.headers
+        assert said(answer.body)[1:] == (GRAZ, "tool_calls")
+        counted = (await world.get("/metrics")).text
+        assert any(
+            "selfopt_passed_total" in line and '"grammar"' in line and line.endswith(" 1") for line in counted.splitlines()
+        )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_required_call_is_demanded_of_a_variant_in_the_prompt(tmp_path: Path, stream: bool) -> None:
+    """Its calls are JSON, so a schema limits its reply to them; any other request stays as it was measured."""
+    async with elsewhere(tmp_path, "ollama") as (world, server):
+        await promote(world, "atomic@2", "there/obeys")
+        about = [{"role": "user", "content": "The weather in Graz, please."}]
+        answer = await world.post(asked("obeys", messages=about, tool_choice="required", stream=stream))
+        assert answer.headers["x-selfopt-variant"] == "atomic@2"
+        assert "x-selfopt-unmet" not in answer.headers
+        if stream:
+            assert len(added_up(answer.text.encode())[0]["calls"]) == 1
+        else:
+            assert said(answer.body)[1:] == (GRAZ, "tool_calls")
+        body = server.journal[-1].body or {}
+        assert body["format"]["properties"]["tool_calls"]["minItems"] == 1
+        assert "tools" not in body
+        await world.post(asked("obeys"))
+        assert "format" not in (server.journal[-1].body or {})
+
+
 async def test_one_answer_cannot_have_two_forms(tmp_path: Path) -> None:
     """A call and JSON of the client's own: the client hears which to leave out."""
     async with elsewhere(tmp_path, "ollama") as (world, server):

@@ -121,6 +121,41 @@ async def test_what_the_server_reported_damaged_is_mended_and_counted(tmp_path: 
         assert "selfopt_mended_calls_total 1\n" in (await world.get("/metrics")).text
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("variant", ["restrained", "restrained@2"])
+@pytest.mark.parametrize(
+    ("damaged", "mended"),
+    [("{'city': 'Oslo'}", '{"city": "Oslo"}'), ('{"city": "Oslo",}', '{"city": "Oslo"}'), ("Oslo?", "Oslo?")],
+)
+async def test_no_damaged_call_is_lost_with_one_that_nothing_backs(
+    tmp_path: Path, variant: str, damaged: str, mended: str, stream: bool
+) -> None:
+    """What the variant drops is the call that was made up; the other is mended, or comes as it came, once."""
+    reported: list[dict[str, Any]] = [
+        {"name": "get_weather", "arguments": {"city": "Paris"}},
+        {"name": "get_weather", "arguments": damaged},
+    ]
+    async with gateway_world(tmp_path, {"writer": {"default": {"tool_calls": reported}}}) as world:
+        await promote(world, variant)
+        answer = await world.post(asking("weather in Oslo?", stream=stream))
+        assert "Paris" not in answer.text
+        assert answer.text.count(json.dumps(mended)[1:-1]) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("variant", ["native_parsed", "native_parsed@2"])
+async def test_a_number_that_json_lacks_passes_a_variant_as_it_came(tmp_path: Path, variant: str, stream: bool) -> None:
+    """A text in its place would be another call."""
+    schema = {"type": "object", "properties": {"minutes": {"type": "number"}}}
+    timer = {"type": "function", "function": {"name": "set_timer", "parameters": schema}}
+    reported = [{"name": "set_timer", "arguments": '{"minutes": NaN}'}]
+    async with gateway_world(tmp_path, {"writer": {"default": {"tool_calls": reported}}}) as world:
+        await promote(world, variant)
+        answer = await world.post(asking("a timer?", tools=[timer], stream=stream))
+        assert json.dumps('{"minutes": NaN}')[1:-1] in answer.text
+        assert "selfopt_passed_calls_total 1\n" in (await world.get("/metrics")).text
+
+
 async def test_a_limited_model_that_calls_nothing_is_asked_for_its_answer(tmp_path: Path) -> None:
     """After "none", the chat is asked again without tools."""
     async with gateway_world(tmp_path, MODELS) as world:

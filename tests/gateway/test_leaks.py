@@ -174,3 +174,28 @@ async def test_few_bytes_that_stand_for_very_many_are_refused(tmp_path: Path, st
     answer = whole(gzip.compress(b" " * 80_000_000), b"200 OK", b"Content-Encoding: gzip")
     got, _ = await _seen(tmp_path, _always(answer), chat("up2/m", stream=stream, tools=[WEATHER]), variant=variant)
     assert "larger than" in got
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_secret_of_the_endpoints_own_fields(tmp_path: Path, stream: bool) -> None:
+    """A server may repeat what `extra_body` told it, whole or over several pieces."""
+    pieces = [PIECE.replace(b"TEXT", KEY[at : at + 5].encode()) for at in range(0, len(KEY), 5)]
+    talk = (
+        _always(SSE_HEAD, *map(chunk, pieces), chunk(END), chunk(b""))
+        if stream
+        else _always(whole(REPLY.replace(b"TEXT", KEY.encode())))
+    )
+    async with raw_upstream(talk) as url:
+        entry = f'[endpoints.own]\nkind = "openai_compatible"\nbase_url = "{url}"\nlocal = true\nextra_body = {{access_token = "{KEY}"}}\n'
+        async with gateway_world(tmp_path, settings=entry) as world:
+            answer = await world.post(chat("own/m", stream=stream))
+            assert answer.status == 200
+            said = answer.text
+            if stream:
+                said = "".join(
+                    json.loads(line[6:])["choices"][0]["delta"].get("content", "")
+                    for line in said.split("\n\n")
+                    if line.startswith("data: {")
+                )
+            assert KEY[3:] not in said
+            assert "[key]" in said

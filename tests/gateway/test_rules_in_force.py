@@ -40,11 +40,12 @@ async def test_an_older_version_in_its_place_is_not_in_force(tmp_path: Path, cap
         assert await denied(world)
         assert "holds version 1, which is older than version 2" in caplog.text
         assert world.gateway.parts.chat.rules.fault
+        seen = world.gateway.parts.chat.rules.faults
         (versions / "2.json").unlink()
         path.touch()
         await world.reload()
         assert await denied(world)
-        assert world.gateway.parts.chat.rules.faults == 2
+        assert world.gateway.parts.chat.rules.faults > seen  # the watcher may look in between
 
 
 @pytest.mark.parametrize("trail", ["there", "gone", "cut", "gone with its head"])

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.gateway.deltas import MAX_EVENT_BYTES
+from selfopt.gateway.framing import MAX_EVENT_BYTES
 from selfopt.gateway.offered import OfferedTools
 from selfopt.gateway.watched_stream import CALL_S, DOUBT_S, MAX_WAITING_BYTES, READ_AT_ONCE, WatchedStream
 from selfopt.gateway.whole_answer import with_calls
@@ -344,6 +344,9 @@ def test_damaged_calls_of_one_event_are_mended(calls: list[str], named_first: bo
             "tool_calls",
             '{"guest": {"name": "A", "tags": ["x"]}, "paid": true}',
         ),
+        ("write_note", '{"text": NaN}', "tool_calls", '{"text": "NaN"}'),
+        ("set_timer", '{"minutes": NaN}', "tool_calls", '{"minutes": NaN}'),
+        ("set_timer", '{"minutes": 1e400}', "tool_calls", '{"minutes": 1e400}'),
         ("city_weather", "Graz please", "tool_calls", "Graz please"),
         ("city_weather", '{"city": "Gr', "length", '{"city": "Gr'),
         ("city_weather", '{"city": "Graz"}<|im_end|>', "tool_calls", '{"city": "Graz"}<|im_end|>'),
@@ -369,7 +372,18 @@ def test_a_reported_name_is_mended(name: str) -> None:
     assert watched(unknown) == b"".join(unknown)
 
 
-def test_pieces_of_an_odd_form_pass() -> None:
-    """What clients make of calls without an index is theirs."""
-    came = [event({"tool_calls": [{"id": "a", "function": {"name": "x", "arguments": "{'a'"}}]}), event({}, "tool_calls"), DONE]
+@pytest.mark.parametrize(
+    "piece", [{"type": "custom", "custom": {"name": "x", "input": "y"}}, {"function": 5}, 5, {}, {"function": {"arguments": [1]}}]
+)
+def test_pieces_that_are_not_understood_pass(piece: Any) -> None:
+    """What clients make of them is theirs."""
+    came = [event({"tool_calls": [piece]}), event({}, "tool_calls"), DONE]
+    assert watched(came) == b"".join(came)
+
+
+def test_pieces_of_several_calls_in_turns_pass_byte_for_byte() -> None:
+    """No call is ended because another one begins beside it."""
+    heads = [{"index": at, "id": f"a{at}", "function": {"name": "city_weather", "arguments": ""}} for at in (0, 1)]
+    parts = [{"index": at, "function": {"arguments": part}} for part in ('{"city":', ' "Graz"}') for at in (0, 1)]
+    came = [event({"tool_calls": heads}), *(event({"tool_calls": [one]}) for one in parts), event({}, "tool_calls"), DONE]
     assert watched(came) == b"".join(came)

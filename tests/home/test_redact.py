@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.home import Redactor
+from selfopt.home import Redactor, is_secret_name, secret_texts
 
 KEY = 'sk-live/"0123456789-abcdef'
 SPELLINGS: list[Callable[[str], str]] = [
@@ -92,3 +92,43 @@ def test_a_large_body_is_cleaned_in_pieces() -> None:
 def test_a_redactor_shows_no_key() -> None:
     """Not even where somebody prints it."""
     assert "sk-live" not in repr(Redactor([KEY]))
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.text(max_size=12),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "token", "apiKey", "max_tokens", "keyed"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(tree=JSON)
+def test_texts_below_the_name_of_a_secret_are_found(tree: object) -> None:
+    """All that stand there, whatever is around them, and no others."""
+
+    def walk(value: object, hidden: bool) -> list[str]:
+        if isinstance(value, str):
+            return [value] if hidden and len(value) >= 8 else []
+        if isinstance(value, list):
+            return [text for one in value for text in walk(one, hidden)]
+        if isinstance(value, dict):
+            secret = ("token", "apiKey", "max_tokens")
+            return [text for name, one in value.items() for text in walk(one, hidden or name in secret)]
+        return []
+
+    assert list(secret_texts(tree)) == walk(tree, hidden=False)
+
+
+@pytest.mark.parametrize(
+    "name", ["api_key", "apiKey", "x-api-key", "key", "Authorization", "client_secret", "tokens", "proxyPassword"]
+)
+def test_the_last_word_of_a_name_tells_a_secret(name: str) -> None:
+    """However names are written."""
+    assert is_secret_name(name)
+
+
+@pytest.mark.parametrize("name", ["monkey", "keyed", "token_limit", "author", "secretary", ""])
+def test_other_names_tell_none(name: str) -> None:
+    """A word that only holds such a word is another word."""
+    assert not is_secret_name(name)

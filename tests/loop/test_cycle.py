@@ -246,15 +246,15 @@ async def test_decisions_hold_for_want_of_data_do_not_bar_a_second_try(world: Ma
     """A server that answered nothing said nothing about the candidate."""
     w = world(m=model("fenced"))
     with w.app() as app:
-        only_there = app.variant("restrained").instructions[:25]
+        only_there = app.variant("restrained@2").instructions[:25]
     broken = model("fenced")
     broken["replies"].insert(0, {"match": {"system_contains": only_there}, "fault": {"kind": "close"}})
     w.rescript(m=broken)
-    (first,) = await w.loop("scripted/m atomic native_api", candidates=_file(w, "- variant: restrained"))
-    assert first.targets[0].candidates[0].reason_codes == ("mostly_errors",)
+    (first,) = await w.loop("scripted/m atomic native_api", candidates=_file(w, "- variant: restrained@2"))
+    assert first.targets[0].candidates[0].reason_codes == ("mostly_errors", "not_enough_runs")
     w.rescript(m=model("fenced"))
     (second,) = await w.loop(keys=[(M, "atomic")])
-    assert "restrained" in {r.variant for r in second.targets[0].candidates}
+    assert "restrained@2" in {r.variant for r in second.targets[0].candidates}
 
 
 def _file(w: World, text: str) -> Path:

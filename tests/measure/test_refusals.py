@@ -11,8 +11,9 @@ from selfopt.errors import EndpointError
 from selfopt.measure.budget import Budget
 from selfopt.measure.options import MeasureOptions
 from selfopt.measure.refusals import Refusals
+from selfopt.measure.silence import SILENT_AFTER
 from selfopt.measure.supervisor import supervise
-from selfopt.records import ChatRequest, Ledger, Message, Outcome, ReplyContent, Suite, Trial, Verdict
+from selfopt.records import ChatRequest, Ledger, Message, Outcome, ReplyContent, RunEnd, Suite, Trial, Verdict
 
 from .kit import Bench, FakeEndpoint, FakeResidency, make_spec, make_suite, right_answer
 
@@ -89,14 +90,64 @@ async def test_one_reply_shows_that_others_may_come(ledger: Ledger, but: int) ->
     assert len(bench.endpoint.asked) == (6 if but < 3 else 3)
 
 
-@pytest.mark.parametrize("said", [(500, "oops"), (429, "slow down"), (500, "error parsing tool call: raw='x', err=y")])
-async def test_what_may_pass_is_asked_and_repeated_as_before(ledger: Ledger, said: tuple[int, str]) -> None:
-    """Nothing is concluded from a crash, a full queue or a call that could not be read."""
+OOPS = (500, "oops")
+FULL = (429, "slow down")
+NOT_PARSED = (500, "error parsing tool call: raw='x', err=y")
+UNKNOWN = (400, "that is not for me")
+
+
+@pytest.mark.parametrize("said", [OOPS, FULL, (529, "Overloaded"), (503, "Service Unavailable")])
+async def test_a_server_that_only_fails_ends_the_command(ledger: Ledger, said: tuple[int, str]) -> None:
+    """Three requests with their retries; the run says why it was given up, and its failures count for nothing."""
+    bench = Bench(ledger=ledger, suite=make_suite(), endpoint=refusing(said))
+    for _ in range(2):
+        with pytest.raises(EndpointError, match=rf"the server only fails: .*{said[0]}: {said[1]}.*the same command again"):
+            await supervise(make_spec(bench.suite, retries=1), context=bench.context(), options=MeasureOptions(n_runs=3))
+    assert len(bench.endpoint.asked) == 12
+    ends = list(ledger.read(RunEnd))
+    assert [(end.status, end.said) for end in ends] == [("interrupted", f"{said[0]}: {said[1]}")] * 2
+    assert all(end.fault is not None for end in ends)
+    bench.endpoint.answer = right_answer
+    result = await supervise(make_spec(bench.suite, retries=1), context=bench.context(), options=MeasureOptions(n_runs=3))
+    assert result.evaluation is not None
+    assert (result.evaluation.metrics.accuracy, result.evaluation.metrics.n) == (1.0, 18)
+
+
+@pytest.mark.parametrize("said", [NOT_PARSED, UNKNOWN])
+async def test_what_the_request_is_refused_for_ends_the_pass(ledger: Ledger, said: tuple[int, str]) -> None:
+    """The rest is not asked and not repeated, but nothing is claimed to be known exactly."""
     bench = Bench(ledger=ledger, suite=make_suite(), endpoint=refusing(said))
     result = await supervise(make_spec(bench.suite), context=bench.context(), options=MeasureOptions(n_runs=3, sampling=True))
-    assert len(bench.endpoint.asked) == 18
+    assert (len(bench.endpoint.asked), result.status) == (3, "complete")
     assert result.evaluation is not None
-    assert (result.evaluation.determinism, result.evaluation.refused) == ("stochastic", 0)
+    assert (result.evaluation.determinism, result.evaluation.refused, result.evaluation.has_copies) == ("refused", 0, False)
+    assert {trial.said for trial in trials(ledger) if not trial.asked} == {f"{said[0]}: {said[1]}"}
+
+
+async def test_other_words_of_a_refusal_may_be_about_another_prompt(ledger: Ledger) -> None:
+    """So every prompt is asked; at last nothing was answered, which ends the command."""
+    bench = Bench(ledger=ledger, suite=make_suite(30, 0), endpoint=FakeEndpoint())
+    bench.endpoint.answer = lambda request: error_of((400, f"no {len(bench.endpoint.asked)}"))
+    with pytest.raises(EndpointError, match="the server only fails"):
+        await supervise(make_spec(bench.suite), context=bench.context())
+    assert len(bench.endpoint.asked) == SILENT_AFTER
+
+
+async def test_a_model_that_is_being_loaded_is_asked_on(ledger: Ledger) -> None:
+    """A cold start is what a pass may show."""
+    loading = FakeEndpoint()
+    loading.answer = lambda request: error_of((503, "Loading model"))
+    bench = Bench(ledger=ledger, suite=make_suite(), endpoint=loading)
+    await supervise(make_spec(bench.suite), context=bench.context(), options=MeasureOptions(n_runs=7))
+    assert len(loading.asked) == 42
+
+
+async def test_several_models_are_measured_on_where_one_only_fails(ledger: Ledger) -> None:
+    """A comparison has a row that says so."""
+    bench = Bench(ledger=ledger, suite=make_suite(), endpoint=refusing(OOPS))
+    options = MeasureOptions(n_runs=1, carries_on=True)
+    result = await supervise(make_spec(bench.suite), context=bench.context(), options=options)
+    assert (len(bench.endpoint.asked), result.status) == (3, "complete")
 
 
 async def test_another_prompt_may_fit_the_context(ledger: Ledger) -> None:

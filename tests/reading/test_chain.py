@@ -52,6 +52,13 @@ def test_the_word_none_is_an_explicit_none(text: str) -> None:
     assert read_calls(("json",), ReplyContent(text=text), TOOLS).status == "explicit_none"
 
 
+@pytest.mark.parametrize("text", ["Use <tool_call>\nlike this.", "```tool_code\nx = 1\n```", "The mark <tool_call> opens one."])
+def test_a_mark_with_something_behind_it_is_no_explicit_none(text: str) -> None:
+    """Only marks with nothing between them say that no tool is called."""
+    assert read_calls(("all@2",), ReplyContent(text=text), TOOLS).recognised == "text"
+    assert read_calls(("all@2",), ReplyContent(text="<tool_call>\n</tool_call>"), TOOLS).recognised == "explicit none"
+
+
 def test_an_empty_reply_is_said_to_be_empty() -> None:
     """Not the same as text."""
     assert read_calls(("native",), ReplyContent(), TOOLS).recognised == "empty reply"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfopt.reading.thinking import ThinkingSplitter, split_thinking
-from selfopt.reading.thinking_marks import LABELLED, PAIRS, WORDS, WRAPPERS
+from selfopt.reading.thinking_marks import LABELLED, PAIRS, TOKEN, WORDS, WRAPPERS, next_token
 
 CALL = '{"name": "city_weather", "arguments": {"city": "Graz"}}'
 HARMONY = [
@@ -182,6 +182,11 @@ def test_what_is_rehearsed_before_a_closing_mark_is_thinking(raw: str) -> None:
     assert split_thinking(f"{raw} No.</think>{answer}") == (answer, f"{raw} No.")
 
 
+SOME_HEADS = [mark.swapcase() for row in (*PAIRS, WRAPPERS) for mark in row] + [
+    f"<{slash}{prefix}{word}>" for slash in ("", "/") for prefix in ("", "Seed:", "mm:", "ant", "longcat_") for word in WORDS
+]
+
+
 @given(TEXTS, st.lists(st.integers(0, 120), max_size=8))
 def test_cutting_into_pieces_changes_nothing(raw: str, cuts: list[int]) -> None:
     """However the text arrives, the same is answer and the same is thinking; the whole says so, too."""
@@ -217,3 +222,12 @@ def test_long_texts_end_soon(piece: str) -> None:
     splitter = ThinkingSplitter()
     got = [splitter.feed(raw[at : at + 7]) for at in range(0, len(raw), 7)] + [splitter.end()]
     assert sum(len(answer) + len(thinking) for answer, thinking in got) <= len(raw)
+
+
+@given(TEXTS | st.lists(st.sampled_from(["<", "</", "[", "◁", "|", *SOME_HEADS]), max_size=8).map("".join), st.integers(0, 6))
+def test_no_mark_is_passed_over(raw: str, at: int) -> None:
+    """Few brackets are looked at closely, and every mark begins with one of these."""
+    every = (TOKEN.match(raw, place) for place in range(at, len(raw)))
+    first = next((found for found in every if found is not None), None)
+    found = next_token(raw, at)
+    assert (found and found.span()) == (first and first.span())

@@ -49,6 +49,11 @@ def proposed(project: Project) -> set[str]:
 def test_what_a_rollback_bans_is_shown_where_rules_are(rolled_back: Project) -> None:
     """By `routes show`, by the report, and by `routes unban` without a model; with the way to lift it."""
     told = "scripted/writer atomic: variant native_parsed@2 is not tried again, because it was rolled back"
+    shown = rolled_back.ok("routes", "show", "--json")
+    assert shown.json()["bans"]
+    saved = rolled_back.root / "shown.json"
+    saved.write_text(shown.out, "utf-8")
+    rolled_back.ok("routes", "import", str(saved))
     assert told in rolled_back.ok("routes", "show").out
     assert told in rolled_back.ok("routes", "unban").out
     rolled_back.ok("report")

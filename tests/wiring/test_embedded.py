@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from selfopt.engine.embedded import EngineAddress
 from selfopt.errors import EndpointError, EngineError, ModelStoreError
-from selfopt.records import ChatRequest, EndpointConfig, Message, ModelStatus
+from selfopt.records import ChatRequest, EndpointConfig, EnoughError, Message, ModelStatus
 from selfopt.scripted.script import Script
 from selfopt.wiring.embedded import EmbeddedEndpoint, EmbeddedResidency
 from tests.cli.servers import scripted_server
@@ -85,6 +85,19 @@ async def test_a_child_that_was_started_anew_is_found(servers: tuple[str, str]) 
     assert (await endpoint.chat(REQUEST)).content.text == "two"
     chunks = [chunk async for chunk in endpoint.stream(REQUEST)]
     assert chunks[-1].final is not None
+    await endpoint.close()
+
+
+async def test_a_stream_that_had_enough_ends_there(servers: tuple[str, str]) -> None:
+    """What came is the reply."""
+    engine: Any = Engine(address(servers[0]))
+    endpoint = EmbeddedEndpoint(engine, CONFIG)
+    chunks = endpoint.stream(REQUEST)
+    assert isinstance(chunks, AsyncGenerator)
+    first = await anext(chunks)
+    final = (await chunks.athrow(EnoughError())).final
+    assert final is not None
+    assert (final.content.text, final.content.finish_reason) == (first.text, "length")
     await endpoint.close()
 
 

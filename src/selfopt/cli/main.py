@@ -71,8 +71,7 @@ class LazyGroup(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.7)
-            hint = f"did you mean {near[0]!r}?" if near else "see 'selfopt --help'"
-            raise click.UsageError(f"no such command {args[0]!r}; {hint}", ctx)
+            raise click.UsageError(_no_such_command(args[0], near, "selfopt"), ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -171,10 +170,19 @@ def _usage(error: click.UsageError) -> str:
     """Says what is wrong with a command line, and where its help is."""
     if isinstance(error, click.NoSuchOption) and error.option_name in _BEFORE_THE_COMMAND:
         return f"{error.option_name} stands before the command: {_BEFORE_THE_COMMAND[error.option_name]}"
-    message = error.format_message().rstrip(".")
+    unknown = getattr(click.exceptions, "NoSuchCommand", None)  # click has it since 8.4
+    if unknown is not None and isinstance(error, unknown) and error.ctx is not None:
+        message = _no_such_command(error.command_name, error.possibilities or (), error.ctx.command_path)
+    else:
+        message = error.format_message().rstrip(".")
     if error.ctx is None or "--help" in message:
         return message
     return f"{message}{' See' if message.endswith('?') else '; see'} '{error.ctx.command_path} --help'"
+
+
+def _no_such_command(name: str, near: Sequence[str], group: str) -> str:
+    hint = f"did you mean {near[0]!r}?" if near else f"see '{group} --help'"
+    return f"no such command {name!r}; {hint}"
 
 
 def _unexpected(error: Exception) -> int:

@@ -170,6 +170,10 @@ def _print(measured: Measured) -> None:
     draw(out, evaluation_table([evaluation], width=out.width))
     draw(out, outcome_table([evaluation], width=out.width))
     _print_failures(out, measured)
+    if evaluation.concurrencies:
+        from selfopt.words.latencies import mixed_text
+
+        say(out, mixed_text(evaluation.concurrencies))
     resumed = f", {result.resumed} taken over from an interrupted call" if result.resumed else ""
     abandoned = f", {result.abandoned} abandoned by it and measured again" if result.abandoned else ""
     say(out, f"{counted(result.trials, 'trial')}{resumed}{abandoned}; runs {joined(result.run_ids)}")

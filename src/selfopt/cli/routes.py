@@ -42,13 +42,16 @@ def _print(config: RoutingConfig, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, as_json: bool) -> None:
-    """Show the rules in force."""
+    """Show the rules in force, and what was taken back."""
     from selfopt.verbs.routing import bans_in_force, rules_in_force
 
     app = open_app(ctx)
-    _print(rules_in_force(app), as_json)
-    if not as_json:
-        _print_bans(bans_in_force(app))
+    config, bans = rules_in_force(app), bans_in_force(app)
+    if as_json:
+        emit({**config.model_dump(mode="json"), "bans": bans})
+        return
+    _print(config, as_json)
+    _print_bans(bans)
 
 
 def _print_bans(bans: Sequence[Ban]) -> None:

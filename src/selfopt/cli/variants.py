@@ -42,8 +42,17 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
     answer(variant, variant_lines(variant), as_json=as_json, hang=4)
 
 
+def _known(ctx: click.Context, _: click.Parameter, name: str) -> str:
+    """Refuses an unknown variant before anything else is asked for."""
+    from selfopt.verbs.variants import one_variant
+
+    if not ctx.resilient_parsing:
+        one_variant(open_app(ctx), name)
+    return name
+
+
 @command.command("render")
-@click.argument("name")
+@click.argument("name", is_eager=True, callback=_known)
 @click.argument("prompt")
 @click.option("--tools", "tools_file", type=click.Path(path_type=Path), required=True, help="JSON file with a list of tools.")
 @json_option

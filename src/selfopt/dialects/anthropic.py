@@ -10,7 +10,7 @@ from selfopt.errors import EndpointFault
 from selfopt.records import ChatRequest, EndpointConfig, Message, ToolCall, ToolDefinition, Usage
 
 from .base_url import normalise_base_url
-from .carrying import carried, merged, picture_of
+from .carrying import carried, merged, picture_of, signed_thinking
 from .faults import refuse_error
 from .finish import finish_of
 from .jsontext import as_dict, as_int, as_list, as_str, as_text
@@ -77,7 +77,8 @@ class Anthropic:
         system = "\n\n".join(m.content for m in request.messages if m.role == "system")
         if system:
             body["system"] = system
-        body["messages"] = _messages(numbered([m for m in request.messages if m.role != "system"]))
+        thinks = bool(thinking or always or own.get("type") in ("enabled", "adaptive"))
+        body["messages"] = _messages(numbered([m for m in request.messages if m.role != "system"]), thinks=thinks)
         if own:
             body["thinking"] = own
         elif thinking:
@@ -163,12 +164,15 @@ def _around(tool: ToolDefinition) -> dict[str, Any]:
     return {key: told[key] for key in ("strict", "cache_control") if key in told}
 
 
-def _messages(messages: list[Message]) -> list[dict[str, Any]]:
-    """The turns as blocks. Merges messages of one role in a row. Tool results are the user's."""
+def _messages(messages: list[Message], *, thinks: bool) -> list[dict[str, Any]]:
+    """The turns as blocks. Merges messages of one role in a row. Tool results are the user's.
+
+    thinks: whether the request asks for thinking. Only then are the blocks of earlier thinking lawful.
+    """
     turns: list[dict[str, Any]] = []
     for message in messages:
         role = "assistant" if message.role == "assistant" else "user"
-        blocks = _blocks(message)
+        blocks = [*(signed_thinking(message.beside) if thinks and role == "assistant" else ()), *_blocks(message)]
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"].extend(blocks)
         elif blocks:
@@ -227,6 +231,7 @@ class _Events(StreamDecoder):
         refuse_error(data, _FAULTS)
         event = as_dict(data)
         kind = event.get("type")
+        self.calling = as_str(as_dict(event.get("delta")).get("partial_json"))
         if kind == "message_start":
             self.head = as_dict(event.get("message"))
             self.usage.update(as_dict(self.head.get("usage")))
@@ -314,4 +319,4 @@ class _Events(StreamDecoder):
         return parts
 
 
-KIND = EndpointKind(dialect=Anthropic, speaks=Anthropic.name)
+KIND = EndpointKind(dialect=Anthropic, speaks=Anthropic.name, writes_grammars=False)

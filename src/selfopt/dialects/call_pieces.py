@@ -16,7 +16,7 @@ MAX_REPEATS = 64
 Call = tuple[str, Any, str]
 
 
-class _Growing:
+class GrowingCall:
     """One call, as far as it has come.
 
     Attributes:
@@ -128,10 +128,10 @@ class CallPieces:
     """
 
     def __init__(self) -> None:
-        self._calls: list[_Growing] = []
-        self._at: dict[int, _Growing] = {}
-        self._by_id: dict[tuple[int | None, str], _Growing] = {}
-        self._handed: list[_Growing] = []
+        self._calls: list[GrowingCall] = []
+        self._at: dict[int, GrowingCall] = {}
+        self._by_id: dict[tuple[int | None, str], GrowingCall] = {}
+        self._handed: list[GrowingCall] = []
         self._repeats = 0
         self._waits = False
 
@@ -140,7 +140,7 @@ class CallPieces:
         pieces = listed_calls(delta)
         for position, piece in enumerate(pieces):
             if piece:
-                self._add(piece, None if len(pieces) == 1 else position)
+                self.put(piece, None if len(pieces) == 1 else position)
 
     def repeat(self, message: Mapping[str, Any]) -> None:
         """Add those calls of a whole message that its pieces did not hold, or not to their end.
@@ -154,7 +154,7 @@ class CallPieces:
         if self._repeats > MAX_REPEATS:
             raise ValueError(f"more than {MAX_REPEATS} messages that repeat calls")
         # The calls that came, by what tells one from another; the surest first.
-        known: dict[tuple[str, str, str], list[_Growing]] = {}
+        known: dict[tuple[str, str, str], list[GrowingCall]] = {}
         for one in self._calls:
             for key in (
                 ("id", one.name, one.id),
@@ -165,7 +165,7 @@ class CallPieces:
         taken: set[int] = set()
         for piece, name, arguments, call_id in pieces:
             if not name:
-                self._add(piece, None)
+                self.put(piece, None)
                 continue
             keys = (("id", name, call_id or "-"), ("said", name, _said(arguments)), ("open", name, str(False)))
             found = (one for key in keys for one in known.get(key, ()) if id(one) not in taken)
@@ -177,7 +177,11 @@ class CallPieces:
             if not same.complete:
                 same.replace(arguments)
 
-    def _add(self, piece: dict[str, Any], position: int | None) -> None:
+    def put(self, piece: dict[str, Any], position: int | None) -> GrowingCall:
+        """Add a piece, and return its call. position: its place among several pieces of one event.
+
+        Raises ValueError for more than MAX_CALLS calls.
+        """
         index, call_id, name = index_of(piece), as_str(piece.get("id")), as_str(call_of(piece)[0])
         place = index if index is not None else position
         known = self._by_id.get((index, call_id)) if call_id else None
@@ -190,20 +194,30 @@ class CallPieces:
         if call_id:
             self._by_id.setdefault((index, call_id), known)
         self._extend(known, piece)
+        return known
 
-    def _begin(self, place: int) -> _Growing:
-        call = self._at[place] = _Growing(place)
+    def _begin(self, place: int) -> GrowingCall:
+        call = self._at[place] = GrowingCall(place)
         self._calls.append(call)
         if len(self._calls) > MAX_CALLS:
             raise ValueError(f"more than {MAX_CALLS} tool calls")
         return call
 
     @staticmethod
-    def _extend(call: _Growing, piece: dict[str, Any]) -> None:
+    def _extend(call: GrowingCall, piece: dict[str, Any]) -> None:
         name, arguments, call_id = call_of(piece)
         call.id = call.id or as_str(call_id)
         call.named(as_str(name))
         call.add(arguments)
+
+    def at(self, index: int) -> GrowingCall | None:
+        """The call that pieces with this index belong to."""
+        return self._at.get(index)
+
+    @property
+    def calls(self) -> tuple[GrowingCall, ...]:
+        """All calls, as far as they have come, in the order in which they began."""
+        return tuple(self._calls)
 
     @property
     def goes_on(self) -> bool:
@@ -236,14 +250,14 @@ class CallPieces:
             if not (call.again and not call.begun):
                 yield call.name, call.arguments, call.id
 
-    def _order(self) -> list[_Growing]:
+    def _order(self) -> list[GrowingCall]:
         """By place; but what was handed over stays first."""
         if all(a.place <= b.place for a, b in pairwise(self._calls)):
             return self._calls
         return [*self._handed, *sorted((one for one in self._calls if not one.handed), key=lambda one: one.place)]
 
 
-def _begins(known: _Growing, piece: dict[str, Any], call_id: str, name: str) -> bool:
+def _begins(known: GrowingCall, piece: dict[str, Any], call_id: str, name: str) -> bool:
     """Whether a piece that seems to belong to a call begins another one."""
     other_id = bool(call_id and known.id and call_id != known.id)
     arguments = call_of(piece)[1]

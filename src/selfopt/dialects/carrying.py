@@ -170,8 +170,11 @@ def _tier(value: Any) -> Any:
 
 _OLLAMA_OPTIONS = (
     "temperature top_p seed top_k min_p typical_p frequency_penalty presence_penalty repeat_penalty repeat_last_n "
-    "num_ctx num_keep num_predict num_batch num_gpu main_gpu num_thread use_mmap mirostat mirostat_eta mirostat_tau tfs_z"
+    "num_ctx num_keep num_predict num_batch num_gpu main_gpu num_thread use_mmap mirostat mirostat_eta mirostat_tau tfs_z "
+    "penalize_newline numa low_vram f16_kv vocab_only use_mlock logits_all"
 )
+# What llama.cpp calls them.
+_OLLAMA_NAMES = {"n_predict": "num_predict", "n_keep": "num_keep", "n_ctx": "num_ctx", "typ_p": "typical_p"}
 _ANTHROPIC_FIELDS = (
     "temperature top_p top_k max_tokens stop_sequences metadata thinking output_config container mcp_servers "
     "context_management cache_control inference_geo"
@@ -186,6 +189,7 @@ TABLES: Mapping[str, FieldTable] = {
         "Ollama",
         {
             **{name: Goes(f"options.{name}") for name in _OLLAMA_OPTIONS.split()},
+            **{name: Goes(f"options.{known}") for name, known in _OLLAMA_NAMES.items()},
             "repetition_penalty": Goes("options.repeat_penalty"),
             "max_tokens": Goes("options.num_predict"),
             "max_completion_tokens": Goes("options.num_predict"),
@@ -258,9 +262,33 @@ def carried(endpoint: str, dialect: str, request: ChatRequest) -> dict[str, Any]
     return written
 
 
+def signed_thinking(beside: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The thinking of an earlier turn that Anthropic's servers take again: blocks that they have signed.
+
+    They refuse any other, so thinking in plain text (`reasoning_content`) is not carried there.
+
+    Args:
+        beside: what a client's message holds beside the fields that are known. Signed blocks are in
+            `thinking_blocks`, as LiteLLM writes them, or in `reasoning_details`, as OpenRouter does.
+    """
+    found: list[dict[str, Any]] = []
+    for block in (*_objects(beside.get("thinking_blocks")), *_objects(beside.get("reasoning_details"))):
+        text = block.get("thinking") if block.get("type") == "thinking" else block.get("text")
+        kind, signature, data = block.get("type"), block.get("signature"), block.get("data")
+        if kind in ("thinking", "reasoning.text") and isinstance(text, str) and isinstance(signature, str) and signature:
+            found.append({"type": "thinking", "thinking": text, "signature": signature})
+        elif kind in ("redacted_thinking", "reasoning.encrypted") and isinstance(data, str) and data:
+            found.append({"type": "redacted_thinking", "data": data})
+    return found
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
 def wants_thinking(fields: Mapping[str, Any]) -> bool:
     """Whether a client asks for thinking. fields: decoded or not."""
-    for key in THINKING_KEYS & fields.keys():
+    for key in filter(fields.__contains__, THINKING_KEYS):
         value = fields[key]
         value = msgspec.json.decode(value) if isinstance(value, msgspec.Raw) else value
         told = as_dict(value)

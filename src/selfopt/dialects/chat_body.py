@@ -95,13 +95,21 @@ class ChatBody:
     size: int
     calls_tools: bool = True
 
-    def forwarded(self, server_model: str, finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None) -> bytes:
+    def forwarded(
+        self,
+        server_model: str,
+        finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        *,
+        streamed: bool = False,
+    ) -> bytes:
         """The body with the server's name of the model.
 
-        Nothing else is changed, but by `finish`, if there is one.
+        Nothing else is changed, but by `finish`, if there is one. streamed: asks for a stream
+        with token counts.
         """
         fields = self.fields if finish is None else finish({**self.fields})
-        return _encode({**fields, "model": server_model})
+        more = {"stream": True, "stream_options": {"include_usage": True}} if streamed else {}
+        return _encode({**fields, **more, "model": server_model})
 
 
 def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:

@@ -25,12 +25,34 @@ _ROLES: dict[str, Role] = {
     "function": "tool",  # of before there were lists of calls
 }
 _NULL = msgspec.Raw(b"null")
-_BLANK = Message(role="user")  # what is read by its type needs no validation
+_BLANK, _NO_CALL = Message(role="user"), ToolCall(name="")  # what is read by its type needs no validation
+PLAIN_BYTES = 65_536
 
 
 class _TextPart(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     type: Literal["text"]
     text: str
+
+
+class _PlainFunction(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    name: str
+    arguments: str
+
+
+class _PlainCall(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    function: _PlainFunction
+    id: str | None = None
+    type: Literal["function"] | None = None
+    index: int | None = None
+
+
+class _Plain(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A message as most are."""
+
+    role: Role
+    content: str | None = None
+    tool_calls: list[_PlainCall] | None = None
+    tool_call_id: str | None = None
 
 
 class _OddPart(msgspec.Struct):
@@ -76,6 +98,7 @@ class _Said(msgspec.Struct, forbid_unknown_fields=True):
 _decode = msgspec.json.Decoder().decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_keys = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_decode_plain = msgspec.json.Decoder(list[_Plain]).decode
 _decode_said = msgspec.json.Decoder(_Said).decode
 _decode_content = msgspec.json.Decoder(str | list[_TextPart] | None).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
@@ -86,6 +109,34 @@ _decode_call = msgspec.json.Decoder(_CalledFunction).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_name = msgspec.json.Decoder(str | None).decode
 _encode = msgspec.json.Encoder().encode
+
+
+def plain_messages(raw: msgspec.Raw) -> list[Message] | None:
+    """Read a list of messages in one step.
+
+    Returns:
+        The same as `reading_message` of each; None if the list is large, or one of its messages has
+        another form than most.
+    """
+    if len(raw) > PLAIN_BYTES:
+        return None
+    try:
+        return [_plain(said) for said in _decode_plain(raw)]
+    except (ValueError, RecursionError, msgspec.DecodeError):
+        return None
+
+
+def _plain(said: _Plain) -> Message:
+    update: dict[str, Any] = {"role": said.role, "content": said.content or "", "tool_call_id": said.tool_call_id}
+    if said.tool_calls:
+        update["tool_calls"] = tuple(map(_plain_call, said.tool_calls))
+    return _BLANK.model_copy(update=update)
+
+
+def _plain_call(call: _PlainCall) -> ToolCall:
+    written = call.function.arguments
+    arguments = _decode_object(written) if written.strip() else {}
+    return _NO_CALL.model_copy(update={"name": call.function.name, "arguments": arguments, "id": call.id})
 
 
 def reading_message(raw: msgspec.Raw, place: int) -> Generator[None, None, tuple[Message, PassReason | None]]:

@@ -12,7 +12,18 @@ from selfopt.records import ChatRequest, FinishReason, ReplyContent, ToolCall, U
 from .chat_body import ChatBody
 
 PassReason = Literal[
-    "size", "role", "content", "history", "tools", "tool_choice", "sampling", "choices", "logprobs", "response_format", "fields"
+    "size",
+    "role",
+    "content",
+    "history",
+    "tools",
+    "tool_choice",
+    "sampling",
+    "choices",
+    "logprobs",
+    "response_format",
+    "fields",
+    "grammar",
 ]
 """Why a request goes past the promoted variant, which has no words for a part of it:
 
@@ -22,8 +33,12 @@ PassReason = Literal[
 - `tools`, `tool_choice`: other tools than functions, or an unknown choice;
 - `sampling`: a number out of range;
 - `choices`, `logprobs`, `fields`: the answer would have parts that a variant's answer has not;
-- `response_format`: the variant limits or writes the reply itself.
+- `response_format`: the variant limits or writes the reply itself;
+- `grammar`: the variant limits the reply by a grammar, for which the server has no words.
 """
+
+
+NO_USAGE = Usage()
 
 
 class NoWordsError(Exception):
@@ -93,7 +108,7 @@ class ReplyWriter(ABC):
         self.calls: Sequence[ToolCall] = ()
         self.finish: FinishReason = "stop"
         self.refused = False
-        self.usage = Usage()
+        self.usage = NO_USAGE
 
     def settle(self, said: ReplyContent, usage: Usage) -> None:
         """Set the whole reply."""

@@ -41,11 +41,19 @@ ADVICE_BEHIND_PROXY: Mapping[EndpointFault, str] = {
 }
 """The same for an endpoint whose requests go through a proxy."""
 
+PROXY_KEY = 407
+"""The status by which a proxy asks for a user and a password."""
+PROXY_ADVICE = (
+    "a proxy on the way wants a user and a password: set them in the endpoint's proxy, or in HTTPS_PROXY or HTTP_PROXY, "
+    "such as http://user:password@proxy:3128 (`selfopt doctor` names the proxy)"
+)
+"""What a user can do then."""
+
 _STATUSES: Mapping[int, EndpointFault] = {
     401: "auth",
     403: "auth",
     404: "not_found",
-    407: "connect",  # what a proxy asks for
+    PROXY_KEY: "connect",
     408: "timeout",
     429: "rate_limited",
 }
@@ -147,7 +155,8 @@ def status_error(
     said = printable(message.strip())
     cause = cause_of(status, body, message, request_body)
     retry_after_s = parse_retry_after(headers.get("Retry-After"))
-    fix = ADVICE[kind] if cause is None else cause_text(cause)
+    advice = PROXY_ADVICE if status == PROXY_KEY else ADVICE[kind]
+    fix = advice if cause is None else cause_text(cause)
     if retry_after_s is not None:
         fix = f"it asks to wait {retry_after_s:g} s; {fix}"
     moved = 300 <= status < 400
@@ -158,7 +167,7 @@ def status_error(
         kind=kind,
         status=status,
         retry_after_s=retry_after_s,
-        final=moved,
+        final=moved or status == PROXY_KEY,
         bodies=(request_body, reply_body),
         told=None if name is None else f"endpoint {name} answered {status}: {without_urls(said) or 'no text'}",
     ).because(cause, f"{status}: {said}" if said else str(status))

@@ -39,6 +39,10 @@ _LENIENT = json.JSONDecoder()
 _BOM = "\ufeff"
 
 
+write_text = json.JSONEncoder(ensure_ascii=False).encode
+"""Writes a value as calls carry their arguments: JSON with blanks, as a text."""
+
+
 def dump_json(value: Any) -> bytes:
     """Write JSON as compact UTF-8. Lone surrogates become question marks."""
     try:

@@ -64,6 +64,8 @@ class EndpointKind:
         serverless: whether it works without a base URL, on this machine alone.
         engine: whether the embedded engine starts its servers as child processes.
         grammars: whether its servers accept GBNF grammars, unless the settings say otherwise.
+        writes_grammars: whether its dialect has words for a grammar. Without them a request that
+            needs one is refused before it is sent.
         any_schema: whether its servers accept every JSON Schema. None: only local servers do.
         ignores_choice: whether its servers take no notice of a required tool call. They accept
             schemas then, which can demand one.
@@ -85,6 +87,7 @@ class EndpointKind:
     serverless: bool = False
     engine: bool = False
     grammars: bool = False
+    writes_grammars: bool = True
     any_schema: bool | None = False
     ignores_choice: bool = False
     counts_idle: bool = False

@@ -230,6 +230,7 @@ def one_name(name: str) -> str:
 KIND = EndpointKind(
     dialect=Ollama,
     speaks=Ollama.name,
+    writes_grammars=False,
     any_schema=True,
     ignores_choice=True,
     counts_idle=True,

@@ -5,24 +5,33 @@ llama.cpp, vLLM, LM Studio, OpenRouter and OpenAI speak it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 from selfopt.errors import SettingsError
-from selfopt.records import ChatRequest, EndpointConfig, Message, ServerKind, Timings, ToolCall, Usage, is_loopback
+from selfopt.records import (
+    ChatRequest,
+    EndpointConfig,
+    Message,
+    ServerKind,
+    Timings,
+    ToolCall,
+    ToolDefinition,
+    Usage,
+    is_loopback,
+)
 
 from .base_url import bearer, normalise_base_url
 from .call_pieces import CallPieces
 from .carrying import LIMIT_KEYS, merged, wants_thinking
 from .faults import refuse_error
 from .finish import finish_of
-from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
+from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text, write_text
 from .kinds import EndpointKind
 from .openai_client import NAME
-from .parts import Parts, StreamDecoder, beside_of, given, numbered
+from .parts import Parts, StreamDecoder, beside_of, calls_of, given, numbered
 from .servers import OWN_FIELDS, always_reasons, unsupported_parameter
 
 
@@ -62,19 +71,7 @@ class OpenAIChat:
         """
         body: dict[str, Any] = {"model": request.model, "messages": [_message(m) for m in numbered(request.messages)]}
         if request.tools:
-            body["tools"] = [
-                {
-                    "type": "function",
-                    "function": {
-                        "name": t.name,
-                        "description": t.description,
-                        "parameters": t.parameters,
-                        **t.beside.get("function", {}),
-                    },
-                    **t.beside.get("tool", {}),
-                }
-                for t in request.tools
-            ]
+            body["tools"] = list(map(_tool, request.tools))
             body["tool_choice"] = request.tool_choice
         body |= self._sampling(request)
         constraint = request.constraint
@@ -87,7 +84,10 @@ class OpenAIChat:
         body["stream"] = streamed
         if streamed:
             body["stream_options"] = {"include_usage": True}
-        return merged(body, beside_of(request, NAME) | beside_of(request, self.name))
+        if not request.beside:
+            return body
+        asked = beside_of(request, NAME)
+        return merged(body, asked if self.name == NAME else asked | beside_of(request, self.name))
 
     def _asked(self, request: ChatRequest) -> Mapping[str, Any]:
         """The fields of a client, undecoded. A dialect that is almost this one takes them too."""
@@ -99,7 +99,7 @@ class OpenAIChat:
             return {}
         sampling, reasons = request.sampling, always_reasons(request.model) or request.model in self._reasoners
         limit_key = "max_completion_tokens" if reasons or self._renamed_limit else "max_tokens"
-        own = not LIMIT_KEYS & self._asked(request).keys()
+        own = LIMIT_KEYS.isdisjoint(self._asked(request))
         limit = {limit_key: sampling.max_tokens + sampling.thinking_tokens} if own else {}
         if reasons:
             return given(seed=sampling.seed, **limit)
@@ -107,8 +107,11 @@ class OpenAIChat:
 
     def _own_fields(self, request: ChatRequest) -> dict[str, Any]:
         """The fields beyond OpenAI's that the server knows and has not refused."""
-        known = OWN_FIELDS[self.server or "other"] - self._refused
         fields: dict[str, Any] = {}
+        known = OWN_FIELDS[self.server or "other"]
+        if not known:
+            return fields
+        known -= self._refused
         if request.isolate and "cache_prompt" in known:
             fields["cache_prompt"] = False
         silent = request.sampling.thinking_tokens == 0 and not request.as_said
@@ -152,6 +155,14 @@ class OpenAIChat:
         return _Pieces()
 
 
+def _tool(tool: ToolDefinition) -> dict[str, Any]:
+    function = {"name": tool.name, "description": tool.description, "parameters": tool.parameters}
+    beside = tool.beside
+    if not beside:
+        return {"type": "function", "function": function}
+    return {"type": "function", "function": {**function, **beside.get("function", {})}, **beside.get("tool", {})}
+
+
 def _message(message: Message) -> dict[str, Any]:
     out: dict[str, Any] = {"role": message.role, "content": message.content}
     if message.pictures:
@@ -162,7 +173,7 @@ def _message(message: Message) -> dict[str, Any]:
             {
                 "id": c.id,
                 "type": "function",
-                "function": {"name": c.name, "arguments": json.dumps(c.arguments, ensure_ascii=False)},
+                "function": {"name": c.name, "arguments": write_text(c.arguments)},
             }
             for c in message.tool_calls
         ]
@@ -234,6 +245,7 @@ class _Pieces(StreamDecoder):
 
     def add(self, data: Any) -> tuple[str, str]:
         """See `StreamDecoder`. The text still contains `<think>` tags."""
+        self.calling = ""
         if not isinstance(data, dict):
             return "", ""
         refuse_error(data)
@@ -270,6 +282,7 @@ class _Pieces(StreamDecoder):
             self._refusal.append(as_str(delta["refusal"]))
         if delta.get("tool_calls") or delta.get("function_call"):
             self.calls.add(delta)
+            self.calling = "".join(f"{as_str(name)}{as_str(arguments)}" for name, arguments, _ in calls_of(delta))
         return text, thinking
 
     def _add_message(self, message: dict[str, Any], *, last: bool) -> tuple[str, str]:

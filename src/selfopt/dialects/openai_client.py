@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Generator, Mapping
 from typing import Any
@@ -12,9 +11,10 @@ import msgspec
 from selfopt.records import ChatRequest, Message, Sampling, ToolCall
 
 from .chat_body import STEP_BYTES, ChatBody
-from .client_messages import reading_message
+from .client_messages import plain_messages, reading_message
 from .client_tools import KEPT_TOOLS_BYTES, chosen, offered
 from .clients import ClientDialect, ClientRequest, PassReason, RawCall, ReplyWriter
+from .jsontext import write_text
 
 NAME = "openai_chat"
 # The fields that a `ChatRequest` has attributes for. `beside` holds all others.
@@ -41,20 +41,9 @@ _decode_stream_options = msgspec.json.Decoder(_StreamOptions | None).decode
 def reading_request(chat: ChatBody) -> Generator[None, None, ClientRequest]:
     """See `ClientDialect.reading_request`. Each large message is a step of its own."""
     fields = chat.fields
-    messages: list[Message] = []
-    read = 0
-    beyond: PassReason | None = None
-    listed = _decode_list(fields["messages"])
-    if chat.size > STEP_BYTES:
-        yield
-    for place, raw in enumerate(listed):
-        message, odd = yield from reading_message(raw, place)
-        beyond = beyond or odd
-        messages.append(message)
-        read += max(len(raw), LEAST_BYTES)
-        if read > STEP_BYTES:
-            read = 0
-            yield
+    messages, beyond = plain_messages(fields["messages"]), None
+    if messages is None:
+        messages, beyond = yield from _reading_messages(chat)
     tools, odd_tools = offered(fields["tools"]) if "tools" in fields else ((), None)
     choice, kept, odd_choice = chosen(fields.get("tool_choice"), tools)
     numbers = _Numbers(fields)
@@ -84,6 +73,25 @@ def reading_request(chat: ChatBody) -> Generator[None, None, ClientRequest]:
     )
 
 
+def _reading_messages(chat: ChatBody) -> Generator[None, None, tuple[list[Message], PassReason | None]]:
+    """Read messages of any form, and what no variant has words for in them."""
+    messages: list[Message] = []
+    read = 0
+    beyond: PassReason | None = None
+    listed = _decode_list(chat.fields["messages"])
+    if chat.size > STEP_BYTES:
+        yield
+    for place, raw in enumerate(listed):
+        message, odd = yield from reading_message(raw, place)
+        beyond = beyond or odd
+        messages.append(message)
+        read += max(len(raw), LEAST_BYTES)
+        if read > STEP_BYTES:
+            read = 0
+            yield
+    return messages, beyond
+
+
 def _wants_usage(fields: Mapping[str, msgspec.Raw]) -> tuple[bool, PassReason | None]:
     try:
         options = _decode_stream_options(fields["stream_options"]) if "stream_options" in fields else None
@@ -106,7 +114,8 @@ class _Numbers:
     def value(self, key: str) -> int | float | bool | None:
         """A number, a boolean or null."""
         try:
-            return _decode_scalar(self._fields[key]) if key in self._fields else None
+            raw = self._fields.get(key)
+            return _decode_scalar(raw) if raw is not None else None
         except msgspec.DecodeError:
             self.odd = True
             return None
@@ -123,7 +132,7 @@ class _Numbers:
     def sampling(self, limit: int | None) -> Sampling:
         """The client's sampling, without what is odd in it."""
         given: dict[str, Any] = {"max_tokens": min(limit, 32768)} if limit is not None else {}
-        for key in _SAMPLED & self._fields.keys():
+        for key in filter(self._fields.__contains__, _SAMPLED):
             value = self.value(key)
             if value is not None and _fits(key, value):
                 given[key] = value
@@ -206,7 +215,7 @@ class Completion(ReplyWriter):
 
 
 def _arguments(call: ToolCall) -> str:
-    return call.raw if isinstance(call, RawCall) else json.dumps(call.arguments, ensure_ascii=False)
+    return call.raw if isinstance(call, RawCall) else write_text(call.arguments)
 
 
 class _OpenAIClient:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -13,6 +12,7 @@ from selfopt.reading.readers.names import Names
 from selfopt.reading.readers.native import READER as NATIVE
 from selfopt.records import ToolCall, ToolDefinition
 
+from .jsontext import write_text
 from .parts import Parts
 
 Fields = dict[str, msgspec.Raw]
@@ -37,20 +37,22 @@ class Count(msgspec.Struct):
 class SaidPart(msgspec.Struct):
     """A message, or a piece of one, undecoded."""
 
-    content: msgspec.Raw = msgspec.Raw(b"null")
-    tool_calls: msgspec.Raw = msgspec.Raw(b"null")
-    function_call: msgspec.Raw = msgspec.Raw(b"null")
+    content: msgspec.Raw = _NULL
+    tool_calls: msgspec.Raw = _NULL
+    function_call: msgspec.Raw = _NULL
+    reasoning_content: msgspec.Raw = _NULL
+    reasoning: msgspec.Raw = _NULL
+    refusal: msgspec.Raw = _NULL
 
     @property
     def text(self) -> str:
-        """Its text; empty where it has none."""
-        if _start(self.content, 1) != b'"':
-            return ""
-        try:
-            text = _value(self.content)
-        except msgspec.DecodeError:
-            return ""
-        return text if isinstance(text, str) else ""
+        """Its text, also in parts; empty where it has none."""
+        return text_in(self.content)
+
+    @property
+    def thinking(self) -> str:
+        """Its thinking, where that stands beside the text."""
+        return text_in(self.reasoning_content) or text_in(self.reasoning)
 
     @property
     def reports_calls(self) -> bool:
@@ -98,9 +100,15 @@ class CallPiece(msgspec.Struct):
 class PieceChoice(msgspec.Struct):
     """One choice of an event."""
 
-    index: int = 0
+    index: int | None = 0
     delta: SaidPart | None = None
     finish_reason: str | None = None
+    message: msgspec.Raw = _NULL
+
+    @property
+    def is_odd(self) -> bool:
+        """Whether a message stands in the place of the delta or beside it, or there is none."""
+        return self.delta is None or (self.message is not _NULL and _start(self.message, 1) == b"{")
 
 
 class Piece(msgspec.Struct):
@@ -116,7 +124,44 @@ _sound = msgspec.json.Decoder(_Sound).decode
 
 
 def _is_something(raw: msgspec.Raw) -> bool:
-    return _start(raw, 8).translate(None, b" \t\r\n") not in (b"", b"null", b"[]", b"{}", b'""', b"[", b"{")
+    return raw is not _NULL and _start(raw, 8).translate(None, b" \t\r\n") not in (b"", b"null", b"[]", b"{}", b'""', b"[", b"{")
+
+
+def text_in(content: msgspec.Raw) -> str:
+    """The text of a content, which may be one or parts; empty where it has none."""
+    if content is _NULL or _start(content, 1) == b"n":
+        return ""
+    try:
+        value = _value(content)
+    except (msgspec.DecodeError, RecursionError):
+        return ""
+    return value if isinstance(value, str) else "".join(map(_text_of, _parts(value)))
+
+
+def _parts(content: Any) -> list[Any]:
+    """The parts of a content that is no text."""
+    return content if isinstance(content, list) else [content] if isinstance(content, dict) else []
+
+
+def _text_of(part: Any) -> str:
+    """The text of a part of a content; empty for thinking, pictures and others."""
+    text = part.get("text") if isinstance(part, dict) and part.get("type", "text") in ("text", "output_text") else None
+    return text if isinstance(text, str) else ""
+
+
+def with_less_text(content: msgspec.Raw, text: str) -> Any:
+    """Return a content with less of its text. text: its beginning. Parts without text stay."""
+    if _start(content, 1) not in (b"[", b"{"):
+        return text
+    left, kept = len(text), list[Any]()
+    for part in _parts(_value(content)):
+        own = _text_of(part)
+        if own[:left]:
+            kept.append({**part, "text": own[:left]})
+        elif not own:
+            kept.append(part)
+        left = max(0, left - len(own))
+    return kept if text or kept else text
 
 
 def _start(raw: msgspec.Raw, size: int) -> bytes:
@@ -157,7 +202,7 @@ def with_function(body: bytes, at: int, place: int, changes: Mapping[str, str]) 
 
 def written(call: ToolCall, call_id: str) -> dict[str, Any]:
     """Write a call. call_id: the id of one that has none."""
-    arguments = json.dumps(call.arguments, ensure_ascii=False)
+    arguments = write_text(call.arguments)
     return {"id": call.id or call_id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
@@ -234,9 +279,12 @@ def _is_sound(given: Mapping[str, Any], call: ToolCall) -> bool:
         return False
 
 
-def with_message(body: bytes, place: int, changes: Mapping[str, Any]) -> bytes:
-    """Change the message of a choice in a whole reply, which then ends with calls. place: among the choices."""
-    return _with(body, place, "message", changes, {"finish_reason": "tool_calls"})
+def with_message(body: bytes, place: int, changes: Mapping[str, Any], *, cut: bool = False) -> bytes:
+    """Change the message of a choice in a whole reply, which then ends with calls.
+
+    place: among the choices; cut: whether it keeps the reason that it ended for.
+    """
+    return _with(body, place, "message", changes, {} if cut else {"finish_reason": "tool_calls"})
 
 
 def finished_by_calls(body: bytes, place: int) -> bytes:
@@ -249,11 +297,12 @@ def with_text(body: bytes, place: int, text: str) -> bytes | None:
     fields = _fields(body)
     choices = _list(fields["choices"])
     choice = _fields(choices[place])
-    if not text and len(choices) == 1 and not _is_something(fields.get("usage", _NULL)):
+    content = with_less_text(_fields(choice["delta"])["content"], text)
+    if not content and len(choices) == 1 and not _is_something(fields.get("usage", _NULL)):
         more = (choice.get(key, _NULL) for key in choice if key not in ("index", "delta"))
         if _fields(choice["delta"]).keys() <= {"content"} and not any(map(_is_something, more)):
             return None
-    return _with(body, place, "delta", {"content": text}, {})
+    return _with(body, place, "delta", {"content": content}, {})
 
 
 def only_delta(body: bytes, index: int, delta: Mapping[str, Any], finish: str | None = None) -> bytes:

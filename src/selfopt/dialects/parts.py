@@ -85,17 +85,20 @@ class Parts:
 
     def content(self) -> ReplyContent:
         """The content, with thinking between marks moved from the answer to the thinking."""
+        return ReplyContent(**self.said())
+
+    def said(self) -> dict[str, Any]:
+        """The fields of `content`."""
         text, thought = split_thinking(self.text)
-        thinking = "\n".join(part for part in (self.thinking.strip(), thought) if part)
-        finish = "tool_calls" if self.finish == "stop" and (self.tool_calls or self.broken) else self.finish
-        return ReplyContent(
-            text=text,
-            thinking=thinking,
-            tool_calls=tuple(self.tool_calls),
-            broken_tool_calls=tuple(self.broken),
-            finish_reason=finish,
-            refused=self.refused,
-        )
+        thinking = self.thinking.strip()
+        return {
+            "text": text,
+            "thinking": f"{thinking}\n{thought}" if thinking and thought else thinking or thought,
+            "tool_calls": tuple(self.tool_calls),
+            "broken_tool_calls": tuple(self.broken),
+            "finish_reason": "tool_calls" if self.finish == "stop" and (self.tool_calls or self.broken) else self.finish,
+            "refused": self.refused,
+        }
 
 
 def _is_finite(value: Any) -> bool:
@@ -151,10 +154,12 @@ class StreamDecoder(ABC):
     Attributes:
         finished: whether the reply is complete.
         over: whether reading can stop.
+        calling: what the last piece added to the names and arguments of calls; see `ChatChunk`.
     """
 
     finished = False
     over = False
+    calling = ""
 
     @abstractmethod
     def add(self, data: Any) -> tuple[str, str]:
@@ -247,7 +252,7 @@ def decode_body(decode: Callable[[Any], Parts], body: bytes) -> ChatReply:
     except ValueError as error:
         start = printable(body[:120].decode("utf-8", "replace"), 120)
         said = f"reply cannot be read: {error}: {start}" if body.strip() else "reply is empty"
-    raise EndpointError(said, kind="protocol", blames="content")
+    raise EndpointError(said, kind="protocol").blame("content")
 
 
 def numbered(messages: Sequence[Message]) -> list[Message]:

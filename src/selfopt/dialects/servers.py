@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -48,6 +49,7 @@ def server_by(props: Any) -> ServerKind:
     return "llama.cpp" if as_dict(props).get("default_generation_settings") else "other"
 
 
+@lru_cache(maxsize=256)
 def always_reasons(model: str) -> bool:
     """Whether a model is one of OpenAI's that take no temperature, and count thinking as completion."""
     return _REASONS.search(model) is not None

@@ -44,12 +44,12 @@ class CleanPieces:
         self._text = secrets.stream()
         self._thinking = secrets.stream()
 
-    def chunk(self, text: str, thinking: str, calls: tuple[ToolCall, ...]) -> ChatChunk:
-        """The next piece."""
+    def chunk(self, text: str, thinking: str, calls: tuple[ToolCall, ...], calling: str = "") -> ChatChunk:
+        """The next piece. calling: see `ChatChunk`; nobody is shown it."""
         if self._secrets.active:
             text, thinking = self._text.feed_text(text), self._thinking.feed_text(thinking)
             calls = _clean_calls(calls, self._secrets)
-        return ChatChunk(text=text, thinking=thinking, tool_calls=calls)
+        return ChatChunk(text=text, thinking=thinking, tool_calls=calls, calling=calling)
 
     def last(self, text: str, thinking: str, final: ChatReply) -> ChatChunk:
         """The last piece, with the whole reply."""

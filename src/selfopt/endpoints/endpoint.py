@@ -16,10 +16,11 @@ from selfopt.dialects.parts import Parts, StreamDecoder, Travelled, reply_of
 from selfopt.dialects.servers import with_settings
 from selfopt.errors import EndpointError
 from selfopt.reading.thinking import ThinkingSplitter
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, EnoughError
 
 from .clean import CleanPieces, without_secrets
-from .http import PROBE_TIMEOUT_S, Call, HttpClient, HttpStream
+from .http import PROBE_TIMEOUT_S, HttpClient
+from .http_stream import Call, HttpStream
 
 T = TypeVar("T")
 
@@ -85,8 +86,15 @@ class HttpEndpoint:
                 text, reasoning = self._understood(stream, decoder.add, value)
                 answer, thought = splitter.feed(text)
                 calls = decoder.ended()
-                if answer or thought or reasoning or calls:
-                    yield clean.chunk(answer, reasoning + thought, calls)
+                if not (answer or thought or reasoning or calls or decoder.calling):
+                    continue
+                try:
+                    yield clean.chunk(answer, reasoning + thought, calls, decoder.calling)
+                except EnoughError:
+                    parts = self._understood(stream, lambda _: decoder.done(), None)
+                    parts.finish = "length"
+                    yield clean.last("", "", _reply(parts, stream.recorded(), stream))
+                    return
             if not decoder.finished:
                 raise self._client.fault("protocol", "stream ended in mid-reply", stream)
             answer, thought = splitter.end()

@@ -10,7 +10,8 @@ from selfopt.errors import EndpointError
 from selfopt.reading.families import family_of_template
 from selfopt.records import EndpointConfig, ModelStatus, sha256_hex
 
-from .http import UNLOAD_TIMEOUT_S, Call, HttpClient
+from .http import UNLOAD_TIMEOUT_S, HttpClient
+from .http_stream import Call
 
 
 class OllamaResidency:

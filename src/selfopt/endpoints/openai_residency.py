@@ -26,7 +26,8 @@ from selfopt.records import (
 
 from .always_resident import AlwaysResident
 from .endpoint import HttpEndpoint
-from .http import PROBE_TIMEOUT_S, UNLOAD_TIMEOUT_S, Call, HttpClient
+from .http import PROBE_TIMEOUT_S, UNLOAD_TIMEOUT_S, HttpClient
+from .http_stream import Call
 
 POLL_S = 0.25
 State = Literal["loaded", "loading", "unloaded", "sleeping", "unknown"]

@@ -13,6 +13,8 @@ from selfopt.dialects.openai_client import NAME
 from selfopt.records import Variant
 from selfopt.variants import RenderedStep
 
+from .seams import Upstream
+
 # What these ask for would have to stand in the answer, and an answer that is read anew cannot hold it.
 _MORE_TO_ANSWER = (
     "modalities audio web_search_options functions function_call echo return_tokens return_token_ids kv_transfer_params "
@@ -62,6 +64,30 @@ def why_past(variant: Variant, asked: ClientRequest) -> PassReason | None:
         else:
             return _ANSWERED[key]
     return None
+
+
+def unsent(variant: Variant, asked: ClientRequest, upstream: Upstream) -> PassReason | None:
+    """Say what of the variant's requests the server would not take, or not hear; None if there is nothing."""
+    if variant.needs_grammar and not upstream.writes_grammars:
+        return "grammar"
+    # A native variant that limits no output can't demand a call there.
+    heard = limited(variant) or variant.tools != "native"
+    return "tool_choice" if _unheard(asked, upstream) and not heard else None
+
+
+def demanding(variant: Variant, asked: ClientRequest, upstream: Upstream) -> Variant:
+    """Return the variant that demands a required call of a server that ignores the choice.
+
+    Where the variant's calls are the JSON that a schema can ask for, its replies are limited to
+    them. A variant of another form asks in words alone.
+    """
+    if not _unheard(asked, upstream) or limited(variant) or variant.tools == "native" or variant.call_format != "json":
+        return variant
+    return variant.model_copy(update={"constraint": "json_schema"})
+
+
+def _unheard(asked: ClientRequest, upstream: Upstream) -> bool:
+    return asked.request.tool_choice == "required" and upstream.ignores_choice
 
 
 def limited(variant: Variant) -> bool:

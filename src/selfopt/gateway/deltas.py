@@ -6,45 +6,45 @@ only if it held a part of one.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from selfopt.home import SHORTEST_SECRET
 
+from .framing import MAX_EVENT_BYTES, Frame, ends_of_events, frames_in
+
 REDACTED = "[key]"
 SHORTEST_BEGINNING = 3
 """An event waits once so many characters of a key have come. Fewer begin many words."""
-MAX_EVENT_BYTES = 262_144
 MAX_WAITING = 4096
 MAX_TEXTS = 256
 
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
-_END_OF_EVENT = re.compile(rb"\n\n|\r\n\r\n|\r\r")
 Place = tuple[str, ...]
 
 
 class _Event:
     """One event. body: its JSON, None if it has none; changed: it has to be rewritten."""
 
-    __slots__ = ("body", "changed", "raw")
+    __slots__ = ("_frame", "body", "changed")
 
     def __init__(self, raw: bytes) -> None:
-        self.raw = raw
+        frames = frames_in(raw)
+        self._frame = frames[0] if len(frames) == 1 else Frame(raw, b"")
         self.changed = False
         self.body: Any = None
-        if raw.startswith(b"data:") and len(raw) <= MAX_EVENT_BYTES:
+        if self._frame.body:
             try:
-                self.body = _decode(raw[5:].strip())
+                self.body = _decode(self._frame.body)
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
                 self.body = None
 
     def written(self) -> bytes:
         """Return the event as it came, or without the key."""
-        return b"data: %s\n\n" % _encode(self.body) if self.changed else self.raw
+        return self._frame.written(_encode(self.body)) if self.changed else self._frame.raw
 
 
 class _Text:
@@ -165,14 +165,24 @@ class DeltaRedactor:
         text.end = text.end[:at] + REDACTED + text.end[end:]
 
 
-def ends_of_events(data: bytes, start: int) -> Iterator[int]:
-    """Yield where events end, from `start` on."""
-    if b"\r" in data:
-        yield from (found.end() for found in _END_OF_EVENT.finditer(data, start))
-        return
-    while (at := data.find(b"\n\n", start)) >= 0:
-        start = at + 2
-        yield start
+class DeltaRedactors:
+    """Removes several secrets from the texts that a chat stream adds up to."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        self._each = [DeltaRedactor(secret) for secret in secrets if len(secret) >= SHORTEST_SECRET]
+
+    def feed(self, data: bytes) -> bytes:
+        """Take bytes of the stream; return what can be passed on."""
+        for one in self._each:
+            data = one.feed(data)
+        return data
+
+    def end(self) -> bytes:
+        """Return what waits, at the end of the stream."""
+        waiting = b""
+        for one in self._each:
+            waiting = one.feed(waiting) + one.end()
+        return waiting
 
 
 def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:

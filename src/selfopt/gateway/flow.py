@@ -129,7 +129,7 @@ class Flow:
     def check(self, calls: Sequence[ToolCall]) -> None:
         """Raise EndpointError unless the reply's calls begin with those that were sent."""
         if self.calls != tuple(calls[: len(self.calls)]):
-            raise EndpointError("the reply changed a call that had ended", kind="protocol", blames="content")
+            raise EndpointError("the reply changed a call that had ended", kind="protocol").blame("content")
 
     async def _begin(self) -> None:
         if not self.sent:

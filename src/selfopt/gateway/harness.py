@@ -14,6 +14,7 @@ from selfopt.errors import EndpointError
 from selfopt.home import escape_control
 from selfopt.reading import HeldText, calls_within, read_calls
 from selfopt.reading.chain import NATIVE
+from selfopt.reading.repeats import SPAN
 from selfopt.records import (
     ChatChunk,
     ChatReply,
@@ -28,9 +29,9 @@ from selfopt.records import (
 )
 from selfopt.variants import RenderedStep, render
 
-from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, kept_by, limited, why_past
+from .behind import LARGEST_LIMIT, beside_answer, beside_step, demanding, fields_of, kept_by, limited, unsent, why_past
 from .bounded import beside, by_steps
-from .cutting import SLACK, Cutter, each_once
+from .cutting import LONG_RUN, SLACK, Cutter, each_once
 from .early import EarlyCalls, drops_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
@@ -39,13 +40,15 @@ from .options import GatewayOptions
 from .passing import Passing, uncalled, unfit
 from .plain_step import plain_step
 from .refusal import JSON, from_endpoint_error
-from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, without_text
+from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, with_damaged, without_text
 from .seams import Upstream
 
 TEXT_TOKENS = 1024
 THINKING_TOKENS = 4096  # beside those, where the client asks for thinking and sets no limit
 # A larger chat fills the context of any model that a variant was measured for.
 MAX_VARIANT_BYTES = MAX_TOOLS_BYTES
+# Whatever is put into these was read or decided here, and needs no validation.
+_BLANK, _NO_USAGE, _SAID = ChatRequest(model="", messages=()), Usage(), ReplyContent()
 Taker = Callable[[ChatChunk], Awaitable[None]]
 
 
@@ -76,11 +79,12 @@ class Harness:
             if asked.request.tool_choice == "none":
                 variant = None
             else:
-                ticket.passed = why_past(variant, asked) or _unheard(variant, asked, upstream)
+                ticket.passed = why_past(variant, asked) or unsent(variant, asked, upstream)
         if asked is None or (direct and (variant is None or ticket.passed is not None)):
             await self._passing.answer(exchange)
             return
         if variant is not None and ticket.passed is None:
+            variant = demanding(variant, asked, upstream)
             ticket.variant, ticket.kept = variant.name, kept_by(variant, asked)
         else:
             variant = None
@@ -143,7 +147,7 @@ class _Work:
         self._flow = flow
         self._limit_of_time = limit
         self._most_tokens: int | None = None
-        self.usage = Usage()
+        self.usage = _NO_USAGE
         self.thinking = ""
 
     async def through(self, variant: Variant, asked: ClientRequest) -> ReplyContent:
@@ -153,7 +157,7 @@ class _Work:
         # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
-        step, content = await beside(asked.size, next, steps), ReplyContent()
+        step, content = await beside(asked.size, next, steps), _SAID
         self._most_tokens = max(variant.sampling.max_tokens * SLACK, TEXT_TOKENS)
         flow, talks = self._flow, _may_flow(variant, asked)
         early = EarlyCalls(variant, asked, flow, talks=talks) if flow is not None else None
@@ -166,7 +170,7 @@ class _Work:
             size = asked.size + len(content.text)
             following = await beside(size, _sent, steps, content)
             if isinstance(following, ReplyContent):
-                content = following
+                content = with_damaged(following, content, asked, variant.parsers)
                 break
             step = following
         family = self._upstream.family()
@@ -188,7 +192,7 @@ class _Work:
         spoken = before_a_call(content.text) if talks else ""
         if calls:
             text = content.text if await self._only_talks(variant, content, asked) else spoken
-            return ReplyContent(text=text, tool_calls=calls, finish_reason=content.finish_reason)
+            return _SAID.model_copy(update={"text": text, "tool_calls": calls, "finish_reason": content.finish_reason})
         if required:
             self._exchange.ticket.unmet = "tool_choice"
         if spoken or (flow is not None and flow.sent):  # the client has its beginning, or would have
@@ -212,9 +216,8 @@ class _Work:
     async def plainly(self, asked: ClientRequest, *, with_tools: bool = True) -> ReplyContent:
         """Ask without a variant."""
         step = plain_step(self._exchange, asked, with_tools=with_tools)
-        flow = self._flow
+        flow, reads = self._flow, with_tools and self._reads(asked)
         if flow is not None:
-            reads = with_tools and self._reads(asked)
             flow.restart(watch=HeldText(asked.request.tools, self._upstream.family()) if reads else None)
 
         reported: list[ToolCall] = []
@@ -232,6 +235,7 @@ class _Work:
             take if flow is not None else None,
             beside=beside_answer(asked, with_tools=with_tools),
             as_said=True,
+            watched=reads,
         )
         if not with_tools:
             return content.model_copy(update={"tool_calls": ()})
@@ -245,7 +249,7 @@ class _Work:
         if self._reads(asked) and not answer.tool_calls and not content.broken_tool_calls:
             cut, family = content.finish_reason == "length", self._upstream.family()
             within = await beside(len(content.text), calls_within, content.text, tools, family, cut=cut)
-            calls = wanted_calls(within.calls, asked)
+            calls = wanted_calls(each_once(within.calls) if ticket.cut else within.calls, asked)
             ticket.read_calls = len(calls)
             if calls:
                 answer = answer.model_copy(update={"text": within.before, "tool_calls": calls, "finish_reason": "tool_calls"})
@@ -277,7 +281,8 @@ class _Work:
         wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
         if free and asked.max_tokens is None and wants_thinking(fields_of(asked)):
             wanted += THINKING_TOKENS
-        return step.sampling.model_copy(update={"max_tokens": min(wanted, LARGEST_LIMIT)})
+        most = min(wanted, LARGEST_LIMIT)
+        return step.sampling if most == step.sampling.max_tokens else step.sampling.model_copy(update={"max_tokens": most})
 
     async def _ask(
         self,
@@ -287,32 +292,36 @@ class _Work:
         *,
         beside: dict[str, dict[str, Any]],
         as_said: bool = False,
+        watched: bool = False,
     ) -> ReplyContent:
         limits = self._exchange.rule.limits if self._exchange.rule is not None else None
-        request = ChatRequest(
-            model=self._upstream.server_model,
-            messages=step.messages,
-            tools=step.tools,
-            tool_choice=step.tool_choice,
-            constraint=step.constraint,
-            sampling=sampling,
-            timeout_s=self._exchange.timeout_s,
-            connect_timeout_s=self._options.limits.connect_timeout_s,
-            context_size=limits.context_size if limits is not None else None,
-            beside=beside,
-            as_said=as_said,
+        request = _BLANK.model_copy(
+            update={
+                "model": self._upstream.server_model,
+                "messages": step.messages,
+                "tools": step.tools,
+                "tool_choice": step.tool_choice,
+                "constraint": step.constraint,
+                "sampling": sampling,
+                "timeout_s": self._exchange.timeout_s,
+                "connect_timeout_s": self._options.limits.connect_timeout_s,
+                "context_size": limits.context_size if limits is not None else None,
+                "beside": beside,
+                "as_said": as_said,
+            }
         )
         endpoint: Endpoint = self._upstream.adapter()
         whole = take is None and not (self._upstream.streamed and self._most_tokens is not None)
-        reply = await (endpoint.chat(request) if whole else self._flowing(endpoint, request, take))
+        reply = await (endpoint.chat(request) if whole else self._flowing(endpoint, request, take, watched=watched))
         self.usage, self.thinking = _sum(self.usage, reply.usage), reply.content.thinking
         return reply.content
 
-    async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker | None) -> ChatReply:
-        """Ask for a stream, and hand each piece to `take`. A variant's reply may be ended early."""
+    async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker | None, *, watched: bool) -> ChatReply:
+        """Ask for a stream, and hand each piece to `take`. A variant's reply may be ended early, and one that is watched."""
         chunks = endpoint.stream(request)
         most_tokens = self._most_tokens if self._upstream.streamed else None
-        cutter = Cutter(most_tokens, self._exchange.crowded) if self._most_tokens is not None else None
+        span = SPAN if self._most_tokens is not None else LONG_RUN
+        cutter = Cutter(most_tokens, self._exchange.crowded, span) if self._most_tokens is not None or watched else None
         try:
             async for chunk in chunks:
                 if chunk.thinking and self._flow is not None:
@@ -323,7 +332,7 @@ class _Work:
                     return chunk.final
                 if cutter is not None and cutter.take(chunk):
                     self._exchange.ticket.cut = cutter.cut
-                    return cutter.reply()
+                    return await cutter.reply(chunks)
                 self._go_on()
         finally:
             if isinstance(chunks, AsyncGenerator):
@@ -339,16 +348,20 @@ class _Work:
 
 def _sum(one: Usage, other: Usage) -> Usage:
     """Return the tokens of two requests. What neither server tells stays unknown."""
-    details: dict[str, int] = {}
-    for key in ("cached_tokens", "thinking_tokens"):
-        told = [number for usage in (one, other) if (number := getattr(usage, key)) is not None]
-        if told:
-            details[key] = sum(told)
-    return Usage(
-        input_tokens=(one.input_tokens or 0) + (other.input_tokens or 0),
-        output_tokens=(one.output_tokens or 0) + (other.output_tokens or 0),
-        **details,
+    if one is _NO_USAGE and other.input_tokens is not None and other.output_tokens is not None:
+        return other
+    return _NO_USAGE.model_copy(
+        update={
+            "input_tokens": (one.input_tokens or 0) + (other.input_tokens or 0),
+            "output_tokens": (one.output_tokens or 0) + (other.output_tokens or 0),
+            "cached_tokens": _told(one.cached_tokens, other.cached_tokens),
+            "thinking_tokens": _told(one.thinking_tokens, other.thinking_tokens),
+        }
     )
+
+
+def _told(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else one + other
 
 
 def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: ReplyContent) -> RenderedStep | ReplyContent:
@@ -357,12 +370,6 @@ def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: R
         return steps.send(content)
     except StopIteration as end:
         return cast("ReplyContent", end.value)
-
-
-def _unheard(variant: Variant, asked: ClientRequest, upstream: Upstream) -> PassReason | None:
-    """Say whether the server would not hear that a call is required: a variant that limits no output can't demand it there."""
-    shaped = limited(variant) or variant.tools != "native"
-    return "tool_choice" if asked.request.tool_choice == "required" and upstream.ignores_choice and not shaped else None
 
 
 def _may_flow(variant: Variant, asked: ClientRequest) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import msgspec
 
@@ -14,7 +15,8 @@ from selfopt.web import HttpAddress, Pool, UpstreamReply
 
 from .bounded import redacted
 from .coded import Inflating, inflater_for, plain
-from .deltas import DeltaRedactor
+from .deltas import DeltaRedactors
+from .joined import JoinedAnswer, can_be_joined
 from .live_request import LiveRequest
 from .offered import OfferedTools, offered_by
 from .options import GatewayOptions
@@ -67,12 +69,14 @@ class Passing:
         """Make one attempt. Raises EndpointError if it failed before anything was sent."""
         upstream = exchange.upstream
         address = upstream.address or await self._start(exchange, upstream)
-        body = exchange.chat.forwarded(upstream.server_model, upstream.finish)
+        joined = upstream.streamed and not exchange.chat.stream and can_be_joined(exchange.chat)
+        joined = joined and offered_by(exchange, self._options) is not None
+        body = exchange.chat.forwarded(upstream.server_model, upstream.finish, streamed=joined)
         payload = b"%s%d\r\n\r\n%s" % (address.post, len(body), body)
         if exchange.chat.stream:
             await self._streamed(exchange, upstream, address, payload)
         else:
-            await self._whole(exchange, upstream, address, payload)
+            await self._whole(exchange, upstream, address, payload, joined=joined)
 
     async def _start(self, exchange: LiveRequest, upstream: Upstream) -> HttpAddress:
         try:
@@ -83,21 +87,55 @@ class Passing:
         assert address is not None
         return address
 
-    async def _whole(self, exchange: LiveRequest, upstream: Upstream, address: HttpAddress, payload: bytes) -> None:
-        answer = await self._pool.ask(
+    async def _joined(self, exchange: LiveRequest, upstream: Upstream, address: HttpAddress, payload: bytes) -> UpstreamReply:
+        """Return a whole answer that is asked for as a stream, and ended if it repeats itself."""
+        answer, stream = await self._pool.open(
             address,
             payload,
             timeout_s=exchange.timeout_s,
             connect_timeout_s=self._options.limits.connect_timeout_s,
-            max_bytes=upstream.max_reply_bytes,
+            max_bytes=upstream.max_stream_bytes,
         )
+        try:
+            if answer.status != 200:
+                return replace(answer, body=await stream.drain(READ_ERROR_BYTES))
+            joined = JoinedAnswer()
+
+            def take(data: bytes) -> None:
+                joined.take(data)
+                if joined.cut:
+                    stream.cut()
+
+            stream.pipe(take)
+            await stream.wait()
+            exchange.ticket.cut = "repeats" if joined.cut else None
+            return replace(answer, headers={b"content-type": b"application/json"}, body=joined.whole())
+        finally:
+            self._pool.done(address, stream)
+
+    async def _whole(
+        self, exchange: LiveRequest, upstream: Upstream, address: HttpAddress, payload: bytes, *, joined: bool
+    ) -> None:
+        if joined:
+            answer = await self._joined(exchange, upstream, address, payload)
+        else:
+            answer = await self._pool.ask(
+                address,
+                payload,
+                timeout_s=exchange.timeout_s,
+                connect_timeout_s=self._options.limits.connect_timeout_s,
+                max_bytes=upstream.max_reply_bytes,
+            )
         answer = await plain(answer, upstream.max_reply_bytes)
         if answer.status != 200:
             await self._error(exchange, upstream, address, answer)
             return
         body = await redacted(answer.body, address.answers)
         offered = offered_by(exchange, self._options)
-        if offered is None or (found := await with_calls(body, offered, call_ids(exchange))) is None:
+        if (
+            offered is None
+            or (found := await with_calls(body, offered, call_ids(exchange), once=exchange.ticket.cut is not None)) is None
+        ):
             note_usage(body, exchange.ticket)
         else:
             # A call may spell a key in a way that the text does not.
@@ -126,15 +164,15 @@ class Passing:
             inflater = inflater_for(answer)
             await exchange.settle()
             events = answer.headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
-            deltas = DeltaRedactor(address.key if events else None)
-            offered = offered_by(exchange, self._options) if events else None
+            offered = offered_by(exchange, self._options)
+            deltas = DeltaRedactors(address.secrets if events or offered is not None else ())
             watch = WatchedStream(offered, call_ids(exchange), self._loop.time) if offered is not None else None
             relay = Relay(exchange, _lines(exchange, answer, address), stream, deltas, address.answers, watch)
             inflating = Inflating(inflater, relay.take, upstream.max_stream_bytes) if inflater is not None else None
             try:
                 stream.pipe(relay.take if inflating is None else inflating.take)
                 await stream.wait()
-                if inflating is not None:
+                if inflating is not None and (watch is None or watch.cut is None):
                     inflating.end()
             except EndpointError as error:
                 if not exchange.reply.status:
@@ -173,7 +211,7 @@ def _lines(exchange: LiveRequest, answer: UpstreamReply, address: HttpAddress) -
 
 def unfit(why: str) -> EndpointError:
     """Return the error for a reply that is no fault of the server, and that another model may do better."""
-    return EndpointError(why, kind="protocol", final=True, blames="content")
+    return EndpointError(why, kind="protocol", final=True).blame("content")
 
 
 def uncalled() -> EndpointError:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
+
+import msgspec
 
 from selfopt.dialects.jsontext import dump_json, parse_json
 from selfopt.dialects.kinds import Dialect
 from selfopt.dialects.known_server import KnownServer
 from selfopt.dialects.openai_chat import OpenAIChat
+from selfopt.dialects.ordinary_reply import ordinary_reply
 from selfopt.dialects.parts import decode_body
 from selfopt.errors import EndpointError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint
@@ -20,13 +22,17 @@ from .bounded import redacted
 from .coded import plain
 from .passing import fault_in
 
+_encode = msgspec.json.Encoder().encode
 RECORDED_FAULT_BYTES = 64_000
 PROBE_TIMEOUT_S = 5.0
 MARGIN = 8_000  # a key may begin before the end of what is recorded
 
 
 class PooledEndpoint:
-    """An `Endpoint` that gets whole replies over kept connections, and streams from an adapter."""
+    """An `Endpoint` that gets whole replies over kept connections, and streams from an adapter.
+
+    Its replies hold neither bodies nor latency: nothing of live traffic reads these.
+    """
 
     def __init__(
         self,
@@ -57,6 +63,8 @@ class PooledEndpoint:
         self._max_reply_bytes = max_reply_bytes
         self._finish = finish
         self._known = KnownServer(dialect) if isinstance(dialect, OpenAIChat) else None
+        # A dialect that is almost this one may read its replies in another way.
+        self._ordinary = getattr(type(dialect), "decode_reply", None) is OpenAIChat.decode_reply
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Return a whole reply. Raises EndpointError."""
@@ -90,9 +98,8 @@ class PooledEndpoint:
         return _json(answer.body)
 
     async def _ask(self, address: HttpAddress, request: ChatRequest) -> ChatReply:
-        began = time.perf_counter()
         written = self._dialect.write_request(request)
-        body = dump_json(written if self._finish is None else self._finish(written))
+        body = _written(written if self._finish is None else self._finish(written))
         answer: UpstreamReply | None = None
         try:
             answer = await self._pool.ask(
@@ -106,7 +113,8 @@ class PooledEndpoint:
             if answer.status != 200:
                 raise fault_in(answer, self._name, address)
             came = await redacted(answer.body, address.answers)
-            reply = decode_body(self._dialect.decode_reply, came)
+            reply = ordinary_reply(came) if self._ordinary else None
+            return reply or decode_body(self._dialect.decode_reply, came)
         except EndpointError as error:
             error.request_body = _text(address.errors.data(body))
             error.reply_body = (
@@ -115,13 +123,6 @@ class PooledEndpoint:
                 else ""
             )
             raise
-        return reply.model_copy(
-            update={
-                "request_body": _text(address.errors.data(body)),
-                "reply_body": _text(came),
-                "latency_ms": (time.perf_counter() - began) * 1000,
-            }
-        )
 
     def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """Return the adapter's stream."""
@@ -129,6 +130,14 @@ class PooledEndpoint:
 
     async def close(self) -> None:
         """Does nothing: pool and adapter belong to others."""
+
+
+def _written(body: dict[str, Any]) -> bytes:
+    """The JSON of a request, which `dump_json` writes too, and takes longer."""
+    try:
+        return _encode(body)
+    except (TypeError, ValueError):  # lone surrogates
+        return dump_json(body)
 
 
 def _json(data: bytes) -> Any:

@@ -7,11 +7,12 @@ import asyncio
 from selfopt.home import Redactor
 from selfopt.web import UpstreamStream
 
-from .deltas import DeltaRedactor
+from .deltas import DeltaRedactors
 from .live_request import LiveRequest
 from .watched_stream import WatchedStream
 
 TAIL_BYTES = 4096
+EVENTS = b"content-type: text/event-stream"
 
 
 class Relay:
@@ -24,7 +25,7 @@ class Relay:
         exchange: LiveRequest,
         lines: list[bytes],
         stream: UpstreamStream,
-        deltas: DeltaRedactor,
+        deltas: DeltaRedactors,
         secrets: Redactor,
         watch: WatchedStream | None,
     ) -> None:
@@ -45,13 +46,16 @@ class Relay:
         if not self._begun:
             self._begun = True
             self._stream.go_on(self._exchange.timeout_s, self._exchange.deadline)
-        data = self._deltas.feed(data)
         watch = self._watch
         if watch is not None:
+            if watch.cut is not None:
+                return
             data = watch.feed(data)
             if self._timer is None and (due := watch.due) is not None:
                 self._timer = self._loop.call_at(due, self._late)
-        self._put(self._clean.feed(data))
+        self._put(self._clean.feed(self._deltas.feed(data)))
+        if watch is not None and watch.cut is not None:
+            self._stream.cut()
 
     def _put(self, data: bytes) -> None:
         reply = self._exchange.reply
@@ -67,8 +71,13 @@ class Relay:
             reply.when_writable(self._go_on)
 
     def _begin(self) -> None:
-        read = self._watch is not None and self._watch.read
-        self._exchange.reply.begin(200, [*self._lines, b"x-selfopt-read: text"] if read else self._lines)
+        lines, watch = self._lines, self._watch
+        if watch is not None:
+            read = [b"x-selfopt-read: text"] if watch.read else [b"x-selfopt-read: mended"] if watch.mended else []
+            lines = [*lines, *read, *([b"x-selfopt-cut: %s" % watch.cut.encode()] if watch.cut is not None else [])]
+            if watch.reframed:
+                lines = [EVENTS, *(line for line in lines if not line.startswith(b"content-type:"))]
+        self._exchange.reply.begin(200, lines)
 
     def _go_on(self) -> None:
         self._held = False
@@ -83,21 +92,15 @@ class Relay:
         if due > self._loop.time():
             self._timer = self._loop.call_at(due, self._late)
         else:
-            self._put(self._clean.feed(self._watch.let_go()))
+            self._put(self._clean.feed(self._deltas.feed(self._watch.let_go())))
 
     def break_off(self) -> None:
         """Send what was held back in a stream that ended too early."""
-        rest = self._deltas.end()
-        if self._watch is not None:
-            rest = self._watch.feed(rest) + self._watch.broken_off()
-        self._finish(rest)
+        self._finish(self._watch.broken_off() if self._watch is not None else b"")
 
     async def end(self) -> bytes | None:
         """End the answer after a complete stream. Returns the event with the token counts, if there is one."""
-        rest, watch = self._deltas.end(), self._watch
-        if watch is not None:
-            rest = watch.feed(rest) + await watch.end()
-        self._finish(rest)
+        self._finish(await self._watch.end() if self._watch is not None else b"")
         self._exchange.reply.end()
         at = self._tail.rfind(b'"usage"')
         start = self._tail.rfind(b"data:", 0, at) if at >= 0 else -1
@@ -106,10 +109,10 @@ class Relay:
     def _finish(self, rest: bytes) -> None:
         reply, ticket = self._exchange.reply, self._exchange.ticket
         if self._watch is not None:
-            ticket.read_calls, ticket.mended_calls = self._watch.read, self._watch.mended
+            ticket.read_calls, ticket.mended_calls, ticket.cut = self._watch.read, self._watch.mended, self._watch.cut
         if not reply.status:
             self._begin()
-        rest = self._clean.feed(rest) + self._clean.end()
+        rest = self._clean.feed(self._deltas.feed(rest) + self._deltas.end()) + self._clean.end()
         reply.write(rest)
         self._tail = (self._tail + rest)[-TAIL_BYTES:]
 

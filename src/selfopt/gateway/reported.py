@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import Any
 
 from selfopt.dialects.clients import ClientRequest, RawCall
-from selfopt.reading import read_calls
+from selfopt.reading import chain_of, read_calls
 from selfopt.reading.chain import NATIVE
 from selfopt.reading.readers.base import CALL_LIMIT
 from selfopt.reading.repairs import REPAIRS
@@ -57,6 +57,19 @@ def lasting_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[Tool
     """
     offered = {tool.name for tool in asked.request.tools}
     return wanted_calls(list(takewhile(lambda call: call.name in offered, calls)), asked)
+
+
+def with_damaged(made: ReplyContent, came: ReplyContent, asked: ClientRequest, parsers: Sequence[str]) -> ReplyContent:
+    """Return what a variant made of a reply, with the damaged calls that it left out.
+
+    A variant that drops calls writes the others anew. The first chains read no damaged call beside a
+    whole one, which their evidence rests on, so these would be lost to the client.
+    """
+    left = [broken for broken in came.broken_tool_calls if broken not in made.broken_tool_calls]
+    if chain_of(tuple(parsers)).splits:  # it has read those that can be mended
+        alone = [(broken, ReplyContent(broken_tool_calls=(broken,))) for broken in left]
+        left = [broken for broken, one in alone if not read_calls((NATIVE,), one, asked.request.tools).tool_calls]
+    return made.model_copy(update={"broken_tool_calls": (*made.broken_tool_calls, *left)}) if left else made
 
 
 def found_calls(

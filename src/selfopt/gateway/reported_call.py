@@ -18,10 +18,9 @@ class ReportedCall:
         kept: how many of them the client gets as they came; None for all.
         rest: what it gets besides, so that they are sound.
         settled: whether that is decided.
-        renamed: whether the client gets another name than the server reported.
     """
 
-    __slots__ = ("_json", "_name", "_parts", "index", "kept", "renamed", "rest", "settled", "size")
+    __slots__ = ("_json", "_name", "_parts", "index", "kept", "rest", "settled", "size")
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -31,7 +30,7 @@ class ReportedCall:
         self.size = 0
         self.kept: int | None = None
         self.rest = ""
-        self.settled = self.renamed = False
+        self.settled = False
 
     @property
     def passed(self) -> int:

@@ -29,6 +29,7 @@ class Upstream:
         max_reply_bytes: limit of a whole reply.
         max_stream_bytes: limit of a streamed reply.
         ignores_choice: whether the server takes no notice of `tool_choice`.
+        writes_grammars: whether the server can be asked for output that a grammar limits.
         finish: changes the fields of each request as the endpoint's settings want it; None where
             they want nothing.
         streamed: whether the server is always asked for a stream, so that a reply can be ended early.
@@ -46,6 +47,7 @@ class Upstream:
     max_reply_bytes: int = 4_000_000
     max_stream_bytes: int = 64_000_000
     ignores_choice: bool = False
+    writes_grammars: bool = True
     finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     family: Callable[[], str] = lambda: "unknown"
     known_as: str = ""

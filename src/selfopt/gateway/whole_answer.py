@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from selfopt.dialects.finish import finish_of
 from selfopt.dialects.openai_edit import (
     MAX_CHOICES,
     Count,
@@ -13,12 +14,14 @@ from selfopt.dialects.openai_edit import (
     WholeChoice,
     mended_calls,
     read_whole,
+    with_less_text,
     with_message,
     written,
 )
 from selfopt.reading.within import calls_within
 
 from .bounded import beside
+from .cutting import each_once
 from .offered import OfferedTools
 
 
@@ -41,8 +44,8 @@ class WholeAnswer:
     called: bool = False
 
 
-async def with_calls(body: bytes, offered: OfferedTools, ids: str) -> WholeAnswer | None:
-    """Read the calls in an answer. ids: the beginning of their ids.
+async def with_calls(body: bytes, offered: OfferedTools, ids: str, *, once: bool = False) -> WholeAnswer | None:
+    """Read the calls in an answer. ids: the beginning of their ids; once: whether it repeats them.
 
     Returns None for a body that is no reply of chat completions, which is the client's to read.
     """
@@ -60,30 +63,35 @@ async def with_calls(body: bytes, offered: OfferedTools, ids: str) -> WholeAnswe
             await _mend(answer, place, choice, said, offered, own)
             called = True
         else:
-            called = await _read(answer, place, choice, said, offered, own)
+            called = await _read(answer, place, choice, said, offered, own, once=once)
         if not place:
             answer.called = called
     return answer
 
 
 async def _mend(answer: WholeAnswer, place: int, choice: WholeChoice, said: SaidPart, offered: OfferedTools, ids: str) -> None:
-    size, cut = len(said.tool_calls) + len(said.function_call), choice.finish_reason == "length"
+    size, cut = len(said.tool_calls) + len(said.function_call), finish_of(choice.finish_reason) == "length"
     calls, mended = await beside(size, mended_calls, said, offered.tools, ids, cut=cut)
     if mended:
-        answer.body = with_message(answer.body, place, {"tool_calls": calls})
+        answer.body = with_message(answer.body, place, {"tool_calls": calls}, cut=cut)
         answer.mended += mended
 
 
-async def _read(answer: WholeAnswer, place: int, choice: WholeChoice, said: SaidPart, offered: OfferedTools, ids: str) -> bool:
+async def _read(
+    answer: WholeAnswer, place: int, choice: WholeChoice, said: SaidPart, offered: OfferedTools, ids: str, *, once: bool
+) -> bool:
     text = said.text
     if not text:
         return False
-    cut = choice.finish_reason == "length"
+    cut = finish_of(choice.finish_reason) == "length"
     within = await beside(len(text), calls_within, text, offered.tools, offered.family, cut=cut)
-    calls = within.calls if offered.parallel else within.calls[:1]
+    calls = each_once(within.calls) if once else within.calls
+    calls = calls if offered.parallel else calls[:1]
     if not calls:
         return False
     told = [written(call, f"{ids}_{number}") for number, call in enumerate(calls)]
-    answer.body = with_message(answer.body, place, {"content": within.before or None, "tool_calls": told})
+    answer.body = with_message(
+        answer.body, place, {"content": with_less_text(said.content, within.before) or None, "tool_calls": told}
+    )
     answer.read += len(calls)
     return True

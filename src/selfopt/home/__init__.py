@@ -17,7 +17,7 @@ from .json_shape import JsonShape, ShapeLimits, TooDeepError, TooFullError, shap
 from .keys import KEY_SCOPES, CheckedKeys, GatewayKey, KeyFile, KeyScope, matching_key
 from .lock import LockOwner, ProcessLock
 from .paths import FoundHome, Home, counts_as_home, find_home, look_for_home
-from .redact import SHORTEST_SECRET, RedactedStream, Redactor
+from .redact import SHORTEST_SECRET, RedactedStream, Redactor, is_secret_name, secret_texts
 from .segments import (
     SEALED_EVENT,
     SEGMENT_SCHEMA_VERSION,
@@ -75,6 +75,7 @@ __all__ = [
     "escape_json",
     "find_home",
     "guarded",
+    "is_secret_name",
     "is_temporary",
     "look_for_home",
     "matching_key",
@@ -84,6 +85,7 @@ __all__ = [
     "read_seals",
     "read_text_bounded",
     "readable_json",
+    "secret_texts",
     "segment_name",
     "shape_steps",
     "verify_segment",

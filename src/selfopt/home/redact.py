@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 REDACTED = b"[key]"
@@ -20,6 +20,39 @@ A shorter one could be an ordinary word of an honest answer.
 _MOST_BACKSLASHES = 8
 _BACKSLASH, _PERCENT = ord("\\"), ord("%")
 _SLICE = 262_144
+
+
+_SECRET_NAME = re.compile(
+    r"(?:^|[^a-z])(?:api_?)?(?:key|token|secret|password|passwd|passphrase|credential|authorization|auth|bearer|cookie)s?$"
+)
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_DEEPEST = 20
+
+
+def is_secret_name(name: str) -> bool:
+    """Returns whether a field of this name holds a secret, by its last word: `api_key`, `accessToken`.
+
+    Numbers of tokens, such as `max_tokens`, hold text no more often than they are texts, so only
+    texts below such a name are secrets.
+    """
+    return bool(_SECRET_NAME.search(_CAMEL.sub("_", name).lower()))
+
+
+def secret_texts(tree: object, *, below: bool = False, deep: int = 0) -> Iterator[str]:
+    """Yields the texts in JSON that stand below a name that says they are secret.
+
+    Those that could be an ordinary word are left out (`SHORTEST_SECRET`), and so is what is nested
+    more than 20 levels deep.
+    """
+    if isinstance(tree, str):
+        if below and len(tree) >= SHORTEST_SECRET:
+            yield tree
+    elif deep < _DEEPEST and isinstance(tree, Mapping):
+        for name, value in tree.items():
+            yield from secret_texts(value, below=below or is_secret_name(str(name)), deep=deep + 1)
+    elif deep < _DEEPEST and isinstance(tree, list | tuple):
+        for value in tree:
+            yield from secret_texts(value, below=below, deep=deep + 1)
 
 
 class Redactor:

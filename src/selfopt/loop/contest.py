@@ -139,7 +139,12 @@ class Contest:
         if is_at_ceiling(self.measured):
             return ()
         kinds = ((spec, kind_of(self.context, self.baseline, self.measured, spec)) for spec in self.candidates)
-        return tuple(spec for spec, kind in kinds if kind != "fixed" and not self.known_exactly(spec))
+        return tuple(spec for spec, kind in kinds if kind != "fixed" and not self.known_exactly(spec) and not self._refused(spec))
+
+    def _refused(self, spec: Spec) -> bool:
+        """Whether the server failed at a candidate's pass, so that a race would meet the same."""
+        evaluation = self.evaluations.get(spec.spec_id)
+        return evaluation is not None and evaluation.determinism == "refused"
 
     def copies(self, specs: Iterable[Spec]) -> list[Evaluation]:
         """The evaluations of the specs whose repeats are copies."""

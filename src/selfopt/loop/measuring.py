@@ -91,6 +91,8 @@ class Measuring:
         """Whether a spec has all the runs that it would have without a cap."""
         if depth == "pass":
             return True
-        return evaluation.has_copies or (
-            evaluation.determinism != "unknown" if depth == "once" else evaluation.n_runs >= self._runs(spec)
+        return (
+            evaluation.has_copies
+            or evaluation.determinism == "refused"
+            or (evaluation.determinism != "unknown" if depth == "once" else evaluation.n_runs >= self._runs(spec))
         )

@@ -174,6 +174,7 @@ def open_arm(
         overrides=labels.overrides,
         warm_up=readiness.warm_up,
         family=readiness.status.family,
+        concurrency=context.slots_for(spec),
         at=context.now(),
     )
     # A spec that is in the ledger under another variant name is the same spec.

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from selfopt.errors import EndpointError, StoreError
-from selfopt.records import Ask, Record, Suite, TrialStart, new_id
+from selfopt.records import Ask, Record, Run, RunEnd, Suite, Trial, TrialStart, new_id
 
 from .context import Desk
 from .executor import Work
 from .health import Health
-from .refusals import Refusals
+from .refusals import Refusals, is_overloaded, only_fails
 from .resume import closing_records, run_end
 from .trial import JudgedTrial, OpenArm, TrialJob, TrialResult, run_trial
 
@@ -50,6 +50,7 @@ class Asking:
         refusals: what the server refused so far, by request_id.
         done: the committed trials, in order.
         stopped: the cap that ended the batch early, if one did.
+        carries_on: a server that only fails ends the batch of its arm, and not the command.
     """
 
     desk: Desk
@@ -61,6 +62,8 @@ class Asking:
     refusals: Mapping[str, Refusals] = field(default_factory=dict)
     done: dict[Place, JudgedTrial] = field(default_factory=dict)
     stopped: str | None = None
+    carries_on: bool = False
+    _given_up: dict[str, EndpointError] = field(default_factory=dict)  # by run: why its server is not asked on
     _free: set[str] = field(default_factory=set)  # trials that are not asked, and so count for no cap
     _in_flight: dict[str, TrialJob] = field(default_factory=dict)
     _replied: bool = False
@@ -103,9 +106,17 @@ class Asking:
             for _ in self._in_flight.keys() - self._free:
                 self.desk.meter.release()
             self._in_flight.clear()
-            return tuple(record for arm in self.arms.values() for record in closing_records(ledger, arm.run, now, reason))
+            ends = (record for arm in self.arms.values() for record in closing_records(ledger, arm.run, now, reason))
+            return tuple(self._with_cause(record) for record in ends)
         made = Counter(request_id for request_id, _ in self.done)
         return tuple(run_end(arm.run, made[request_id], now) for request_id, arm in self.arms.items())
+
+    def _with_cause(self, record: Record) -> Record:
+        """The end of a run that its server failed from its beginning says so."""
+        error = self._given_up.get(record.run_id) if isinstance(record, RunEnd) and self.batch == "run" else None
+        if error is None:
+            return record
+        return record.model_copy(update={"fault": error.kind, "cause": error.cause, "said": error.said or str(error)})
 
     def _jobs(self) -> Iterator[TrialJob]:
         """Jobs, for as long as the budget lasts."""
@@ -131,10 +142,11 @@ class Asking:
             return refusals.left_out(job, slot, desk.context.now())
         result = await run_trial(job, slot)
         if (seen := self.refusals.get(job.ask.arm)) is not None:
-            seen.look(job, result.error)
+            seen.look(job, result)
         usage = result.judged.trial.usage
         desk.meter.charge(usage, desk.context.price_for(arm.spec, usage), arm.spec.model)
         await self._look_at(result)
+        self._require_replies(arm, seen, result)
         return result
 
     def _refused(self, job: TrialJob) -> Refusals | None:
@@ -158,6 +170,27 @@ class Asking:
             if not self._replied or self._connect_failures >= _MAX_CONNECT_FAILURES:
                 await self._require_health()
                 raise error
+
+    def _require_replies(self, arm: OpenArm, seen: Refusals | None, result: TrialResult) -> None:
+        """End the command where the server only fails. A variant that it fails at ends its pass alone."""
+        silence = self.desk.meter.silence
+        silence.look(result.judged.trial, replied=result.error is None)
+        if self.carries_on or result.error is None:
+            return
+        failing = seen.of_server if seen is not None else None
+        if failing is not None and (is_overloaded(failing) or not self._answered_before(arm)):
+            self._given_up[arm.run.run_id] = failing
+            raise only_fails(failing)
+        if silence.lasts:
+            raise only_fails(result.error)
+
+    def _answered_before(self, arm: OpenArm) -> bool:
+        """Whether this model has replied to anything in the cycle, or in the group of the run."""
+        run, ledger = arm.run, self.desk.context.ledger
+        where = ("group_id", run.group_id) if run.cycle_id is None else ("cycle_id", run.cycle_id)
+        runs = ledger.read(Run, {where[0]: where[1] or ""})
+        mine = (trial for one in runs if one.model == run.model for trial in ledger.read(Trial, {"run_id": one.run_id}))
+        return any(trial.fault in (None, "truncated") for trial in mine)
 
     async def _require_health(self) -> None:
         if self.health is not None and await self.health.problem() is not None:

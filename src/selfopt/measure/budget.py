@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from selfopt.records import Usage
 
+from .silence import Silence
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -27,6 +29,7 @@ class BudgetMeter:
     only afterwards, so the trials in flight can exceed those caps.
 
     Attributes:
+        silence: notices that no server of the command replies.
         trials: committed trials.
         tokens: input and output tokens of all trials.
         cost: of all trials with a known price.
@@ -38,6 +41,7 @@ class BudgetMeter:
         self._clock = clock
         self._began = clock()
         self._reserved = 0
+        self.silence = Silence()
         self.trials = 0
         self.tokens = 0
         self.cost = 0.0

@@ -104,8 +104,15 @@ async def evaluate(ledger: Ledger, request: EvaluationRequest, *, now: Callable[
         metrics=compute_metrics(_scored(passes, prompts), *trivial_policies(request.suite, prompts)),
         rows=_rows(prompts, {p.id: [one.trials[p.id] for one in passes] for p in prompts}),
         cycle_id=request.cycle_id,
+        concurrencies=_concurrencies(passes),
         at=now(),
     )
+
+
+def _concurrencies(passes: Sequence[_Pass]) -> tuple[int, ...]:
+    """How many requests at once the runs made; empty where they do not differ, as far as is recorded."""
+    seen = {run.concurrency for one in passes for run in one.runs if run.concurrency is not None}
+    return tuple(sorted(seen)) if len(seen) > 1 else ()
 
 
 def _determinism(spec: Spec, passes: Sequence[_Pass], sample: _Pass | None) -> Determinism:

@@ -54,6 +54,7 @@ class MeasureOptions:
         meter: a meter that is shared with other measurements, in place of the budget.
         await_delivery: the result counts as taken once `deliver` was called. Until then the same
             call returns it again and asks nothing.
+        carries_on: a server that only fails ends the passes of its specs, and not the command.
     """
 
     n_runs: int = 7
@@ -71,6 +72,7 @@ class MeasureOptions:
     budget: Budget = field(default_factory=Budget)
     meter: BudgetMeter | None = None
     await_delivery: bool = False
+    carries_on: bool = False
 
     def of(self, spec: Spec) -> MeasureOptions:
         """These options with the figures of one spec."""

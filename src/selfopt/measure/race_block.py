@@ -132,7 +132,9 @@ def _refusals(arms: Mapping[str, OpenArm], made: Mapping[Place, Trial]) -> dict[
     """What the server refused in this block, by request_id."""
     return {
         request_id: Refusals.after(
-            [trial for place, trial in made.items() if place[0] == request_id], without_tools=arm.status.tools is False
+            [trial for place, trial in made.items() if place[0] == request_id],
+            without_tools=arm.status.tools is False,
+            lasting=True,
         )
         for request_id, arm in arms.items()
     }

@@ -53,9 +53,15 @@ class PassState(Generic[T]):
 
 
 def passes_of(ledger: Ledger, runs: Iterable[Run]) -> dict[PassKey, PassState[Trial]]:
-    """The passes that the runs of one request_id make up, in the order in which they began."""
+    """The passes that the runs of one request_id make up, in the order in which they began.
+
+    A run that its server failed from its beginning is left out.
+    """
     found: dict[PassKey, PassState[Trial]] = {}
     for run in runs:
+        end = find(ledger, RunEnd, run.run_id)
+        if end is not None and end.fault is not None:
+            continue
         current = found.setdefault((run.purpose, run.run_index), PassState())
         current.runs.append(run)
         current.trials.update((trial.prompt_id, trial) for trial in ledger.read(Trial, {"run_id": run.run_id}))

@@ -253,7 +253,9 @@ class Unit:
         request_id = self.lead.request_id
         asks = [(index, Ask(request_id, place, prompt.id)) for index, (place, prompt) in enumerate(places)]
         refusals = Refusals.after(state.trials.values(), without_tools=readiness.status.tools is False)
-        asking = Asking(self.desk, {request_id: arm}, asks, self.suite, "run", refusals={request_id: refusals})
+        refused = {request_id: refusals}
+        carries_on = self.options.carries_on
+        asking = Asking(self.desk, {request_id: arm}, asks, self.suite, "run", refusals=refused, carries_on=carries_on)
         board.tell("run_started", f"residency {before}, warm-up {readiness.warm_up.status}")
         await asking.make()
         await self.desk.context.ledger.append(asking.closing("interrupted"))

@@ -75,11 +75,12 @@ def readings(figure: str) -> Readings:
 
 def _spoken(pieces: Sequence[str]) -> Iterator[tuple[int, int, Readings]]:
     """The numbers among the pieces of a text: where each begins and ends, and what it may mean."""
+    telling = {piece for piece in set(pieces) if piece[0].isdecimal() or _worth(piece)}  # a long text repeats its words
     place = 0
     while place < len(pieces):
         start = place
         values: Readings
-        if not pieces[place][0].isdecimal() and not _worth(pieces[place]):
+        if pieces[place] not in telling:
             place += 1
             continue
         if pieces[place][0].isdecimal():

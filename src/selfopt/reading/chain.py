@@ -17,6 +17,7 @@ from selfopt.records import Message, ParsedReply, ReplyContent, ToolDefinition
 from .families import FAMILIES, Family
 from .readers import READERS
 from .readers.base import CALL_LIMIT, NO_CALL_WORDS, Found, GrowingReader, Offered, Reader, ReadsFamilies
+from .readers.numbers import with_plain_texts
 from .repairs import DROPPING, REPAIRS, Repair
 from .signs import sign_of_call
 from .thinking import split_thinking
@@ -36,6 +37,7 @@ LATEST = "all@2"
 NATIVE = "native@2"
 # The newest reply and what was read in it. It is replaced whole, as replies are read in several threads.
 _ASKED: list[tuple[ReplyContent, Sequence[ToolDefinition], Mapping[str, Reader], tuple[str, Found]]] = []
+_NOTHING = ParsedReply()
 _NOW = CHAINS[LATEST]
 _BEFORE = CHAINS["all@1"]
 
@@ -158,7 +160,7 @@ def _ask(readers: Mapping[str, Reader], content: ReplyContent, tools: Sequence[T
                 f"reader {name!r} failed with {type(error).__name__}; update its package, or name another"
             ) from error
         if found.calls:
-            return found.family or name, found
+            return found.family or name, with_plain_texts(found, tools)
         none_said = none_said or found.says_none
         if found.unread:
             by, unread = found.family or name, found.unread
@@ -209,11 +211,12 @@ def _repaired(chain: Chain, name: str, found: Found, messages: Sequence[Message]
     calls, corrections = read, found.corrections
     for repair in chain.repairs.values():
         repaired, more = repair(calls, messages, tools)
-        calls, corrections = tuple(repaired), (*corrections, *more)
+        calls, corrections = tuple(repaired), (*corrections, *(made for made in more if made not in found.corrections))
     words = _words(found) + (", fitted" if calls != read else "")
     if not calls:
         return ParsedReply(recognised=f"text, after {words}", corrections=corrections)
-    return ParsedReply(tool_calls=calls, parser=name, recognised=words, corrections=corrections)
+    # Its parts are sound already.
+    return _NOTHING.model_copy(update={"tool_calls": calls, "parser": name, "recognised": words, "corrections": corrections})
 
 
 def _split(content: ReplyContent) -> ReplyContent:

@@ -109,8 +109,7 @@ def _of_table() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 def _known_marks() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The marks before and after calls, those of installed families included."""
-    known_names = set(FAMILIES.builtin)
-    more = [family for name, family in FAMILIES.all().items() if name not in known_names]
+    more = FAMILIES.added().values()
     before, after = _of_table()
     return before + _marks(more, 0), after + _marks(more, 1)
 
@@ -154,7 +153,6 @@ def _unread(content: ReplyContent, tools: Sequence[ToolDefinition], stopped: str
         return seen
     if stopped is not None:
         return stopped
-    added = {name: reader for name, reader in READERS.all().items() if name not in READERS.builtin}
     with suppress(VariantError):
-        return ask(added, content, tools)[0] or None
+        return ask(READERS.added(), content, tools)[0] or None
     return None

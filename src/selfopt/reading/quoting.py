@@ -9,6 +9,8 @@ from functools import lru_cache
 
 _ARGUMENTS = "parameter|param|arg_value|arg_key|longcat_arg_value"
 _CALLS = "parameters|invoke|function(?:_calls?)?|tool_calls?|longcat_tool_call|tool_use|arguments|args|tool|call"
+_IS_ARGUMENT = re.compile(rf"(?:{_ARGUMENTS})\Z")
+_SPACE = r"(?:[｜|‖ ]{0,3}\w{1,12} ?[:｜|‖]{1,2} ?)?"  # a namespace
 # Where JSON stands in a call, its texts are followed instead: a closing tag may stand in one.
 _ELEMENTS = rf"{_ARGUMENTS}|(?:{_CALLS})(?=\b[^<>\n]{{0,200}}>(?!\s{{0,8}}[\[{{]))"
 _OPENING = re.compile(
@@ -21,7 +23,7 @@ _OPENING = re.compile(
             r"(?P<value><\|tool_arg:value\|>|<\|open\|>argument\b[^<>\n]{0,300}<\|sep\|>)",
             r"(?P<tag><\|open\|>[^<>\n]{0,300}<\|sep\|>)",  # its attributes are no texts
             r"(?P<said>[\"“])",
-            rf"<(?P<element>(?:[｜|‖ ]{{0,3}}\w{{1,12}} ?[:｜|‖]{{1,2}} ?)?(?:{_ELEMENTS}))\b(?![｜|])[^<>\n]{{0,200}}>",
+            rf"<(?P<element>{_SPACE}(?:{_ELEMENTS}))\b(?![｜|])[^<>\n]{{0,200}}>",
             # A call may be written as a tag by the tool's name, alone on its line.
             r"^[ \t]{0,8}<(?!answer>|response>|output>)(?P<alone>[A-Za-z][\w.-]{0,63})>[ \t]*$(?!\s{0,8}[\[{])",
         )
@@ -81,7 +83,9 @@ def _opened(what: str, mark: str) -> _Open:
     if what in plain:
         return plain[what]()
     name = re.escape(mark)
-    return _Open(re.compile(rf"</{name}\b[^<>\n]{{0,16}}>"), re.compile(rf"<{name}\b(?![｜|])[^<>\n]{{0,200}}>"))
+    # Within a call an argument begins, in which the call's own closing tag is text.
+    within = "" if what == "alone" or _IS_ARGUMENT.search(mark) else rf"|<{_SPACE}(?:{_ARGUMENTS})\b(?![｜|])[^<>\n]{{0,200}}>"
+    return _Open(re.compile(rf"</{name}\b[^<>\n]{{0,16}}>"), re.compile(rf"<{name}\b(?![｜|])[^<>\n]{{0,200}}>{within}"))
 
 
 class Quoting:

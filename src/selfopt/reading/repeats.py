@@ -33,16 +33,26 @@ def repeats(text: str) -> bool:
 class RepeatWatch:
     """Watches a reply as it comes. Keeps no more of it than is compared."""
 
-    def __init__(self) -> None:
+    def __init__(self, span: int = SPAN) -> None:
+        """span: how many characters have to be one piece repeated, at least SPAN."""
+        self._span = span
         self._tail = ""
         self._fresh = 0
+        self._run = 0  # how many characters at the end are one piece repeated
+        self._repeats = False
 
     def feed(self, text: str) -> bool:
-        """Take a piece of the reply. Returns whether the reply repeats itself."""
-        self._tail += text
-        self._fresh += len(text)
-        if self._fresh < _EVERY:
-            return False
-        self._fresh = 0
+        """Take a piece of the reply. Returns whether the reply repeats itself, as far as was looked."""
+        for at in range(0, len(text), _EVERY) if len(text) > _EVERY else (0,):
+            piece = text[at : at + _EVERY]
+            self._tail += piece
+            self._fresh += len(piece)
+            if self._fresh >= _EVERY:
+                self._look()
+        return self._repeats
+
+    def _look(self) -> None:
         self._tail = self._tail[-_KEPT:]
-        return repeats(self._tail)
+        # Two looks that follow each other see most of the same text, so the piece is the same.
+        self._run = (self._run + self._fresh if self._run else SPAN) if repeats(self._tail) else 0
+        self._fresh, self._repeats = 0, self._run >= self._span

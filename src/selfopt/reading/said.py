@@ -53,10 +53,14 @@ class Said:
         return _said("\n".join(reversed(parts)), asked[-_ASKED:])
 
     @cached_property
+    def _listed(self) -> list[str]:
+        return _WORD.findall(self.text)
+
+    @cached_property
     def words(self) -> frozenset[str]:
         """Each word, with and without a plural s."""
-        words = _WORD.findall(self.text)
-        return frozenset(words) | {word.removesuffix("s") for word in words}
+        words = frozenset(self._listed)
+        return words | {word.removesuffix("s") for word in words}
 
     @cached_property
     def stems(self) -> frozenset[str]:
@@ -66,7 +70,7 @@ class Said:
     @cached_property
     def squeezed(self) -> str:
         """The letters and digits of the text: ids are written in groups or without."""
-        return "".join(_WORD.findall(self.text))
+        return "".join(self._listed)
 
     @cached_property
     def asked(self) -> frozenset[str]:

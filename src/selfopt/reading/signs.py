@@ -16,6 +16,7 @@ from .readers.echoes import Echoes, stands_in_sentence
 from .readers.marked import READER
 from .readers.marks import Mark
 from .readers.names import Names
+from .readers.rehearsed import is_rehearsed
 from .readers.scan import Body, Scan
 from .readers.shapes import shape_of
 
@@ -80,7 +81,9 @@ def _family(scan: Scan, echoes: Echoes) -> str:
             continue
         chain.add(scan, found, mark)
         begun = _begun(scan, found, mark)
-        if begun is not None and not stands_in_sentence(scan.text, found.start(), begun.end):
+        if begun is None or stands_in_sentence(scan.text, found.start(), begun.end):
+            continue
+        if chain.is_special or not is_rehearsed(scan.text, chain.start, begun.end, marked=True):
             return chain.family(scan, found, begun, begun.end).name
     return ""
 
@@ -151,6 +154,7 @@ def _seems_call(scan: Scan, echoes: Echoes) -> bool:
     return any(
         echoes.end_of_echo(0, start + 1, after_call=False) is None
         and not stands_in_sentence(scan.text, start, end)
+        and not is_rehearsed(scan.text, start, end)
         and not _is_result(scan.text, start)
         for start, end in places[:_LOOKED_AT]
     )

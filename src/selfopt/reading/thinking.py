@@ -20,6 +20,7 @@ from .thinking_marks import (
 )
 
 _SPACE = re.compile(r"\s*+")
+_LEADS = tuple(LEADS)
 MARK_LIMIT = 8192  # marks that are looked at in one text
 _MUCH_SPACE = 256  # characters of white space that wait for what comes
 _AHEAD = 2  # characters after a mark that tell whether it is one
@@ -47,7 +48,7 @@ def split_thinking(raw: str, *, opened: bool = False) -> tuple[str, str]:
     Returns:
         (answer, thinking).
     """
-    if not opened and next_token(raw, 0) is None and not raw.lstrip().startswith(tuple(LEADS)):
+    if not opened and next_token(raw, 0) is None and not raw.lstrip().startswith(_LEADS):
         return raw, ""
     splitter = ThinkingSplitter(opened=opened)
     answer, thinking = splitter.end(raw)

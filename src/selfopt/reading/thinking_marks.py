@@ -58,7 +58,6 @@ _PREFIX = rf"(?:{'|'.join(filter(None, _PREFIXES))})?"
 _ATTRIBUTES = r"(?::\w{1,16})?(?:\s[^<>]{0,64})?"
 _HARMONY_END = r"<\|(?:end|return|call)\|>|(?=<\|start\|>|<\|channel\|>)"
 _START = re.compile(r"[<\[◁]")
-_LIKELY = re.compile(r"[<\[◁](?=[/|a-zA-Z])")
 _LONGEST_FIXED = 48
 
 
@@ -97,6 +96,18 @@ def _any(marks: Iterable[str]) -> str:
 
 
 _EVERY_WORD = tuple(word for words in WORDS.values() for word in words)
+
+
+def _heads() -> str:
+    """A pattern for what follows the first character of a mark."""
+    tags = (f"{slash}{prefix}{word}" for slash in ("", "/") for prefix in _PREFIXES for word in _EVERY_WORD)
+    others = (mark[1:] for row in (*PAIRS, WRAPPERS) for mark in row)
+    heads = sorted({mark[:3].lower() for mark in (*tags, *others)})
+    return "|".join([r"\|", *(re.escape(head) for head in heads if head[0] != "|")])
+
+
+# Most text has brackets, and few of them begin a mark.
+_LIKELY = re.compile(rf"[<\[◁](?=(?i:{_heads()}))")
 _CHANNEL = r"[^<\n]{0,160}(?:<\|constrain\|>[^<\n]{0,40})?"
 TOKEN = re.compile(
     "|".join(

@@ -64,6 +64,8 @@ def calls_within(text: str, tools: Sequence[ToolDefinition], family: str = "", *
     _, found = ask(chain_of((LATEST,), family).readers, content, tools)
     if found.supplied and cut:
         found = found.without_last()
+    if any(made.kind == "not_fitted" for made in found.corrections):
+        return NO_CALLS  # a number that JSON can't write would become a text
     offered = Names.of(tools).schemas
     calls = tuple(call for call in found.calls[:CALL_LIMIT] if call.name in offered)
     if not calls or not found.spans or _is_listing(answer, found.spans, tools):
@@ -104,9 +106,11 @@ def _place(text: str, answer: str, begin: int, end: int) -> int:
 
 def _before(text: str) -> str:
     """A text without the marks at its end that open a call; nothing if it is blank."""
+    marks = opening_marks()
     for _ in range(_WRAPPED):
         bare = text.rstrip()
-        mark = next((mark for mark in opening_marks() if not mark[0].isalpha() and bare.endswith(mark)), "")
+        ends = bare.endswith(marks)
+        mark = next((mark for mark in marks if not mark[0].isalpha() and bare.endswith(mark)), "") if ends else ""
         fence = _OPEN_FENCE.search(text) if not mark else None
         if fence is not None and text.count(fence.group()[:3]) % 2:
             text = text[: fence.start()]

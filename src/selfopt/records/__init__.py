@@ -112,7 +112,7 @@ from .rule import (
     RuleLimits,
     RuleReason,
 )
-from .seams import Detector, Endpoint, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
+from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
@@ -177,6 +177,7 @@ __all__ = [
     "DriftFigures",
     "Endpoint",
     "EndpointConfig",
+    "EnoughError",
     "Environment",
     "Evaluation",
     "EvidenceKey",

@@ -56,13 +56,13 @@ class Record(BaseModel):
         ones, and take fifteen times as long: live traffic makes several copies a request.
         """
         cls = type(self)
-        fields = cls.__pydantic_fields__
-        source = super().model_copy(deep=True) if deep else self
-        values = {name: value for name, value in source.__dict__.items() if name in fields}
+        values = (super().model_copy(deep=True) if deep else self).__dict__
+        if len(values) > len(cls.__pydantic_fields__):  # with cached hashes
+            values = {name: value for name, value in values.items() if name in cls.__pydantic_fields__}
         copied = cls.__new__(cls)
         set_attribute = object.__setattr__  # a record is frozen
-        set_attribute(copied, "__dict__", {**values, **update} if update else values)
-        set_attribute(copied, "__pydantic_fields_set__", self.__pydantic_fields_set__ | (update or {}).keys())
+        set_attribute(copied, "__dict__", {**values, **update} if update else values.copy())
+        set_attribute(copied, "__pydantic_fields_set__", {*self.__pydantic_fields_set__, *(update or ())})
         set_attribute(copied, "__pydantic_extra__", None)
         set_attribute(copied, "__pydantic_private__", None)
         return copied

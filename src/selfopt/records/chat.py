@@ -165,10 +165,12 @@ class ChatChunk(Record):
     Attributes:
         tool_calls: native tool calls that ended with this piece, in the order of the whole reply.
             Empty when the server reports tool calls only at the end.
+        calling: what it adds to the names and arguments of native tool calls, in any form.
         final: in the last piece, the whole reply.
     """
 
     text: str = ""
     thinking: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
+    calling: str = ""
     final: ChatReply | None = None

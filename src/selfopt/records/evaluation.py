@@ -100,7 +100,10 @@ class Evaluation(
     Attributes:
         determinism: `sampled` means that a seeded sample was repeated in isolation and agreed,
             `complete` that two whole passes agreed, `refused` that the server refused every request
-            for a cause that repeats can't change. Copies count once.
+            for a cause that repeats can't change, or the first ones alike, so that no other was
+            made. Copies count once.
+        concurrencies: how many requests at once its runs made, where they differ: latencies are then
+            of several kinds, and no figure for any of them.
         race_id: the trials are the answers of a race over a large suite, which draws its prompts.
             Rows then differ in length, some prompts may have none, and shares are weighted like the
             draws. Such an evaluation serves the decisions of the race.
@@ -128,12 +131,13 @@ class Evaluation(
     rows: tuple[OutcomeRow, ...]
     cycle_id: str | None = None
     race_id: str | None = None
+    concurrencies: tuple[int, ...] = Field(default=(), exclude_if=lambda seen: not seen)
     at: str
 
     @property
     def has_copies(self) -> bool:
         """Whether repeats are known to be copies, so that one pass tells all about this suite."""
-        return self.determinism in ("sampled", "complete", "refused")
+        return self.determinism in ("sampled", "complete") or (self.determinism == "refused" and self.refused == self.metrics.n)
 
     @property
     def refused(self) -> int:

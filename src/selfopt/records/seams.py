@@ -39,6 +39,10 @@ class ModelStatus(Record):
     tools: bool | None = None  # whether the model takes tools, as the server says; None when it does not say
 
 
+class EnoughError(Exception):
+    """Thrown into a stream of `Endpoint`: no more of the reply is wanted."""
+
+
 @runtime_checkable
 class Endpoint(Protocol):
     """Speaks to models. One method call is one attempt: the caller retries, and records each
@@ -53,7 +57,10 @@ class Endpoint(Protocol):
         ...
 
     def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
-        """Yields the reply in pieces. The last one has `final`."""
+        """Yields the reply in pieces. The last one has `final`.
+
+        A stream that takes EnoughError (`athrow`) leaves the server, and yields what came as `final`.
+        """
         ...
 
     async def close(self) -> None:

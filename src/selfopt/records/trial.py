@@ -142,6 +142,8 @@ class Run(
     forced: bool = False
     overrides: tuple[str, ...] = ()
     warm_up: WarmUpResult = WarmUpResult(status="off")
+    # How many requests were made at the same time at most; None where that was not recorded. Latencies depend on it.
+    concurrency: int | None = Field(default=None, exclude_if=lambda slots: slots is None)
     # The family that the model's chat template showed. Readers look for its marks first.
     family: str = Field(default="unknown", exclude_if=lambda family: family == "unknown")
     at: str
@@ -151,12 +153,19 @@ class RunEnd(Record, ledger_kind="run_end", id_field="run_id", index_fields=("st
     """How a run ended.
 
     A later run with the same group_id and run_index can resume an `interrupted` one.
+
+    Attributes:
+        fault, cause, said: how the server failed at every request of the run, so that it was given
+            up. What failed then counts for no measurement. None where the run ended otherwise.
     """
 
     run_id: str
     status: Literal["complete", "interrupted"]
     trials: int
     at: str
+    fault: EndpointFault | None = Field(default=None, exclude_if=lambda fault: fault is None)
+    cause: Cause | None = Field(default=None, exclude_if=lambda cause: cause is None)
+    said: str = Field(default="", exclude_if=lambda said: not said)
 
 
 class Conclusion(Record, ledger_kind="conclusion", id_field="group_id", index_fields=("request",)):

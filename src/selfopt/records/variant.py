@@ -67,6 +67,11 @@ class Variant(Record):
     options: dict[str, Any] = Field(default_factory=dict)
     tag: str = ""
 
+    @property
+    def needs_grammar(self) -> bool:
+        """Whether a request is limited by a grammar. A choice of tools is, unless a schema limits it."""
+        return self.constraint == "grammar" or (self.constraint == "none" and self.steps != "single")
+
     def render_content(self) -> dict[str, Any]:
         """Returns everything that shapes the requests, as JSON, without fields that have their
         default value.

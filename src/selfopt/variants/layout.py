@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from selfopt.reading.families import NO_CALL, SEPARATOR, write_calls
-from selfopt.records import Example, Message, ToolCall, ToolDefinition, Variant
+from selfopt.records import Example, Message, ToolCall, ToolDefinition, Variant, remembered
 
 from .digest import state_digest
 from .options import VariantOptions, options_of
@@ -169,6 +169,7 @@ def _answer(example: Example, variant: Variant) -> str:
     return write_calls(example.tool_calls, variant.call_format) if example.tool_calls or not example.text else example.text
 
 
+@remembered
 def _examples_as_text(variant: Variant, options: VariantOptions) -> str:
     told = ["Examples with other tools:"]
     for example in variant.examples:

@@ -122,7 +122,13 @@ async def compare_models(app: App, request: CompareRequest, progress: Callable[[
         meter = BudgetMeter(app.budget, context.clock)
         # Not interleaved: servers cache the model and prompt prefix that neighbouring trials share.
         options = MeasureOptions(
-            n_runs=1, sampling=False, limit=request.limit, shuffle_specs=False, labels=Labels(group_id=group), meter=meter
+            n_runs=1,
+            sampling=False,
+            limit=request.limit,
+            shuffle_specs=False,
+            labels=Labels(group_id=group),
+            meter=meter,
+            carries_on=True,
         )
         found = await measure_specs(specs, context=context, options=options)
     return _comparison(app, request, suites, arms, found, meter.stop_reason)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.errors import StoreError
-from selfopt.home import atomic_write_text
+from selfopt.home import atomic_write_text, is_secret_name
 from selfopt.settings import Settings, default_config_file, read_settings
 from selfopt.wiring.app import App
 
@@ -33,6 +33,8 @@ BEGINNING = """\
 # [limits]
 # timeout_s = 60.0
 """
+HIDDEN = "[hidden]"
+"""What is shown in the place of a secret."""
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -82,10 +84,20 @@ def _leaves(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, An
     """Every set value with its place, as TOML writes it."""
     for key, value in tree.items():
         place = before + (key if _BARE.fullmatch(key) else json.dumps(key))
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{place}.")
-        elif value is not None:
-            yield place, value
+        shown = _without_secrets(value) if key == "extra_body" else value
+        if isinstance(shown, dict):
+            yield from _leaves(shown, f"{place}.")
+        elif shown is not None:
+            yield place, shown
+
+
+def _without_secrets(value: Any, *, below: bool = False) -> Any:
+    """JSON of the user's own, with what stands below the name of a secret hidden."""
+    if isinstance(value, dict):
+        return {key: _without_secrets(inner, below=below or is_secret_name(key)) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_secrets(inner, below=below) for inner in value]
+    return HIDDEN if below and isinstance(value, str) else value
 
 
 def begin_file(path: Path) -> bool:

@@ -168,6 +168,7 @@ async def measure_model(
         ),
         resume=request.resume,
         await_delivery=True,
+        carries_on=request.n_runs == 1,  # one pass tells what failed; there is nothing to go on with
         budget=app.budget,
     )
     app.home.ensure()

@@ -20,6 +20,7 @@ from selfopt.loop import Listener, LoopEvent, Target
 from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.records import AuditRecord, Cycle, Evaluation, Phase, RouteDecision, Run, Trial
 from selfopt.wiring.app import App
+from selfopt.words.first_run import kept_away_text
 
 from .first_plan import LIMIT_S, Plan, Step, at_pace, choose, seconds
 from .first_plan import STEPS as SIZED
@@ -330,8 +331,7 @@ def _look_next(app: App, model: str, phase: Phase, last: Cycle) -> str:
     """Say in one sentence what to do next."""
     rule = app.enforcer.load().rule_for(model, phase, app.settings.one_name)
     if rule is not None and not rule.allow:
-        refused = "refused; measure a stronger model on it and it becomes the fallback"
-        return f"must not serve {phase}: {f'served by {rule.fallback}' if rule.fallback else refused}"
+        return kept_away_text(rule.fallback)
     evaluation = _evaluation(app, last, model, phase)
     if evaluation is None:
         return f"measure it: selfopt supervise {model} {phase}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -42,14 +43,15 @@ Origin = tuple[str, int, bool, ProxyAddress | None]
 
 @dataclass(frozen=True, slots=True)
 class HttpAddress:
-    """One server. Its key is in `post`, `get`, `props` and `authorization`, which are never shown.
+    """One server. Its key is in `post`, `get`, `props`, `authorization` and `secrets`, which are never shown.
 
     Attributes:
         path: the base of `/chat/completions`.
         post: the head of a POST, up to the digits of Content-Length.
         get: a whole request for the list of models.
         props: a whole request for llama.cpp's /props.
-        answers: removes the key from what a model says.
+        secrets: the key and what else is never shown: the proxy's password, secrets in `extra_body`.
+        answers: removes them from what a model says.
         errors: removes it from everything else that the server says, even if it is short.
         place: matches where a text names the server.
         via: the proxy to it.
@@ -64,6 +66,7 @@ class HttpAddress:
     get: bytes = field(repr=False)
     props: bytes = field(repr=False)
     authorization: bytes = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
     answers: Redactor = field(repr=False, compare=False)
     errors: Redactor = field(repr=False, compare=False)
     place: re.Pattern[bytes] = field(repr=False, compare=False)
@@ -79,20 +82,19 @@ class HttpAddress:
         """Host and port."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
-    @property
-    def key(self) -> str:
-        """The key of this server, empty without one. Never show it."""
-        return self.authorization.partition(b" Bearer ")[2].decode()
-
     def told(self, text: bytes) -> bytes:
         """Return a server's error text without its key and its address, as clients may read it."""
         return self.place.sub(b"[endpoint]", self.errors.data(text))
 
     @classmethod
-    def of(cls, name: str, api_root: str, api_key: str | None, proxy: str | None = None) -> HttpAddress:
+    def of(
+        cls, name: str, api_root: str, api_key: str | None, proxy: str | None = None, *, hidden: Iterable[str] = ()
+    ) -> HttpAddress:
         """Make one from the URL below which `/chat/completions` is. Raises SettingsError.
 
-        proxy: URL of a proxy with host and port.
+        Args:
+            proxy: URL of a proxy with host and port.
+            hidden: further secrets, which requests to the server hold.
         """
         try:
             parts = urlsplit(api_root)
@@ -119,7 +121,7 @@ class HttpAddress:
             common.append(authorization)
         if via is not None and via.authorization and not tls:
             common.append(via.authorization.decode().rstrip())
-        secrets = [key, via.password if via is not None else ""]
+        secrets = tuple(filter(None, [key, via.password if via is not None else "", *hidden]))
         post = [f"POST {target}/chat/completions HTTP/1.1", *common, "Content-Type: application/json", "Content-Length: "]
         get = [f"GET {target}/models HTTP/1.1", *common, "", ""]
         props = [f"GET {target.removesuffix('/v1')}/props HTTP/1.1", *common, "", ""]
@@ -133,6 +135,7 @@ class HttpAddress:
             get="\r\n".join(get).encode(),
             props="\r\n".join(props).encode(),
             authorization=authorization.encode(),
+            secrets=secrets,
             answers=Redactor(secrets),
             errors=Redactor(secrets, shortest=SHORTEST_IN_ERRORS),
             place=_place(shown_host.encode(), path.encode()),

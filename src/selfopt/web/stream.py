@@ -62,6 +62,12 @@ class UpstreamStream:
         if not self.finished:  # its connection may carry another request by now
             self.connection.hold(held)
 
+    def cut(self) -> None:
+        """End it here: close the connection, so that the server stops."""
+        if not self.finished:
+            self.connection.drop()
+            self.finish(None)
+
     def go_on(self, pause_s: float, deadline: float) -> None:
         """Bound each pause, and the end by a loop time, instead of the whole answer."""
         self.connection.go_on(pause_s, deadline)
@@ -80,9 +86,8 @@ class UpstreamStream:
 
         def take(data: bytes) -> None:
             got.extend(data)
-            if len(got) > limit and not self.finished:
-                self.connection.drop()
-                self.finish(None)
+            if len(got) > limit:
+                self.cut()
 
         self.pipe(take)
         await self.wait()

@@ -232,7 +232,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._received += len(piece)
         if self._received > self._max_bytes:
             said = f"reply is larger than {self._max_bytes} bytes"
-            raise EndpointError(said, kind="protocol", status=self._status, final=True, blames="content")
+            raise EndpointError(said, kind="protocol", status=self._status, final=True).blame("content")
         if self._stream is not None:
             self._last_at = self._loop.time()
             self._stream.feed(piece)
@@ -290,7 +290,7 @@ class UpstreamConnection(asyncio.Protocol):
         if now >= self._deadline:
             self._timer = None
             late = "the reply was not complete by the request's deadline"
-            self._fail_with(EndpointError(late, kind="timeout", status=self._status or None, blames="content"))
+            self._fail_with(EndpointError(late, kind="timeout", status=self._status or None).blame("content"))
         elif now >= self._last_at + self._pause_s and not self._held:
             self._timer = None
             self._fail("timeout", f"nothing came for {self._pause_s:g} s")

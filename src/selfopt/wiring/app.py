@@ -10,20 +10,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from selfopt.engine.catalogue import load_catalogue
 from selfopt.engine.store import ModelStore
-from selfopt.errors import ModelStoreError, SettingsError, StoreError, UnknownModelError, UsageError
+from selfopt.errors import StoreError, UnknownModelError
 from selfopt.home import NOT_MADE_HERE, Home, KeyFile, escape_control, look_for_home
-from selfopt.records import Environment, Ledger, Phase, Spec, Split, Suite, Variant
+from selfopt.records import Environment, Ledger, Phase, Spec, Suite, Variant
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Project, Settings, read_settings
 from selfopt.variants import get_variant, load_variants
-from selfopt.variants.rendering import as_rendered
 
 from .names import as_known
+from .ready import require_all
 from .sending import Sender
+from .specs import spec_of
 
 if TYPE_CHECKING:
     from selfopt.engine.embedded import EmbeddedEngine
@@ -188,8 +187,7 @@ class App:
         An endpoint that takes no grammars gets the JSON Schema of the same tool calls instead.
         That is another variant content, so specs tell the two apart.
         """
-        limited = variant.constraint == "grammar" or (variant.constraint == "none" and variant.steps != "single")
-        if limited and not self.settings.endpoints[endpoint].takes_grammars:
+        if variant.needs_grammar and not self.settings.endpoints[endpoint].takes_grammars:
             return variant.model_copy(update={"constraint": "json_schema"})
         return variant
 
@@ -281,41 +279,7 @@ class App:
             UsageError: the suite is of another phase, the split has no prompts, or a value is out
                 of range.
         """
-        chosen = {k: v for k, v in (options or {}).items() if v is not None}
-        limits = self.settings.limits
-        suite = self.suite(str(chosen.get("suite", self.settings.suite_of(phase))))
-        provider, entry = self.settings.endpoint_of(model)
-        split: Split = chosen.get("split", "all" if suite.scope == "whole" else "search")
-        if suite.phase != phase:
-            raise UsageError(f"suite {suite.name} is of phase {suite.phase}, not {phase}; name a suite of {phase}, or that phase")
-        if not suite.select(split):
-            raise UsageError(
-                f"suite {suite.name} has no prompt in split {split!r}, only in {', '.join(sorted({p.split for p in suite.prompts}))}; "
-                "run and supervise can take another by --split, the loop searches on split search: give some prompts that split, "
-                "or the suite scope: whole"
-            )
-        try:
-            made = Spec(
-                endpoint=provider,
-                model=model,
-                phase=phase,
-                suite=suite.name,
-                suite_hash=suite.content_id(),
-                split=split,
-                variant=self.fitting(self.variant(variant) if isinstance(variant, str) else variant, provider),
-                context_size=chosen.get("context_size", self.settings.engine.context_size if entry.traits.engine else None),
-                timeout_s=chosen.get("timeout_s", limits.timeout_s),
-                connect_timeout_s=limits.connect_timeout_s,
-                retries=chosen.get("retries", limits.retries),
-                isolate=chosen.get("isolate", False),
-                warm_up=self.settings.warm_up_policy(bool(chosen.get("warm_up", self.settings.warm_up.default))),
-                omit=entry.omit,
-                extra_body=entry.extra_body,
-            )
-            return as_rendered(made, suite)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first['input']!r}") from None
+        return spec_of(self, model, phase, variant, options or {})
 
     def standing_spec(self, model: str, phase: Phase, variant: str = "native_api") -> Spec:
         """Make a spec for decisions about rules, with limits that no untrusted project can lower."""
@@ -377,23 +341,4 @@ class App:
         Raises:
             SettingsError, ModelStoreError: something is missing; the message says what to do.
         """
-        for model in models:
-            name, entry = self.settings.endpoint_of(model)
-            variable = self.settings.missing_key(name, self.environ)
-            if variable is not None:
-                raise SettingsError(
-                    f"endpoint {name!r} has no API key: {variable} is not set; export it, or set api_key or "
-                    f"api_key_env of [endpoints.{name}] in your own settings"
-                )
-            # Also a server on this machine may ask one that is paid. A cap of a project's files is no reason to refuse it.
-            own_cap = self.own_limits.max_cost is not None and not (entry.traits.engine or entry.plays_here)
-            capped = self.settings.limits.max_cost is not None and (own_cap or not entry.is_local)
-            if capped and self.settings.price_of(model) is None:
-                raise SettingsError(
-                    f"max_cost is set, but {model} has no price, so the cap can't hold: set input and output (per million tokens; 0 "
-                    f'if it costs nothing) in [prices."{model}"] of your own settings, or leave max_cost out'
-                )
-            if entry.traits.engine and self.store.path_of(model) is None:
-                raise ModelStoreError(f"{model} is not pulled; run: selfopt models pull {model}")
-            if entry.plays_here and entry.script is None:
-                raise SettingsError(f"endpoint {name!r} has neither script nor base_url; set one in selfopt.toml")
+        require_all(self, models)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.endpoints.endpoint import HttpEndpoint
 from selfopt.engine.embedded import EmbeddedEngine, EngineAddress
 from selfopt.errors import EndpointError, EngineError, ModelStoreError
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, ModelStatus
+from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, EnoughError, ModelStatus
 
 
 class EmbeddedEndpoint:
@@ -77,8 +77,15 @@ class EmbeddedEndpoint:
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """Yield the reply in pieces; see `Endpoint.stream`."""
         adapter, _ = await self._adapter(request)
-        async for chunk in adapter.stream(request):
-            yield chunk
+        chunks = adapter.stream(request)
+        async for chunk in chunks:
+            try:
+                yield chunk
+            except EnoughError as enough:
+                if not isinstance(chunks, AsyncGenerator):
+                    raise
+                yield await chunks.athrow(enough)
+                return
 
     async def close(self) -> None:
         """Close the connections. The app closes the engine."""

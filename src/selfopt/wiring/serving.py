@@ -33,7 +33,7 @@ from selfopt.gateway import (
     WebLimits,
     this_writer,
 )
-from selfopt.home import ChainedFile
+from selfopt.home import ChainedFile, secret_texts
 from selfopt.records import Endpoint, ModelStatus, RoutingConfig
 
 from .app import App
@@ -89,7 +89,7 @@ class AppUpstreams:
         if entry.traits.speaks == OpenAIChat.name and config.base_url and not entry.traits.engine:
             key = config.api_key.get_secret_value() if config.api_key is not None else None
             proxy = config.proxy.get_secret_value() if config.proxy is not None else None
-            address = HttpAddress.of(name, entry.traits.dialect(config).root, key, proxy)
+            address = HttpAddress.of(name, entry.traits.dialect(config).root, key, proxy, hidden=secret_texts(config.extra_body))
         direct = address is not None or entry.traits.engine
         return Upstream(
             name=name,
@@ -103,6 +103,7 @@ class AppUpstreams:
             concurrency=app.settings.live_concurrency_of(name),
             max_reply_bytes=config.max_reply_bytes,
             ignores_choice=entry.traits.ignores_choice,
+            writes_grammars=entry.traits.writes_grammars,
             finish=partial(with_settings, config) if config.omit or config.extra_body else None,
             family=lambda: self._families.get(app.settings.one_name(model), "unknown"),
             known_as=app.settings.one_name(model),

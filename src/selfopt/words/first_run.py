@@ -72,6 +72,13 @@ def result_text(model: str, phase: Phase, before: Evaluation | None, after: Eval
     return f"{subject}: {right} of requests right{how}{uninvited_text(after.metrics.restraint)}{weak}"
 
 
+def kept_away_text(fallback: str | None) -> str:
+    """Who answers for a model that may not serve a phase."""
+    if fallback is not None:
+        return f"is kept away; {fallback} answers in its place"
+    return "is kept away, and its requests are refused; a stronger model that is measured on them becomes the fallback"
+
+
 def uninvited_text(restraint: float | None) -> str:
     """How often a model called a tool that nobody asked for; "" where no prompt could tell."""
     if restraint is None:

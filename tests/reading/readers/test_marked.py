@@ -114,6 +114,12 @@ def test_a_tool_that_was_not_offered_is_called_between_marks_only() -> None:
     assert read('<|tool_call_begin|>call_abc123<|tool_call_argument_begin|>{"a": 1}<|tool_call_end|>') == []
 
 
+def test_no_call_is_without_a_name() -> None:
+    """A mark with an empty name calls nothing, whatever follows it."""
+    assert read("<function= {}") == []
+    assert read("<function= {</function>") == []
+
+
 def test_one_family_is_read_alone() -> None:
     """Not the others."""
     reply = ReplyContent(text='<tool_call>\n{"name": "city_weather", "arguments": {"city": "Graz"}}\n</tool_call>')

@@ -40,6 +40,8 @@ def answer(message: dict[str, Any], how: str) -> dict[str, Any]:
         return {"tools": "none"}
     if how == "bad tool":
         return {"tools": [tool("a"), {"name": 3, "inputSchema": {"type": "object"}}]}
+    if how == "bare":
+        return {"tools": [{"name": "a"}, {"name": "b", "inputSchema": None}, tool("c")]}
     return {**result, "nextCursor": str(page + 1)} if page < 2 else result
 
 

@@ -41,6 +41,14 @@ async def test_the_tools_of_all_pages_are_read(how: str) -> None:
     assert tools[0].parameters["required"] == ["q"]
 
 
+async def test_a_tool_without_a_schema_has_no_arguments() -> None:
+    """Many servers leave it out for such a tool; the others of the list are read as they are."""
+    tools = await read_mcp_tools(parse_source(command("bare")), 20.0)
+    assert [tool.name for tool in tools] == ["a", "b", "c"]
+    assert [tool.parameters.get("properties") for tool in tools[:2]] == [{}, {}]
+    assert tools[2].parameters["required"] == ["q"]
+
+
 @pytest.mark.parametrize(
     ("how", "said"),
     [

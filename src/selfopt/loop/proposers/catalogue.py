@@ -110,9 +110,10 @@ def _variants(baseline: Spec, findings: Sequence[Finding], space: SearchSpace) -
     others = [name for name in space.variants if name not in ours]
     names = [name for name in (*newest[:-1], *others, newest[-1]) if name in space.variants]
     causes = _causes(findings)
+    text_only = space.text_only or bool(causes & _NEEDS_TEXT) or "not_parsed" in _causes(findings, at_least=1.0)
     for name in sorted(names, key=lambda name: _in_the_way(space.variants[name], causes)):
         variant = space.variants[name]
-        if variant.tools == "system_prompt" or not (space.text_only or causes & _NEEDS_TEXT):
+        if variant.tools == "system_prompt" or not text_only:
             yield with_change(baseline, variant=variant)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from math import isfinite
@@ -36,15 +37,33 @@ class UndecidedError(Exception):
     """Only further text can decide how the end of an unfinished text is read."""
 
 
+def _refused(written: str) -> Any:
+    raise ValueError(written)
+
+
+def _whole(digits: str) -> int:
+    return int(digits) if len(digits) <= _NUMBER_LIMIT else _refused(digits)
+
+
+def _decimal(digits: str) -> float:
+    number = float(digits)
+    return number if len(digits) <= _NUMBER_LIMIT and isfinite(number) else _refused(digits)
+
+
+_STRICT = json.JSONDecoder(parse_int=_whole, parse_float=_decimal, parse_constant=_refused).raw_decode
+
+
 @dataclass(slots=True)
 class LiteralReader:
     """Reads values at positions of `text`.
 
-    `repaired` tells whether it supplied a missing last bracket.
+    `repaired` tells whether it supplied a missing last bracket. `strict` tells whether a value may
+    be JSON by the letter, which is read much faster; one try shows that.
     """
 
     text: str
     repaired: bool = False
+    strict: bool = True
 
     def skip(self, position: int) -> int:
         """The position after white space."""
@@ -62,7 +81,8 @@ class LiteralReader:
             raise UnreadableError(position)
         char = self.text[position]
         if char in _CLOSERS:
-            return self._many(position, depth)
+            found = self._json(position) if self.strict and not depth and char != "(" else None
+            return found or self._many(position, depth)
         if char in _STRINGS:
             return self.string(position)
         if char in "-+." or "0" <= char <= "9":
@@ -71,6 +91,16 @@ class LiteralReader:
         if word and word.group() in _WORDS:
             return _WORDS[word.group()], word.end()
         raise UnreadableError(position)
+
+    def _json(self, position: int) -> tuple[Any, int] | None:
+        """Read an object or a list that is JSON by the letter; None for any that may be read otherwise."""
+        try:
+            value, end = _STRICT(self.text, position)
+        except (ValueError, RecursionError):
+            self.strict = False
+            return None
+        text = self.text[position:end]
+        return None if "\\u" in text or text.count("{") + text.count("[") > DEPTH_LIMIT else (value, end)
 
     def string(self, position: int) -> tuple[str, int]:
         """Read the quoted string that starts here."""
@@ -150,7 +180,7 @@ class PartialReader(LiteralReader):
     __slots__ = ("_tail",)
 
     def __init__(self, text: str) -> None:
-        super().__init__(text)
+        super().__init__(text, strict=False)
         self._tail = len(text)
         while self._tail and (text[self._tail - 1].isalnum() or text[self._tail - 1] in _IN_TOKENS):
             self._tail -= 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from selfopt.records import Message
@@ -92,30 +91,52 @@ _NUMBER_WORDS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Said:
-    """What a conversation says.
+    """What a conversation says. Each part is worked out when it is first asked for."""
 
-    Attributes:
-        stems: the first four letters of each word.
-        words: each word, with and without a plural s.
-        figures: every number that a figure may mean.
-    """
+    __slots__ = ("_figures", "_stems", "_text", "_tokens", "_words")
 
-    stems: frozenset[str]
-    words: frozenset[str]
-    figures: frozenset[float]
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens: frozenset[str] | None = None
+        self._stems: frozenset[str] | None = None
+        self._words: frozenset[str] | None = None
+        self._figures: frozenset[float] | None = None
 
     @classmethod
     def of(cls, messages: Sequence[Message]) -> Said:
         """Read the contents and the arguments of calls: the last 200,000 characters of them."""
         texts = [message.content for message in messages]
         texts += [str(value) for message in messages for call in message.tool_calls for value in call.arguments.values()]
-        text = " ".join(texts)[-_TEXT_LIMIT:]
-        tokens = [token.lower() for token in _TOKEN.findall(text)]
-        figures = frozenset(value for figure in _FIGURE.findall(text) for value in _readings(figure))
-        words = frozenset(tokens) | {token.removesuffix("s") for token in tokens}
-        return cls(frozenset(token[:_STEM] for token in tokens), words, figures)
+        return cls(" ".join(texts)[-_TEXT_LIMIT:])
+
+    @property
+    def tokens(self) -> frozenset[str]:
+        """Each word, in lower case."""
+        if self._tokens is None:
+            self._tokens = frozenset([token.lower() for token in set(_TOKEN.findall(self._text))])
+        return self._tokens
+
+    @property
+    def stems(self) -> frozenset[str]:
+        """The first four letters of each word."""
+        if self._stems is None:
+            self._stems = frozenset([token[:_STEM] for token in self.tokens])
+        return self._stems
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Each word, with and without a plural s."""
+        if self._words is None:
+            self._words = self.tokens | {token.removesuffix("s") for token in self.tokens}
+        return self._words
+
+    @property
+    def figures(self) -> frozenset[float]:
+        """Every number that a figure may mean."""
+        if self._figures is None:
+            self._figures = frozenset(value for figure in set(_FIGURE.findall(self._text)) for value in _readings(figure))
+        return self._figures
 
     def backs(self, value: Any) -> bool:
         """Whether the conversation backs a required value.
@@ -123,9 +144,9 @@ class Said:
         Text needs one word in common (its first four letters). A date or time needs any number or
         word of time. A number needs any number or number word. Anything else is believed.
         """
-        if isinstance(value, bool | dict):
+        if isinstance(value, (bool, dict)):
             return True
-        if isinstance(value, int | float):
+        if isinstance(value, (int, float)):
             return bool(self.figures) or bool(self.words & _NUMBER_WORDS)
         if isinstance(value, list):
             return not value or any(self.backs(item) for item in value)
@@ -133,8 +154,8 @@ class Said:
             return value is not None
         if _MOMENT.fullmatch(value.strip()):
             return bool(self.figures) or bool(self.words & _TIME_WORDS)
-        stems = {token[:_STEM].lower() for token in _TOKEN.findall(value)}
-        return bool(stems & self.stems)
+        said = self.stems
+        return any(token[:_STEM].lower() in said for token in _TOKEN.findall(value))
 
     def only_said(self, value: Any) -> Any:
         """A list of texts without repetitions and without items that nothing backs.

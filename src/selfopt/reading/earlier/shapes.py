@@ -62,15 +62,15 @@ def shape_of(value: Any, offered: Offered, depth: int = 0) -> Shape:
 
 
 def _of_object(value: dict[str, Any], offered: Offered, depth: int) -> Shape:
-    for key in _LISTS:
-        if isinstance(value.get(key), list):
+    for key in filter(value.__contains__, _LISTS):
+        if isinstance(value[key], list):
             return shape_of(value[key], offered, depth + 1) if value[key] else Shape(no_call=True)
-    for key in _WRAPPERS:
-        if isinstance(value.get(key), dict):
+    for key in filter(value.__contains__, _WRAPPERS):
+        if isinstance(value[key], dict):
             return shape_of(value[key], offered, depth + 1)
     if isinstance(value.get("function"), dict):
         return shape_of(value["function"], offered, depth + 1)
-    name_key = next((key for key in _NAMES if key in value), None)
+    name_key = next(filter(value.__contains__, _NAMES), None)
     if name_key is not None:
         return _named(value, name_key, offered)
     if len(value) == 1:
@@ -83,7 +83,7 @@ def _of_object(value: dict[str, Any], offered: Offered, depth: int) -> Shape:
 
 def _named(value: dict[str, Any], name_key: str, offered: Offered) -> Shape:
     written = value[name_key]
-    arguments_key = next((key for key in _ARGUMENTS if key in value), None)
+    arguments_key = next(filter(value.__contains__, _ARGUMENTS), None)
     if written is None and name_key in _CLEAR_NAMES and len(value) <= 2:
         return Shape(no_call=True)
     if not isinstance(written, str):
@@ -92,7 +92,7 @@ def _named(value: dict[str, Any], name_key: str, offered: Offered) -> Shape:
         return Shape(no_call=True)
     name = offered.match(written)
     given = value.get(arguments_key) if arguments_key is not None else None
-    if isinstance(given, Mapping) and given.get("type") == "object" and isinstance(given.get("properties"), Mapping):
+    if isinstance(given, dict) and given.get("type") == "object" and isinstance(given.get("properties"), Mapping):
         return Shape()  # the model repeats the tool's definition
     if name is None:
         clear = name_key in _CLEAR_NAMES and arguments_key in _CLEAR_ARGUMENTS and _NAME_SHAPE.fullmatch(written)

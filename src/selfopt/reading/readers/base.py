@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from selfopt.reading.families import Family
 from selfopt.reading.wire_names import own_names
-from selfopt.records import Correction, ReplyContent, ToolCall, ToolDefinition
+from selfopt.records import Correction, ReplyContent, ToolCall, ToolDefinition, remembered
 
 TEXT_LIMIT = 262_144  # characters of a reply that are read; calls are usually among the first few thousand
 WORK_LIMIT = 1_048_576  # characters that failed attempts may read in all, so that time stays linear
@@ -97,13 +97,10 @@ class Offered:
 
     schemas: Mapping[str, Mapping[str, Any]]
 
-    @classmethod
-    def of(cls, tools: Sequence[ToolDefinition]) -> Offered:
+    @staticmethod
+    def of(tools: Sequence[ToolDefinition]) -> Offered:
         """Take tools from their definitions. Of two with the same name the first counts."""
-        schemas: dict[str, Mapping[str, Any]] = {}
-        for tool in tools:
-            schemas.setdefault(tool.name, tool.parameters)
-        return cls(schemas)
+        return _offered(tools)
 
     def match(self, name: str) -> str | None:
         """Find the offered tool that a written name means; None if there is none.
@@ -127,6 +124,14 @@ class Offered:
     def is_no_call(self, name: str) -> bool:
         """Whether a name means "no tool" and no offered tool is called so."""
         return name.strip().lower() in NO_CALL_WORDS and self.match(name) is None
+
+
+@remembered
+def _offered(tools: Sequence[ToolDefinition]) -> Offered:
+    schemas: dict[str, Mapping[str, Any]] = {}
+    for tool in tools:
+        schemas.setdefault(tool.name, tool.parameters)
+    return Offered(schemas)
 
 
 @dataclass(slots=True)

@@ -67,7 +67,8 @@ def arguments_at(scan: Scan, position: int, written: str, mark: Mark) -> Body | 
     """The arguments behind a mark with the tool's name; None if it is no call."""
     at = scan.skip(position)
     name = scan.names.match(written)
-    given = _given(scan, at, name or plain_name(written))
+    called = name or plain_name(written)
+    given = _given(scan, at, called) if called else None
     if given is None:
         return None
     arguments, end, form, cut = given
@@ -78,7 +79,7 @@ def arguments_at(scan: Scan, position: int, written: str, mark: Mark) -> Body | 
         return None
     if form == "nothing" and scan.text[position - 2 : position] == "/>" and required_of(scan.names.schema(name or "")):
         return None  # a list of tools
-    return _one(name or plain_name(written), arguments, end, "parameters" if form == "nothing" else form, cut)
+    return _one(called, arguments, end, "parameters" if form == "nothing" else form, cut)
 
 
 def plain_name(written: str) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from selfopt.reading.family import Family
+from selfopt.records import remembered
 
 from .marks import Mark
 from .scan import Body, Scan
@@ -29,6 +31,11 @@ class MarkChain:
         """Whether the last mark has a name."""
         return bool(self._marks) and self._marks[-1].named
 
+    @property
+    def is_special(self) -> bool:
+        """Whether it holds a token that no text holds."""
+        return any(mark.special or mark.piece == "to=" for mark in self._marks)
+
     def add(self, scan: Scan, found: re.Match[str], mark: Mark) -> None:
         """Add the next mark, or begin anew if something else stands before it."""
         between = scan.text[self.end : found.start()] if 0 <= self.end <= found.start() <= self.end + 64 else "x"
@@ -47,24 +54,52 @@ class MarkChain:
         if len(families) == 1:
             return families[0]
         after = scan.text[found.end() : found.end() + 24].lstrip()
-        closing = scan.text[body.end : end]
+        listed, addressed, tagged = map(after.startswith, ("[", "functions.", "function<"))
+        closing, earlier = scan.text[body.end : end], self._marks[:-1]
 
         def points(family: Family) -> int:
-            before, named, behind = family.marks[0].partition("{name}")
+            form = _form_of(family)
             return (
-                2 * sum(family in mark.families for mark in self._marks[:-1])
+                2 * sum([family in mark.families for mark in earlier])
                 + 8 * (family.body == body.form)
-                + 8 * (bool(named) == body.named)
-                + 2 * (after.startswith("[") == (family.listed == "always"))
-                + 2 * any(mark in closing for mark in map(str.strip, (family.marks[1], family.around[1])) if mark)
-                + (bool(named) and _stands_beside(scan.text, found.end(), behind))
-                + (before.endswith("functions.") == after.startswith("functions."))
-                + after.startswith(family.parameter[0].partition("{key}")[0][:12])
-                + (("function<" in before) == after.startswith("function<"))
+                + 8 * (form.named == body.named)
+                + 2 * (form.listed == listed)
+                + 2 * any(mark in closing for mark in form.closing)
+                + (form.named and _stands_beside(scan.text, found.end(), form.behind))
+                + (form.addressed == addressed)
+                + after.startswith(form.parameter)
+                + (form.tagged == tagged)
             )
 
         # The families that others took their marks from come later in the table.
         return max(reversed(families), key=points)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """What of a family's marks is compared."""
+
+    named: bool
+    behind: str
+    listed: bool
+    closing: tuple[str, ...]
+    addressed: bool
+    parameter: str
+    tagged: bool
+
+
+@remembered
+def _form_of(family: Family) -> _Form:
+    before, named, behind = family.marks[0].partition("{name}")
+    return _Form(
+        named=bool(named),
+        behind=behind,
+        listed=family.listed == "always",
+        closing=tuple(filter(None, map(str.strip, (family.marks[1], family.around[1])))),
+        addressed=before.endswith("functions."),
+        parameter=family.parameter[0].partition("{key}")[0][:12],
+        tagged="function<" in before,
+    )
 
 
 def _stands_beside(text: str, at: int, after: str) -> bool:

@@ -41,6 +41,12 @@ _STOP = re.compile(r"<|```|~~~|\Z")
 _ENCODINGS = 3  # how often arguments may be encoded as text
 
 
+class NoNumber(str):
+    """The text of a number that JSON has no value for, such as NaN or 1e400."""
+
+    __slots__ = ()
+
+
 class UnreadableError(Exception):
     """There is no value here. `position` is how far the reader got."""
 
@@ -79,8 +85,8 @@ class LooseReader:
             call: whether it is an argument of a call in parentheses.
 
         Returns:
-            The value, fit for JSON, and the position after it. What JSON has no value for, such as
-            NaN, stays the text that was written.
+            The value, fit for JSON, and the position after it. A number that JSON has no value for,
+            such as NaN, stays the text that was written, as a `NoNumber`.
 
         Raises:
             UnreadableError: no value starts here, or it is cut off at the end of the text.
@@ -291,20 +297,20 @@ _KEY_AHEAD = re.compile(r"[\w$\-.]{1,64}+[\"']?[ \t]{0,8}+[:：=]")
 
 def _float(written: str) -> float | str:
     number = float(written)
-    return number if isfinite(number) else written
+    return number if isfinite(number) else NoNumber(written)
 
 
 def _int(written: str) -> int | str:
-    return int(written) if len(written) <= _NUMBER_LIMIT else written
+    return int(written) if len(written) <= _NUMBER_LIMIT else NoNumber(written)
 
 
-_STRICT = json.JSONDecoder(parse_float=_float, parse_int=_int, parse_constant=str, strict=False)
+_STRICT = json.JSONDecoder(parse_float=_float, parse_int=_int, parse_constant=NoNumber, strict=False)
 
 
 def _number(word: str) -> int | float | str | None:
     """The number that a word writes; the word itself if JSON has no such number; None if it is no number."""
     if word in _NOT_NUMBERS:
-        return word
+        return NoNumber(word)
     if _HEX.fullmatch(word):
         return int(word, 16)
     if not _NUMBER.fullmatch(word):

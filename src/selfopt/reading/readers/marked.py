@@ -17,6 +17,7 @@ from .chains import HARMONY, LOOK_BACK, MarkChain
 from .echoes import Echoes, quoted
 from .marks import Mark, Marks
 from .names import Names
+from .rehearsed import rehearsed
 from .scan import Body, Scan
 
 _ATTEMPT = 112  # characters that a mark without a call counts for
@@ -37,6 +38,7 @@ class _Element:
     end: int
     body: Body
     family: Family
+    special: bool = False  # whether tokens stand around them that no text holds
 
 
 class MarkedReader:
@@ -64,7 +66,9 @@ class MarkedReader:
             return NOTHING
         scan = Scan(text, Names.of(tools), self.marks, Effort(_EFFORT * len(text) + 1024))
         elements, none = self._elements(scan, first.start())
-        examples = quoted(text, [(one.start, one.end) for one in elements])
+        spans = [(one.start, one.end) for one in elements]
+        told = {index for index in rehearsed(text, spans, marked=True) if not elements[index].special}
+        examples = quoted(text, spans) | told
         elements = [
             one
             for index, one in enumerate(elements)
@@ -105,7 +109,7 @@ class MarkedReader:
             if body.calls:
                 end = scan.past_ends(body.end)
                 family = chain.family(scan, found, body, end)
-                elements.append(_Element(chain.start, max(at, end), body, family))
+                elements.append(_Element(chain.start, max(at, end), body, family, chain.is_special))
                 count += len(body.calls)
                 at = max(at, end)
         return elements, none or _is_empty(scan, elements, chain)
@@ -164,7 +168,8 @@ def _headless(scan: Scan, found: re.Match[str], mark: Mark) -> _Element | None:
 
 def _is_empty(scan: Scan, elements: Sequence[_Element], chain: MarkChain) -> bool:
     """Whether there are marks and nothing between them."""
-    return not elements and scan.past_ends(scan.skip(chain.end)) > chain.end and not chain.is_named
+    at = scan.skip(chain.end)
+    return not elements and scan.past_ends(at) > at and not chain.is_named
 
 
 READER = MarkedReader(tuple(row for row in ROWS if row.reader == "marked"))

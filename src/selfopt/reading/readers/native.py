@@ -13,6 +13,7 @@ from selfopt.records import Correction, ReplyContent, ToolCall, ToolDefinition
 from .base import NOTHING, Found
 from .loose import LooseReader, UnreadableError, decode_object
 from .names import Names
+from .numbers import lost_numbers
 
 FORM = "native tool calls"
 
@@ -89,6 +90,8 @@ def _mended(broken: str, tools: Sequence[ToolDefinition]) -> tuple[int | None, _
         return place, None
     identity = given.get("id")
     read = _named(ToolCall(name=name, arguments=decoded, id=identity if isinstance(identity, str) else None), tools)
+    if lost_numbers(read.call, tools):
+        return place, None  # a text for a number is no repair
     made = (*read.corrections, Correction(kind="syntax", tool=read.call.name))
     return place, _Read(read.call, made, _supplied(arguments))
 

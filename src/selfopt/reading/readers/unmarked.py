@@ -18,6 +18,7 @@ from .loose import LooseReader, UnreadableError
 from .names import Names
 from .programs import TARGET, read_block, read_line
 from .quoted import BLANKS
+from .rehearsed import rehearsed
 from .shapes import Shape, shape_of
 
 _EFFORT = 2  # characters that failed attempts may read for each character of the text
@@ -145,7 +146,8 @@ class _Search:
             before = len(self._pieces)
             position = max(self._take(found), found.end(), found.start() + 1)
             count += sum(len(piece.calls) for piece in self._pieces[before:])
-        examples = told(self._text, [(piece.start, piece.end) for piece in self._pieces])
+        spans = [(piece.start, piece.end) for piece in self._pieces]
+        examples = told(self._text, spans) | rehearsed(self._text, spans)
         return [piece for index, piece in enumerate(self._pieces) if index not in examples]
 
     def _candidate(self, position: int) -> re.Match[str] | None:

@@ -17,12 +17,47 @@ from .limits import MAX_PAGES, MAX_TOOLS, SAID, Intake
 _NO_HANDSHAKE = (-32601, -32022)
 
 
+class _Received:
+    """What a server sends, with a schema for each tool that is listed without one.
+
+    Tools without arguments are often listed so, and the SDK refuses the whole list for it.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    async def __aenter__(self) -> _Received:
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *raised: Any) -> Any:
+        return await self._stream.__aexit__(*raised)
+
+    def __aiter__(self) -> _Received:
+        return self
+
+    async def __anext__(self) -> Any:
+        return _with_schemas(await self._stream.__anext__())
+
+
+def _with_schemas(received: Any) -> Any:
+    result = getattr(getattr(received, "message", None), "result", None)
+    listed = result.get("tools") if isinstance(result, dict) else None
+    for tool in listed if isinstance(listed, list) else ():
+        if isinstance(tool, dict) and tool.get("inputSchema") is None:
+            tool["inputSchema"] = {"type": "object", "properties": {}}
+    return received
+
+
 async def list_tools(read: Any, write: Any, intake: Intake) -> list[Any] | None:
     """List all tools of a server as it describes them.
 
     None if the server was over before they were listed, or the intake says what is wrong.
     """
-    async with ClientSession(read, write, client_info=Implementation(name="selfopt", version=__version__)) as session:
+    async with ClientSession(_Received(read), write, client_info=Implementation(name="selfopt", version=__version__)) as session:
         # What is raised within the SDK's group of tasks would come out as a group of errors.
         asked = "initialize"
         try:
