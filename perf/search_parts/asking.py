@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from selfopt.search.archive import joined
-from selfopt.search.marks import Mark, Objective
+from selfopt.search.marks import Objective, ReplyMark
 from selfopt.search.search import spread
 from selfopt.simulate.search_worlds import SearchWorld, Truth
 from selfopt.variants.space import Capability, Point, asking_part, point_text
@@ -36,7 +36,7 @@ class Asking:
     seed: int
     spent: int = 0
     picks: list[tuple[int, Point]] = field(default_factory=list)
-    _known: dict[str, dict[str, dict[str, Mark]]] = field(default_factory=dict)
+    _known: dict[str, dict[str, dict[str, ReplyMark]]] = field(default_factory=dict)
 
     @property
     def objective(self) -> Objective:
@@ -49,7 +49,7 @@ class Asking:
         known = [prompt for prompt in self.world.prompts if not prompt.held_out]
         return spread({prompt.id: (prompt.kind, prompt.tool_set) for prompt in known}, self.seed)
 
-    def marks(self, asking: Point, prompts: Sequence[str]) -> dict[str, dict[str, Mark]]:
+    def marks(self, asking: Point, prompts: Sequence[str]) -> dict[str, dict[str, ReplyMark]]:
         """The marks of every reading of a way to ask. SpentError where they cost too much."""
         known = self._known.setdefault(point_text(asking_part(asking)), {})
         new = [one for one in prompts if one not in next(iter(known.values()), {})]
@@ -60,7 +60,7 @@ class Asking:
             known.setdefault(text, {}).update(marks)
         return {text: {one: marks[one] for one in prompts} for text, marks in known.items()}
 
-    def best(self, asking: Point, marks: dict[str, dict[str, Mark]]) -> tuple[float, Point]:
+    def best(self, asking: Point, marks: dict[str, dict[str, ReplyMark]]) -> tuple[float, Point]:
         """The best reading of a way to ask by these marks."""
         values = {text: self.objective.value(found.values()) for text, found in marks.items()}
         text = max(values, key=lambda one: (values[one], -len(one)))

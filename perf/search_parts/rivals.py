@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfopt.search.archive import reading_text
-from selfopt.search.marks import Mark
+from selfopt.search.marks import ReplyMark
 from selfopt.search.proposers.tpe import imported, sampler, suggested
 from selfopt.variants.space import Point, point_of, point_text, possible, readings_of, ways
 
@@ -96,7 +96,7 @@ class _Adapter:
 
         point = _read(candidate["point"])
         all_marks = self._asking.marks(point, batch)
-        marks: Mapping[str, Mark] = all_marks[reading_text(point)]
+        marks: Mapping[str, ReplyMark] = all_marks[reading_text(point)]
         if len(batch) == len(self._asking.prompts):
             self._best.seen(*self._asking.best(point, all_marks))
         scores = [float(marks[one].good) for one in batch]

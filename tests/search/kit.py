@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 
 from hypothesis import strategies as st
 
-from selfopt.search import Archive, Batch, Mark, Objective, Search, Seen, reading_text
+from selfopt.search import Archive, Objective, ReplyMark, Search, Seen, WayBatch, reading_text
 from selfopt.variants.space import Point, point_text, readings_of
 
 READINGS = tuple(reading_text(point) for point in readings_of({}))
 PROMPTS = tuple(f"p{i}" for i in range(30))
-MARKS = st.builds(Mark, st.booleans(), st.booleans(), st.booleans())
+MARKS = st.builds(ReplyMark, st.booleans(), st.booleans(), st.booleans())
 
 
 def needs_call(prompt: str) -> bool:
@@ -22,13 +22,13 @@ def needs_call(prompt: str) -> bool:
 
 def marked(chance: Callable[[Point, str], float], asking: Point, prompts: Iterable[str], seed: int = 0) -> Seen:
     """Marks that are good with this chance, by the way to ask and the reading; the same every time."""
-    seen: dict[str, dict[str, Mark]] = {}
+    seen: dict[str, dict[str, ReplyMark]] = {}
     for reading in READINGS:
         seen[reading] = {}
         for prompt in prompts:
             drawn = random.Random(f"{seed} {point_text(asking)} {prompt}").random()
             good = drawn < chance(asking, reading)
-            seen[reading][prompt] = Mark(good, needs_call(prompt), good == needs_call(prompt))
+            seen[reading][prompt] = ReplyMark(good, needs_call(prompt), good == needs_call(prompt))
     return seen
 
 
@@ -42,9 +42,9 @@ def archive_of(ways: Sequence[Point], looks: int, seed: int) -> Archive:
     return archive
 
 
-def played(search: Search, marks: Callable[[Batch], Seen], most: int) -> list[Batch]:
+def played(search: Search, marks: Callable[[WayBatch], Seen], most: int) -> list[WayBatch]:
     """What a search asks, up to so many batches."""
-    batches: list[Batch] = []
+    batches: list[WayBatch] = []
     while len(batches) < most and (batch := search.next()) is not None:
         batches.append(batch)
         search.told(batch, marks(batch))

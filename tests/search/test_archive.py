@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.search import Archive, Mark, Objective, joined, reading_text
+from selfopt.search import Archive, Objective, ReplyMark, joined, reading_text
 from selfopt.variants.space import Point, asking_part, point_of, readings_of, ways
 from tests.search.kit import MARKS, PROMPTS, READINGS, archive_of, marked
 
@@ -16,11 +16,11 @@ WAYS = list(ways(("tools", "grammar", "json_schema")))
 ANY_LOOK = st.dictionaries(st.sampled_from(READINGS[:4]), st.dictionaries(st.sampled_from(PROMPTS), MARKS), max_size=3)
 
 
-def level(share: float, prompts: tuple[str, ...] = PROMPTS) -> dict[str, dict[str, Mark]]:
+def level(share: float, prompts: tuple[str, ...] = PROMPTS) -> dict[str, dict[str, ReplyMark]]:
     """Every reading good on this share of the prompts that need a call, and on all others."""
     calls = [one for one in prompts if int(one.removeprefix("p")) % 3 > 0]
     good = set(calls[: round(share * len(calls))])
-    marks = {one: Mark(one in good, one in calls, one in calls) for one in prompts}
+    marks = {one: ReplyMark(one in good, one in calls, one in calls) for one in prompts}
     return {reading: dict(marks) for reading in READINGS}
 
 
@@ -34,7 +34,7 @@ def test_a_way_and_a_reading_make_a_point_and_a_point_them(way: Point, reading: 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(WAYS), ANY_LOOK), max_size=8))
-def test_whatever_marks_there_are_estimates_are_figures(looks: list[tuple[Point, dict[str, dict[str, Mark]]]]) -> None:
+def test_whatever_marks_there_are_estimates_are_figures(looks: list[tuple[Point, dict[str, dict[str, ReplyMark]]]]) -> None:
     """From 0 to 1, and a ranking falls."""
     archive = Archive(Objective())
     for way, seen in looks:
@@ -70,7 +70,7 @@ def test_easy_first_prompts_do_not_make_a_way_better() -> None:
         archive.add(archive.begin(way, "random"), level(0.5))
     easy = tuple(one for one in PROMPTS[:15] if int(one.removeprefix("p")) % 3 > 0)
     begun = archive.begin(WAYS[10], "random")
-    archive.add(begun, {reading: {one: Mark(True, True, True) for one in easy} for reading in READINGS})
+    archive.add(begun, {reading: {one: ReplyMark(True, True, True) for one in easy} for reading in READINGS})
     standing = archive.best_of(begun)
     assert standing is not None
     assert standing.call_accuracy == pytest.approx(0.5, abs=0.05)
@@ -104,7 +104,7 @@ def test_a_point_at_the_floor_by_luck_stands_behind_one_that_holds_surely() -> N
 
 def test_the_value_of_marks_is_accuracy_less_what_is_short_of_the_floor() -> None:
     """Two calls of four right, one held of two; and missing the floor costs something by itself."""
-    marks = [Mark(i < 2, True, True) for i in range(4)] + [Mark(True, False, False), Mark(False, False, True)]
+    marks = [ReplyMark(i < 2, True, True) for i in range(4)] + [ReplyMark(True, False, False), ReplyMark(False, False, True)]
     assert Objective(restraint=0.8).value(marks) == pytest.approx(0.5 - 0.3 - 0.2)
     assert Objective(restraint=0.5, call_weight=1.0).value(marks[:5]) == pytest.approx(0.5)
     assert Objective().value([]) == 0.0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.search import Archive, Foresight, Mark, Objective, foresight
+from selfopt.search import Archive, Foresight, Objective, ReplyMark, foresight
 from selfopt.search.bandit import Bandit
 from selfopt.search.likeness import Likeness, choices_of, covariances
 from selfopt.variants.space import ways
@@ -68,7 +68,7 @@ def test_what_a_proposer_expects_is_checked_where_both_were_asked() -> None:
     """A prompt that failed before and is passed, one that is broken, and those that nobody can tell."""
     archive = Archive(Objective())
     before, after = archive.begin({}, "start"), archive.begin({"instructions": "hold"}, "reflection")
-    good, bad = Mark(True, True, True), Mark(False, True, True)
+    good, bad = ReplyMark(True, True, True), ReplyMark(False, True, True)
     archive.add(before, {"fit=yes": {"a": bad, "b": bad, "c": good, "d": good, "e": bad}})
     archive.add(after, {"fit=yes": {"a": good, "b": bad, "c": bad, "d": good}})
     after.fixes, after.breaks, after.instead_of = frozenset("abcex"), frozenset("cd"), {"fit": "yes"}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.errors import UsageError
-from selfopt.search import Batch, Given, Mark, Objective, Proposal, Search, SearchPlan, Seen, reading_text, spread
+from selfopt.search import Given, Objective, Proposal, ReplyMark, Search, SearchPlan, Seen, WayBatch, reading_text, spread
 from selfopt.variants.space import Capability, Point, asking_part, point_text, possible, ways
 from tests.search.kit import MARKS, PROMPTS, READINGS, marked, played
 
@@ -24,7 +24,7 @@ def by_parts(asking: Point, reading: str) -> float:
     return 0.2 + bonus + 0.1 * ("backing=strict" in reading)
 
 
-def told_by_parts(batch: Batch) -> Seen:
+def told_by_parts(batch: WayBatch) -> Seen:
     """Marks by the two choices."""
     return marked(by_parts, batch.asking, batch.prompts)
 
@@ -174,6 +174,6 @@ def test_every_beginning_holds_its_share_of_each_group(prompts: dict[str, int], 
 
 def test_a_mark_counts_what_is_right_on_such_a_prompt() -> None:
     """A right call, or none."""
-    assert [Mark(p, n, c).good for p in (True, False) for n in (True, False) for c in (True, False)] == [
+    assert [ReplyMark(p, n, c).good for p in (True, False) for n in (True, False) for c in (True, False)] == [
         True, True, False, True, False, False, False, True,
     ]  # fmt: skip

@@ -113,6 +113,7 @@ from .rule import (
     RuleReason,
 )
 from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
+from .searches import SearchEnd, SearchStanding, SearchStart
 from .spec import Environment, Spec, WarmUp
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
@@ -262,7 +263,10 @@ __all__ = [
     "Run",
     "RunEnd",
     "Sampling",
+    "SearchEnd",
     "SearchSpace",
+    "SearchStanding",
+    "SearchStart",
     "ServerKind",
     "SlowFirstCallFigures",
     "Spec",

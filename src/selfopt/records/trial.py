@@ -13,7 +13,7 @@ from .chat import FinishReason, LoadEvidence, Timings, Usage
 from .suite import Phase, Split
 
 Fault = Literal["truncated", "timeout", "loading", "error"]
-Purpose = Literal["measure", "determinism", "warm_up_cold", "warm_up_warm", "try", "race"]
+Purpose = Literal["measure", "determinism", "warm_up_cold", "warm_up_warm", "try", "race", "search"]
 
 
 class Attempt(Record):

@@ -2,26 +2,26 @@
 no model and keeps nothing.
 """
 
-from .archive import Archive, Look, Seen, Standing, joined, reading_text
+from .archive import Archive, RankedPoint, Seen, SeenWay, joined, reading_text
 from .foresight import Foresight, foresight
-from .marks import Mark, Objective
+from .marks import Objective, ReplyMark
 from .proposers import SEARCHERS, Given, Proposal, WayProposer
-from .search import Batch, Search, SearchPlan, spread
+from .search import Search, SearchPlan, WayBatch, spread
 
 __all__ = [
     "SEARCHERS",
     "Archive",
-    "Batch",
     "Foresight",
     "Given",
-    "Look",
-    "Mark",
     "Objective",
     "Proposal",
+    "RankedPoint",
+    "ReplyMark",
     "Search",
     "SearchPlan",
     "Seen",
-    "Standing",
+    "SeenWay",
+    "WayBatch",
     "WayProposer",
     "foresight",
     "joined",

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from selfopt.variants.space import Point, asking_part, point_of, point_text
 
 from .estimates import Estimates, Summary, estimated, summary
-from .marks import Mark, Objective
+from .marks import Objective, ReplyMark
 
-Seen = Mapping[str, Mapping[str, Mark]]
+Seen = Mapping[str, Mapping[str, ReplyMark]]
 """The marks of every reading of the same replies: by `reading_text`, then by prompt id."""
 
 
 @dataclass(slots=True)
-class Look:
+class SeenWay:
     """One way to ask, and what was seen of it.
 
     Attributes:
@@ -36,11 +36,11 @@ class Look:
     instead_of: Point | None = None
     asked: int = 0
     rung: int = 0
-    marks: dict[str, dict[str, Mark]] = field(default_factory=dict)
+    marks: dict[str, dict[str, ReplyMark]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RankedPoint:
     """A point and what is thought of it.
 
     Attributes:
@@ -71,17 +71,17 @@ class Archive:
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
-        self.looks: dict[str, Look] = {}
+        self.looks: dict[str, SeenWay] = {}
         self._estimates: Estimates | None = None
-        self._best: dict[str, Standing] = {}
+        self._best: dict[str, RankedPoint] = {}
         self._sums: dict[str, Summary] = {}
 
-    def begin(self, asking: Point, by: str) -> Look:
+    def begin(self, asking: Point, by: str) -> SeenWay:
         """The look at a way to ask: a new one if there is none."""
         asking = asking_part(asking)
-        return self.looks.setdefault(point_text(asking), Look(asking, by))
+        return self.looks.setdefault(point_text(asking), SeenWay(asking, by))
 
-    def add(self, look: Look, seen: Seen) -> None:
+    def add(self, look: SeenWay, seen: Seen) -> None:
         """Take the marks of further prompts."""
         for text, marks in seen.items():
             look.marks.setdefault(text, {}).update(marks)
@@ -97,15 +97,15 @@ class Archive:
             self._best = {}
         return self._estimates
 
-    def standings(self, look: Look) -> Sequence[Standing]:
+    def standings(self, look: SeenWay) -> Sequence[RankedPoint]:
         """Every reading of a look. None before its first marks."""
         seen = self.estimates().of(point_text(look.asking))
         return [
-            Standing(joined(look.asking, reading), one.value, one.call_accuracy, one.restraint, look.asked, look.by)
+            RankedPoint(joined(look.asking, reading), one.value, one.call_accuracy, one.restraint, look.asked, look.by)
             for reading, one in seen.items()
         ]
 
-    def best_of(self, look: Look) -> Standing | None:
+    def best_of(self, look: SeenWay) -> RankedPoint | None:
         """The best reading of a look. None before its first marks."""
         seen, text = self.estimates().of(point_text(look.asking)), point_text(look.asking)
         if not seen:
@@ -113,12 +113,12 @@ class Archive:
         if text not in self._best:
             reading = max(seen, key=lambda one: (seen[one].value, -len(one), one))
             one = seen[reading]
-            self._best[text] = Standing(
+            self._best[text] = RankedPoint(
                 joined(look.asking, reading), one.value, one.call_accuracy, one.restraint, look.asked, look.by
             )
         return self._best[text]
 
-    def ranking(self, *, least: int = 0) -> list[Standing]:
+    def ranking(self, *, least: int = 0) -> list[RankedPoint]:
         """The best reading of each look that was asked on so many prompts, the best first."""
         found = (self.best_of(look) for look in self.looks.values() if look.asked >= least)
         return sorted((one for one in found if one is not None), key=lambda one: (-one.value, point_text(one.point)))

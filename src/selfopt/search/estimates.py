@@ -14,7 +14,7 @@ from operator import mul
 from selfopt.variants.space import Point
 
 from .likeness import Likeness, choices_of, covariances
-from .marks import Mark, Objective
+from .marks import Objective, ReplyMark
 
 _VARIANCE = {True: 0.03, False: 0.05}
 """How much call accuracy (True) and restraint (False) differ between ways to ask: the variance."""
@@ -28,8 +28,8 @@ _ELSEWHERE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
-    """What is thought of a point. Figures as in `Standing`."""
+class PointEstimate:
+    """What is thought of a point. Figures as in `RankedPoint`."""
 
     value: float
     call_accuracy: float | None
@@ -49,7 +49,7 @@ class Summary:
     good: Mapping[bool, Mapping[str, float]]
 
 
-def summary(marks: Mapping[str, Mapping[str, Mark]]) -> Summary:
+def summary(marks: Mapping[str, Mapping[str, ReplyMark]]) -> Summary:
     """Sum up the marks of one way to ask: by reading, then by prompt id."""
     average: dict[bool, dict[str, list[bool]]] = {True: {}, False: {}}
     good: dict[bool, dict[str, float]] = {True: {}, False: {}}
@@ -106,9 +106,9 @@ class Estimates:
     def __init__(self, calling: _Figure, idle: _Figure, calls: float, objective: Objective) -> None:
         self._calling, self._idle = calling, idle
         self._calls, self._objective = calls, objective
-        self._known: dict[str, dict[str, Estimate]] = {}
+        self._known: dict[str, dict[str, PointEstimate]] = {}
 
-    def of(self, text: str) -> Mapping[str, Estimate]:
+    def of(self, text: str) -> Mapping[str, PointEstimate]:
         """The estimates of every reading of a way to ask that was seen, by its text. Empty for
         others.
         """
@@ -134,10 +134,10 @@ class Estimates:
         doubt = (self._calls * doubts[self._calling]) ** 2 + ((1 - self._calls) * doubts[self._idle]) ** 2
         return max(found, default=0.0), doubt**0.5
 
-    def _estimate(self, made: float | None, held: float | None, doubt: float) -> Estimate:
+    def _estimate(self, made: float | None, held: float | None, doubt: float) -> PointEstimate:
         made = None if made is None else min(1.0, max(0.0, made))
         held = None if held is None else min(1.0, max(0.0, held))
-        return Estimate(self._objective.of(made, held, self._calls, doubt), made, held)
+        return PointEstimate(self._objective.of(made, held, self._calls, doubt), made, held)
 
 
 def estimated(looks: Mapping[str, tuple[Point, Summary]], objective: Objective) -> Estimates:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from selfopt.variants.space import asking_part, point_text
 
-from .archive import Archive, Look, reading_text
+from .archive import Archive, SeenWay, reading_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def foresight(archive: Archive) -> Mapping[str, Foresight]:
     return found
 
 
-def _checked(archive: Archive, look: Look) -> Foresight:
+def _checked(archive: Archive, look: SeenWay) -> Foresight:
     assert look.instead_of is not None
     other, reading = archive.looks.get(point_text(asking_part(look.instead_of))), reading_text(look.instead_of)
     before, after = other.marks.get(reading, {}) if other is not None else {}, look.marks.get(reading, {})

@@ -13,7 +13,7 @@ _NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class ReplyMark:
     """The verdict on one reply, as far as a search needs it.
 
     Attributes:
@@ -58,7 +58,7 @@ class Objective:
         if not 0 <= self.below < math.inf:
             raise UsageError(f"below {self.below}: need 0 or more points of accuracy")
 
-    def value(self, marks: Iterable[Mark]) -> float:
+    def value(self, marks: Iterable[ReplyMark]) -> float:
         """How good a point is, by its marks alone. At most 1; 0 without marks."""
         calls = right = idle = held = 0
         for mark in marks:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from selfopt.errors import UsageError
 from selfopt.variants.space import Capability, Point, asking_part, point_of, point_text, possible, ways
 
-from .archive import Archive, Look, Seen, Standing
+from .archive import Archive, RankedPoint, Seen, SeenWay
 from .bandit import Bandit
 from .marks import Objective
 from .proposers import SEARCHERS, Given, Proposal, WayProposer
@@ -81,7 +81,7 @@ class SearchPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class WayBatch:
     """What to ask next: one way to ask, on these prompts."""
 
     asking: Point
@@ -112,18 +112,18 @@ class Search:
         self._proposers = dict(proposers if proposers is not None else SEARCHERS.all())
         self.bandit = Bandit(list(self._proposers), self._rng)
         self._space: Sequence[Point] = tuple(ways(plan.capabilities))
-        self._open: Batch | None = None
+        self._open: WayBatch | None = None
         for point in plan.start:
             self.archive.begin(point, "start")
 
-    def next(self) -> Batch | None:
+    def next(self) -> WayBatch | None:
         """What to ask next: the same until it is told. None when every way was asked on every prompt."""
         if self._open is None:
             look = self._waiting_start() or self._climber() or self._proposed() or self._left()
             self._open = self._batch(look) if look is not None else None
         return self._open
 
-    def told(self, batch: Batch, seen: Seen) -> None:
+    def told(self, batch: WayBatch, seen: Seen) -> None:
         """Learn the marks of a batch.
 
         Args:
@@ -146,19 +146,19 @@ class Search:
         if look.rung == 1 and look.by != "start":
             self.bandit.told(look.by, paid=self._among_best(look))
 
-    def ranking(self) -> list[Standing]:
+    def ranking(self) -> list[RankedPoint]:
         """The best reading of each way to ask that was asked on all prompts; before that, of any."""
         return self.archive.ranking(least=len(self.plan.prompts)) or self.archive.ranking()
 
-    def _batch(self, look: Look) -> Batch:
+    def _batch(self, look: SeenWay) -> WayBatch:
         heights = self.plan.heights
         top = heights[-1] if look.by == "start" else next(height for height in heights if height > look.asked)
-        return Batch(look.asking, self.plan.prompts[look.asked : top], look.by)
+        return WayBatch(look.asking, self.plan.prompts[look.asked : top], look.by)
 
-    def _waiting_start(self) -> Look | None:
+    def _waiting_start(self) -> SeenWay | None:
         return next((look for look in self.archive.looks.values() if look.asked == 0), None)
 
-    def _climber(self) -> Look | None:
+    def _climber(self) -> SeenWay | None:
         """The best look that may climb, from the highest rung on which there is one."""
         for height in reversed(self.plan.heights[:-1]):
             here = [look for look in self.archive.looks.values() if look.asked >= height and look.by != "start"]
@@ -168,7 +168,7 @@ class Search:
                 return waiting[0]
         return None
 
-    def _proposed(self) -> Look | None:
+    def _proposed(self) -> SeenWay | None:
         """The look at what one of the proposers names, in the order that the bandit draws."""
         given = Given(self.archive, self._space, self.plan.capabilities, self._rng)
         for name in self.bandit.order():
@@ -194,16 +194,16 @@ class Search:
             return None
         return Proposal(asking, proposal.fixes, proposal.breaks, proposal.instead_of)
 
-    def _left(self) -> Look | None:
+    def _left(self) -> SeenWay | None:
         """The best look that was not asked on every prompt."""
         left = [look for look in self.archive.looks.values() if look.asked < len(self.plan.prompts)]
         return max(left, key=self._value, default=None)
 
-    def _among_best(self, look: Look) -> bool:
+    def _among_best(self, look: SeenWay) -> bool:
         """Whether a look is among the best third of all."""
         values = sorted((self._value(other) for other in self.archive.looks.values()), reverse=True)
         return self._value(look) >= values[max(0, len(values) // self.plan.keep - 1)]
 
-    def _value(self, look: Look) -> float:
+    def _value(self, look: SeenWay) -> float:
         best = self.archive.best_of(look)
         return best.value if best is not None else float("-inf")

@@ -191,12 +191,16 @@ class LoopSettings(Table):
         determinism_sample: How many prompts to repeat in isolation before replies count as
             deterministic. None: 4, and 20 for suites with more than 40 prompts.
         max_candidates: Candidates per model and cycle.
+        search: Search the space of variants for what a cycle tries.
+        search_trials: How many trials a search may make.
         baseline: "MODEL PHASE VARIANT" of the first baseline.
     """
 
     n_runs: int = Field(default=7, ge=1, le=1000)
     determinism_sample: int | None = Field(default=None, ge=1, le=1000)
     max_candidates: int = Field(default=3, ge=0, le=100)
+    search: bool = False
+    search_trials: int = Field(default=1500, ge=1, le=1_000_000)
     baseline: str = "local/smollm2-135m atomic native_api"
 
     def sample_of(self, prompts: int) -> int:

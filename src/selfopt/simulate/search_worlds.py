@@ -18,7 +18,7 @@ from statistics import NormalDist
 from typing import Literal
 
 from selfopt.search.archive import joined, reading_text
-from selfopt.search.marks import Mark
+from selfopt.search.marks import ReplyMark
 from selfopt.variants.space import PARTS, Point, asking_part, neighbours_of, point_of, point_text, readings_of
 
 PromptKind = Literal["one", "two", "none", "missing"]
@@ -114,9 +114,9 @@ class SearchWorld:
         """The ids of all search prompts, or of all held-out ones."""
         return tuple(prompt.id for prompt in self.prompts if prompt.held_out == held_out)
 
-    def marks(self, asking: Point, prompts: Iterable[str]) -> dict[str, dict[str, Mark]]:
+    def marks(self, asking: Point, prompts: Iterable[str]) -> dict[str, dict[str, ReplyMark]]:
         """The marks of every reading of one way to ask, by the text of the reading and prompt id."""
-        way, found = point_text(asking_part(asking)), {text: dict[str, Mark]() for text in self._readings}
+        way, found = point_text(asking_part(asking)), {text: dict[str, ReplyMark]() for text in self._readings}
         for one in prompts:
             prompt = self.by_id[one]
             reply = self._reply(asking, prompt)
@@ -130,7 +130,7 @@ class SearchWorld:
                     if state in dropped and mends[key][1] < dropped[state]:
                         state = "none"
                 passed = (state == "right") if prompt.needs_call else (state == "none")
-                found[text][one] = Mark(passed, prompt.needs_call, state != "none")
+                found[text][one] = ReplyMark(passed, prompt.needs_call, state != "none")
         return found
 
     def truth(self, point: Point, *, held_out: bool = True) -> Truth:
