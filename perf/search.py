@@ -61,8 +61,10 @@ def searched(name: str, seed: int, budget: int) -> tuple[str, int, Row]:
 
 
 def best_of(seed: int) -> float:
-    """The best that there is in a world."""
-    return best_points(SearchWorld(seed), ways(CAPABILITIES), restraint=FLOOR)[0][0]
+    """What the best point of a world is worth. Where none meets the floor, that is the start."""
+    world = SearchWorld(seed)
+    found = best_points(world, ways(CAPABILITIES), restraint=FLOOR)
+    return found[0][0] if found else world.truth({}).accuracy
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
