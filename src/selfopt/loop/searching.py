@@ -6,8 +6,7 @@ held-out prompts, gates.
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,12 +14,11 @@ from selfopt.errors import BudgetError
 from selfopt.home import counted
 from selfopt.measure.lookup import find
 from selfopt.measure.race_block import BlockOrder, BlockResult
-from selfopt.measure.rescore import replay, stored_contents
-from selfopt.measure.trial import Judge, JudgedTrial
+from selfopt.measure.readings import read_by_each
 from selfopt.records import (
     Ask,
+    Capability,
     CycleStart,
-    Run,
     SearchEnd,
     SearchStanding,
     SearchStart,
@@ -28,11 +26,10 @@ from selfopt.records import (
     Suite,
     content_hash,
 )
-from selfopt.scoring import scorer_of
-from selfopt.search.archive import Standing, reading_text
-from selfopt.search.marks import Mark, Objective
-from selfopt.search.search import Batch, Search, SearchPlan
-from selfopt.variants.space import Capability, Point, composed, point_text, readings_of
+from selfopt.search.archive import RankedPoint, reading_text
+from selfopt.search.marks import Objective, ReplyMark
+from selfopt.search.search import Search, SearchPlan, WayBatch, spread
+from selfopt.variants.space import Point, composed, point_text, readings_of
 
 from .candidates import with_change
 from .context import LoopContext, LoopEvent
@@ -82,11 +79,14 @@ def _search_id(cycle: CycleStart, baseline: Spec) -> str:
 
 def _begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests: int, *, text_only: bool) -> SearchStart:
     suite = context.suite_for(baseline)
-    prompt_ids = [prompt.id for prompt in suite.select(baseline.split)]
     # One order for a suite and its split, so that every search of it compares the same prompts first.
-    random.Random(f"search {baseline.suite_hash} {baseline.split}").shuffle(prompt_ids)
+    prompt_ids = spread({prompt.id: (prompt.kind, prompt.tool_set) for prompt in suite.select(baseline.split)})
     entry = context.settings.endpoints[baseline.endpoint]
-    has = {"tools": not text_only, "grammar": entry.takes_grammars, "json_schema": entry.takes_any_schema}
+    has: dict[Capability, bool] = {
+        "tools": not text_only,
+        "grammar": entry.takes_grammars,
+        "json_schema": entry.takes_any_schema,
+    }
     capabilities = tuple(name for name, there in has.items() if there)
     first: tuple[dict[str, str], ...] = ({"tools": "signatures"},) if text_only else ({}, {"tools": "signatures"})
     return SearchStart(
@@ -97,7 +97,7 @@ def _begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_request
         baseline_spec_id=baseline.spec_id,
         suite_hash=baseline.suite_hash,
         split=baseline.split,
-        prompt_ids=tuple(prompt_ids),
+        prompt_ids=prompt_ids,
         capabilities=capabilities,
         start=first,
         seed=0,
@@ -113,8 +113,7 @@ class _Searching:
         self._context = context
         self._start = start
         self._baseline = baseline
-        capabilities: frozenset[Capability] = frozenset(start.capabilities)  # type: ignore[arg-type]
-        plan = SearchPlan(start.prompt_ids, capabilities, start.start, start.seed)
+        plan = SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed)
         self._search = Search(plan, Objective(restraint=context.settings.policy.restraint_min))
         self._batches = 0
 
@@ -135,7 +134,7 @@ class _Searching:
             raise BudgetError(f"the search stopped before anything was asked to the end: {stopped}; the same command goes on")
         return await self._over(ranking, stopped)
 
-    def _enough(self, batch: Batch) -> str | None:
+    def _enough(self, batch: WayBatch) -> str | None:
         """Why the search ends before this batch; None while it goes on.
 
         What its candidates take afterwards is kept back: a pass of each, and the held-out prompts.
@@ -147,7 +146,7 @@ class _Searching:
         later = self._context.settings.loop.max_candidates * each + 2 * len(self._suite.select("heldout"))
         return self._context.measure.arena.desk.meter.shortfall(len(batch.prompts) + later)
 
-    async def _ask(self, batch: Batch) -> str | None:
+    async def _ask(self, batch: WayBatch) -> str | None:
         """Ask a batch, and tell the search what came of it. Returns the cap that cut it off."""
         spec = self._spec(batch.asking)
         places = [Ask(spec.request_id, place, prompt_id) for place, prompt_id in enumerate(batch.prompts)]
@@ -171,34 +170,24 @@ class _Searching:
         self._tell(batch)
         return None
 
-    def _seen(self, asking: Point, spec: Spec, result: BlockResult) -> dict[str, dict[str, Mark]]:
+    def _seen(self, asking: Point, spec: Spec, result: BlockResult) -> dict[str, dict[str, ReplyMark]]:
         """The marks of every reading of the replies."""
-        judges = {reading_text(point): _judge(self._suite, composed(point).parsers) for point in readings_of(asking)}
-        seen: dict[str, dict[str, Mark]] = {reading: {} for reading in judges}
-        for item in result.trials[spec.request_id]:
-            for reading, verdict in self._verdicts(spec, item, judges).items():
-                seen[reading][item.trial.prompt_id] = verdict
-        return seen
-
-    def _verdicts(self, spec: Spec, item: JudgedTrial, judges: Mapping[str, Judge]) -> dict[str, Mark]:
-        ledger, trial = self._context.ledger, item.trial
-        prompt = next(prompt for prompt in self._suite.prompts if prompt.id == trial.prompt_id)
-        tools, final = self._suite.tools_of(prompt), None
-        if trial.fault in (None, "truncated"):
-            final = replay(spec, prompt, tools, stored_contents(ledger, trial))
-        run = find(ledger, Run, trial.run_id)
-        family = run.family if run is not None else "unknown"
-        marks = {}
-        for reading, judge in judges.items():
-            verdict = Judge(judge.scorer, judge.parsers, judge.parser_hash, family).judged(trial, prompt, tools, final).verdict
-            marks[reading] = Mark(verdict.outcome == "pass", prompt.needs_call, bool(verdict.parsed.tool_calls))
-        return marks
+        chains = {reading_text(point): composed(point).parsers for point in readings_of(asking)}
+        trials = [item.trial for item in result.trials[spec.request_id]]
+        verdicts = read_by_each(self._context.ledger, spec, self._suite, trials, chains)
+        return {
+            reading: {
+                verdict.prompt_id: ReplyMark(verdict.outcome == "pass", verdict.needs_call, bool(verdict.parsed.tool_calls))
+                for verdict in each
+            }
+            for reading, each in verdicts.items()
+        }
 
     def _spec(self, point: Point) -> Spec:
         variant = composed(point, max_tokens=self._baseline.variant.sampling.max_tokens)
         return self._context.rendered(with_change(self._baseline, variant=variant))
 
-    def _tell(self, batch: Batch) -> None:
+    def _tell(self, batch: WayBatch) -> None:
         best = self._search.ranking()[0]
         asked = f"{self._search.requests} of at most {counted(self._start.most_requests, 'trial')}"
         self._context.say(
@@ -209,7 +198,7 @@ class _Searching:
             )
         )
 
-    async def _over(self, ranking: Sequence[Standing], stopped: str | None) -> SearchEnd:
+    async def _over(self, ranking: Sequence[RankedPoint], stopped: str | None) -> SearchEnd:
         specs = [self._spec(standing.point) for standing in ranking]
         end = SearchEnd(
             search_id=self._start.search_id,
@@ -227,7 +216,3 @@ class _Searching:
         await self._context.ledger.append([*unknown_specs(self._context.ledger, specs), end])
         self._context.on_step("searched")
         return end
-
-
-def _judge(suite: Suite, parsers: Sequence[str]) -> Judge:
-    return Judge(scorer_of(suite.judging), parsers, content_hash("parser", list(parsers)))

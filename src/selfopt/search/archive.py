@@ -2,56 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from selfopt.variants.space import Point, asking_part, point_of, point_text
 
-from .marks import Mark, Objective
+from .estimates import Estimates, Summary, estimated, summary
+from .marks import Objective, ReplyMark
 
-_OWN = 20.0
-"""From so many prompts on, a point's own marks count more than what its reading brought elsewhere."""
-
-Seen = Mapping[str, Mapping[str, Mark]]
-"""The marks of every reading of the same replies: by the text of the point, then by prompt id."""
+Seen = Mapping[str, Mapping[str, ReplyMark]]
+"""The marks of every reading of the same replies: by `reading_text`, then by prompt id."""
 
 
 @dataclass(slots=True)
-class Look:
+class SeenWay:
     """One way to ask, and what was seen of it.
 
     Attributes:
         asking: the choices that shape its requests.
         by: who proposed it.
-        rung: how many rungs of prompts it has climbed.
-        marks: by reading, then by prompt id. A reading is a point's choices beside the asking ones.
+        fixes: the prompts that its proposer expects it to pass where `instead_of` fails.
+        breaks: the prompts that its proposer expects it to fail where `instead_of` passes.
+        instead_of: the point that these expectations compare it with.
+        asked: on how many prompts of the plan it was asked.
+        rung: how many batches of prompts it was asked.
+        marks: by reading, then by prompt id. A prompt whose reply was lost has none.
     """
 
     asking: Point
     by: str
+    fixes: frozenset[str] = frozenset()
+    breaks: frozenset[str] = frozenset()
+    instead_of: Point | None = None
+    asked: int = 0
     rung: int = 0
-    marks: dict[str, dict[str, Mark]] = field(default_factory=dict)
-    _raw: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def n(self) -> int:
-        """On how many prompts it was asked."""
-        return len(next(iter(self.marks.values()), ()))
+    marks: dict[str, dict[str, ReplyMark]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RankedPoint:
     """A point and what is thought of it.
 
     Attributes:
         point: the choices.
         value: its estimated value under the objective.
+        call_accuracy: its estimated call accuracy; None where no prompt needs a call.
+        restraint: its estimated restraint; None where every prompt needs a call.
         n: on how many prompts it was asked.
         by: who proposed the way to ask.
     """
 
     point: Point
     value: float
+    call_accuracy: float | None
+    restraint: float | None
     n: int
     by: str
 
@@ -60,60 +64,64 @@ class Archive:
     """Everything that was seen.
 
     Every reading of a reply is judged, as that costs no request. The best of many readings on a few
-    prompts is a matter of luck. So the value of a reading is estimated from its own marks and from
-    what the same reading brought with other ways to ask. The more prompts there are, the more its
-    own marks count.
+    prompts is a matter of luck, and so is the best of many ways to ask. So a value is estimated from
+    the marks of the point and from what points brought that are like it. The more prompts there are,
+    the more its own marks count (see `estimates`).
     """
 
     def __init__(self, objective: Objective) -> None:
         self.objective = objective
-        self.looks: dict[str, Look] = {}
-        self._effects: dict[str, float] | None = None
+        self.looks: dict[str, SeenWay] = {}
+        self._estimates: Estimates | None = None
+        self._best: dict[str, RankedPoint] = {}
+        self._sums: dict[str, Summary] = {}
 
-    def begin(self, asking: Point, by: str) -> Look:
+    def begin(self, asking: Point, by: str) -> SeenWay:
         """The look at a way to ask: a new one if there is none."""
-        return self.looks.setdefault(point_text(asking), Look(asking_part(asking), by))
+        asking = asking_part(asking)
+        return self.looks.setdefault(point_text(asking), SeenWay(asking, by))
 
-    def add(self, look: Look, seen: Seen) -> None:
+    def add(self, look: SeenWay, seen: Seen) -> None:
         """Take the marks of further prompts."""
         for text, marks in seen.items():
             look.marks.setdefault(text, {}).update(marks)
-        look._raw = {text: self.objective.value(marks.values()) for text, marks in look.marks.items()}
-        self._effects = None
+        self._sums[point_text(look.asking)] = summary(look.marks)
+        self._estimates = None
 
-    def standings(self, look: Look) -> Iterator[Standing]:
-        """Every reading of a look."""
-        if not look._raw:
-            return
-        effects, mean = self.effects(), sum(look._raw.values()) / len(look._raw)
-        own = look.n / (look.n + _OWN)
-        for reading, raw in look._raw.items():
-            value = own * raw + (1 - own) * (mean + effects.get(reading, 0.0))
-            yield Standing(joined(look.asking, reading), value, look.n, look.by)
+    def estimates(self) -> Estimates:
+        """What is thought of every way to ask that was seen, and of others like them."""
+        if self._estimates is None:
+            self._estimates = estimated(
+                {text: (self.looks[text].asking, summed) for text, summed in self._sums.items()}, self.objective
+            )
+            self._best = {}
+        return self._estimates
 
-    def best_of(self, look: Look) -> Standing | None:
+    def standings(self, look: SeenWay) -> Sequence[RankedPoint]:
+        """Every reading of a look. None before its first marks."""
+        seen = self.estimates().of(point_text(look.asking))
+        return [
+            RankedPoint(joined(look.asking, reading), one.value, one.call_accuracy, one.restraint, look.asked, look.by)
+            for reading, one in seen.items()
+        ]
+
+    def best_of(self, look: SeenWay) -> RankedPoint | None:
         """The best reading of a look. None before its first marks."""
-        return max(self.standings(look), key=lambda standing: standing.value, default=None)
+        seen, text = self.estimates().of(point_text(look.asking)), point_text(look.asking)
+        if not seen:
+            return None
+        if text not in self._best:
+            reading = max(seen, key=lambda one: (seen[one].value, -len(one), one))
+            one = seen[reading]
+            self._best[text] = RankedPoint(
+                joined(look.asking, reading), one.value, one.call_accuracy, one.restraint, look.asked, look.by
+            )
+        return self._best[text]
 
-    def ranking(self, *, least: int = 0) -> list[Standing]:
+    def ranking(self, *, least: int = 0) -> list[RankedPoint]:
         """The best reading of each look that was asked on so many prompts, the best first."""
-        found = (self.best_of(look) for look in self.looks.values() if look.n >= least)
+        found = (self.best_of(look) for look in self.looks.values() if look.asked >= least)
         return sorted((one for one in found if one is not None), key=lambda one: (-one.value, point_text(one.point)))
-
-    def effects(self) -> Mapping[str, float]:
-        """What each reading brought on average, beside the average of all readings."""
-        if self._effects is None:
-            sums: dict[str, float] = {}
-            weight = 0.0
-            for look in self.looks.values():
-                if not look._raw:
-                    continue
-                mean = sum(look._raw.values()) / len(look._raw)
-                weight += look.n
-                for reading, raw in look._raw.items():
-                    sums[reading] = sums.get(reading, 0.0) + look.n * (raw - mean)
-            self._effects = {reading: total / weight for reading, total in sums.items()} if weight else {}
-        return self._effects
 
 
 def reading_text(point: Point) -> str:

@@ -6,27 +6,25 @@ tool schema. Some choices exclude each other, or need what not every server has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
+from itertools import product
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from selfopt.errors import VariantError
-from selfopt.records import Variant
+from selfopt.records import Capability, Variant
 
 from .catalogue import example_set
 from .options import options_of
-
-Capability = Literal["tools", "grammar", "json_schema"]
-"""What a server must have for a choice: tools of its own, or limits on the output."""
 
 Point = Mapping[str, str]
 """The choice of each part that differs from its default, by the part's name."""
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class PartChoice:
     """One way to do what a part is about.
 
     Attributes:
@@ -47,7 +45,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class VariantPart:
     """One thing about a variant that can be chosen.
 
     Attributes:
@@ -60,7 +58,7 @@ class Part:
 
     name: str
     title: str
-    choices: tuple[Choice, ...]
+    choices: tuple[PartChoice, ...]
     reads: bool = False
 
     @property
@@ -68,7 +66,7 @@ class Part:
         """The name of the first choice."""
         return self.choices[0].name
 
-    def choice(self, name: str) -> Choice:
+    def choice(self, name: str) -> PartChoice:
         """The choice of this name. VariantError lists the names there are."""
         found = next((choice for choice in self.choices if choice.name == name), None)
         if found is None:
@@ -83,35 +81,42 @@ _SINGLE = frozenset({"single"})
 _CALL = "Call the tools that the request needs, one call for each thing asked."
 _HOLD = "When it needs none or leaves out a required detail, answer in text."
 
-PARTS: tuple[Part, ...] = (
-    Part(
+PARTS: tuple[VariantPart, ...] = (
+    VariantPart(
         "tools",
         "how the model is shown the tools",
         (
-            Choice("native", "through the server's own interface", needs=frozenset({"tools"})),
-            Choice("signatures", "as typed signatures in the prompt", {"tools": "system_prompt"}, {"tool_style": "signature"}),
-            Choice("schemas", "as JSON in the prompt", {"tools": "system_prompt"}, {"tool_style": "json"}),
-            Choice("brief", "by the names of their arguments in the prompt", {"tools": "system_prompt"}, {"tool_style": "brief"}),
+            PartChoice("native", "through the server's own interface", needs=frozenset({"tools"})),
+            PartChoice(
+                "signatures", "as typed signatures in the prompt", {"tools": "system_prompt"}, {"tool_style": "signature"}
+            ),
+            PartChoice("schemas", "as JSON in the prompt", {"tools": "system_prompt"}, {"tool_style": "json"}),
+            PartChoice(
+                "brief", "by the names of their arguments in the prompt", {"tools": "system_prompt"}, {"tool_style": "brief"}
+            ),
         ),
     ),
-    Part(
+    VariantPart(
         "required_only",
         "whether optional arguments are shown",
-        (Choice("no", "all arguments are shown"), Choice("yes", "only required arguments are shown", options={"lean": True})),
+        (
+            PartChoice("no", "all arguments are shown"),
+            PartChoice("yes", "only required arguments are shown", options={"lean": True}),
+        ),
     ),
-    Part(
+    VariantPart(
         "form",
         "what limits the output",
         (
-            Choice("free", "nothing"),
-            Choice(
+            PartChoice("free", "nothing"),
+            PartChoice(
                 "grammar",
                 "a grammar of none or calls",
                 {"constraint": "grammar"},
                 with_={"tools": _IN_TEXT},
                 needs=frozenset({"grammar"}),
             ),
-            Choice(
+            PartChoice(
                 "schema",
                 "a JSON Schema of none or calls",
                 {"constraint": "json_schema"},
@@ -120,19 +125,19 @@ PARTS: tuple[Part, ...] = (
             ),
         ),
     ),
-    Part(
+    VariantPart(
         "steps",
         "what is asked first",
         (
-            Choice("single", "nothing: one request"),
-            Choice(
+            PartChoice("single", "nothing: one request"),
+            PartChoice(
                 "choose_then_fill",
                 "which tools, then the arguments of each",
                 {"steps": "choose_then_fill"},
                 {"layout": "turn", "choice": "named"},
                 with_={"tools": _IN_TEXT, "form": frozenset({"grammar", "schema"})},
             ),
-            Choice(
+            PartChoice(
                 "choose_then_answer",
                 "which tools or none, then the request as it is",
                 {"steps": "choose_then_answer"},
@@ -142,36 +147,36 @@ PARTS: tuple[Part, ...] = (
             ),
         ),
     ),
-    Part(
+    VariantPart(
         "examples",
         "which worked examples come first",
         (
-            Choice("none", "none"),
-            Choice("one_tool", "one tool each, each a turn of its own", {"examples": "one_tool"}, {"layout": "turn"}),
-            Choice("everyday", "three tools each, each a turn of its own", {"examples": "everyday"}, {"layout": "turn"}),
+            PartChoice("none", "none"),
+            PartChoice("one_tool", "one tool each, each a turn of its own", {"examples": "one_tool"}, {"layout": "turn"}),
+            PartChoice("everyday", "three tools each, each a turn of its own", {"examples": "everyday"}, {"layout": "turn"}),
         ),
     ),
-    Part(
+    VariantPart(
         "instructions",
         "what the model is told beside the tools",
         (
-            Choice("none", "nothing"),
-            Choice("call", "to call what the request needs", {"instructions": _CALL}),
-            Choice("hold", "when not to call", {"instructions": _HOLD}),
-            Choice("call_and_hold", "both", {"instructions": f"{_CALL} {_HOLD}"}),
-            Choice(
+            PartChoice("none", "nothing"),
+            PartChoice("call", "to call what the request needs", {"instructions": _CALL}),
+            PartChoice("hold", "when not to call", {"instructions": _HOLD}),
+            PartChoice("call_and_hold", "both", {"instructions": f"{_CALL} {_HOLD}"}),
+            PartChoice(
                 "copy",
                 "both, and to copy names as they are written",
                 {"instructions": f"{_CALL} Copy names, codes and words as the user wrote them. {_HOLD}"},
             ),
         ),
     ),
-    Part(
+    VariantPart(
         "words",
         "where free text of an argument comes from",
         (
-            Choice("free", "the model"),
-            Choice(
+            PartChoice("free", "the model"),
+            PartChoice(
                 "copied",
                 "a run of words of the conversation",
                 options={"copy_text": True},
@@ -179,31 +184,31 @@ PARTS: tuple[Part, ...] = (
             ),
         ),
     ),
-    Part(
+    VariantPart(
         "fit",
         "whether calls are fitted to their tools",
-        (Choice("no", "no"), Choice("yes", "names, types, unknown and unwanted arguments")),
+        (PartChoice("no", "no"), PartChoice("yes", "names, types, unknown and unwanted arguments")),
         reads=True,
     ),
-    Part(
+    VariantPart(
         "offered",
         "whether calls of other tools are left out",
-        (Choice("no", "no"), Choice("yes", "calls of tools that are not offered are left out")),
+        (PartChoice("no", "no"), PartChoice("yes", "calls of tools that are not offered are left out")),
         reads=True,
     ),
-    Part(
+    VariantPart(
         "spelling",
         "whose spelling counts",
-        (Choice("model", "the model's"), Choice("said", "misspelt names and codes become what was said")),
+        (PartChoice("model", "the model's"), PartChoice("said", "misspelt names and codes become what was said")),
         reads=True,
     ),
-    Part(
+    VariantPart(
         "backing",
         "which calls are believed",
         (
-            Choice("any", "all"),
-            Choice("ground", "those whose arguments the conversation backs"),
-            Choice("strict", "those whose required arguments somebody said"),
+            PartChoice("any", "all"),
+            PartChoice("ground", "those whose arguments the conversation backs"),
+            PartChoice("strict", "those whose required arguments somebody said"),
         ),
         reads=True,
     ),
@@ -222,7 +227,7 @@ _REPAIRS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
 
 
 @cache
-def parts_by_name() -> Mapping[str, Part]:
+def parts_by_name() -> Mapping[str, VariantPart]:
     """Every part by its name."""
     return MappingProxyType({part.name: part for part in PARTS})
 
@@ -232,17 +237,27 @@ def point_of(choices: Mapping[str, str]) -> Point:
 
     Raises VariantError for a part or choice that does not exist.
     """
-    known = parts_by_name()
-    for name, choice in choices.items():
-        if name not in known:
-            raise VariantError(f"no part {name!r}; parts are {', '.join(known)}")
-        known[name].choice(choice)
-    return {part.name: choices[part.name] for part in PARTS if choices.get(part.name, part.default) != part.default}
+    return dict(_canonical(tuple(choices.items())))
 
 
 def point_text(point: Point) -> str:
     """A point in one line: `tools=signatures backing=strict`; `native` where all is as by default."""
-    return " ".join(f"{name}={choice}" for name, choice in point_of(point).items()) or "native"
+    return _text(tuple(point.items()))
+
+
+@lru_cache(maxsize=65_536)
+def _canonical(choices: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    known, chosen = parts_by_name(), dict(choices)
+    for name, choice in choices:
+        if name not in known:
+            raise VariantError(f"no part {name!r}; parts are {', '.join(known)}")
+        known[name].choice(choice)
+    return tuple((part.name, chosen[part.name]) for part in PARTS if chosen.get(part.name, part.default) != part.default)
+
+
+@lru_cache(maxsize=65_536)
+def _text(choices: tuple[tuple[str, str], ...]) -> str:
+    return " ".join(f"{name}={choice}" for name, choice in _canonical(choices)) or "native"
 
 
 def contradiction(point: Point) -> str | None:
@@ -319,17 +334,18 @@ def possible(point: Point, capabilities: frozenset[Capability]) -> bool:
     return all(choice.needs <= capabilities for choice in chosen) and contradiction(point) is None
 
 
+def ways(capabilities: Iterable[Capability]) -> Iterator[Point]:
+    """Every possible way to ask, in a fixed order: the points without their readings."""
+    yield from _grown([part for part in PARTS if not part.reads], frozenset(capabilities))
+
+
 def points(capabilities: Iterable[Capability]) -> Iterator[Point]:
     """Every possible point, in a fixed order. There are some thousands."""
-    has = frozenset(capabilities)
+    yield from _grown(PARTS, frozenset(capabilities))
 
-    def grow(place: int, chosen: dict[str, str]) -> Iterator[Point]:
-        if place == len(PARTS):
-            if possible(chosen, has):
-                yield point_of(chosen)
-            return
-        for choice in PARTS[place].choices:
-            if choice.needs <= has:
-                yield from grow(place + 1, {**chosen, PARTS[place].name: choice.name})
 
-    yield from grow(0, {})
+def _grown(parts: Sequence[VariantPart], has: frozenset[Capability]) -> Iterator[Point]:
+    chosen = [[(part.name, choice.name) for choice in part.choices if choice.needs <= has] for part in parts]
+    for choices in product(*chosen):
+        if possible(dict(choices), has):
+            yield point_of(dict(choices))

@@ -24,6 +24,7 @@ from selfopt.policy import GATES
 from selfopt.reading import FAMILIES, READERS
 from selfopt.records import RefusedFigures
 from selfopt.scripted.script import load_script
+from selfopt.search import SEARCHERS
 from selfopt.settings import EndpointSettings, default_config_file, settings_files
 from selfopt.suites import IMPORTERS
 from selfopt.wiring.app import App
@@ -40,7 +41,7 @@ MAX_NAME = 100
 MAX_DETAIL = 400
 MAX_SAID = 200
 # All registries that installed packages can add to.
-REGISTRIES: tuple[Registry[Any], ...] = (FAMILIES, READERS, DETECTORS, ENDPOINT_KINDS, IMPORTERS, GATES, PROPOSERS)
+REGISTRIES: tuple[Registry[Any], ...] = (FAMILIES, READERS, DETECTORS, ENDPOINT_KINDS, IMPORTERS, GATES, PROPOSERS, SEARCHERS)
 
 Check = dict[str, Any]
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from selfopt.extensions import Registry
 
-from .base import Given, WayProposer
-from .crossed import crossed
-from .nearby import nearby
-from .randomly import randomly
+from .base import Given, Proposal, WayProposer
 
-SEARCHERS: Mapping[str, WayProposer] = {"random": randomly, "single change": nearby, "crossover": crossed}
-"""Every proposer by name. They need nothing that is not there."""
+SEARCHERS: Registry[WayProposer] = Registry(
+    "selfopt.searchers",
+    {
+        "random": "selfopt.search.proposers.anywhere:PROPOSER",
+        "single change": "selfopt.search.proposers.nearby:PROPOSER",
+        "crossover": "selfopt.search.proposers.crossed:PROPOSER",
+        "likeness": "selfopt.search.proposers.foretold:PROPOSER",
+    },
+    WayProposer,
+)
+"""Every proposer that needs nothing but the archive: first ours, then those of installed packages.
+`Optuna`, `Transfer` and those that ask a model are made for a search.
+"""
 
-__all__ = ["SEARCHERS", "Given", "WayProposer", "crossed", "nearby", "randomly"]
+__all__ = ["SEARCHERS", "Given", "Proposal", "WayProposer"]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from .base import Record
 from .suite import Phase, Split
+
+Capability = Literal["tools", "grammar", "json_schema"]
+"""What a server must have for a part of a variant: tools of its own, or limits on the output."""
 
 
 class SearchStart(Record, ledger_kind="search_start", id_field="search_id", index_fields=("cycle_id", "model", "phase")):
@@ -29,7 +34,7 @@ class SearchStart(Record, ledger_kind="search_start", id_field="search_id", inde
     suite_hash: str
     split: Split
     prompt_ids: tuple[str, ...] = Field(min_length=1)
-    capabilities: tuple[str, ...]
+    capabilities: tuple[Capability, ...]
     start: tuple[dict[str, str], ...]
     seed: int
     most_requests: int = Field(ge=1)
