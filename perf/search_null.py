@@ -21,7 +21,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from selfopt.simulate import Means, Search, SearchOptions, repeat
+from selfopt.simulate import Means, SearchOptions, SimulatedSearch, repeat
 from selfopt.stats import clopper_pearson_interval
 
 ALPHA, FIRST = 0.05, 0.025
@@ -36,7 +36,7 @@ MOST, UPPER, LEAST = 0.05, 0.065, 0.8
 
 def searched(options: SearchOptions, replications: int, seed: str, processes: int) -> dict[str, float]:
     """The figures of so many searches."""
-    means = repeat(Search(options), replications, seed=seed, processes=processes)
+    means = repeat(SimulatedSearch(options), replications, seed=seed, processes=processes)
     found: dict[str, float] = {}
     for name in ("promoted", "better", "not_better"):
         found |= _share(name, means, replications)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from selfopt.simulate import Search, SearchOptions, repeat
+from selfopt.simulate import SearchOptions, SimulatedSearch, repeat
 from selfopt.simulate.bench import Bench
 from selfopt.simulate.searches import fixed, sampled, screening
 
@@ -21,14 +21,14 @@ N = 40
 @pytest.mark.parametrize("options", [SUITE, SAMPLE, EXACT], ids=["suite", "sample", "exact"])
 def test_two_hundred_candidates_that_are_not_better_are_promoted_in_at_most_alpha(options: SearchOptions) -> None:
     """With the whole alpha for one search: three standard errors above it at most."""
-    found = repeat(Search(options), N, seed="short", processes=1)
+    found = repeat(SimulatedSearch(options), N, seed="short", processes=1)
     assert found["promoted"].value == found["not_better"].value <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / N)
 
 
 @pytest.mark.parametrize("options", [SUITE, SAMPLE], ids=["suite", "sample"])
 def test_one_that_is_ten_points_better_is_found(options: SearchOptions) -> None:
     """In four of five searches, with the half of alpha that a first search gets; three standard errors below it at least."""
-    found = repeat(Search(replace(options, gain=0.1, alpha=0.025)), N, seed="short", processes=1)
+    found = repeat(SimulatedSearch(replace(options, gain=0.1, alpha=0.025)), N, seed="short", processes=1)
     assert found["better"].value >= 0.8 - 3 * math.sqrt(0.8 * 0.2 / N)
     assert found["screened"].value >= found["proposed"].value >= found["better"].value
 

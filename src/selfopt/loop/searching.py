@@ -168,6 +168,7 @@ class _Searching:
             return result.fault or result.stopped
         self._search.told(batch, self._seen(batch.asking, spec, result))
         self._tell(batch)
+        self._context.on_step("search_batch")
         return None
 
     def _seen(self, asking: Point, spec: Spec, result: BlockResult) -> dict[str, dict[str, ReplyMark]]:

@@ -4,7 +4,7 @@ from .bench import BASELINE, Bench, candidate_name, race_start, run_race
 from .figures import CYCLES, WORLDS, SimulationPlan, cycle_figures, world_figures
 from .forecast import Forecast, forecast
 from .many import Means, repeat
-from .searches import Search, SearchOptions
+from .searches import SearchOptions, SimulatedSearch
 from .worlds import World, WorldOptions, make_world
 
 __all__ = [
@@ -14,8 +14,8 @@ __all__ = [
     "Bench",
     "Forecast",
     "Means",
-    "Search",
     "SearchOptions",
+    "SimulatedSearch",
     "SimulationPlan",
     "World",
     "WorldOptions",

@@ -51,7 +51,7 @@ class SearchOptions:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SimulatedSearch:
     """A search on a world of its own. The first candidate is the better one, if there is one."""
 
     options: SearchOptions
