@@ -32,14 +32,15 @@ ALLOWED: dict[str, set[str]] = {
     "engine": GROUND | {"reading"},  # a model's chat template names its family
     "feedback": GROUND | {"reading"},  # a finding names the family of an unread call
     "measure": GROUND | {"suites", "variants", "reading", "scoring"},
-    "simulate": GROUND | {"policy"},
+    "search": {"errors", "extensions", "records", "variants"},
+    "simulate": GROUND | {"policy", "search", "variants"},
     "settings": {"errors", "records", "home", "dialects"},
     "web": {"errors", "home"},
-    "loop": GROUND | STAGES | {"settings"},
+    "loop": GROUND | STAGES | {"settings", "search", "variants"},  # a search composes what it tries
     "gateway": GROUND | {"dialects", "settings", "routing", "variants", "reading", "web"},
     "report": GROUND,
     "wiring": GROUND | PARTS | STAGES | {"settings", "gateway"},
-    "verbs": GROUND | PARTS | STAGES | {"settings", "loop", "gateway", "report", "simulate", "wiring"},
+    "verbs": GROUND | PARTS | STAGES | {"settings", "loop", "gateway", "report", "search", "simulate", "wiring"},
     "cli": DOORS | {"report", "home"},
     "api": DOORS,
     "__init__": {"api"},

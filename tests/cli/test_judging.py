@@ -115,7 +115,14 @@ def test_a_kept_decision_is_accounted_for(measured: Project) -> None:
     decision_id = decision["decisions"][0]["decision_id"]
     before = measured.files()
     text = measured.ok("decide", "--explain", decision_id[-10:]).out
-    for words in ("HOLD native_api", "What was claimed", "How sure", "What each gate saw", "What would change it"):
+    for words in (
+        "HOLD native_api",
+        "What was claimed",
+        "How sure",
+        "What the looks cost",
+        "What each gate saw",
+        "What would change it",
+    ):
         assert words in text
     told = measured.ok("decide", "--explain", decision_id, "--json").json()
     assert told["decision"]["decision_id"] == decision_id

@@ -72,7 +72,7 @@ def _race(part: dict[str, Any]) -> dict[str, Any]:
 def _test(part: dict[str, Any]) -> dict[str, Any]:
     state = {True: ("promoted", "decided"), False: ("held", "not enough prompts")}[part["passed"]]
     part = {**part, "n_pairs": part["n"], "state": state[0], "why": state[1], "level": part["alpha"]}
-    return _plain({**part, "key": part["key_id"]}, ("n", "passed", "key_id"))
+    return _plain({**part, "key": part["key_id"]}, ("n", "passed", "key_id", "repeats"))
 
 
 def _plain(part: dict[str, Any], without: tuple[str, ...]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from selfopt.records import (
+    AlphaSpent,
     EvidenceKey,
     PromptTest,
     RaceBlock,
@@ -12,6 +13,9 @@ from selfopt.records import (
     RaceStanding,
     RaceStart,
     Record,
+    SearchEnd,
+    SearchStanding,
+    SearchStart,
 )
 
 AT = "2026-01-02T03:04:05.678Z"
@@ -72,10 +76,50 @@ def race_standing() -> RaceStanding:
     )
 
 
+def search_records() -> tuple[Record, ...]:
+    """The beginning and the end of a search."""
+    start = SearchStart(
+        search_id="search-1",
+        cycle_id="cycle-1",
+        model="scripted/m",
+        phase="atomic",
+        baseline_spec_id="spec-1",
+        suite_hash="suite-1",
+        split="search",
+        prompt_ids=("p1", "p2"),
+        capabilities=("tools", "grammar"),
+        start=({}, {"tools": "signatures"}),
+        seed=0,
+        most_requests=10,
+        at=AT,
+    )
+    found = SearchStanding(point={"backing": "strict"}, spec_id="spec-2", value=0.5, n=2, by="start")
+    end = SearchEnd(search_id="search-1", ranking=(found,), requests=4, compared=24, stopped=None, at=AT)
+    return start, end
+
+
 def race_records() -> tuple[Record, ...]:
     """One of each."""
     return (
+        AlphaSpent(
+            spending_id=AlphaSpent.make_id("race-1"),
+            cycle_id="cycle-1",
+            family="search local/smollm2-135m atomic suite-1",
+            model="local/smollm2-135m",
+            phase="atomic",
+            suite_hash="suite-1",
+            spec_ids=("spec-2",),
+            purpose="search",
+            number=1,
+            total=0.05,
+            spent_before=0.0,
+            alpha=0.025,
+            screened=200,
+            compared=200,
+            at=AT,
+        ),
         race_start(),
+        *search_records(),
         RaceBlock(
             block_id=RaceBlock.make_id("race-1", 0),
             race_id="race-1",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from selfopt.errors import BudgetError, SuiteError, UsageError
-from selfopt.records import Cycle, Decision, PromptTest, RaceStart, Run, Trial
+from selfopt.records import AlphaSpent, Cycle, Decision, PromptTest, RaceStart, Run, Trial
 
 from .kit import World
 from .race_kit import ATOMIC, candidates, sample_suite, sometimes, steady, towns, with_suite
@@ -46,7 +46,7 @@ async def test_a_stochastic_winner_passes_on_heldout_prompts_with_fresh_trials(w
         search, heldout = ledger.read(RaceStart)
         assert (search.split, heldout.split, heldout.purpose) == ("search", "heldout", "heldout")
         assert not set(search.prompt_ids) & set(heldout.prompt_ids)
-        assert (heldout.family, heldout.number, heldout.alpha) == (f"heldout {heldout.suite_hash}", 1, 0.025)
+        assert (heldout.family, heldout.number, heldout.alpha) == (f"heldout scripted/m atomic {heldout.suite_hash}", 1, 0.025)
         runs = {run.run_id: run for run in ledger.read(Run)}
         fresh = [trial for trial in ledger.read(Trial) if trial.prompt_id in heldout.prompt_ids]
         assert fresh
@@ -86,12 +86,17 @@ async def test_looks_at_heldout_prompts_share_one_alpha_and_a_used_up_split_says
 
 
 async def test_later_looks_get_less(world: Make, tmp_path: Path) -> None:
-    """Without a horizon, alpha / (t (t + 1)): all of them together never spend more than alpha."""
+    """Without a horizon, alpha / (t (t + 1)), of which a history without a pass has 0.8 and then 0.71: all of them together never
+    spend more than alpha."""
     w = with_suite(world(m=steady(TOWNS[:10], TOWNS[:40])), sample_suite(40, 100))
     for _ in range(3):
         await raced(w, tmp_path)
     with w.ledger() as ledger:
-        assert [(t.number, t.alpha) for t in ledger.read(PromptTest)] == [(1, 0.025), (2, 0.05 / 6), (3, 0.05 / 12)]
+        spent = list(ledger.read(AlphaSpent))
+        assert [(one.number, one.alpha) for one in spent] == [(1, 0.025), (2, 0.05 / 6), (3, 0.05 / 12)]
+        assert [(one.earlier_looks, one.earlier_passes) for one in spent] == [(0, 0), (1, 0), (2, 0)]
+        levels = [t.alpha for t in ledger.read(PromptTest)]
+        assert levels == pytest.approx([0.025, 0.05 / 6 * 0.8, 0.05 / 12 * 0.8 * 2 / 2.25])
 
 
 async def test_under_a_hundred_heldout_prompts_the_decision_is_about_this_suite_only(world: Make, tmp_path: Path) -> None:

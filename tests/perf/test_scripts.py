@@ -116,3 +116,25 @@ def test_a_chain_that_loses_a_right_verdict_fails(tmp_path: Path) -> None:
     done = run(tmp_path, "replies.py", "--compare", "--chain", "native")
     assert done.returncode == 1, done.stderr
     assert "LOST: atomic P1 (native_api)" in done.stdout
+
+
+def test_a_search_is_simulated_with_the_real_policy(tmp_path: Path) -> None:
+    """Few searches here, so only the shape of what it prints; a missed limit is exit code 1."""
+    done = run(tmp_path, "search_null.py", "--replications", "2", "--candidates", "12", "--json")
+    assert done.returncode in (0, 1), done.stderr
+    result = json.loads(done.stdout)
+    assert list(result["worlds"]) == ["suite", "sample", "exact"]
+    assert {row["limit"] for row in result["limits"]} == {0.05, 0.065, 0.8}
+    assert all(figures["null"]["better"] == 0 for figures in result["worlds"].values())
+
+
+def test_search_compares_searches_at_equal_requests(tmp_path: Path) -> None:
+    """One world and few requests here, so only the shape of what it prints; a rival ahead is exit code 1."""
+    words = ("--seeds", "1", "--budget", "400", "--search", "ours", "--search", "random ways", "--processes", "1", "--json")
+    done = run(tmp_path, "search.py", *words)
+    assert done.returncode in (0, 1), done.stderr
+    result = json.loads(done.stdout)
+    assert set(result["rows"]) == {"ours", "random ways"}
+    for row in result["rows"].values():
+        assert len(row["0"]["worth"]) == 8
+        assert all(0 <= share <= 1 for share in row["0"]["worth"])

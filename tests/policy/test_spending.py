@@ -35,7 +35,10 @@ def test_a_family_never_spends_more_than_the_alpha_it_is_promised(plans: list[tu
 def test_families_do_not_share() -> None:
     """What another model, or the held-out split, spent is not counted."""
     mine = search_family("local/m", "atomic", "suite-1")
-    others = [spent_by(search_family("local/n", "atomic", "suite-1"), 1, 0.025), spent_by(heldout_family("suite-1"), 1, 0.025)]
+    others = [
+        spent_by(search_family("local/n", "atomic", "suite-1"), 1, 0.025),
+        spent_by(heldout_family("local/m", "atomic", "suite-1"), 1, 0.025),
+    ]
     share = next_share(AlphaPlan(0.05), mine, others)
     assert (share.family, share.number, share.alpha, share.spent) == (mine, 1, 0.025, 0)
 

@@ -188,3 +188,14 @@ def test_the_same_reply_is_read_once_and_another_one_anew() -> None:
     ]:
         chain_module.ask({"counting": by}, content, tools)
         assert by.reads == reads
+
+
+def test_calls_of_tools_that_are_not_offered_are_left_out_and_reported() -> None:
+    tools = [ToolDefinition(name="city_weather", parameters={"properties": {"city": {"type": "string"}}})]
+    content = ReplyContent(tool_calls=(ToolCall(name="city_weather", arguments={"city": "Graz"}), ToolCall(name="fly")))
+    assert [call.name for call in read_calls(("all@2",), content, tools).tool_calls] == ["city_weather", "fly"]
+    parsed = read_calls(("all@2", "offered"), content, tools)
+    assert [call.name for call in parsed.tool_calls] == ["city_weather"]
+    assert [(made.kind, made.tool) for made in parsed.corrections] == [("not_offered", "fly")]
+    nothing = read_calls(("all@2", "offered"), content, [ToolDefinition(name="other")])
+    assert (nothing.tool_calls, nothing.unread, nothing.dropped) == ((), None, True)

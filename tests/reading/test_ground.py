@@ -107,7 +107,8 @@ def test_a_missing_required_argument_drops_the_call_and_names_it() -> None:
     assert (made.kind, made.tool, made.argument) == ("call_not_backed", "f", "id")
 
 
-def _first(expected: ExpectedCall) -> ToolCall:
+def first_call(expected: ExpectedCall) -> ToolCall:
+    """The call with the first of the values that are accepted for each argument."""
     values = {key: accepted[0] for key, accepted in expected.arguments.items() if accepted[0] != ""}
     plain = {
         key: value["any_order"] if isinstance(value, dict) and "any_order" in value else value for key, value in values.items()
@@ -117,11 +118,14 @@ def _first(expected: ExpectedCall) -> ToolCall:
 
 def _survive(prompt: Prompt, tools: tuple[ToolDefinition, ...]) -> list[bool]:
     expected = prompt.expected[0] if prompt.expected and prompt.expected != "any" else ()
-    calls = [_first(call) for call in expected]
+    calls = [first_call(call) for call in expected]
     return [grounded([call], prompt.messages, tools) == ([call], []) for call in calls]
 
 
-@pytest.mark.parametrize(("name", "share"), [("atomic", 1.0), ("extended", 1.0), ("atomic-300", 0.99), ("extended-160", 0.97)])
+@pytest.mark.parametrize(
+    ("name", "share"),
+    [("atomic", 1.0), ("extended", 1.0), ("atomic-300", 0.99), ("atomic-150b", 1.0), ("extended-160", 0.97)],
+)
 def test_the_expected_calls_of_the_suites_survive(name: str, share: float) -> None:
     suite = load_suite(name)
     survive = [one for prompt in suite.prompts for one in _survive(prompt, suite.tool_sets[prompt.tool_set])]

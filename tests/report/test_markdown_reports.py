@@ -10,7 +10,7 @@ import pytest
 
 from selfopt.home import ChainedFile, Home
 from selfopt.ledger import MemoryLedger
-from selfopt.records import AuditRecord, Cycle, Ledger, RoutingConfig
+from selfopt.records import AuditRecord, Cycle, EvidenceState, Ledger, LookCost, RoutingConfig
 from selfopt.report import write_reports
 from selfopt.report.gather import gather
 from selfopt.report.learnings import learnings_text
@@ -256,3 +256,15 @@ def test_next_steps_are_things_to_do_and_a_candidate_is_named_by_what_it_changes
     )
     put(ledger, [other])
     assert "candidates: timeout 60 -" in _section(render_learnings(ledger, world.CONFIG), "Cycle 99 Results")
+
+
+def test_what_looks_have_spent_is_told_by_the_newest_decision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each model and phase, on search and on held-out prompts; decisions of earlier versions tell nothing."""
+    search = LookCost(purpose="search", number=1, total=0.05, spent_before=0, alpha=0.025)
+    heldout = LookCost(purpose="heldout", number=2, total=0.05, spent_before=0.025, alpha=0.005)
+    assert "Chance of error" not in render_report(world.full_ledger())
+    evidence = EvidenceState(costs=(search, heldout))
+    monkeypatch.setattr(world, "DECISION", world.DECISION.model_copy(update={"evidence": evidence}))
+    told = _section(render_report(world.full_ledger()), "Improvements made")
+    assert "`local/qwen2.5-coder-0.5b` atomic: 1 race over search prompts spent 0.025 of 0.05" in told
+    assert "`local/qwen2.5-coder-0.5b` atomic: 2 looks at held-out prompts spent 0.03 of 0.05" in told

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from selfopt.dialects.logprobs import TOP
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.home import TrustStore
 from selfopt.settings import Settings, load_settings, read_settings, settings_files
@@ -390,3 +391,17 @@ def test_fields_of_an_endpoint_are_left_out_and_added_but_not_the_chat_itself(tm
             load(tmp_path, user=f"{text}{wrong}\n")
     with pytest.raises(SettingsError, match="server"):
         load(tmp_path, user=f'{text}server = "litellm"\n')
+
+
+def test_log_probabilities_are_asked_for_where_there_may_be_some(tmp_path: Path) -> None:
+    """By kind, unless the endpoint's settings say otherwise; never where the field is left out."""
+    user = (
+        '[endpoints.off]\nkind = "openai_compatible"\nlogprobs = false\n'
+        '[endpoints.omits]\nkind = "openai_compatible"\nomit = ["logprobs", "top_logprobs"]\n'
+        '[endpoints.played]\nkind = "scripted"\n[endpoints.served]\nkind = "scripted"\nlogprobs = true\n'
+    )
+    settings = load(tmp_path, user=user)
+    asked = {name: settings.logprobs_of(name) for name in settings.endpoints}
+    none = {name for name, top in asked.items() if top is None}
+    assert none == {"anthropic", "off", "omits", "played"}
+    assert {top for name, top in asked.items() if name not in none} == {TOP}

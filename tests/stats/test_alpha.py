@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.stats import elond_level, fwer_level, share_of_cycle
+from selfopt.stats import elond_level, fwer_level, history_share, share_of_cycle
 
 
 @given(st.floats(0.001, 0.5), st.one_of(st.none(), st.integers(1, 60)))
@@ -53,3 +53,21 @@ def test_cycles_and_promotions_are_counts() -> None:
     for level in levels:
         with pytest.raises(ValueError, match=r"count from 1|need 0 or more"):
             level()
+
+
+@given(st.integers(0, 40), st.data())
+def test_histories_of_verdicts_share_one(looks: int, data: st.DataObject) -> None:
+    """Each history's share is that of the two it can go on to, so those that exclude each other have at most 1 together."""
+    passed = data.draw(st.integers(0, looks))
+    share = history_share(looks, passed)
+    assert share == pytest.approx(history_share(looks + 1, passed) + history_share(looks + 1, passed + 1), rel=1e-9)
+    assert math.fsum(math.comb(looks, k) * history_share(looks, k) for k in range(looks + 1)) == pytest.approx(1, rel=1e-9)
+    assert history_share(0, 0) == 1
+    assert history_share(3, 0) == pytest.approx(0.656, abs=0.001)
+
+
+@pytest.mark.parametrize("counts", [(-1, 0), (2, 3), (2, -1)])
+def test_impossible_histories_are_refused(counts: tuple[int, int]) -> None:
+    """No more passes than looks."""
+    with pytest.raises(ValueError, match="need a count"):
+        history_share(*counts)

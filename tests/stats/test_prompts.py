@@ -89,10 +89,12 @@ def test_the_interval_holds_the_gain() -> None:
 
 
 def test_missing_and_impossible_outcomes_are_refused() -> None:
-    """NaN, None, a half; clusters for some prompts only; negative counts."""
-    for bad in (math.nan, None, 0.5, 2):
-        with pytest.raises(ValueError, match="need -1, 0 or 1"):
+    """NaN, None, more than one; clusters for some prompts only; negative counts; a half where the exact test is to look last."""
+    for bad in (math.nan, None, 1.5, 2):
+        with pytest.raises(ValueError, match="need a number from -1 to 1"):
             PromptDifferences((1, bad))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no exact test"):
+        prompt_evidence(PromptDifferences((1, 0.5)), planned=2)
     with pytest.raises(ValueError, match="one each, or none"):
         PromptDifferences((1, 0), ("a",))
     with pytest.raises(ValueError, match="at least 0"):

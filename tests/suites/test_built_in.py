@@ -18,7 +18,7 @@ def suite(request: pytest.FixtureRequest) -> Suite:
 
 def test_the_suites_are_listed() -> None:
     """The built-in names are known without opening a file."""
-    assert list_suites() == ["atomic", "atomic-300", "extended", "extended-160"]
+    assert list_suites() == ["atomic", "atomic-150b", "atomic-300", "extended", "extended-160"]
 
 
 def test_the_suites_are_valid_whole_work_of_the_phase_they_are_named_after(suite: Suite) -> None:

@@ -81,7 +81,7 @@ def test_the_shipped_schema_accepts_the_built_in_suites_and_refuses_a_misspellin
 def test_an_unknown_name_names_the_known_ones(name: str) -> None:
     """A misspelled name is no path."""
     text = refusal(name)
-    assert "atomic, atomic-300, extended" in text
+    assert "atomic, atomic-150b, atomic-300, extended" in text
     assert "unknown suite" in text
 
 

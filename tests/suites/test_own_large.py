@@ -1,4 +1,4 @@
-"""The two suites to optimise on: what their splits, kinds and tool sets promise."""
+"""The large suites: what their splits, kinds and tool sets promise."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from selfopt.scoring import trivial_policies
 from selfopt.suites import load_suite, validate_suite
 
 SPLITS = {
+    "atomic-150b": {"heldout": 150},
     "atomic-300": {"search": 140, "heldout": 150, "canary": 10},
     "extended-160": {"search": 55, "heldout": 100, "canary": 5},
 }
@@ -26,7 +27,7 @@ def test_they_are_valid_samples_of_the_size_they_are_named_after(suite: Suite) -
     """Decisions on them are about prompts like these."""
     assert validate_suite(suite) == []
     assert suite.scope == "sample"
-    assert suite.name == f"{suite.phase}-{len(suite.prompts)}"
+    assert suite.name.removesuffix("b") == f"{suite.phase}-{len(suite.prompts)}"
 
 
 def test_splits_have_their_sizes_and_share_no_tool_set_and_no_tool(suite: Suite) -> None:
@@ -49,10 +50,11 @@ def test_kinds_are_those_of_the_specifications_suites_and_balanced(suite: Suite)
     assert max(per_prompt) - min(per_prompt) <= 1
 
 
-def test_a_quarter_of_the_single_requests_needs_nothing() -> None:
+@pytest.mark.parametrize(("name", "count"), [("atomic-300", 75), ("atomic-150b", 37)])
+def test_a_quarter_of_the_single_requests_needs_nothing(name: str, count: int) -> None:
     """Exactly the three kinds that ask for no call."""
-    silent = [p for p in load_suite("atomic-300").prompts if not p.needs_call]
-    assert len(silent) == 75
+    silent = [p for p in load_suite(name).prompts if not p.needs_call]
+    assert len(silent) == count
     assert {p.kind for p in silent} == {"question about the assistant", "needed detail missing", "code about a tool's topic"}
 
 

@@ -31,7 +31,8 @@ async def test_the_worked_example_is_what_the_commands_say(tmp_path: Path) -> No
     with w.app() as app:
         decision = next(d for d in app.ledger.read(Decision) if d.verdict == "promote")
         _, found, _ = explained_decision(app, decision.decision_id)
-    told = ["What was claimed", f"  {found.claimed}", "How sure", *(f"  {line}" for line in found.sure)]
+    parts = {"What was claimed": (found.claimed,), "How sure": found.sure, "What the looks cost": found.costs}
+    told = [line for title, lines in parts.items() for line in (title, *(f"  {text}" for text in lines))]
     assert told == block("explain")
 
 

@@ -85,6 +85,7 @@ def _explain(ctx: click.Context, decision_id: str, *, as_json: bool) -> None:
                 "claim": found.claim,
                 "claimed": found.claimed,
                 "sure": found.sure,
+                "costs": found.costs,
                 "gates": gates,
                 "would_change": found.would_change,
             }
@@ -97,6 +98,7 @@ def _explain(ctx: click.Context, decision_id: str, *, as_json: bool) -> None:
     for title, lines in (
         ("What was claimed", (found.claimed,)),
         ("How sure", found.sure),
+        ("What the looks cost", found.costs or ("not recorded",)),
         ("What each gate saw", gates),
         ("What would change it", found.would_change),
     ):

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 @click.argument("baseline_rest", nargs=-1, metavar="")
 @click.option("--candidates", type=click.Path(path_type=Path), help="YAML or JSON list of what to try, one change each.")
 @click.option("--max-candidates", type=click.IntRange(0, 100), help="At most so many candidates per model.")
+@click.option("--search", is_flag=True, help="Search the space of variants for what to try, and say what was found.")
 @click.option("--dry-run", is_flag=True, help="Print plan, trials and the change of rules; write nothing.")
 @click.option(
     "--gain",
@@ -84,6 +85,8 @@ def command(
     """
     texts = _targets(ctx, baseline_texts, baseline_rest)
     settings = limits_of(flags)
+    if flags["search"]:
+        settings["loop"] = {"search": True}
     candidates, most = flags["candidates"], flags["max_candidates"]
     odds = {name: flags[name] for name in ("gain", "power") if flags[name] is not None}
     only_reports = flags["report"] and flags["cycles"] is None and not texts and candidates is None

@@ -319,4 +319,4 @@ class _Events(StreamDecoder):
         return parts
 
 
-KIND = EndpointKind(dialect=Anthropic, speaks=Anthropic.name, writes_grammars=False)
+KIND = EndpointKind(dialect=Anthropic, speaks=Anthropic.name, writes_grammars=False, logprobs=False)

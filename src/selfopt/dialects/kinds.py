@@ -70,6 +70,8 @@ class EndpointKind:
         ignores_choice: whether its servers take no notice of a required tool call. They accept
             schemas then, which can demand one.
         counts_idle: whether its servers unload models that have been idle for some time.
+        logprobs: whether its servers give the log probabilities of tokens. None: some do, so they are
+            asked.
         lists_models: whether its residency can list the installed models.
         default_port: the port of an address that names none.
         url_variable: the environment variable that names the server's address.
@@ -91,6 +93,7 @@ class EndpointKind:
     any_schema: bool | None = False
     ignores_choice: bool = False
     counts_idle: bool = False
+    logprobs: bool | None = None
     lists_models: bool = False
     default_port: int | None = None
     url_variable: str | None = None

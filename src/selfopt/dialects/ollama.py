@@ -15,8 +15,9 @@ from .base_url import bearer, normalise_base_url
 from .carrying import carried, merged, picture_of
 from .faults import refuse_error
 from .finish import finish_of
-from .jsontext import as_dict, as_int, as_ms, as_str, as_text
+from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text
 from .kinds import EndpointKind
+from .logprobs import add_entries
 from .parts import Parts, StreamDecoder, beside_of, given, numbered, refuse_grammar
 
 DEFAULT_PORT = 11434
@@ -92,6 +93,8 @@ class Ollama:
             body["format"] = request.constraint.json_schema or {}
         if request.keep_alive_s is not None:
             body["keep_alive"] = keep_alive(request.keep_alive_s)
+        if request.logprobs is not None:
+            body |= {"logprobs": True, "top_logprobs": request.logprobs}
         return merged(body, carried(self._endpoint, self.name, request)) | beside_of(request, self.name)
 
     def _message(self, message: Message) -> dict[str, Any]:
@@ -121,6 +124,7 @@ class Ollama:
             raise ValueError("reply has no message")
         parts = Parts()
         _add_message(parts, message)
+        add_entries(parts.logprobs, as_list(data.get("logprobs")))
         _add_end(parts, data)
         return parts
 
@@ -181,6 +185,7 @@ class _Lines(StreamDecoder):
         refuse_error(data)
         line = as_dict(data)
         message, last = as_dict(line.get("message")), line.get("done") is True
+        add_entries(self.parts.logprobs, as_list(line.get("logprobs")))
         added = _add_message(self.parts, message) if not (last and self._repeats(message)) else ("", "")
         if last:
             self.finished = self.over = True

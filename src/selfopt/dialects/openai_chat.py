@@ -30,6 +30,7 @@ from .faults import refuse_error
 from .finish import finish_of
 from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text, write_text
 from .kinds import EndpointKind
+from .logprobs import add_entries, entries_of
 from .openai_client import NAME
 from .parts import Parts, StreamDecoder, beside_of, calls_of, given, numbered
 from .servers import OWN_FIELDS, always_reasons, unsupported_parameter
@@ -81,6 +82,8 @@ class OpenAIChat:
             schema = {"name": "reply", "strict": True, "schema": constraint.json_schema or {}}
             body["response_format"] = {"type": "json_schema", "json_schema": schema}
         body |= self._own_fields(request)
+        if request.logprobs is not None:
+            body |= {"logprobs": True, "top_logprobs": request.logprobs}
         body["stream"] = streamed
         if streamed:
             body["stream_options"] = {"include_usage": True}
@@ -147,6 +150,7 @@ class OpenAIChat:
         parts = Parts(text=text or refusal, thinking=thinking, refused=bool(refusal and not text))
         parts.add_calls(message)
         parts.finish = finish_of(choice.get("finish_reason"))
+        add_entries(parts.logprobs, entries_of(choice))
         _figures(parts, data)
         return parts
 
@@ -257,6 +261,8 @@ class _Pieces(StreamDecoder):
         if reason:
             self.finished = True
             self.parts.finish = finish_of(reason)
+        if choice.get("logprobs"):
+            add_entries(self.parts.logprobs, entries_of(choice))
         delta, message = choice.get("delta"), choice.get("message")
         text, thinking = "", ""
         if isinstance(delta, dict) and delta:
@@ -335,4 +341,5 @@ EMBEDDED = EndpointKind(
     grammars=True,
     any_schema=True,
     counts_idle=True,
+    logprobs=True,
 )

@@ -27,6 +27,7 @@ from selfopt.records import (
 )
 
 from .jsontext import as_dict, as_int, parse_json, parse_reply, printable
+from .logprobs import read_logprobs
 
 MAX_CALLS = 1024  # of one reply
 _NO_USAGE, _NO_TIMINGS, _NO_EVIDENCE = Usage(), Timings(), LoadEvidence()
@@ -34,7 +35,11 @@ _NO_USAGE, _NO_TIMINGS, _NO_EVIDENCE = Usage(), Timings(), LoadEvidence()
 
 @dataclass(slots=True)
 class Parts:
-    """The parts of a reply in any dialect."""
+    """The parts of a reply in any dialect.
+
+    Attributes:
+        logprobs: the entry of each token, as received.
+    """
 
     text: str = ""
     thinking: str = ""
@@ -46,6 +51,7 @@ class Parts:
     usage: Usage = _NO_USAGE
     timings: Timings = _NO_TIMINGS
     load: LoadEvidence = _NO_EVIDENCE
+    logprobs: list[Any] = field(default_factory=list)
 
     def add_calls(self, message: dict[str, Any]) -> None:
         """Add the native tool calls of a message: see `calls_of`. Raises what `add_call` raises."""
@@ -228,6 +234,7 @@ def reply_of(
             first_byte_ms=travel.first_byte_ms,
             request_body=travel.request_text,
             reply_body=text,
+            logprobs=read_logprobs(parts.logprobs),
         )
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

@@ -8,12 +8,13 @@ from selfopt.records import ModelStatus
 class AlwaysResident:
     """A `Residency` that asks no server. Loading takes no time, and nothing can be unloaded."""
 
-    def __init__(self, engine: str = "unknown") -> None:
+    def __init__(self, engine: str = "unknown", logprobs: bool | None = None) -> None:
         self._engine = engine
+        self._logprobs = logprobs
 
     async def status(self, model: str) -> ModelStatus:
         """Return the state "loaded". Everything else that the endpoint hides stays "unknown"."""
-        return ModelStatus(state="loaded", engine=self._engine)
+        return ModelStatus(state="loaded", engine=self._engine, logprobs=self._logprobs)
 
     async def load(self, model: str, timeout_s: float) -> float:
         """Do nothing, and return 0 milliseconds."""

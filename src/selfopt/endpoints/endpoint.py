@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from selfopt.dialects.events import EventReader
 from selfopt.dialects.kinds import Dialect
 from selfopt.dialects.known_server import KnownServer
+from selfopt.dialects.logprobs import without_logprobs
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.parts import Parts, StreamDecoder, Travelled, reply_of
 from selfopt.dialects.servers import with_settings
@@ -18,6 +19,7 @@ from selfopt.errors import EndpointError
 from selfopt.reading.thinking import ThinkingSplitter
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, EnoughError
 
+from .asked_logprobs import AskedLogProbs
 from .clean import CleanPieces, without_secrets
 from .http import PROBE_TIMEOUT_S, HttpClient
 from .http_stream import Call, HttpStream
@@ -60,19 +62,17 @@ class HttpEndpoint:
         self._dialect = dialect
         self._client = HttpClient(config, dialect.root, dialect.headers)
         self._calls = Prepared(self._call)
+        self._logprobs = AskedLogProbs(config.max_reply_bytes)
         self._known = KnownServer(dialect) if isinstance(dialect, OpenAIChat) else None
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Return one whole reply. Raises EndpointError when the request fails."""
-        await self._learn(request)
-        try:
-            stream = await self._client.read(self._calls.of(request))
-        except EndpointError as error:
-            if not self._taught(request, error):
-                raise
-            stream = await self._client.read(self._calls.of(request))
+        stream = await self._sent(request, lambda sent: self._client.read(self._calls.of(sent)), streamed=False)
         text, data = await stream.whole()
-        return _reply(self._understood(stream, self._dialect.decode_reply, data), text, stream)
+        reply = _reply(self._understood(stream, self._dialect.decode_reply, data), text, stream)
+        if reply.logprobs is None or request.logprobs is None:
+            return reply
+        return reply.model_copy(update={"reply_body": without_logprobs(text)})
 
     async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
         """Yield the reply in pieces, the last of which has `final`.
@@ -124,15 +124,30 @@ class HttpEndpoint:
 
     @asynccontextmanager
     async def _opened(self, request: ChatRequest) -> AsyncIterator[HttpStream]:
-        await self._learn(request)
         async with AsyncExitStack() as stack:
+
+            async def send(sent: ChatRequest) -> HttpStream:
+                return await stack.enter_async_context(self._client.stream(self._call(sent, streamed=True)))
+
+            yield await self._sent(request, send, streamed=True)
+
+    async def _sent(
+        self, request: ChatRequest, send: Callable[[ChatRequest], Awaitable[HttpStream]], *, streamed: bool
+    ) -> HttpStream:
+        """Send a request, and again without what the server refuses and the request can do without."""
+        await self._learn(request)
+        first = sent = self._logprobs.allowed(request, streamed=streamed)
+        while True:
             try:
-                stream = await stack.enter_async_context(self._client.stream(self._call(request, streamed=True)))
+                stream = await send(sent)
             except EndpointError as error:
-                if not self._taught(request, error):
+                plain = self._logprobs.blamed(first, sent, error, streamed=streamed)
+                if plain is None and not self._taught(sent, error):
                     raise
-                stream = await stack.enter_async_context(self._client.stream(self._call(request, streamed=True)))
-            yield stream
+                sent = plain or sent
+            else:
+                self._logprobs.answered(first, sent, streamed=streamed)
+                return stream
 
     async def _learn(self, request: ChatRequest) -> None:
         """Ask a local server what it is, before the first request that depends on it."""
@@ -167,4 +182,8 @@ class HttpEndpoint:
 
 def _reply(parts: Parts, text: str, stream: HttpStream) -> ChatReply:
     travelled = Travelled(stream.request_text, stream.latency_ms, stream.first_byte_ms, stream.status)
-    return reply_of(parts, text, travelled, lambda content: without_secrets(content, stream.secrets))
+    reply = reply_of(parts, text, travelled, lambda content: without_secrets(content, stream.secrets))
+    told = reply.logprobs.text if reply.logprobs is not None and stream.secrets.active else ""
+    if stream.secrets.text(told) == told:
+        return reply
+    return reply.model_copy(update={"reply_body": without_logprobs(text), "logprobs": None})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from selfopt.dialects.jsontext import as_dict, as_int, as_list, as_str
@@ -12,6 +13,8 @@ from selfopt.records import EndpointConfig, ModelStatus, sha256_hex
 
 from .http import UNLOAD_TIMEOUT_S, HttpClient
 from .http_stream import Call
+
+FIRST_WITH_LOGPROBS = (0, 12, 11)
 
 
 class OllamaResidency:
@@ -50,6 +53,7 @@ class OllamaResidency:
             expires_at=as_str(running.get("expires_at")) or None,
             answers=True,
             tools="tools" in capabilities if capabilities else None,
+            logprobs=_gives_logprobs(as_str(version.get("version"))),
         )
 
     async def load(self, model: str, timeout_s: float) -> float:
@@ -90,6 +94,12 @@ class OllamaResidency:
         if models is None:  # an empty list, as some versions write it
             return []
         return [as_dict(entry) for entry in models] if isinstance(models, list) else None
+
+
+def _gives_logprobs(version: str) -> bool | None:
+    """Whether a version of Ollama has log probabilities; None for one that is no release."""
+    numbers = re.fullmatch(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:-rc\d{1,6})?", version)
+    return tuple(map(int, numbers.groups())) >= FIRST_WITH_LOGPROBS if numbers else None
 
 
 def _entry_of(entries: list[dict[str, Any]], model: str) -> dict[str, Any]:

@@ -38,6 +38,7 @@ _STATES: dict[str, State] = {
     "not-loaded": "unloaded",
     "sleeping": "sleeping",
 }
+_WITH_LOGPROBS = frozenset({"llamacpp", "vllm", "sglang"})
 _ENGINES = {"organization_owner": "lm studio"}
 
 
@@ -87,6 +88,7 @@ class OpenAIResidency:
             slots=as_int(props.get("total_slots")),
             context_size=context or None,
             answers=True,
+            logprobs=True if owner in _WITH_LOGPROBS else None,
         )
 
     async def load(self, model: str, timeout_s: float) -> float:

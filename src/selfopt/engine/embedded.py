@@ -137,6 +137,7 @@ class EmbeddedEngine:
             engine_build=_installed_build(),
             slots=self._options.slots,
             context_size=self._options.context_size,
+            logprobs=True,
         )
 
     async def load(self, model: str, timeout_s: float) -> float:

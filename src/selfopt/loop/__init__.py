@@ -1,7 +1,7 @@
 """The cycle: composes the stages, tries candidates, and verifies what it enforced."""
 
 from .begin import effective_baseline
-from .contest import outcomes_of
+from .contest import outcomes_of, shares_of
 from .context import Listener, LoopContext, LoopEvent, Stages, Target
 from .cycle import run_cycle
 from .diagnosis import present_feedback
@@ -43,6 +43,7 @@ __all__ = [
     "run_cycle",
     "run_cycles",
     "served_specs",
+    "shares_of",
     "spec_by_id",
     "unfinished_cycle",
     "withdrawn_remedies",

@@ -78,6 +78,9 @@ def why_not_continued(context: LoopContext, interrupted: CycleStart, targets: Se
 
 def _other_candidates(context: LoopContext, target: Target, planned: CycleTarget, specs: Mapping[str, Spec]) -> str | None:
     where = f"{target.model} {target.phase}"
+    by_search = target.candidates is None and context.settings.loop.search
+    if target.screened != planned.screened and not by_search:
+        return f"this command chose its candidates for {where} in another way"
     if target.candidates is not None:
         wanted = {spec.spec_id for spec in target.candidates(specs[planned.baseline_spec_id])}
         if wanted - {planned.baseline_spec_id} != set(planned.candidate_spec_ids):

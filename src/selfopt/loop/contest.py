@@ -28,6 +28,13 @@ def outcomes_of(evaluation: Evaluation) -> dict[str, bool]:
     return {row.prompt_id: bool(row.outcomes) and row.outcomes[0] is Outcome.PASS for row in evaluation.rows}
 
 
+def shares_of(evaluation: Evaluation) -> dict[str, float]:
+    """The share of its answers that pass each prompt, by prompt id."""
+    return {
+        row.prompt_id: sum(one is Outcome.PASS for one in row.outcomes) / max(1, len(row.outcomes)) for row in evaluation.rows
+    }
+
+
 def environments_of(context: LoopContext, evaluations: Iterable[Evaluation]) -> dict[str, Environment]:
     """The environment that each evaluation was measured in, by spec id."""
     return {

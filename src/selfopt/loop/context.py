@@ -60,12 +60,15 @@ class Target:
     Attributes:
         baseline: the spec that the user names. None: the ledger's baseline, else the default.
         candidates: what to try with a given baseline. None: the proposers choose.
+        screened: how many candidates were ranked on search prompts, to choose these. 0: no
+            screening.
     """
 
     model: str
     phase: Phase
     baseline: Spec | None = None
     candidates: Callable[[Spec], Sequence[Spec]] | None = None
+    screened: int = 0
 
     @property
     def key(self) -> Key:

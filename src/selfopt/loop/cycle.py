@@ -32,7 +32,7 @@ from selfopt.words.findings import check_text
 
 from .begin import begin
 from .candidates import describe_change, propose
-from .contest import Contest, kind_of
+from .contest import Contest, is_at_ceiling, kind_of
 from .context import Key, LoopContext, LoopEvent, Target
 from .deciding import already_judged, decide_target, held_before
 from .diagnosis import diagnose, present_feedback
@@ -40,6 +40,7 @@ from .enforce import enforce_feedback, keep_feedback, require_readable_feedback
 from .evidence import gather_evidence
 from .measuring import Depth
 from .remedies import check_remedies, take_back, withdrawal_advice
+from .searching import search
 from .store import plan_of, spec_by_id, unknown_specs
 from .taken_back import withdrawn_specs
 from .text_only import needs_text
@@ -216,16 +217,36 @@ async def _new_plan(
         key: Key = (target.model, target.phase)
         baseline = spec_by_id(context.ledger, target.baseline_spec_id)
         chosen: list[tuple[Spec, str]] = []
+        screened = 0
         if key not in withdrawn:
             text_only = by_key[key].candidates is None and await needs_text(context, baseline, base[baseline.spec_id])
-            chosen = candidates_for(context, by_key[key], baseline, findings[key], text_only=text_only)
-        planned.append(target.model_copy(update={"candidate_spec_ids": tuple(s.spec_id for s, _ in chosen)}))
+            chosen, screened = await _searched(context, start, by_key[key], baseline, base[baseline.spec_id], text_only=text_only)
+            if not chosen:
+                chosen = candidates_for(context, by_key[key], baseline, findings[key], text_only=text_only)
+        update = {"candidate_spec_ids": tuple(s.spec_id for s, _ in chosen), "screened": screened or by_key[key].screened}
+        planned.append(target.model_copy(update=update))
         changes.update({s.spec_id: change for s, change in chosen})
         specs += [s for s, _ in chosen]
     plan = CyclePlan(cycle_id=start.cycle_id, targets=tuple(planned), changes=changes, remedies=remedies, at=context.now())
     # One transaction, so that a remedy is withdrawn once, by the plan that says so.
     await context.ledger.append([*unknown_specs(context.ledger, specs), *take_back(context, start, remedies), plan])
     return plan
+
+
+async def _searched(
+    context: LoopContext, start: CycleStart, target: Target, baseline: Spec, measured: Evaluation, *, text_only: bool
+) -> tuple[list[tuple[Spec, str]], int]:
+    """The best of a search, each with its change in words, and how many it ranked to choose them.
+
+    Empty where nothing is searched.
+    """
+    settings = context.settings.loop
+    if not settings.search or target.candidates is not None or is_at_ceiling(measured):
+        return [], 0
+    found = await search(context, start, baseline, most_requests=settings.search_trials, text_only=text_only)
+    left_out = already_judged(context, baseline.spec_id) | withdrawn_specs(context.ledger, target.model, target.phase)
+    fresh = [spec for spec in found.specs if spec.spec_id not in {*left_out, baseline.spec_id}]
+    return [(spec, describe_change(baseline, spec)) for spec in fresh[: settings.max_candidates]], found.end.compared
 
 
 def candidates_for(

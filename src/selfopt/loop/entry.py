@@ -13,15 +13,12 @@ from selfopt.policy import (
     PastRace,
     Race,
     VoidEvidence,
-    heldout_family,
-    next_share,
-    search_family,
     with_held_evidence,
 )
 from selfopt.records import (
+    AlphaSpent,
     Environment,
     EvidenceKey,
-    PromptTest,
     RaceBlock,
     RaceEnd,
     RaceEntrant,
@@ -35,6 +32,7 @@ from selfopt.records import (
 from selfopt.words.evidence import void_text
 
 from .context import LoopContext, LoopEvent
+from .spending import families_of, share_of, share_spent, spending
 
 _HIDDEN_HOLDS = timedelta(days=1)
 _VARIED = "context_size"
@@ -47,6 +45,7 @@ class RaceField:
     Attributes:
         known: whether each prompt passes, by spec id, for the specs whose repeats are copies.
         environments: the environments that these were measured in, by spec id.
+        screened: how many candidates were ranked to choose these; 0: no screening.
     """
 
     race_id: str
@@ -58,6 +57,7 @@ class RaceField:
     settings: RaceSettings
     known: Mapping[str, Mapping[str, bool]]
     environments: Mapping[str, Environment]
+    screened: int = 0
 
     @property
     def specs(self) -> tuple[Spec, ...]:
@@ -68,38 +68,6 @@ class RaceField:
     def asked(self) -> tuple[Spec, ...]:
         """The specs that the race has to ask."""
         return tuple(spec for spec in self.specs if spec.spec_id not in self.known)
-
-
-def family_of(field: RaceField) -> str:
-    """The family of decisions that the race shares its alpha with."""
-    spec = field.baseline
-    if field.purpose == "heldout":
-        return heldout_family(spec.suite_hash)
-    return search_family(spec.model, spec.phase, spec.suite_hash)
-
-
-def share_of(context: LoopContext, family: str, same: Sequence[str] = ()) -> AlphaShare:
-    """The share of alpha that the next decision of a family may spend.
-
-    same: the names that the family has under other names of its model.
-    """
-    ledger = context.ledger
-    starts = [start for name in (family, *same) for start in ledger.read(RaceStart, {"family": name})]
-    tests = [test for name in (family, *same) for test in ledger.read(PromptTest, {"family": name})]
-    races_won = sum(end.winner_spec_id is not None for name in (family, *same) for end in ledger.read(RaceEnd, {"family": name}))
-    won = races_won + sum(test.passed for test in tests)
-    spenders: list[RaceStart | PromptTest] = [start.model_copy(update={"family": family}) for start in starts]
-    spenders += [test.model_copy(update={"family": family}) for test in tests]
-    return next_share(context.alpha, family, spenders, won)
-
-
-def _same_families(context: LoopContext, field: RaceField) -> list[str]:
-    """The names that the family of a search has under other names of its model."""
-    own = field.baseline
-    if field.purpose == "heldout" or context.settings.has_one_spelling(own.model):
-        return []
-    models = {spec.model for spec in context.ledger.read(Spec, {"model": own.model})} - {own.model}
-    return [search_family(model, own.phase, own.suite_hash) for model in sorted(models)]
 
 
 def keys_of(field: RaceField, environments: Mapping[str, Environment]) -> dict[str, EvidenceKey]:
@@ -141,13 +109,14 @@ def _pair_id(one: Environment, other: Environment) -> str:
     return both.environment_id
 
 
-async def past_races(context: LoopContext, family: str, but: str) -> list[PastRace]:
-    """The races of a family, oldest first, without the race named `but`.
+async def past_races(context: LoopContext, families: Sequence[str], but: str) -> list[PastRace]:
+    """The races of a family by all its names, oldest first, without the race named `but`.
 
     A race that its cycle abandoned is ended now, so that its candidates can go on.
     """
     found = []
-    for start in context.ledger.read(RaceStart, {"family": family}):
+    starts = [start for name in families for start in context.ledger.read(RaceStart, {"family": name})]
+    for start in sorted(starts, key=lambda one: one.at):
         if start.race_id == but:
             continue
         end = find(context.ledger, RaceEnd, start.race_id)
@@ -179,16 +148,18 @@ def blocks_of(context: LoopContext, race_id: str) -> list[RaceBlock]:
 
 async def make_start(
     context: LoopContext, field: RaceField, keys: Mapping[str, EvidenceKey], now: Mapping[str, Environment]
-) -> RaceStart | None:
-    """The start of the race, not appended. Tells the user which earlier evidence is void.
+) -> tuple[RaceStart, AlphaSpent | None] | None:
+    """The start of the race and what it spends, not appended. Tells the user which earlier evidence
+    is void.
 
     Returns:
         None when alpha is used up and no candidate brings a share of its own.
     """
-    share = share_of(context, family_of(field), _same_families(context, field))
-    past, voided = _still_worth(
-        await past_races(context, share.family, field.race_id), {**field.environments, **now}, context.now()
-    )
+    base = field.baseline
+    earlier = find(context.ledger, AlphaSpent, AlphaSpent.make_id(field.race_id))
+    share = share_spent(earlier) if earlier is not None else share_of(context, base, field.purpose)
+    families = families_of(context, base, field.purpose)
+    past, voided = _still_worth(await past_races(context, families, field.race_id), {**field.environments, **now}, context.now())
     # When alpha is used up, only candidates that bring a share of their own may enter.
     alpha = share.alpha if not share.used_up else context.alpha.alpha
     draft = _draft(context, field, keys, share, alpha)
@@ -202,7 +173,10 @@ async def make_start(
         if not entrants:
             return None
         start = start.model_copy(update={"entrants": entrants, "alpha": 0.0})
-    return start
+    fresh = [entrant.spec_id for entrant in start.entrants if not entrant.resumes]
+    if not fresh:
+        return start, None
+    return start, spending(context, base, field.purpose, field.race_id, field.cycle_id, fresh, field.screened)
 
 
 def _draft(context: LoopContext, field: RaceField, keys: Mapping[str, EvidenceKey], share: AlphaShare, alpha: float) -> RaceStart:

@@ -19,8 +19,6 @@ from selfopt.records import (
     Evaluation,
     EvidenceState,
     NotRaced,
-    PromptTest,
-    RaceStanding,
     RestraintEvidence,
     Spec,
 )
@@ -28,8 +26,9 @@ from selfopt.words.evidence import ended_text
 
 from .contest import Contest, environments_of, outcomes_of
 from .entry import RaceField
-from .heldout import on_heldout
+from .heldout import HeldoutFound, on_heldout
 from .racing import Raced, race_id_of, run_race
+from .spending import costs_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +39,15 @@ class Candidate:
     baseline: Evaluation
     evidence: EvidenceState | None = None
 
-    def with_heldout(self, found: RaceStanding | PromptTest | None, not_tried: str | None = None) -> Candidate:
-        """The same case under the claim about other prompts.
-
-        Args:
-            found: how the candidate did on held-out prompts.
-            not_tried: why it was not tried on them.
-        """
+    def with_heldout(self, found: HeldoutFound) -> Candidate:
+        """The same case under the claim about other prompts."""
         known = self.evidence or EvidenceState()
-        update = {"claim": "prompts_like_these", "heldout": found and found.evidence(), "not_tried": not_tried}
+        update = {
+            "claim": "prompts_like_these",
+            "heldout": found.seen and found.seen.evidence(),
+            "not_tried": found.not_tried,
+            "costs": (*known.costs, *found.costs),
+        }
         return replace(self, evidence=known.model_copy(update=update))
 
 
@@ -87,6 +86,7 @@ async def _raced(contest: Contest, racing: tuple[Spec, ...]) -> dict[str, Candid
             settings=context.race,
             known={evaluation.spec_id: outcomes_of(evaluation) for evaluation in copies},
             environments=environments_of(context, copies),
+            screened=contest.target.screened,
         ),
     )
     results = _Results(contest, race)
@@ -131,7 +131,12 @@ class _Results:
         candidate, baseline = await self.evaluation(spec), await self.evaluation(self.contest.baseline)
         if standing is None or candidate is None or baseline is None or standing.blocks == 0:
             return None
-        known = EvidenceState(claim="this_suite", race=standing.evidence(), restraint=self._restraint(spec, baseline))
+        known = EvidenceState(
+            claim="this_suite",
+            race=standing.evidence(),
+            restraint=self._restraint(spec, baseline),
+            costs=costs_of(self.contest.context, self.race.look_ids(spec.spec_id) if self.race is not None else ()),
+        )
         return Candidate(candidate, baseline, known)
 
     def _restraint(self, spec: Spec, baseline: Evaluation) -> RestraintEvidence | None:
@@ -174,10 +179,10 @@ async def _tried_on_heldout(contest: Contest, cases: Mapping[str, Candidate]) ->
         return dict(cases)
     best = max(proposed, key=lambda spec_id: proposed[spec_id].estimate or 0.0)
     spec = next(spec for spec in contest.candidates if spec.spec_id == best)
-    found, problem = await on_heldout(contest, spec)
-    behind = "another candidate did better on the search split, and only one a cycle is tried"
-    waiting = {spec_id: cases[spec_id].with_heldout(None, behind) for spec_id in proposed}
-    return {**cases, **waiting, best: cases[best].with_heldout(found, problem)}
+    found = await on_heldout(contest, spec)
+    behind = HeldoutFound(None, "another candidate did better on the search split, and only one a cycle is tried")
+    waiting = {spec_id: cases[spec_id].with_heldout(behind) for spec_id in proposed}
+    return {**cases, **waiting, best: cases[best].with_heldout(found)}
 
 
 def _would_be(contest: Contest, case: Candidate) -> Decision | None:

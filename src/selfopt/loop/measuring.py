@@ -16,11 +16,12 @@ from selfopt.measure.options import MeasureOptions
 from selfopt.records import Evaluation, RaceSettings, Spec
 from selfopt.settings import Settings
 
-Depth = Literal["runs", "once", "pass"]
+Depth = Literal["runs", "once", "pass", "repeats"]
 """How often specs are measured.
 
 runs: in as many runs as are needed. once: in one pass, with the sample that tells whether repeats
-are copies. pass: in one pass alone.
+are copies. pass: in one pass alone. repeats: in as many passes as the settings give a stochastic
+spec, whatever the first ones show.
 """
 
 
@@ -57,9 +58,9 @@ class Measuring:
         options = MeasureOptions(
             n_runs=1 if depth == "pass" else self._settings.loop.n_runs,
             runs_for=self._runs if depth == "runs" else None,
-            sampling=depth != "pass",
+            sampling=depth in ("runs", "once"),
             sample_for=self._sample,
-            repeat=depth == "runs",
+            repeat=depth in ("runs", "repeats"),
             labels=Labels(cycle_id=cycle_id),
             meter=self._meter,
         )
@@ -89,10 +90,10 @@ class Measuring:
 
     def _is_through(self, spec: Spec, evaluation: Evaluation, depth: Depth) -> bool:
         """Whether a spec has all the runs that it would have without a cap."""
-        if depth == "pass":
+        if depth == "pass" or evaluation.determinism == "refused":
             return True
-        return (
-            evaluation.has_copies
-            or evaluation.determinism == "refused"
-            or (evaluation.determinism != "unknown" if depth == "once" else evaluation.n_runs >= self._runs(spec))
+        if depth == "repeats":
+            return evaluation.n_runs >= self._settings.loop.n_runs
+        return evaluation.has_copies or (
+            evaluation.determinism != "unknown" if depth == "once" else evaluation.n_runs >= self._runs(spec)
         )

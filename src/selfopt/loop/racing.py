@@ -18,6 +18,7 @@ from selfopt.measure.lookup import find
 from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.policy import BlockPlan, Race
 from selfopt.records import (
+    AlphaSpent,
     EvidenceKey,
     HoldReason,
     Outcome,
@@ -46,6 +47,11 @@ class Raced:
     start: RaceStart
     end: RaceEnd
     blocks: tuple[RaceBlock, ...]
+
+    def look_ids(self, spec_id: str) -> tuple[str, ...]:
+        """The ids of the races that spent alpha on a candidate."""
+        entrant = next((one for one in self.start.entrants if one.spec_id == spec_id), None)
+        return () if entrant is None else entrant.resumes or (self.start.race_id,)
 
     def standing(self, spec_id: str) -> RaceStanding | None:
         """How a candidate stood at the end; None when it did not take part."""
@@ -102,11 +108,13 @@ class _Racing:
         start = find(context.ledger, RaceStart, field.race_id)
         unfinished: tuple[HoldReason, str] | None = None
         if start is None:
-            start = await make_start(context, field, keys, now)
-            if start is None:
+            made = await make_start(context, field, keys, now)
+            if made is None:
                 return None
+            start, spent = made
             unfinished = await self._finish_earlier(start)
-            await context.ledger.append([*unknown_specs(context.ledger, field.specs), start])
+            new = [] if spent is None or find(context.ledger, AlphaSpent, spent.spending_id) is not None else [spent]
+            await context.ledger.append([*unknown_specs(context.ledger, field.specs), *new, start])
             context.on_step("race_begun")
         race = replayed(context, start)
         context.say(LoopEvent("race", race_started(start, race.blocks), start))

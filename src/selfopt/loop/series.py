@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from selfopt.records import Cycle, LoopEnd, LoopStart, new_id
 
@@ -44,7 +45,7 @@ async def run_cycles(
         context.say(LoopEvent("resume", f"an interrupted loop is continued; finished already: cycle {numbers}", loop))
         context.stages.report()
     while len(done) < loop.cycles:
-        later = [Target(t.model, t.phase, candidates=t.candidates) for t in targets]
+        later = [replace(t, baseline=None) for t in targets]
         done.append(await run_cycle(context, later if done else targets, loop.loop_id))
     context.listener.tell(done)
     await context.ledger.append([LoopEnd(loop_id=loop.loop_id, at=context.now())])

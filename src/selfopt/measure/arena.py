@@ -46,11 +46,13 @@ class Arena:
 
     async def block(self, order: BlockOrder) -> BlockResult:
         """Measure a block, or what is left of it; see `measure_block`."""
-        cold = not self._ready.issuperset(order.specs)
+        # A search compares rankings only, so it does not warm up for every way to ask.
+        cold = order.purpose != "search" and not self._ready.issuperset(order.specs)
         async with self.desk.board.alive():
             result = await measure_block(self.desk, order, warm_up=cold, warmed=self._warmed)
         self._warmed = {}
-        self._ready.update(order.specs)
+        if order.purpose != "search":
+            self._ready.update(order.specs)
         if result.fault is not None:
             self._ready.clear()  # after a fault, every spec is warmed up again
         return result

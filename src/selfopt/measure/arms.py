@@ -193,4 +193,5 @@ def open_arm(
         environment=environment,
         status=readiness.status,
         prologue=(*missing, *readiness.blobs, run),
+        logprobs=context.logprobs_for(spec),
     )

@@ -142,8 +142,7 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
         latency_ms = (context.clock() - began) * 1000
         channel.watch.replied()
         sent, received = _text_sent(request, reply.request_body), Blob.of(reply.reply_body)
-        content = Blob.of(reply.content.__pydantic_serializer__.to_json(reply.content).decode())
-        blobs += [sent, received, content]
+        blobs += [sent, received]
         attempts.append(
             Attempt(
                 number=len(attempts) + 1,
@@ -159,8 +158,21 @@ async def exchange(channel: Channel, step: str, request: ChatRequest, retries: i
                 load=reply.load if before == "unknown" else _evidence(reply, before, reply.latency_ms or latency_ms),
             )
         )
-        done = Exchange(step=step, attempts=tuple(attempts), content=content.blob_hash)
-        return ExchangeResult(done, tuple(blobs), reply.content)
+        return _done(step, attempts, blobs, reply)
+
+
+def _done(step: str, attempts: list[Attempt], blobs: list[Blob], reply: ChatReply) -> ExchangeResult:
+    """The result of a request that got a reply. Contents repeat, and are kept once: so the log
+    probabilities are a blob of their own.
+    """
+    content = Blob.of(reply.content.__pydantic_serializer__.to_json(reply.content).decode())
+    kept, observed = [*blobs, content], None
+    if reply.logprobs is not None:
+        logprobs = Blob.of(reply.logprobs.model_dump_json())
+        kept.append(logprobs)
+        observed = logprobs.blob_hash
+    exchange = Exchange(step=step, attempts=tuple(attempts), content=content.blob_hash, logprobs=observed)
+    return ExchangeResult(exchange, tuple(kept), reply.content)
 
 
 def _text_sent(request: ChatRequest, body: str) -> Blob:

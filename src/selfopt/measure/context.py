@@ -77,6 +77,11 @@ def unknown_price(spec: Spec, usage: Usage) -> float | None:
     return None
 
 
+def no_logprobs(spec: Spec) -> int | None:
+    """No log probabilities are asked for."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class MeasureContext:
     """The parts that a measurement uses, mostly as functions of the spec.
@@ -88,6 +93,8 @@ class MeasureContext:
         warm_up: loads a model and makes it ready.
         slots_for: how many requests may be under way at once, at least 1.
         price_for: cost of one trial; None when unknown.
+        logprobs_for: how many of the likeliest tokens to ask for at each place, with the log
+            probabilities of all tokens; None: ask for none.
         clock: monotonic, in seconds.
         sleep, rng: used for retries only.
         now: the time for records.
@@ -105,6 +112,7 @@ class MeasureContext:
     warm_up: WarmUpCall
     slots_for: Callable[[Spec], int] = one_slot
     price_for: Callable[[Spec, Usage], float | None] = unknown_price
+    logprobs_for: Callable[[Spec], int | None] = no_logprobs
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     rng: random.Random = field(default_factory=random.Random)

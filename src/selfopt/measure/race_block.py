@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from selfopt.records import Ask, Environment, Record, Run, Spec, Suite, Trial
+from selfopt.records import Ask, Environment, Purpose, Record, Run, Spec, Suite, Trial
 
 from .arms import WarmUps, open_arm, ready
 from .asks import Asking, Place
@@ -33,6 +33,7 @@ class BlockOrder:
         asks: what to ask, in this order.
         specs: by request_id, the spec under whose name it is asked.
         suite: the suite of all specs.
+        purpose: of the runs.
     """
 
     block_id: str
@@ -42,6 +43,7 @@ class BlockOrder:
     specs: Mapping[str, Spec]
     suite: Suite
     cycle_id: str | None = None
+    purpose: Purpose = "race"
 
     @property
     def group_id(self) -> str:
@@ -110,7 +112,7 @@ async def measure_block(desk: Desk, order: BlockOrder, *, warm_up: bool, warmed:
         wanted.setdefault(ask.arm, []).append(ask.prompt_id)
     specs = {request_id: spec for request_id, spec in order.specs.items() if request_id in wanted}
     readiness = await ready(desk, list(specs.values()), order.suite, always=warm_up, before=warmed)
-    labels = Labels(group_id=order.group_id, cycle_id=order.cycle_id, purpose="race")
+    labels = Labels(group_id=order.group_id, cycle_id=order.cycle_id, purpose=order.purpose)
     arms = {
         request_id: open_arm(desk, spec, order.suite, wanted[request_id], order.number, labels, readiness[request_id])
         for request_id, spec in specs.items()

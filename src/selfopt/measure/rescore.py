@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from selfopt.errors import CorruptError, SuiteError
 from selfopt.records import (
-    Blob,
     ChainName,
     Ledger,
     Prompt,
@@ -25,6 +24,7 @@ from selfopt.scoring import scorer_of
 from selfopt.variants import render
 
 from .lookup import find, held
+from .stored import stored_replies
 from .trial import Judge, JudgedTrial
 
 _BATCH = 200
@@ -57,8 +57,7 @@ def stored_contents(ledger: Ledger, trial: Trial) -> list[ReplyContent]:
 
     CorruptError when a blob is missing.
     """
-    hashes = (item.content for item in trial.exchanges if item.content is not None)
-    return [ReplyContent.model_validate_json(held(ledger, Blob, blob_hash).text) for blob_hash in hashes]
+    return [reply.content() for reply in stored_replies(ledger, trial)]
 
 
 def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent]) -> ReplyContent | None:

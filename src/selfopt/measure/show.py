@@ -9,8 +9,10 @@ from selfopt.records import (
     Attempt,
     Blob,
     Environment,
+    Exchange,
     ExpectedCall,
     Ledger,
+    LogProbs,
     Message,
     Record,
     ReplyContent,
@@ -34,11 +36,17 @@ class ShownAttempt(Record):
 
 
 class ShownExchange(Record):
-    """One step of a trial: its attempts, and what the model replied."""
+    """One step of a trial: its attempts, and what the model replied.
+
+    Attributes:
+        tokens_with_logprobs: how many tokens of the reply have a log probability; 0 where none were
+            given, or the ledger does not hold them.
+    """
 
     step: str
     attempts: tuple[ShownAttempt, ...]
     content: ReplyContent | None
+    tokens_with_logprobs: int = 0
 
 
 class ShownTrial(Record):
@@ -87,6 +95,7 @@ def show_trial(ledger: Ledger, trial_id: str, suites: Sequence[Suite] = ()) -> S
                     ShownAttempt(attempt=a, request=_text(ledger, a.request), reply=_text(ledger, a.reply)) for a in item.attempts
                 ),
                 content=_content(ledger, item.content),
+                tokens_with_logprobs=_tokens_with_logprobs(ledger, item),
             )
             for item in trial.exchanges
         ),
@@ -103,6 +112,11 @@ def show_trial(ledger: Ledger, trial_id: str, suites: Sequence[Suite] = ()) -> S
 def _text(ledger: Ledger, blob_hash: str | None) -> str | None:
     blob = None if blob_hash is None else find(ledger, Blob, blob_hash)
     return None if blob is None else blob.text
+
+
+def _tokens_with_logprobs(ledger: Ledger, exchange: Exchange) -> int:
+    text = _text(ledger, exchange.logprobs)
+    return 0 if text is None else len(LogProbs.model_validate_json(text))
 
 
 def _content(ledger: Ledger, blob_hash: str | None) -> ReplyContent | None:

@@ -93,6 +93,7 @@ class OpenArm:
         environment: what serves the spec, as `status` describes it.
         status: of the model, after the warm-up.
         prologue: records that have to be durable before the first trial, the run among them.
+        logprobs: as in `ChatRequest`.
     """
 
     spec: Spec
@@ -104,6 +105,7 @@ class OpenArm:
     environment: Environment
     status: ModelStatus
     prologue: tuple[Record, ...]
+    logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +129,11 @@ class TrialResult:
     error: EndpointError | None
 
 
-def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool) -> ChatRequest:
+def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool, logprobs: int | None = None) -> ChatRequest:
     """The request of one step under the spec's limits.
 
-    A spec with warm-up also asks the server to keep the model loaded.
+    A spec with warm-up also asks the server to keep the model loaded. logprobs: as in
+    `ChatRequest`; it is observed, and no part of the spec.
     """
     return ChatRequest(
         model=model,
@@ -144,16 +147,17 @@ def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool) -
         isolate=isolate,
         context_size=spec.context_size,
         keep_alive_s=_KEEP_ALIVE_S if spec.warm_up.enabled else None,
+        logprobs=logprobs,
     )
 
 
 @remembered
-def _first_request(spec: Spec, model: str, step: RenderedStep, isolate: bool) -> ChatRequest:
+def _first_request(spec: Spec, model: str, step: RenderedStep, isolate: bool, logprobs: int | None) -> ChatRequest:
     """The first request for a prompt.
 
     It is the same in every pass, so the endpoint has to write it only once.
     """
-    return make_request(spec, model, step, isolate=isolate)
+    return make_request(spec, model, step, isolate=isolate, logprobs=logprobs)
 
 
 async def run_trial(job: TrialJob, slot: int) -> TrialResult:
@@ -170,7 +174,7 @@ async def run_trial(job: TrialJob, slot: int) -> TrialResult:
     final: ReplyContent | None = None
     steps = render(spec.variant, job.prompt.messages, job.tools)
     step = next(steps)
-    request = _first_request(spec, arm.model, step, arm.isolate)
+    request = _first_request(spec, arm.model, step, arm.isolate, arm.logprobs)
     while True:
         result = await exchange(arm.channel, step.step, request, spec.retries)
         exchanges.append(result.exchange)
@@ -186,7 +190,7 @@ async def run_trial(job: TrialJob, slot: int) -> TrialResult:
         except StopIteration as stop:
             final = stop.value
             break
-        request = make_request(spec, arm.model, step, isolate=arm.isolate)
+        request = make_request(spec, arm.model, step, isolate=arm.isolate, logprobs=arm.logprobs)
     attempts = [attempt for item in exchanges for attempt in item.attempts]
     only = attempts[0] if len(attempts) == 1 else None
     trial = Trial(

@@ -7,9 +7,11 @@ from .race import Race, void_because
 from .race_plan import BlockPlan, Draws
 from .restraint import restraint_evidence
 from .resume import PastRace, VoidEvidence, with_held_evidence
-from .spending import AlphaPlan, AlphaShare, heldout_family, next_share, search_family
+from .screening import FINALISTS, Rung, rungs
+from .spending import AlphaPlan, AlphaShare, Spender, heldout_family, next_share, search_family, shared_heldout_family
 
 __all__ = [
+    "FINALISTS",
     "GATES",
     "MIN_HELDOUT_PROMPTS",
     "AlphaPlan",
@@ -21,6 +23,8 @@ __all__ = [
     "Look",
     "PastRace",
     "Race",
+    "Rung",
+    "Spender",
     "VoidEvidence",
     "best_hold",
     "decide",
@@ -31,7 +35,9 @@ __all__ = [
     "prompt_steps",
     "prompt_test",
     "restraint_evidence",
+    "rungs",
     "search_family",
+    "shared_heldout_family",
     "void_because",
     "with_held_evidence",
 ]

@@ -1,8 +1,9 @@
 """The held-out gate: does the winner of a search hold up on prompts that nothing was tuned on?
 
 A stochastic winner races once more, alone, on fresh trials of the held-out split
-(`heldout_settings`). A deterministic winner answers each held-out prompt once (`prompt_test`). Both
-spend a share of the alpha of the held-out family (`next_share`).
+(`heldout_settings`). A deterministic winner answers each held-out prompt once, and a stochastic one
+that was chosen by a screening a planned number of times (`prompt_test`). All spend a share of the
+alpha of the held-out family (`next_share`).
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from typing import Literal
 
 from selfopt.errors import EvidenceError
 from selfopt.records import EvidenceKey, PromptTest, RaceSettings
-from selfopt.stats import FINAL_SHARE, PROMPT_BETS, Interval, PromptDifferences, prompt_evidence
+from selfopt.stats import FINAL_SHARE, PROMPT_BETS, Interval, PromptDifferences, planned_log_e, prompt_evidence
 
 from .spending import AlphaShare
 
 MIN_HELDOUT_PROMPTS = 100
+
+Outcomes = Mapping[str, float]
+"""What a spec made of each prompt, by prompt id: whether it passes, or the share of its answers that pass."""
 
 
 def heldout_claim(scope: str, n_heldout: int) -> Literal["this_suite", "prompts_like_these"]:
@@ -52,26 +56,28 @@ def heldout_settings(settings: RaceSettings, margin: float, *, better: bool = Fa
 
 def prompt_test(
     key: EvidenceKey,
-    outcomes: tuple[Mapping[str, bool], Mapping[str, bool]],
+    outcomes: tuple[Outcomes, Outcomes],
     *,
     clusters: Mapping[str, str],
     share: AlphaShare,
     order_seed: str,
     at: str,
-    null_mean: float = 0.0,
+    repeats: int = 1,
     cycle_id: str | None = None,
 ) -> PromptTest:
-    """Tests two deterministic specs on their outcomes per held-out prompt.
+    """Tests two specs on their outcomes per held-out prompt.
 
-    By default the test asks whether the candidate is better, not whether it is "not worse": for
-    deterministic specs a search gives exact figures and no evidence about other prompts, so this
-    test alone carries the promise. It takes the prompts in an order drawn with order_seed and looks
-    at the evidence after each one. Most of the capital waits for the last (see `prompt_evidence`).
+    It asks whether the candidate is better, not whether it is "not worse": after a screening, and
+    for deterministic specs, a search gives no evidence about other prompts, so this test alone
+    carries the promise. The prompts come in an order drawn with order_seed, and the evidence is
+    looked at after each: by `prompt_evidence` where each side answered once, else by
+    `planned_log_e`.
 
     Args:
-        outcomes: per prompt, of the candidate and of the baseline.
-        clusters: the tool set of each prompt.
-        null_mean: the gain that the test tries to refute, as a share.
+        outcomes: per prompt, of the candidate and of the baseline: whether it passes, or the share
+            of its answers that pass.
+        clusters: the tool set of each prompt. share: its level is what the test spends.
+        repeats: how many answers a share is of, fixed before the first. 1: outcomes are yes or no.
 
     Raises:
         EvidenceError: only one side answered a prompt, there are no outcomes, or alpha is used up.
@@ -79,10 +85,10 @@ def prompt_test(
     if share.used_up:
         raise EvidenceError(share.detail)
     pairs = _in_order(outcomes, order_seed, clusters)
-    needed = math.log(1 / share.alpha)
-    log_e = _highest(pairs, null_mean, share.alpha)
+    alpha, needed = share.level, -math.log(share.level)
+    log_e = _highest(pairs, alpha, repeats)
     passed = log_e >= needed
-    interval = _interval(pairs, share.alpha, passed) if null_mean == 0 else pairs.interval(share.alpha)
+    interval = _interval(pairs, alpha, passed, repeats)
     beside = pairs.clustered()
     return PromptTest(
         test_id=f"prompt-test-{key.key_id}-{share.number}",
@@ -91,16 +97,17 @@ def prompt_test(
         order_seed=order_seed,
         family=share.family,
         number=share.number,
-        alpha=share.alpha,
-        null_mean=null_mean,
+        alpha=alpha,
+        null_mean=0.0,
         n=pairs.n,
+        repeats=repeats,
         wins=pairs.wins,
         losses=pairs.losses,
         log_e=log_e,
         log_e_needed=needed,
         estimate=pairs.gain,
         interval=(interval.low, interval.high),
-        confidence=max(0.0, 1 - 2 * share.alpha),
+        confidence=max(0.0, 1 - 2 * alpha),
         clustered=(beside.low, beside.high) if beside and beside.low is not None and beside.high is not None else None,
         clusters=beside.clusters if beside else 0,
         p_mcnemar=pairs.mcnemar,
@@ -109,9 +116,7 @@ def prompt_test(
     )
 
 
-def prompt_steps(
-    test: PromptTest, outcomes: tuple[Mapping[str, bool], Mapping[str, bool]]
-) -> Iterator[tuple[PromptDifferences, float]]:
+def prompt_steps(test: PromptTest, outcomes: tuple[Outcomes, Outcomes]) -> Iterator[tuple[PromptDifferences, float]]:
     """Replays a test: yields what was seen and log E, before the first prompt and after each one.
 
     Raises:
@@ -124,12 +129,16 @@ def prompt_steps(
         )
     for n in range(pairs.n + 1):
         so_far = PromptDifferences(pairs.differences[:n])
-        yield so_far, prompt_evidence(so_far, mean=test.null_mean, planned=pairs.n, alpha=test.alpha, bets=PROMPT_BETS)
+        yield so_far, _evidence(so_far, pairs.n, test.alpha, test.repeats)
 
 
-def _in_order(
-    outcomes: tuple[Mapping[str, bool], Mapping[str, bool]], order_seed: str, clusters: Mapping[str, str]
-) -> PromptDifferences:
+def _evidence(so_far: PromptDifferences, planned: int, alpha: float, repeats: int) -> float:
+    if repeats == 1:
+        return prompt_evidence(so_far, planned=planned, alpha=alpha, bets=PROMPT_BETS)
+    return planned_log_e(so_far.differences, planned=planned, alpha=alpha)[-1]
+
+
+def _in_order(outcomes: tuple[Outcomes, Outcomes], order_seed: str, clusters: Mapping[str, str]) -> PromptDifferences:
     ours, theirs = outcomes
     if ours.keys() != theirs.keys() or not ours:
         odd = sorted(ours.keys() ^ theirs.keys())
@@ -138,10 +147,10 @@ def _in_order(
         )
     order = sorted(ours)
     random.Random(order_seed).shuffle(order)
-    return PromptDifferences(tuple(int(ours[p]) - int(theirs[p]) for p in order), tuple(clusters.get(p, p) for p in order))
+    return PromptDifferences(tuple(ours[p] - theirs[p] for p in order), tuple(clusters.get(p, p) for p in order))
 
 
-def _interval(pairs: PromptDifferences, alpha: float, passed: bool) -> Interval:
+def _interval(pairs: PromptDifferences, alpha: float, passed: bool, repeats: int) -> Interval:
     """The gains that this test does not refute.
 
     The deciding test, with its waiting capital, refutes gains of at most 0. Bets with the whole
@@ -151,16 +160,20 @@ def _interval(pairs: PromptDifferences, alpha: float, passed: bool) -> Interval:
     whole = pairs.interval(alpha)
     if passed:
         return Interval(max(0.0, whole.low), whole.high)
+    if repeats > 1:
+        return Interval(min(0.0, whole.low), whole.high)
     return Interval(min(0.0, pairs.interval(alpha * (1 - FINAL_SHARE)).low), whole.high)
 
 
-def _highest(pairs: PromptDifferences, null_mean: float, alpha: float) -> float:
+def _highest(pairs: PromptDifferences, alpha: float, repeats: int) -> float:
     """The largest evidence on the way.
 
     By Ville's inequality, it may be compared with the border.
     """
+    if repeats > 1:
+        return max(planned_log_e(pairs.differences, planned=pairs.n, alpha=alpha)[1:])
     return max(
-        prompt_evidence(PromptDifferences(pairs.differences[:n]), mean=null_mean, planned=pairs.n, alpha=alpha, bets=PROMPT_BETS)
+        _evidence(PromptDifferences(pairs.differences[:n]), pairs.n, alpha, repeats)
         for n in range(1, pairs.n + 1)
-        if n == pairs.n or pairs.differences[n - 1] > null_mean  # it can only rise there
+        if n == pairs.n or pairs.differences[n - 1] > 0  # it can only rise there
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from selfopt.errors import UsageError
-from selfopt.records import PromptTest, RaceStart
 from selfopt.stats import AlphaSchedule, elond_level, fwer_level
 
 
@@ -44,6 +44,8 @@ class AlphaShare:
         spent: by earlier decisions.
         used_up: nothing is left, so this family may promote nothing more.
         detail: in plain words.
+        history: the share of alpha for the verdicts that earlier looks at these prompts gave
+            (`history_share`).
     """
 
     family: str
@@ -52,6 +54,31 @@ class AlphaShare:
     spent: float
     used_up: bool
     detail: str
+    history: float = 1.0
+
+    @property
+    def level(self) -> float:
+        """What a test may spend whose prompts helped to choose what is tested."""
+        return self.alpha * self.history
+
+
+class Spender(Protocol):
+    """A look that has spent alpha: `AlphaSpent`, or a race or test of versions before it."""
+
+    @property
+    def family(self) -> str:
+        """The looks that share one alpha."""
+        ...
+
+    @property
+    def number(self) -> int:
+        """Which look of the family it is."""
+        ...
+
+    @property
+    def alpha(self) -> float:
+        """What it has spent."""
+        ...
 
 
 def search_family(model: str, phase: str, suite_hash: str) -> str:
@@ -59,14 +86,19 @@ def search_family(model: str, phase: str, suite_hash: str) -> str:
     return f"search {model} {phase} {suite_hash}"
 
 
-def heldout_family(suite_hash: str) -> str:
-    """The family of all looks at a suite's held-out prompts, by any model: each look reveals a
-    little.
-    """
+def heldout_family(model: str, phase: str, suite_hash: str) -> str:
+    """The family of all looks of one model and phase at a suite's held-out prompts."""
+    return f"heldout {model} {phase} {suite_hash}"
+
+
+def shared_heldout_family(suite_hash: str) -> str:
+    """The family of all looks at a suite's held-out prompts by any model, in earlier versions."""
     return f"heldout {suite_hash}"
 
 
-def next_share(plan: AlphaPlan, family: str, spenders: Iterable[RaceStart | PromptTest], promotions: int = 0) -> AlphaShare:
+def next_share(
+    plan: AlphaPlan, family: str, spenders: Iterable[Spender], promotions: int = 0, *, same: Sequence[str] = ()
+) -> AlphaShare:
     """The alpha of the next decision of a family.
 
     A decision that began has spent its share, whatever came of it. A race with resumed candidates
@@ -76,8 +108,9 @@ def next_share(plan: AlphaPlan, family: str, spenders: Iterable[RaceStart | Prom
     Args:
         spenders: earlier decisions, of any family.
         promotions: so far, in this family.
+        same: other names of the family.
     """
-    mine = [s for s in spenders if s.family == family and s.alpha > 0]
+    mine = [s for s in spenders if s.family in (family, *same) and s.alpha > 0]
     number = max((s.number for s in mine), default=0) + 1
     spent = sum(s.alpha for s in mine)
     if plan.schedule == "elond":

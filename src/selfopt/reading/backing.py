@@ -23,8 +23,8 @@ _OPENING = 3  # letters that a choice and what people call it must have in commo
 _TELLING = 5  # letters of a word in a description that tells what an argument is about
 _SHARE = 3  # one of so many words of a text must be said
 _COMMON = 0.2  # the share of short words that two texts of one language have in common at least
-# ISO and IATA codes, tickers, locales, time zones, colours, media types, durations of ISO 8601.
-_CODE = re.compile(
+# What nobody says though it is meant: ISO and IATA codes, tickers, locales, time zones, colours, media types, durations of ISO 8601.
+CODE = re.compile(
     r"[A-Z]{1,5}|[a-z]{2}|[a-z]{2,3}[-_][A-Z]{2}|[A-Z][A-Za-z_]{1,30}/[A-Z][A-Za-z_]{1,30}|(?:UTC|GMT)[+-]\d{1,2}(?::\d{2})?"
     r"|#[0-9a-fA-F]{3,8}|[a-z]{2,16}/[a-z0-9.+-]{2,64}|P(?:\d{1,4}[YMWD]){0,4}(?:T(?:\d{1,4}[HMS]){1,3})?"
 )
@@ -151,7 +151,7 @@ class Backing:
         if number is not None:
             return said.says_together(text) or said.says_number(number)
         words = words_of(text)
-        if not words or _CODE.fullmatch(value.strip()) or text in UNIT_NAMES or said.says_together(text):
+        if not words or CODE.fullmatch(value.strip()) or text in UNIT_NAMES or said.says_together(text):
             return bool(text)
         # SF, NYC: where the first part of a text is said by its first letters.
         if "".join(word[0] for word in words_of(text.partition(",")[0])) in said.initials:

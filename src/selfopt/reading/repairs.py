@@ -36,7 +36,33 @@ def _ground_2(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Seq
     return grounded(calls, messages, tools)
 
 
-REPAIRS: Mapping[str, Repair] = {"fit": _fit_1, "fit@2": _fit_2, "ground@2": _ground_2}
+def _offered(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Repaired:
+    """Drop the calls of tools that are not offered: nobody could carry them out."""
+    names = {tool.name for tool in tools}
+    dropped = [Correction(kind="not_offered", tool=call.name) for call in calls if call.name not in names]
+    return [call for call in calls if call.name in names], dropped
+
+
+def _as_said(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Repaired:
+    from .as_said import as_said
+
+    return as_said(calls, messages, tools)
+
+
+def _strict(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Repaired:
+    from .strict import strictly_backed
+
+    return strictly_backed(calls, messages, tools)
+
+
+REPAIRS: Mapping[str, Repair] = {
+    "fit": _fit_1,
+    "fit@2": _fit_2,
+    "offered": _offered,
+    "as_said": _as_said,
+    "ground@2": _ground_2,
+    "strict": _strict,
+}
 """Every repair by name. `fit` is the first version, which reports nothing."""
-DROPPING = frozenset({"ground@2"})
+DROPPING = frozenset({"ground@2", "offered", "strict"})
 """The repairs that may drop a call."""

@@ -81,6 +81,7 @@ from .finding import (
 )
 from .integrity import LedgerFault, LedgerReport
 from .limit import FreeReason, LeftFree
+from .logprobs import IMPOSSIBLE, LogProbs, TokenLogProb
 from .race import (
     Ask,
     EvidenceKey,
@@ -113,7 +114,9 @@ from .rule import (
     RuleReason,
 )
 from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
+from .searches import Capability, SearchEnd, SearchStanding, SearchStart
 from .spec import Environment, Spec, WarmUp
+from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .trial import (
     Attempt,
@@ -133,9 +136,11 @@ from .variant import CallFormat, ChainName, Example, Variant
 from .verdict import Correction, CorrectionKind, Outcome, ParsedReply, ReadStatus, Verdict
 
 __all__ = [
+    "IMPOSSIBLE",
     "ROUTING_SCHEMA_VERSION",
     "UNKNOWN_FORMAT",
     "Action",
+    "AlphaSpent",
     "Ask",
     "Attempt",
     "AuditRecord",
@@ -147,6 +152,7 @@ __all__ = [
     "CallFormat",
     "CallInThinkingFigures",
     "CandidateResult",
+    "Capability",
     "CapabilityLimitFigures",
     "CeilingFigures",
     "ChainName",
@@ -206,6 +212,8 @@ __all__ = [
     "LeftFree",
     "ListsModels",
     "LoadEvidence",
+    "LogProbs",
+    "LookCost",
     "LoopEnd",
     "LoopStart",
     "Message",
@@ -262,7 +270,10 @@ __all__ = [
     "Run",
     "RunEnd",
     "Sampling",
+    "SearchEnd",
     "SearchSpace",
+    "SearchStanding",
+    "SearchStart",
     "ServerKind",
     "SlowFirstCallFigures",
     "Spec",
@@ -270,6 +281,7 @@ __all__ = [
     "StandingReason",
     "Suite",
     "Timings",
+    "TokenLogProb",
     "ToolCall",
     "ToolDefinition",
     "Trial",

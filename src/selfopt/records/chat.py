@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from .base import Record
+from .logprobs import LogProbs
 
 FinishReason = Literal["stop", "length", "tool_calls", "content_filter", "load", "unknown"]
 
@@ -85,6 +86,9 @@ class ChatRequest(Record):
             translated, or the request is refused (`dialects.carrying`).
         as_said: the request is a client's own. `beside` holds its sampling, and `sampling` is not
             written: the server's own defaults hold for what the client does not say.
+        logprobs: ask for the log probabilities of all tokens, with so many of the likeliest tokens
+            at each place. They change no reply. A server that has none is asked without; None: not
+            asked for.
     """
 
     model: str  # the name that the server knows
@@ -101,6 +105,7 @@ class ChatRequest(Record):
     # A request without this field is hashed and stored as before the field existed.
     beside: dict[str, dict[str, Any]] = Field(default_factory=dict, exclude_if=lambda beside: not beside)
     as_said: bool = Field(default=False, exclude_if=lambda as_said: not as_said)
+    logprobs: int | None = Field(default=None, ge=1, le=20, exclude_if=lambda logprobs: logprobs is None)
 
 
 class Usage(Record):
@@ -145,7 +150,13 @@ class ReplyContent(Record):
 
 
 class ChatReply(Record):
-    """One successful reply. Times are in milliseconds."""
+    """One successful reply. Times are in milliseconds.
+
+    Attributes:
+        reply_body: exactly what was received, up to the endpoint's limit. Where `logprobs` were
+            asked for and came, it has null in their place.
+        logprobs: None where none were asked for, none came, or what came cannot be read.
+    """
 
     content: ReplyContent
     model: str | None = None
@@ -156,7 +167,8 @@ class ChatReply(Record):
     latency_ms: float = 0.0
     first_byte_ms: float | None = None
     request_body: str = ""  # exactly what was sent
-    reply_body: str = ""  # exactly what was received, up to the endpoint's limit
+    reply_body: str = ""
+    logprobs: LogProbs | None = Field(default=None, exclude_if=lambda logprobs: logprobs is None)
 
 
 class ChatChunk(Record):

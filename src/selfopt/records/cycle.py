@@ -66,12 +66,16 @@ class Baseline(Record, ledger_kind="baseline", id_field="baseline_id", index_fie
 
 
 class CycleTarget(Record):
-    """One model and phase that a cycle works on, with the specs it measures (the baseline first)."""
+    """One model and phase that a cycle works on, with the specs it measures (the baseline first).
+
+    screened: how many candidates were ranked on search prompts, to choose these. 0: no screening.
+    """
 
     model: str
     phase: Phase
     baseline_spec_id: str
     candidate_spec_ids: tuple[str, ...] = ()
+    screened: int = Field(default=0, ge=0)
 
 
 class LoopStart(Record, ledger_kind="loop_start", id_field="loop_id", index_fields=("request",)):

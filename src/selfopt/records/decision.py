@@ -11,6 +11,7 @@ from pydantic import model_validator
 from .base import Record
 from .earlier import decision
 from .race import PromptEvidence, RaceEvidence
+from .spending import LookCost
 from .suite import Phase
 
 VerdictName = Literal["promote", "hold", "reject"]
@@ -100,6 +101,7 @@ class EvidenceState(Record):
         heldout, not_tried: its test on held-out prompts, or why there was none, in plain words.
         restraint: its restraint in the race.
         exact: the exact difference on this suite, if it is known.
+        costs: what the looks that it rests on cost; empty in decisions of earlier versions.
     """
 
     claim: Literal["this_suite", "prompts_like_these"] | None = None
@@ -109,6 +111,7 @@ class EvidenceState(Record):
     not_tried: str | None = None
     restraint: RestraintEvidence | None = None
     exact: ExactDifference | None = None
+    costs: tuple[LookCost, ...] = ()
 
 
 class Decision(

@@ -308,9 +308,12 @@ class RaceEnd(Record, ledger_kind="race_end", id_field="race_id", index_fields=(
 
 
 class PromptFigures(Record):
-    """What one paired outcome on each of n held-out prompts says about two deterministic specs.
+    """What one paired outcome on each of n held-out prompts says about two specs.
 
     Attributes:
+        alpha: the level of the test.
+        repeats: how many answers of a stochastic spec an outcome is the mean of.
+        wins, losses: the prompts that either side passes alone, or more often.
         log_e: natural log of the evidence against "the mean gain is at most null_mean".
         p_mcnemar: for comparison; valid for a single look.
         passed: whether log_e reached log_e_needed = log(1/alpha) at some prompt, in the test's
@@ -320,6 +323,7 @@ class PromptFigures(Record):
     alpha: float = Field(gt=0, le=0.5)
     null_mean: float
     n: int
+    repeats: int = Field(default=1, ge=1)
     wins: int
     losses: int
     log_e: float
@@ -338,8 +342,8 @@ class PromptEvidence(PromptFigures):
 
 
 class PromptTest(PromptFigures, ledger_kind="prompt_test", id_field="test_id", index_fields=("cycle_id", "family")):
-    """The test of two deterministic specs on held-out prompts, for the claim "on prompts like
-    these".
+    """The test of two specs on held-out prompts, one paired outcome for each, for the claim "on
+    prompts like these".
 
     Attributes:
         order_seed: the seed of the order of the prompts.

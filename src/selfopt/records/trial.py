@@ -13,7 +13,7 @@ from .chat import FinishReason, LoadEvidence, Timings, Usage
 from .suite import Phase, Split
 
 Fault = Literal["truncated", "timeout", "loading", "error"]
-Purpose = Literal["measure", "determinism", "warm_up_cold", "warm_up_warm", "try", "race"]
+Purpose = Literal["measure", "determinism", "warm_up_cold", "warm_up_warm", "try", "race", "search"]
 
 
 class Attempt(Record):
@@ -38,11 +38,18 @@ class Attempt(Record):
 
 
 class Exchange(Record):
-    """One request of a trial (a step, a turn or a vote) with its attempts."""
+    """One request of a trial (a step, a turn or a vote) with its attempts.
+
+    Attributes:
+        content: hash of the blob with the `ReplyContent` as JSON; None when no attempt succeeded.
+        logprobs: hash of the blob with the `LogProbs` of that reply as JSON. They were observed, and
+            are part of no id: two trials under one request_id may differ in whether they have them.
+    """
 
     step: str = "answer"
     attempts: tuple[Attempt, ...]
-    content: str | None = None  # hash of the blob with the `ReplyContent` as JSON; None when no attempt succeeded
+    content: str | None = None
+    logprobs: str | None = Field(default=None, exclude_if=lambda logprobs: logprobs is None)
 
 
 class Trial(Record, ledger_kind="trial", id_field="trial_id", index_fields=("run_id",)):

@@ -55,6 +55,8 @@ CorrectionKind = Literal[
     "not_backed",
     "call_not_backed",
     "not_fitted",
+    "not_offered",
+    "as_said",
 ]
 """What was done to a call after the model wrote it.
 
@@ -63,7 +65,8 @@ value took the type, or the spelling of a choice, of its schema. `unknown_argume
 that the schema does not know was dropped. `not_asked_for`: an optional argument that nobody asked
 for was dropped. `not_backed`: an optional argument that the conversation does not back was dropped.
 `call_not_backed`: the call was dropped because nothing backs this required argument. `not_fitted`:
-a value does not fit its schema and was kept as it came.
+a value does not fit its schema and was kept as it came. `not_offered`: the call was dropped because
+its tool is not offered. `as_said`: a misspelt text was replaced by what somebody said.
 """
 
 
@@ -106,8 +109,8 @@ class ParsedReply(Record):
 
     @property
     def dropped(self) -> bool:
-        """Whether all calls were dropped because nothing backs them."""
-        return not self.tool_calls and any(made.kind == "call_not_backed" for made in self.corrections)
+        """Whether all calls were dropped: nothing backs them, or their tools are not offered."""
+        return not self.tool_calls and any(made.kind in ("call_not_backed", "not_offered") for made in self.corrections)
 
     @property
     def status(self) -> ReadStatus:

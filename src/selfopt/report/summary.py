@@ -13,12 +13,14 @@ from selfopt.records import (
     Decision,
     Evaluation,
     Finding,
+    LookCost,
     Recommendation,
     Rule,
 )
 from selfopt.words.evidence import METRICS
 from selfopt.words.findings import HELPED, experiment_text, not_confirmed_yet
 from selfopt.words.rules import ban_text
+from selfopt.words.spending import spent_text
 
 from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
@@ -82,9 +84,26 @@ def _improvements(data: ReportData, evidence: Evidence) -> list[str]:
                 "",
                 "A gain on held-out prompts can differ from the accuracies beside it, which are those of the search prompts.",
             ]
+    lines += _spent(data)
     lines += _taken_back(data)
     held = [_held(data, evidence, c, t) for c in data.cycles for t in c.targets if t.winner_spec_id is None and t.candidates]
     return lines + (["", "Not promoted:", "", *bullets(held, "")] if held else [])
+
+
+def _spent(data: ReportData) -> list[str]:
+    """How much of the chance of error each model and phase has spent, as its newest looks tell."""
+    newest: dict[tuple[str, str, str], LookCost] = {}
+    for cycle in data.cycles:
+        for row in (row for target in cycle.targets for row in target.candidates):
+            decision = data.decisions.get(row.decision_id)
+            if decision is None:
+                continue
+            for cost in decision.evidence.costs:
+                newest[decision.model, decision.phase, cost.purpose] = cost
+    if not newest:
+        return []
+    told = [f"{code(model)} {phase}: {spent_text(cost)}" for (model, phase, _), cost in newest.items()]
+    return ["", "Chance of error, of a model and phase on the suite of its newest look:", "", *bullets(told, "")]
 
 
 def _taken_back(data: ReportData) -> list[str]:

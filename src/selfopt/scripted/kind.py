@@ -22,4 +22,5 @@ KIND = EndpointKind(
     serverless=True,
     grammars=True,
     any_schema=True,
+    logprobs=False,
 )

@@ -161,6 +161,7 @@ class ScriptEngine:
             engine=self.script.engine,
             slots=self.script.slots,
             context_size=spec.context_size,
+            logprobs=any(reply.logprob is not None for reply in (*spec.replies, spec.default)),
         )
 
     def unload(self, model: str) -> bool:

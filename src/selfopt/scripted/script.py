@@ -56,12 +56,18 @@ class ScriptedFault(Record):
 
 
 class ScriptedReply(Record):
-    """One answer. Its latency_ms is added to the model's."""
+    """One answer. Its latency_ms is added to the model's.
+
+    Attributes:
+        logprob: the log probability of each token in nats, for requests that ask for it; None: the
+            server has none.
+    """
 
     text: str = ""
     thinking: str = ""
     tool_calls: tuple[ScriptedCall, ...] = ()
     finish_reason: FinishReason | None = None
+    logprob: float | None = Field(default=None, le=0)
     latency_ms: float = Field(default=0.0, ge=0)
     fault: ScriptedFault | None = None
 

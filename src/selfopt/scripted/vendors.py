@@ -31,6 +31,7 @@ class Answer:
         input_chars: the length of all messages together.
         load_ms: how long the request waited for the model to load.
         output_ms: how long the output took.
+        asked_logprobs: whether the client wants log probabilities.
     """
 
     model: str
@@ -39,12 +40,14 @@ class Answer:
     input_chars: int
     load_ms: float
     output_ms: float
+    asked_logprobs: bool = False
 
     @classmethod
     def of(cls, turn: Turn) -> Answer:
         """The answer that ends this turn."""
         chars = sum(len(m.content) for m in turn.chat.messages)
-        return cls(turn.chat.model, turn.reply, turn.entry.number, chars, turn.entry.load_wait_ms, turn.latency_s * 1000)
+        figures = turn.entry.number, chars, turn.entry.load_wait_ms, turn.latency_s * 1000
+        return cls(turn.chat.model, turn.reply, *figures, bool((turn.chat.body or {}).get("logprobs")))
 
     @property
     def input_tokens(self) -> int:
@@ -56,6 +59,24 @@ class Answer:
         """An estimate: four characters are one token."""
         calls = sum(len(c.name) + len(_arguments_text(c)) for c in self.reply.tool_calls)
         return 1 + (len(self.reply.text) + len(self.reply.thinking) + calls) // 4
+
+    @property
+    def logprobs(self) -> list[dict[str, Any]] | None:
+        """The entries of all tokens, four characters each; None if nobody asked or the script has none."""
+        said, logprob = self.reply.thinking + self.reply.text, self.reply.logprob
+        if logprob is None or not self.asked_logprobs:
+            return None
+        said += "".join(f"{call.name} {_arguments_text(call)}" for call in self.reply.tool_calls)
+        tokens = [said[at : at + 4] for at in range(0, len(said), 4)]
+        return [
+            {
+                "token": token,
+                "bytes": list(token.encode("utf-8", "replace")),
+                "logprob": logprob,
+                "top_logprobs": [{"token": token, "logprob": logprob}],
+            }
+            for token in (*tokens, "")
+        ]
 
     def call_id(self, index: int) -> str:
         """An id that is unique on this server."""
@@ -142,16 +163,21 @@ def openai_reply(answer: Answer) -> dict[str, Any]:
         "object": "chat.completion",
         "created": CREATED,
         "model": answer.model,
-        "choices": [{"index": 0, "finish_reason": _openai_finish(answer.reply), "message": message}],
+        "choices": [{"index": 0, "finish_reason": _openai_finish(answer.reply), "message": message, **_openai_logprobs(answer)}],
         **_openai_figures(answer),
     }
+
+
+def _openai_logprobs(answer: Answer) -> dict[str, Any]:
+    entries = answer.logprobs
+    return {} if entries is None else {"logprobs": {"content": entries}}
 
 
 def openai_pieces(answer: Answer) -> Iterator[str]:
     """Write server-sent events that end with [DONE]."""
 
-    def event(delta: dict[str, Any], finish: str | None = None) -> str:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    def event(delta: dict[str, Any], finish: str | None = None, **more: Any) -> str:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, **more}
         head = {"id": f"chatcmpl-{answer.number}", "object": "chat.completion.chunk", "created": CREATED, "model": answer.model}
         return f"data: {json.dumps({**head, 'choices': [choice]}, ensure_ascii=False)}\n\n"
 
@@ -163,7 +189,7 @@ def openai_pieces(answer: Answer) -> Iterator[str]:
         yield event({"tool_calls": [{**call, "index": index, "function": {**call["function"], "arguments": ""}}]})
         for part in _pieces(call["function"]["arguments"]):
             yield event({"tool_calls": [{"index": index, "function": {"arguments": part}}]})
-    yield event({}, _openai_finish(answer.reply))
+    yield event({}, _openai_finish(answer.reply), **_openai_logprobs(answer))
     yield f"data: {json.dumps({'object': 'chat.completion.chunk', 'choices': [], 'model': answer.model, **_openai_figures(answer)})}\n\n"
     yield "data: [DONE]\n\n"
 
@@ -204,8 +230,9 @@ def _seconds(keep: Any) -> float | None:
 
 
 def _ollama_done(answer: Answer) -> dict[str, Any]:
-    load, output = int(answer.load_ms * 1e6), int(answer.output_ms * 1e6)
+    load, output, entries = int(answer.load_ms * 1e6), int(answer.output_ms * 1e6), answer.logprobs
     return {
+        **({} if entries is None else {"logprobs": entries}),
         "done_reason": "length" if answer.reply.finish_reason == "length" else "stop",
         "done": True,
         "total_duration": load + output + 1_000_000,

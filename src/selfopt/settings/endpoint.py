@@ -51,6 +51,9 @@ class EndpointSettings(Table):
             local servers are asked what they are, and remote ones count as `other`.
         omit: Fields that its requests are sent without, such as `temperature` or `options.seed`.
         extra_body: Fields that all its requests get, in place of their own.
+        logprobs: Measurements ask for the log probabilities of tokens, which change no reply and no
+            evidence. None: where the kind of the endpoint may have them. A server that refuses is
+            asked without.
         script: YAML file of a scripted endpoint.
         slots: Requests at the same time. None: as `Settings.concurrency_of` says.
         max_reply_bytes: How much of one reply is read.
@@ -67,6 +70,7 @@ class EndpointSettings(Table):
     server: ServerKind | None = None
     omit: tuple[str, ...] = ()
     extra_body: dict[str, Any] = Field(default_factory=dict)
+    logprobs: bool | None = None
     script: str | None = None
     slots: int | None = Field(default=None, ge=1, le=64)
     max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
@@ -121,6 +125,12 @@ class EndpointSettings(Table):
             return None if given.lower() == NO_PROXY else SecretStr(proxy_url(given, f"endpoints.{name}.proxy"))
         found = None if self.is_local else proxy_of_environment(url, environ)
         return SecretStr(proxy_url(found[1], f"endpoint {name}: {found[0]}")) if found is not None else None
+
+    @property
+    def asks_logprobs(self) -> bool:
+        """Whether measurements ask it for log probabilities."""
+        wanted = self.traits.logprobs is not False if self.logprobs is None else self.logprobs
+        return wanted and "logprobs" not in self.omit
 
     @property
     def takes_grammars(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from selfopt.dialects.logprobs import TOP
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp
 
@@ -191,12 +192,16 @@ class LoopSettings(Table):
         determinism_sample: How many prompts to repeat in isolation before replies count as
             deterministic. None: 4, and 20 for suites with more than 40 prompts.
         max_candidates: Candidates per model and cycle.
+        search: Search the space of variants for what a cycle tries.
+        search_trials: How many trials a search may make.
         baseline: "MODEL PHASE VARIANT" of the first baseline.
     """
 
     n_runs: int = Field(default=7, ge=1, le=1000)
     determinism_sample: int | None = Field(default=None, ge=1, le=1000)
     max_candidates: int = Field(default=3, ge=0, le=100)
+    search: bool = False
+    search_trials: int = Field(default=1500, ge=1, le=1_000_000)
     baseline: str = "local/smollm2-135m atomic native_api"
 
     def sample_of(self, prompts: int) -> int:
@@ -340,6 +345,12 @@ class Settings(Table):
         capped = limits.max_cost is not None or limits.max_tokens is not None
         usual = self.engine.slots if kind.engine else kind.slots if entry.is_local or capped else kind.slots_elsewhere
         return self.limits.concurrency or entry.slots or usual
+
+    def logprobs_of(self, name: str) -> int | None:
+        """Returns how many of the likeliest tokens a measurement asks an endpoint for at each place,
+        with the log probabilities of all tokens; None when it asks for none.
+        """
+        return TOP if self.endpoints[name].asks_logprobs else None
 
     def live_concurrency_of(self, name: str) -> int:
         """Returns how many requests the gateway sends to an endpoint at the same time."""

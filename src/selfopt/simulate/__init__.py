@@ -3,6 +3,8 @@
 from .bench import BASELINE, Bench, candidate_name, race_start, run_race
 from .figures import CYCLES, WORLDS, SimulationPlan, cycle_figures, world_figures
 from .forecast import Forecast, forecast
+from .many import Means, repeat
+from .searches import SearchOptions, SimulatedSearch
 from .worlds import World, WorldOptions, make_world
 
 __all__ = [
@@ -11,6 +13,9 @@ __all__ = [
     "WORLDS",
     "Bench",
     "Forecast",
+    "Means",
+    "SearchOptions",
+    "SimulatedSearch",
     "SimulationPlan",
     "World",
     "WorldOptions",
@@ -19,6 +24,7 @@ __all__ = [
     "forecast",
     "make_world",
     "race_start",
+    "repeat",
     "run_race",
     "world_figures",
 ]

@@ -1,6 +1,6 @@
 """Pure functions: intervals, patterns in outcome rows, Bayes factors, and evidence by betting."""
 
-from .alpha import AlphaSchedule, check_alpha, elond_level, fwer_level, share_of_cycle
+from .alpha import AlphaSchedule, check_alpha, elond_level, fwer_level, history_share, share_of_cycle
 from .beta import incomplete_beta, student_t_quantile, student_t_two_sided
 from .betting import PROMPT_BETS, Bets, EProcess, Pairs, confidence_sequence, log_growths, log_mean_exp, non_inferiority
 from .classify import CALLING_POSTERIOR, ORDER_SIGNIFICANCE, Classification, ClassifiedRow, classify_rows
@@ -8,6 +8,7 @@ from .clusters import Estimate, Statistic, Sums, holm, jackknife, paired_jackkni
 from .intervals import Interval, clopper_pearson_interval, clopper_pearson_upper, wilson_interval
 from .order import cold_order_p, drift_order_p
 from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, exchangeability_p, read_row
+from .planned import planned_log_e
 from .planning import pairs_to_decide
 from .prompts import FINAL_SHARE, PromptDifferences, mcnemar_p, prompt_evidence
 from .reload import CONFIRMING_BAYES_FACTOR, CONFIRMING_RUNS, rank_p, reload_log_bayes_factor, suite_log_bayes_factor
@@ -47,6 +48,7 @@ __all__ = [
     "elond_level",
     "exchangeability_p",
     "fwer_level",
+    "history_share",
     "holm",
     "incomplete_beta",
     "jackknife",
@@ -56,6 +58,7 @@ __all__ = [
     "non_inferiority",
     "paired_jackknife",
     "pairs_to_decide",
+    "planned_log_e",
     "prompt_evidence",
     "rank_p",
     "read_row",

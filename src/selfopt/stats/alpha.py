@@ -7,6 +7,7 @@ early is allowed wherever the tests at these levels allow it.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 AlphaSchedule = Literal["fwer", "elond"]
@@ -72,3 +73,32 @@ def elond_level(alpha: float, t: int, promotions: int, horizon: int | None = Non
     if promotions < 0:
         raise ValueError(f"{promotions} promotions so far: need 0 or more")
     return min(0.5, alpha * (promotions + 1) * share_of_cycle(t, horizon))
+
+
+_PASSED, _OTHER = 0.25, 1.0
+
+
+def history_share(looks: int, passed: int) -> float:
+    """The share that one history of verdicts has of what a look may spend, in (0, 1].
+
+    A look at prompts that were looked at before is at a candidate that earlier verdicts helped to
+    choose, so its outcomes are no fresh sample. Fix everything but these prompts. Then the verdicts
+    so far name the candidate, and each history v has a candidate of its own, tested at the level
+    alpha_h Q(v). If Q(v) is a probability of histories, sum_v Q(v) <= 1 over those that exclude
+    each other, so the chance that look h is wrong after *any* history is at most alpha_h.
+
+    Q is Polya's urn: each look is expected to pass with the chance (passes + 1/4) / (looks + 5/4).
+    Without a pass it stays near 1, since "not passed" leaves one way to go on: 0.80, 0.71, 0.66
+    after 1, 2, 3 looks. It depends on the counts alone.
+
+    Args:
+        looks: earlier looks at these prompts.
+        passed: how many of them passed.
+
+    Raises:
+        ValueError: passed is not within 0 and looks.
+    """
+    if not 0 <= passed <= looks:
+        raise ValueError(f"{passed} of {looks} looks passed: need a count from 0 to the number of looks")
+    log = math.lgamma(_PASSED + passed) + math.lgamma(_OTHER + looks - passed) - math.lgamma(_PASSED + _OTHER + looks)
+    return math.exp(log + math.lgamma(_PASSED + _OTHER) - math.lgamma(_PASSED) - math.lgamma(_OTHER))

@@ -36,8 +36,9 @@ class PromptDifferences:
     """The paired outcomes of two specs.
 
     Attributes:
-        differences: X_candidate - X_baseline of each prompt (-1, 0 or 1), in an order that was
-            drawn at random before anything was measured.
+        differences: X_candidate - X_baseline of each prompt, in an order that was drawn at random
+            before anything was measured. It is -1, 0 or 1, or a number between where X is the share
+            of several answers that pass.
         clusters: what each prompt shares with others (its tool set); empty: every prompt stands for
             itself.
 
@@ -45,15 +46,16 @@ class PromptDifferences:
         ValueError: an outcome is missing or has another value.
     """
 
-    differences: tuple[int, ...]
+    differences: tuple[float, ...]
     clusters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.clusters and len(self.clusters) != len(self.differences):
             raise ValueError(f"{len(self.differences)} prompts with {len(self.clusters)} clusters: need one each, or none")
-        for d in self.differences:
-            if d not in (-1, 0, 1):
-                raise ValueError(f"a paired outcome of {d!r}: need -1, 0 or 1, and no prompt without an outcome")
+        values: tuple[object, ...] = self.differences
+        for d in values:
+            if not (isinstance(d, int | float) and -1 <= d <= 1):
+                raise ValueError(f"a paired outcome of {d!r}: need a number from -1 to 1, and no prompt without an outcome")
 
     @property
     def n(self) -> int:
@@ -61,25 +63,31 @@ class PromptDifferences:
         return len(self.differences)
 
     @cached_property
+    def whole(self) -> bool:
+        """Whether each side answered every prompt once, so that outcomes are -1, 0 or 1."""
+        return all(d in (-1, 0, 1) for d in self.differences)
+
+    @cached_property
     def wins(self) -> int:
-        """How many prompts only the candidate passes."""
-        return self.differences.count(1)
+        """How many prompts the candidate passes, or passes more often."""
+        return sum(d > 0 for d in self.differences)
 
     @cached_property
     def losses(self) -> int:
-        """How many prompts only the baseline passes."""
-        return self.differences.count(-1)
+        """How many prompts the baseline passes, or passes more often."""
+        return sum(d < 0 for d in self.differences)
 
     @property
     def gain(self) -> float:
-        """(wins - losses) / n, in [-1, 1]; 0 without prompts."""
-        return (self.wins - self.losses) / self.n if self.n else 0.0
+        """The mean difference, in [-1, 1]; 0 without prompts."""
+        return math.fsum(self.differences) / self.n if self.n else 0.0
 
     @property
     def mcnemar(self) -> float:
         """McNemar's exact one-sided p-value, for comparison.
 
-        Valid for one look at a number of prompts fixed beforehand.
+        Valid for one look at a number of prompts fixed beforehand. About the mean difference where
+        each side answered once, else about which side passes a prompt more often.
         """
         return mcnemar_p(self.wins, self.losses)
 
@@ -130,7 +138,8 @@ def prompt_evidence(
         planned: the number of prompts, if it was fixed beforehand. Used for mean = 0 only.
 
     Raises:
-        ValueError: alpha is outside (0, 0.5], or there are more prompts than planned.
+        ValueError: alpha is outside (0, 0.5], there are more prompts than planned, or an outcome is
+            no whole number where a number of prompts is planned.
     """
     check_alpha(alpha)
     process = EProcess(bets, mean, below)
@@ -138,6 +147,8 @@ def prompt_evidence(
         process.absorb(pairs._pairs())
     if planned is None or below or mean != 0:
         return process.log_e
+    if not pairs.whole:
+        raise ValueError("outcomes between -1 and 1 have no exact test; bet on a planned number of them with planned_log_e")
     if pairs.n > planned:
         raise ValueError(f"{pairs.n} prompts where {planned} were planned: the plan has to be made before the first outcome")
     rest = math.log(1 - FINAL_SHARE) + process.log_e

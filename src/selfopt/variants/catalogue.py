@@ -56,6 +56,14 @@ def _catalogue() -> tuple[dict[str, Any], dict[str, Variant]]:
     return body, _variants(body, "the catalogue", {}, {})
 
 
+def example_set(name: str) -> Any:
+    """The examples of a set of the catalogue. VariantError names the sets there are."""
+    sets = _sets(_catalogue()[0], "the catalogue")
+    if name not in sets:
+        raise VariantError(f"no example set {name!r}; known: {', '.join(sets)}")
+    return sets[name]
+
+
 def get_variant(name: str, extra: Path | None = None) -> Variant:
     """The variant of this name. Raises VariantError, which lists the known names."""
     variants = load_variants(extra)

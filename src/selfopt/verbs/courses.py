@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from selfopt.errors import SelfoptError
 from selfopt.home import counted
-from selfopt.loop import outcomes_of
+from selfopt.loop import outcomes_of, shares_of
 from selfopt.policy import Race, prompt_steps
 from selfopt.records import (
     CyclePlan,
@@ -95,7 +95,8 @@ def _tested(ledger: Ledger, test: PromptTest) -> list[Course]:
     ours, theirs = (evaluation for evaluation in both if evaluation is not None)
     wanted = _spread(test.n)
     points = list[CoursePoint]()
-    for n, (so_far, log_e) in enumerate(prompt_steps(test, (outcomes_of(ours), outcomes_of(theirs)))):
+    passes = outcomes_of if test.repeats == 1 else shares_of
+    for n, (so_far, log_e) in enumerate(prompt_steps(test, (passes(ours), passes(theirs)))):
         interval = None
         if n == test.n:
             interval = test.interval

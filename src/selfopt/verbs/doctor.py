@@ -19,10 +19,12 @@ from selfopt.feedback import DETECTORS, load_feedback
 from selfopt.home import NOT_MADE_HERE, ProcessLock, clear_temporaries, counted, escape_control
 from selfopt.home.extras import install_command
 from selfopt.loop.proposers import PROPOSERS
+from selfopt.measure.attempt import status_of
 from selfopt.policy import GATES
 from selfopt.reading import FAMILIES, READERS
 from selfopt.records import RefusedFigures
 from selfopt.scripted.script import load_script
+from selfopt.search import SEARCHERS
 from selfopt.settings import EndpointSettings, default_config_file, settings_files
 from selfopt.suites import IMPORTERS
 from selfopt.wiring.app import App
@@ -34,11 +36,12 @@ CONNECT_TIMEOUT_S = 1.0
 FEW_BYTES = 1_000_000_000
 MAX_ASKED = 50
 SHOWN_PROBLEMS = 3
+LOGPROBS = {True: "gives log probabilities", False: "has no log probabilities"}
 MAX_NAME = 100
 MAX_DETAIL = 400
 MAX_SAID = 200
 # All registries that installed packages can add to.
-REGISTRIES: tuple[Registry[Any], ...] = (FAMILIES, READERS, DETECTORS, ENDPOINT_KINDS, IMPORTERS, GATES, PROPOSERS)
+REGISTRIES: tuple[Registry[Any], ...] = (FAMILIES, READERS, DETECTORS, ENDPOINT_KINDS, IMPORTERS, GATES, PROPOSERS, SEARCHERS)
 
 Check = dict[str, Any]
 
@@ -216,7 +219,7 @@ def _lock(app: App) -> Check:
 
 def _engine() -> Check:
     try:
-        return _check("engine", "ok", f"xllamacpp {metadata.version('xllamacpp')}")
+        return _check("engine", "ok", f"xllamacpp {metadata.version('xllamacpp')}; {LOGPROBS[True]}")
     except metadata.PackageNotFoundError:
         return _check("engine", "note", f"xllamacpp is not installed; for local models: {install_command('engine')}")
 
@@ -268,14 +271,32 @@ async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
         url = normalise_base_url(entry.base_url or "")
         via = f"; through the proxy {shown_url(config.proxy.get_secret_value())}" if config.proxy is not None else ""
         if not entry.is_local:
-            return _check(title, "ok" if config.api_key else "note", f"{shown_url(url)} (remote, not contacted; {key}{via})")
+            told = await _logprobs(app, name, entry)
+            return _check(
+                title, "ok" if config.api_key else "note", f"{shown_url(url)} (remote, not contacted; {key}{via}{told})"
+            )
     except SelfoptError as error:
         return _check(title, "FAIL", str(error))
     if via:
         return _check(title, "note", f"{shown_url(url)} (local, not contacted; {key}{via})")
     if await _answers(url):
-        return _check(title, "ok", f"{shown_url(url)} (local, something listens there; {key})")
+        told = await _logprobs(app, name, entry)
+        return _check(title, "ok", f"{shown_url(url)} (local, something listens there; {key}{told})")
     return _check(title, "note", f"{shown_url(url)} (local, nothing listens there: start the server to use it; {key})")
+
+
+async def _logprobs(app: App, name: str, entry: EndpointSettings) -> str:
+    """Say whether a server gives log probabilities; "" where nobody knows. Only a local one is asked."""
+    if entry.traits.logprobs is False:
+        return f"; {LOGPROBS[False]}"
+    if not entry.asks_logprobs:
+        return "; log probabilities are switched off"
+    names = await app.sender.installed(name) if entry.is_local else None
+    if not names:
+        return ""
+    model = f"{name}/{names[0]}"
+    gives = (await status_of(app.sender.residency(model, asked=model), names[0])).logprobs
+    return f"; {LOGPROBS[gives]}" if gives is not None else ""
 
 
 async def _answers(url: str) -> bool:

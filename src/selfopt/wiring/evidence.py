@@ -10,6 +10,7 @@ from selfopt.errors import AuditError, CorruptError, StoreError, UsageError
 from selfopt.home import escape_control
 from selfopt.ledger import MemoryLedger, check_records, is_read_only, read_ledger_seals, verify_ledger_file
 from selfopt.records import (
+    AlphaSpent,
     Baseline,
     Decision,
     Evaluation,
@@ -34,7 +35,8 @@ Named = tuple[str, str]
 _NAMED = 3
 # Deleting one of these would bring back spent alpha or hide an unwelcome measurement or verdict.
 _CONDITIONS = frozenset(
-    kind.ledger_kind for kind in (Baseline, Decision, Evaluation, PromptTest, RaceBlock, RaceBlockDiscarded, RaceEnd, RaceStart)
+    kind.ledger_kind
+    for kind in (AlphaSpent, Baseline, Decision, Evaluation, PromptTest, RaceBlock, RaceBlockDiscarded, RaceEnd, RaceStart)
 )
 
 
@@ -148,7 +150,7 @@ def ids_of(record: Record) -> Iterator[Named]:
             yield "verdict", Verdict.make_id(trial_id, record.parser_hash, record.scorer_hash)
     elif isinstance(record, Trial):
         for exchange in record.exchanges:
-            texts = [exchange.content, *(text for a in exchange.attempts for text in (a.request, a.reply))]
+            texts = [exchange.content, exchange.logprobs, *(text for a in exchange.attempts for text in (a.request, a.reply))]
             yield from (("blob", text) for text in texts if text)
 
 
@@ -163,6 +165,7 @@ def _races(ledger: Ledger, keys: set[tuple[str, str]]) -> Iterator[Named]:
             yield from (("trial", trial_id) for trials in block.trial_ids.values() for trial_id in trials)
         yield from ((RaceEnd.ledger_kind, end.race_id) for end in ledger.read(RaceEnd, {"id": start.race_id}))
     yield from ((test.ledger_kind, test.test_id) for test in ledger.read(PromptTest))
+    yield from ((spent.ledger_kind, spent.spending_id) for spent in ledger.read(AlphaSpent))
 
 
 def readable(records: Iterator[R]) -> Iterator[R]:

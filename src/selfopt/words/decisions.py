@@ -11,6 +11,7 @@ from selfopt.home import counted
 from selfopt.records import Decision, GateResult, PromptEvidence, RaceEvidence
 
 from .evidence import CLAIMS, points
+from .spending import cost_text
 
 REASONS: Mapping[str, str] = {
     "gate_failed": "a gate of an installed package failed, so it can't tell",
@@ -136,12 +137,14 @@ class Account:
         claimed: what the decision claims.
         sure: how sure that is.
         would_change: what would change the verdict.
+        costs: what the looks that it rests on spent, and for which comparisons.
     """
 
     claim: Literal["a", "b"] | None
     claimed: str
     sure: tuple[str, ...]
     would_change: tuple[str, ...]
+    costs: tuple[str, ...] = ()
 
 
 def account(decision: Decision) -> Account:
@@ -150,7 +153,15 @@ def account(decision: Decision) -> Account:
     if decision.claim != "plain_gates":
         claim = "b" if decision.claim == "prompts_like_these" else "a"
     would_change = _STANDS if decision.verdict == "promote" else tuple(_remedy(code, decision) for code in decision.reason_codes)
-    return Account(claim, _claimed(decision, claim), tuple(_sure(decision)), would_change)
+    return Account(claim, _claimed(decision, claim), tuple(_sure(decision)), would_change, tuple(_costs(decision)))
+
+
+def _costs(decision: Decision) -> list[str]:
+    if decision.claim == "this_suite_exact" and not decision.evidence.costs:
+        return [
+            "nothing: a known difference on these prompts leaves no chance of error about them, and claims nothing about others"
+        ]
+    return [line for cost in decision.evidence.costs for line in cost_text(cost)]
 
 
 def _claimed(decision: Decision, claim: Literal["a", "b"] | None) -> str:
@@ -208,7 +219,8 @@ def _bet(seen: RaceEvidence | PromptEvidence, where: str) -> list[str]:
         "however often one looks"
     ]
     if isinstance(seen, PromptEvidence):
-        lines.append(f"{where}: {counted(seen.wins, 'prompt')} won, {seen.losses} lost")
+        each = f", by {seen.repeats} answers of each to every prompt" if seen.repeats > 1 else ""
+        lines.append(f"{where}: {counted(seen.wins, 'prompt')} won, {seen.losses} lost{each}")
     if seen.interval is not None:
         lines.append(
             f"{where}: the gain is {points(seen.estimate)}, and with {seen.confidence:.0%} confidence between "

@@ -19,7 +19,7 @@ RING_SMALL = [[{"name": "ring", "arguments": {"bell": ["small"]}}]]
 TWO: dict[str, Any] = {"tower": [RING], "harbour": [{**RING, "name": "hoot"}]}
 
 
-@pytest.mark.parametrize("name", ["atomic", "extended", "atomic-300", "extended-160"])
+@pytest.mark.parametrize("name", ["atomic", "extended", "atomic-300", "atomic-150b", "extended-160"])
 def test_the_built_in_suites_have_no_warning(name: str) -> None:
     """What is shipped is held to what others are told."""
     assert find_warnings(load_suite(name), passes) == []

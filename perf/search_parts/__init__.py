@@ -1,0 +1,1 @@
+"""What `perf/search.py` compares: our search and its rivals, in a world with known truth."""

@@ -1,0 +1,30 @@
+"""Two of the best ways to ask, with each part taken from one of them."""
+
+from __future__ import annotations
+
+from selfopt.variants.space import PARTS, asking_part, point_of, point_text, possible
+
+from .base import Given, Proposal
+
+_BEST = 6
+_TRIES = 20
+
+
+class Crossed:
+    """Proposes children of two of the six best."""
+
+    def propose(self, given: Given) -> Proposal | None:
+        """A child that was not begun. None where twenty tries give none."""
+        best = [asking_part(standing.point) for standing in given.archive.ranking()[:_BEST]]
+        if len(best) < 2:
+            return None
+        for _ in range(_TRIES):
+            one, other = given.rng.sample(best, 2)
+            mixed = {part.name: given.rng.choice((one, other)).get(part.name, part.default) for part in PARTS if not part.reads}
+            child = point_of(mixed)
+            if possible(child, given.capabilities) and point_text(child) not in given.archive.looks:
+                return Proposal(child)
+        return None
+
+
+PROPOSER = Crossed()

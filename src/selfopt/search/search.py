@@ -1,0 +1,210 @@
+"""A search over ways to ask: says what to ask next, learns what came of it, and ranks.
+
+Successive halving over rungs of prompts (Jamieson and Talwalkar 2016; asynchronous as in Li et al.
+2020): a way to ask begins with a few prompts, and climbs to the next rung while it is among the
+best third of those that reached its rung. All ways climb through the same prompts, so that they are
+compared in pairs. The search promotes nothing: the race judges what it found.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+
+from selfopt.errors import UsageError
+from selfopt.records import Capability
+from selfopt.variants.space import Point, asking_part, point_of, point_text, possible, ways
+
+from .archive import Archive, RankedPoint, Seen, SeenWay
+from .bandit import Bandit
+from .marks import Objective
+from .proposers import SEARCHERS, Given, Proposal, WayProposer
+
+logger = logging.getLogger("selfopt.search")
+
+
+def spread(prompts: Mapping[str, Hashable], seed: int = 0) -> tuple[str, ...]:
+    """The ids of prompts in an order whose every beginning holds about the same share of each group.
+
+    Args:
+        prompts: the group of each prompt by its id, such as its kind and tool set.
+        seed: of the order within groups.
+    """
+    rng, places = random.Random(seed), dict[str, float]()
+    groups: dict[Hashable, list[str]] = {}
+    for one, group in prompts.items():
+        groups.setdefault(group, []).append(one)
+    for members in groups.values():
+        rng.shuffle(members)
+        offset = rng.random()
+        places |= {one: (place + offset) / len(members) for place, one in enumerate(members)}
+    return tuple(sorted(places, key=lambda one: (places[one], one)))
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """What a search is made of.
+
+    Attributes:
+        prompts: ids of the prompts that may be asked, in the order in which ways to ask climb
+            through them (see `spread`).
+        capabilities: what the server has.
+        start: ways to ask that come first and are asked on all prompts, such as the baseline.
+        seed: repeats the search.
+        rungs: after how many prompts it is decided who climbs on.
+        keep: one of so many climbs on from each rung; 2 or more.
+
+    Raises:
+        UsageError: there is no prompt, one is named twice, rungs don't rise, or `keep` is too small.
+    """
+
+    prompts: tuple[str, ...]
+    capabilities: frozenset[Capability]
+    start: tuple[Point, ...] = ({},)
+    seed: int = 0
+    rungs: tuple[int, ...] = (12, 36)
+    keep: int = 3
+
+    def __post_init__(self) -> None:
+        if not self.prompts or len(set(self.prompts)) < len(self.prompts):
+            raise UsageError(f"{len(self.prompts)} prompts of a search: need one or more, each once")
+        if self.keep < 2:
+            raise UsageError(f"keep {self.keep}: need 2 or more, as one of so many climbs on")
+        if list(self.rungs) != sorted({rung for rung in self.rungs if rung > 0}):
+            raise UsageError(f"rungs {self.rungs}: need rising numbers of prompts above 0, such as (12, 36)")
+
+    @property
+    def heights(self) -> tuple[int, ...]:
+        """How many prompts were asked on top of each rung, the last one being all."""
+        return (*(rung for rung in self.rungs if rung < len(self.prompts)), len(self.prompts))
+
+
+@dataclass(frozen=True, slots=True)
+class WayBatch:
+    """What to ask next: one way to ask, on these prompts."""
+
+    asking: Point
+    prompts: tuple[str, ...]
+    by: str
+
+
+class Search:
+    """Says what to ask next. The same plan and the same marks give the same batches, so a search is
+    resumed by replaying it on the marks that are kept.
+
+    Args:
+        plan: what is searched.
+        objective: what is looked for.
+        proposers: by name; None: all of `SEARCHERS`.
+
+    Example:
+        while (batch := search.next()) is not None:
+            search.told(batch, marks_of(batch))
+        best = search.ranking()[0].point
+    """
+
+    def __init__(self, plan: SearchPlan, objective: Objective, proposers: Mapping[str, WayProposer] | None = None) -> None:
+        self.plan = plan
+        self.archive = Archive(objective)
+        self.requests = 0
+        self._rng = random.Random(plan.seed)
+        self._proposers = dict(proposers if proposers is not None else SEARCHERS.all())
+        self.bandit = Bandit(list(self._proposers), self._rng)
+        self._space: Sequence[Point] = tuple(ways(plan.capabilities))
+        self._open: WayBatch | None = None
+        for point in plan.start:
+            self.archive.begin(point, "start")
+
+    def next(self) -> WayBatch | None:
+        """What to ask next: the same until it is told. None when every way was asked on every prompt."""
+        if self._open is None:
+            look = self._waiting_start() or self._climber() or self._proposed() or self._left()
+            self._open = self._batch(look) if look is not None else None
+        return self._open
+
+    def told(self, batch: WayBatch, seen: Seen) -> None:
+        """Learn the marks of a batch.
+
+        Args:
+            batch: what `next` returned.
+            seen: the marks of every reading, by its text (see `reading_text`). A prompt whose reply
+                was lost has no mark, and is not asked again.
+
+        Raises:
+            UsageError: another batch was to be asked.
+        """
+        if batch != self._open:
+            raise UsageError("marks of a batch that was not to be asked; tell the search what `next` returned, in that order")
+        self._open = None
+        look, asked = self.archive.looks[point_text(batch.asking)], set(batch.prompts)
+        look.asked += len(batch.prompts)
+        look.rung += 1
+        self.requests += len(batch.prompts)
+        known = {reading: {one: mark for one, mark in marks.items() if one in asked} for reading, marks in seen.items()}
+        self.archive.add(look, known)
+        if look.rung == 1 and look.by != "start":
+            self.bandit.told(look.by, paid=self._among_best(look))
+
+    def ranking(self) -> list[RankedPoint]:
+        """The best reading of each way to ask that was asked on all prompts; before that, of any."""
+        return self.archive.ranking(least=len(self.plan.prompts)) or self.archive.ranking()
+
+    def _batch(self, look: SeenWay) -> WayBatch:
+        heights = self.plan.heights
+        top = heights[-1] if look.by == "start" else next(height for height in heights if height > look.asked)
+        return WayBatch(look.asking, self.plan.prompts[look.asked : top], look.by)
+
+    def _waiting_start(self) -> SeenWay | None:
+        return next((look for look in self.archive.looks.values() if look.asked == 0), None)
+
+    def _climber(self) -> SeenWay | None:
+        """The best look that may climb, from the highest rung on which there is one."""
+        for height in reversed(self.plan.heights[:-1]):
+            here = [look for look in self.archive.looks.values() if look.asked >= height and look.by != "start"]
+            best = sorted(here, key=self._value, reverse=True)[: len(here) // self.plan.keep]
+            waiting = [look for look in best if look.asked == height]
+            if waiting:
+                return waiting[0]
+        return None
+
+    def _proposed(self) -> SeenWay | None:
+        """The look at what one of the proposers names, in the order that the bandit draws."""
+        given = Given(self.archive, self._space, self.plan.capabilities, self._rng)
+        for name in self.bandit.order():
+            proposal = self._asked(name, given)
+            if proposal is not None:
+                look = self.archive.begin(proposal.asking, name)
+                look.fixes, look.breaks, look.instead_of = proposal.fixes, proposal.breaks, proposal.instead_of
+                return look
+        fresh = next(given.fresh(), None)
+        return self.archive.begin(fresh, "rest") if fresh is not None else None
+
+    def _asked(self, name: str, given: Given) -> Proposal | None:
+        """What a proposer names, if it can be asked and was not begun. A proposer may be anybody's."""
+        try:
+            proposal = self._proposers[name].propose(given)
+            if proposal is None:
+                return None
+            asking = asking_part(point_of(proposal.asking))
+        except Exception as error:  # code of anybody: it must not end a search
+            logger.warning("proposer %r failed with %s and is passed over", name, type(error).__name__)
+            return None
+        if not possible(asking, self.plan.capabilities) or point_text(asking) in self.archive.looks:
+            return None
+        return Proposal(asking, proposal.fixes, proposal.breaks, proposal.instead_of)
+
+    def _left(self) -> SeenWay | None:
+        """The best look that was not asked on every prompt."""
+        left = [look for look in self.archive.looks.values() if look.asked < len(self.plan.prompts)]
+        return max(left, key=self._value, default=None)
+
+    def _among_best(self, look: SeenWay) -> bool:
+        """Whether a look is among the best third of all."""
+        values = sorted((self._value(other) for other in self.archive.looks.values()), reverse=True)
+        return self._value(look) >= values[max(0, len(values) // self.plan.keep - 1)]
+
+    def _value(self, look: SeenWay) -> float:
+        best = self.archive.best_of(look)
+        return best.value if best is not None else float("-inf")

@@ -1,0 +1,351 @@
+"""The space of variants: parts with named choices, of which a variant is composed.
+
+A point names one choice for each part that differs from its default. Every part is valid for any
+tool schema. Some choices exclude each other, or need what not every server has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from itertools import product
+from types import MappingProxyType
+from typing import Any
+
+from selfopt.errors import VariantError
+from selfopt.records import Capability, Variant
+
+from .catalogue import example_set
+from .options import options_of
+
+Point = Mapping[str, str]
+"""The choice of each part that differs from its default, by the part's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartChoice:
+    """One way to do what a part is about.
+
+    Attributes:
+        name: as it stands in a point.
+        title: what it does, for people.
+        fields: of the variant, that it sets.
+        options: of the variant's options, that it sets.
+        with_: the choices of other parts that it needs, by part.
+        needs: what the server must have.
+    """
+
+    name: str
+    title: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    with_: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    needs: frozenset[Capability] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class VariantPart:
+    """One thing about a variant that can be chosen.
+
+    Attributes:
+        name: as it stands in a point.
+        title: what is chosen, for people.
+        choices: the first one is the default.
+        reads: whether it only changes how replies are read, so that stored replies tell what it
+            brings.
+    """
+
+    name: str
+    title: str
+    choices: tuple[PartChoice, ...]
+    reads: bool = False
+
+    @property
+    def default(self) -> str:
+        """The name of the first choice."""
+        return self.choices[0].name
+
+    def choice(self, name: str) -> PartChoice:
+        """The choice of this name. VariantError lists the names there are."""
+        found = next((choice for choice in self.choices if choice.name == name), None)
+        if found is None:
+            raise VariantError(
+                f"part {self.name!r} has no choice {name!r}; choices are {', '.join(c.name for c in self.choices)}"
+            )
+        return found
+
+
+_IN_TEXT = frozenset({"signatures", "schemas", "brief"})
+_SINGLE = frozenset({"single"})
+_CALL = "Call the tools that the request needs, one call for each thing asked."
+_HOLD = "When it needs none or leaves out a required detail, answer in text."
+
+PARTS: tuple[VariantPart, ...] = (
+    VariantPart(
+        "tools",
+        "how the model is shown the tools",
+        (
+            PartChoice("native", "through the server's own interface", needs=frozenset({"tools"})),
+            PartChoice(
+                "signatures", "as typed signatures in the prompt", {"tools": "system_prompt"}, {"tool_style": "signature"}
+            ),
+            PartChoice("schemas", "as JSON in the prompt", {"tools": "system_prompt"}, {"tool_style": "json"}),
+            PartChoice(
+                "brief", "by the names of their arguments in the prompt", {"tools": "system_prompt"}, {"tool_style": "brief"}
+            ),
+        ),
+    ),
+    VariantPart(
+        "required_only",
+        "whether optional arguments are shown",
+        (
+            PartChoice("no", "all arguments are shown"),
+            PartChoice("yes", "only required arguments are shown", options={"lean": True}),
+        ),
+    ),
+    VariantPart(
+        "form",
+        "what limits the output",
+        (
+            PartChoice("free", "nothing"),
+            PartChoice(
+                "grammar",
+                "a grammar of none or calls",
+                {"constraint": "grammar"},
+                with_={"tools": _IN_TEXT},
+                needs=frozenset({"grammar"}),
+            ),
+            PartChoice(
+                "schema",
+                "a JSON Schema of none or calls",
+                {"constraint": "json_schema"},
+                with_={"tools": _IN_TEXT},
+                needs=frozenset({"json_schema"}),
+            ),
+        ),
+    ),
+    VariantPart(
+        "steps",
+        "what is asked first",
+        (
+            PartChoice("single", "nothing: one request"),
+            PartChoice(
+                "choose_then_fill",
+                "which tools, then the arguments of each",
+                {"steps": "choose_then_fill"},
+                {"layout": "turn", "choice": "named"},
+                with_={"tools": _IN_TEXT, "form": frozenset({"grammar", "schema"})},
+            ),
+            PartChoice(
+                "choose_then_answer",
+                "which tools or none, then the request as it is",
+                {"steps": "choose_then_answer"},
+                {"layout": "turn", "choice": "named", "agree": True},
+                with_={"tools": frozenset({"native"}), "form": frozenset({"free"})},
+                needs=frozenset({"grammar"}),
+            ),
+        ),
+    ),
+    VariantPart(
+        "examples",
+        "which worked examples come first",
+        (
+            PartChoice("none", "none"),
+            PartChoice("one_tool", "one tool each, each a turn of its own", {"examples": "one_tool"}, {"layout": "turn"}),
+            PartChoice("everyday", "three tools each, each a turn of its own", {"examples": "everyday"}, {"layout": "turn"}),
+        ),
+    ),
+    VariantPart(
+        "instructions",
+        "what the model is told beside the tools",
+        (
+            PartChoice("none", "nothing"),
+            PartChoice("call", "to call what the request needs", {"instructions": _CALL}),
+            PartChoice("hold", "when not to call", {"instructions": _HOLD}),
+            PartChoice("call_and_hold", "both", {"instructions": f"{_CALL} {_HOLD}"}),
+            PartChoice(
+                "copy",
+                "both, and to copy names as they are written",
+                {"instructions": f"{_CALL} Copy names, codes and words as the user wrote them. {_HOLD}"},
+            ),
+        ),
+    ),
+    VariantPart(
+        "words",
+        "where free text of an argument comes from",
+        (
+            PartChoice("free", "the model"),
+            PartChoice(
+                "copied",
+                "a run of words of the conversation",
+                options={"copy_text": True},
+                with_={"steps": frozenset({"choose_then_fill"}), "form": frozenset({"grammar"})},
+            ),
+        ),
+    ),
+    VariantPart(
+        "fit",
+        "whether calls are fitted to their tools",
+        (PartChoice("no", "no"), PartChoice("yes", "names, types, unknown and unwanted arguments")),
+        reads=True,
+    ),
+    VariantPart(
+        "offered",
+        "whether calls of other tools are left out",
+        (PartChoice("no", "no"), PartChoice("yes", "calls of tools that are not offered are left out")),
+        reads=True,
+    ),
+    VariantPart(
+        "spelling",
+        "whose spelling counts",
+        (PartChoice("model", "the model's"), PartChoice("said", "misspelt names and codes become what was said")),
+        reads=True,
+    ),
+    VariantPart(
+        "backing",
+        "which calls are believed",
+        (
+            PartChoice("any", "all"),
+            PartChoice("ground", "those whose arguments the conversation backs"),
+            PartChoice("strict", "those whose required arguments somebody said"),
+        ),
+        reads=True,
+    ),
+)
+"""Every part, in the order in which a point is written."""
+
+_REPAIRS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
+    {
+        ("fit", "yes"): ("fit@2",),
+        ("offered", "yes"): ("offered",),
+        ("spelling", "said"): ("as_said",),
+        ("backing", "ground"): ("ground@2",),
+        ("backing", "strict"): ("ground@2", "strict"),
+    }
+)
+
+
+@cache
+def parts_by_name() -> Mapping[str, VariantPart]:
+    """Every part by its name."""
+    return MappingProxyType({part.name: part for part in PARTS})
+
+
+def point_of(choices: Mapping[str, str]) -> Point:
+    """A point in its canonical form: in the order of the parts, without defaults.
+
+    Raises VariantError for a part or choice that does not exist.
+    """
+    return dict(_canonical(tuple(choices.items())))
+
+
+def point_text(point: Point) -> str:
+    """A point in one line: `tools=signatures backing=strict`; `native` where all is as by default."""
+    return _text(tuple(point.items()))
+
+
+@lru_cache(maxsize=65_536)
+def _canonical(choices: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    known, chosen = parts_by_name(), dict(choices)
+    for name, choice in choices:
+        if name not in known:
+            raise VariantError(f"no part {name!r}; parts are {', '.join(known)}")
+        known[name].choice(choice)
+    return tuple((part.name, chosen[part.name]) for part in PARTS if chosen.get(part.name, part.default) != part.default)
+
+
+@lru_cache(maxsize=65_536)
+def _text(choices: tuple[tuple[str, str], ...]) -> str:
+    return " ".join(f"{name}={choice}" for name, choice in _canonical(choices)) or "native"
+
+
+def contradiction(point: Point) -> str | None:
+    """Why the choices of a point exclude each other, in one line. None if they don't."""
+    for name, part in parts_by_name().items():
+        choice = part.choice(point.get(name, part.default))
+        for other, allowed in choice.with_.items():
+            chosen = point.get(other, parts_by_name()[other].default)
+            if chosen not in allowed:
+                return f"{name}={choice.name} needs {other} to be {' or '.join(sorted(allowed))}, and it is {chosen}"
+    return None
+
+
+def composed(point: Point, *, max_tokens: int = 160) -> Variant:
+    """The variant that a point describes.
+
+    Args:
+        point: its choices.
+        max_tokens: of one reply.
+
+    Raises:
+        VariantError: a part or a choice does not exist, or choices exclude each other.
+    """
+    point = point_of(point)
+    if (why := contradiction(point)) is not None:
+        raise VariantError(f"{point_text(point)}: {why}")
+    fields: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    parsers = ["all@2"]
+    for name, chosen in point.items():
+        choice = parts_by_name()[name].choice(chosen)
+        fields |= choice.fields
+        options |= choice.options
+        parsers += _REPAIRS.get((name, chosen), ())
+    if isinstance(fields.get("examples"), str):
+        fields["examples"] = example_set(fields["examples"])
+    if fields.get("constraint", "none") != "none" or fields.get("steps", "single") != "single":
+        options["max_calls"] = 2
+    variant = Variant.model_validate(
+        {**fields, "name": point_text(point), "options": options, "parsers": parsers, "sampling": {"max_tokens": max_tokens}}
+    )
+    options_of(variant)
+    return variant
+
+
+def asking_part(point: Point) -> Point:
+    """The choices that shape the requests. Points that share them share their replies."""
+    return {name: choice for name, choice in point_of(point).items() if not parts_by_name()[name].reads}
+
+
+def readings_of(point: Point) -> Iterator[Point]:
+    """Every point with the same requests, so that stored replies tell what each brings."""
+    points: list[dict[str, str]] = [dict(asking_part(point))]
+    for part in PARTS:
+        if part.reads:
+            points = [{**one, part.name: choice.name} for one in points for choice in part.choices]
+    yield from (point_of(one) for one in points)
+
+
+def neighbours_of(point: Point, capabilities: Iterable[Capability]) -> Iterator[Point]:
+    """Every valid point that differs in one part."""
+    has = frozenset(capabilities)
+    for part in PARTS:
+        for choice in part.choices:
+            if choice.name != point.get(part.name, part.default):
+                near = point_of({**point, part.name: choice.name})
+                if possible(near, has):
+                    yield near
+
+
+def possible(point: Point, capabilities: frozenset[Capability]) -> bool:
+    """Whether a point is valid and a server with these capabilities can be asked so."""
+    chosen = (part.choice(point.get(part.name, part.default)) for part in PARTS)
+    return all(choice.needs <= capabilities for choice in chosen) and contradiction(point) is None
+
+
+def ways(capabilities: Iterable[Capability]) -> Iterator[Point]:
+    """Every possible way to ask, in a fixed order: the points without their readings."""
+    yield from _grown([part for part in PARTS if not part.reads], frozenset(capabilities))
+
+
+def points(capabilities: Iterable[Capability]) -> Iterator[Point]:
+    """Every possible point, in a fixed order. There are some thousands."""
+    yield from _grown(PARTS, frozenset(capabilities))
+
+
+def _grown(parts: Sequence[VariantPart], has: frozenset[Capability]) -> Iterator[Point]:
+    chosen = [[(part.name, choice.name) for choice in part.choices if choice.needs <= has] for part in parts]
+    for choices in product(*chosen):
+        if possible(dict(choices), has):
+            yield point_of(dict(choices))

@@ -1,0 +1,98 @@
+"""A search finds what a cycle tries, keeps what it asked, and promotes nothing by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from selfopt.loop import Listener
+from selfopt.records import CyclePlan, Decision, Run, SearchEnd, SearchStart, Spec, Trial
+from selfopt.verbs.looping import run_loop
+from selfopt.words.calls import variant_lines
+
+from .kit import World
+from .race_kit import ATOMIC, sample_suite, steady, towns, with_suite
+from .test_continue import Stopped, stop_at
+
+Make = Callable[..., World]
+TOWNS = towns(120)
+SEARCH = {"loop": {"search": True, "search_trials": 200, "max_candidates": 2}}
+
+
+async def searched(world: World, on_step: Callable[[str], None] | None = None, **settings: Any) -> None:
+    """A cycle that searches."""
+    with world.app(**(SEARCH | settings)) as app:
+        app.on_step = on_step or app.on_step
+        await run_loop(app, [ATOMIC], listener=Listener(world.events.append))
+
+
+def read(world: World, kind: type) -> list[Any]:
+    """Every record of a kind."""
+    with world.ledger() as ledger:
+        return list(ledger.read(kind))
+
+
+def hinted(world: Make) -> World:
+    """A model that is right about ten towns, and about all of them once it is told to call."""
+    return with_suite(world(m=steady(TOWNS[:10], TOWNS)), sample_suite(20, 100))
+
+
+async def test_a_search_finds_an_instruction_that_no_catalogue_has_and_the_gates_promote_it(world: Make) -> None:
+    w = hinted(world)
+    await searched(w)
+    (end,) = read(w, SearchEnd)
+    assert end.requests <= 200
+    assert end.compared >= 24
+    assert end.ranking[0].point["instructions"] in ("call", "call_and_hold", "copy")
+    assert [one.value for one in end.ranking] == sorted((one.value for one in end.ranking), reverse=True)
+    (plan,) = read(w, CyclePlan)
+    (target,) = plan.targets
+    assert target.screened == end.compared, "the race knows how many points were ranked"
+    assert len(target.candidate_spec_ids) == 2
+    assert {decision.verdict for decision in read(w, Decision)} <= {"promote", "hold", "reject"}
+    assert any(decision.verdict == "promote" for decision in read(w, Decision))
+    winner = next(spec for spec in read(w, Spec) if spec.spec_id == target.candidate_spec_ids[0])
+    assert any("Call the tools" in line for line in variant_lines(winner.variant))
+
+
+@pytest.mark.parametrize("step", ["search_begun", "search_batch", "searched", "planned"])
+async def test_a_search_that_was_killed_goes_on_and_asks_nothing_twice(world: Make, step: str) -> None:
+    w = hinted(world)
+    with pytest.raises(Stopped):
+        await searched(w, stop_at(step))
+    await searched(w)
+    assert len(read(w, SearchStart)) == len(read(w, SearchEnd)) == 1
+    assert read(w, SearchEnd)[0].requests == 200
+    runs = {run.run_id: run for run in read(w, Run) if run.purpose == "search"}
+    asked = [(runs[t.run_id].request_id, t.prompt_id) for t in read(w, Trial) if t.run_id in runs]
+    assert len(asked) == len(set(asked)) == read(w, SearchEnd)[0].requests
+
+
+async def test_a_search_asks_search_prompts_alone_and_keeps_trials_for_what_comes_after(world: Make) -> None:
+    w = hinted(world)
+    await searched(w, limits={"max_trials": 450})
+    with w.ledger() as ledger:
+        runs = {run.run_id: run for run in ledger.read(Run)}
+        trials = list(ledger.read(Trial))
+    assert {runs[t.run_id].split for t in trials if runs[t.run_id].purpose == "search"} == {"search"}
+    (end,) = read(w, SearchEnd)
+    assert end.stopped is not None
+    assert "max_trials" in end.stopped
+    assert read(w, Decision), "the candidates were measured and decided"
+
+
+async def test_without_the_setting_nothing_is_searched(world: Make) -> None:
+    w = hinted(world)
+    await searched(w, loop={"search": False})
+    assert read(w, SearchStart) == []
+    assert read(w, CyclePlan)[0].targets[0].screened == 0
+
+
+async def test_each_batch_says_what_is_tried_and_what_is_best(world: Make) -> None:
+    w = hinted(world)
+    await searched(w)
+    told = [event.text for event in w.events if event.kind == "search"]
+    assert told[0].startswith("20 of at most 200 trials: native on 20 prompts (start); best so far: ")
+    assert all("best so far: " in text for text in told)

@@ -1,0 +1,118 @@
+"""The space of variants: every point is valid, writes and reads itself, and is a variant of its own."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfopt.errors import VariantError
+from selfopt.records import Capability
+from selfopt.variants.space import (
+    PARTS,
+    Point,
+    asking_part,
+    composed,
+    contradiction,
+    neighbours_of,
+    parts_by_name,
+    point_of,
+    point_text,
+    points,
+    possible,
+    readings_of,
+    ways,
+)
+
+ALL: frozenset[Capability] = frozenset({"tools", "grammar", "json_schema"})
+CAPABILITIES = st.frozensets(st.sampled_from(sorted(ALL)))
+ANY = st.fixed_dictionaries({}, optional={part.name: st.sampled_from([c.name for c in part.choices]) for part in PARTS})
+WAYS = list(ways(ALL))
+POINTS = st.builds(lambda way, reading: list(readings_of(way))[reading], st.sampled_from(WAYS), st.integers(0, 23))
+
+
+@given(ANY)
+def test_a_point_is_written_in_one_way(choices: dict[str, str]) -> None:
+    """Whatever the order and whether defaults are named; its text says all of it."""
+    point = point_of(choices)
+    assert point_of(dict(reversed(list(choices.items())))) == point
+    assert point_of({part.name: choices.get(part.name, part.default) for part in PARTS}) == point
+    text = point_text(choices)
+    assert point_of({} if text == "native" else dict(one.split("=") for one in text.split())) == point
+
+
+@settings(max_examples=60, deadline=None)
+@given(ANY)
+def test_what_contradicts_itself_is_refused_in_one_line(choices: dict[str, str]) -> None:
+    """The line names the part, what it needs and what was got. Everything else composes."""
+    why = contradiction(choices)
+    if why is None:
+        assert composed(choices).name == point_text(choices)
+        return
+    with pytest.raises(VariantError) as refused:
+        composed(choices)
+    assert "\n" not in str(refused.value)
+    assert why in str(refused.value)
+    assert " needs " in why
+
+
+@pytest.mark.parametrize("choices", [{"tols": "native"}, {"tools": "natve"}])
+def test_what_there_is_not_is_refused_with_what_there_is(choices: dict[str, str]) -> None:
+    """The names of the parts, or of the choices of the part."""
+    with pytest.raises(VariantError, match=r"(parts are tools, .*backing|choices are native, signatures, schemas, brief)$"):
+        point_of(choices)
+
+
+def test_every_way_to_ask_is_a_variant_of_its_own() -> None:
+    """No two of them send the same requests."""
+    hashes = {composed(way).render_hash for way in WAYS}
+    assert len(hashes) == len(WAYS) == len({point_text(way) for way in WAYS})
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.sampled_from(WAYS))
+def test_readings_share_requests_and_read_differently(way: Point) -> None:
+    """So that stored replies tell what each of them brings."""
+    read = [composed(point) for point in readings_of(way)]
+    assert {variant.render_hash for variant in read} == {composed(way).render_hash}
+    assert len({variant.parser_hash for variant in read}) == len(read)
+    assert all(asking_part(point) == way for point in readings_of(way))
+
+
+def test_points_are_ways_with_their_readings() -> None:
+    """Each once, for a server that has nothing but text."""
+    found = [point_text(point) for point in points(())]
+    expected = {point_text(point) for way in ways(()) for point in readings_of(way)}
+    assert set(found) == expected
+    assert len(found) == len(expected)
+
+
+@settings(max_examples=60, deadline=None)
+@given(POINTS, CAPABILITIES)
+def test_neighbours_are_valid_and_differ_in_one_part(point: Point, has: frozenset[Capability]) -> None:
+    """And can be asked of the server; a neighbour of a neighbour leads back where both can."""
+    for near in neighbours_of(point, has):
+        chosen = [(part.name, near.get(part.name, part.default), point.get(part.name, part.default)) for part in PARTS]
+        assert sum(new != old for _, new, old in chosen) == 1
+        assert possible(near, has)
+        assert not possible(point, has) or point in list(neighbours_of(near, has))
+
+
+def test_a_server_is_asked_what_it_can_answer() -> None:
+    """Without tools of its own no way is native, and without limits none is limited."""
+    for has in (frozenset[Capability](), frozenset[Capability]({"tools"}), frozenset[Capability]({"grammar"})):
+        for way in ways(has):
+            chosen = [part.choice(way.get(part.name, part.default)) for part in PARTS]
+            assert all(choice.needs <= has for choice in chosen)
+        assert any(way.get("tools", "native") == "native" for way in ways(has)) == ("tools" in has)
+
+
+def test_parts_are_named_once_and_need_what_there_is() -> None:
+    """Names of parts and choices, and the choices that others need."""
+    assert len(parts_by_name()) == len(PARTS)
+    for part in PARTS:
+        assert len({choice.name for choice in part.choices}) == len(part.choices) >= 2
+        assert not part.choices[0].with_
+        for choice in part.choices:
+            for other, allowed in choice.with_.items():
+                assert allowed <= {one.name for one in parts_by_name()[other].choices}
