@@ -277,7 +277,8 @@ def test_a_choice_may_end_without_a_delta() -> None:
 def test_a_piece_of_a_damaged_call_may_say_nothing() -> None:
     """Or has no function at all. The call is mended as it is without it."""
     first = {"index": 0, "id": "a", "function": {"name": "city_weather", "arguments": "{'city': 'Graz'}"}}
-    pieces = [event({"tool_calls": [first, {"index": 0, **more}]}) for more in ({}, {"function": None}, {"function": {}})]
+    others: list[dict[str, Any]] = [{}, {"function": None}, {"function": {}}]
+    pieces = [event({"tool_calls": [first, {"index": 0, **more}]}) for more in others]
     for piece in pieces:
         (call,) = joined(watched([piece, event({}, "tool_calls"), DONE]))
         assert json.loads(call[1]) == {"city": "Graz"}
