@@ -32,6 +32,43 @@ def calls_in(choices: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [call for choice in choices for call in choice["delta"].get("tool_calls") or ()]
 
 
+@pytest.mark.parametrize("arguments", ['{"city": "Graz"}', {"city": "Graz"}])
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_stands_beside_a_call_stays(arguments: Any, apart: bool) -> None:
+    """Such as the signature of a thought, which Gemini's servers want to see again."""
+    call, beside = {"function": {"name": "city_weather", "arguments": arguments}}, {"extra_content": {"signature": "s"}}
+    pieces: list[dict[str, Any]] = [call, {**beside, "function": {}}] if apart else [{**call, **beside}]
+    got = calls_in(formed(*(event({"tool_calls": [piece]}) for piece in pieces), event({}, "tool_calls")))
+    assert [piece["extra_content"] for piece in got if "extra_content" in piece] == [{"signature": "s"}]
+    assert json.loads("".join(piece["function"]["arguments"] for piece in got)) == {"city": "Graz"}
+
+
+@pytest.mark.parametrize("finish", ["tool_calls", None])
+def test_what_stands_beside_a_call_of_a_message_stays(finish: str | None) -> None:
+    """A server may send the whole answer in place of a stream."""
+    calls = [{"id": at, "function": {"name": "city_weather", "arguments": "{}"}, "extra": at} for at in ("a", "b")]
+    got = calls_in(formed(event({"content": None, "tool_calls": calls}, finish, holder="message")))
+    assert [(piece["index"], piece["id"], piece["extra"]) for piece in got] == [(0, "a", "a"), (1, "b", "b")]
+
+
+@pytest.mark.parametrize("finish", ["tool_calls", None])
+@pytest.mark.parametrize(
+    "calls",
+    [
+        {"tool_calls": [{"id": "c", "type": "custom", "custom": {"name": "z", "input": "abc"}}]},
+        {"tool_calls": {"custom": {"name": "z", "input": "abc"}, "function": 5}},
+        {"function_call": {"name": 5, "arguments": "x"}},
+    ],
+)
+def test_calls_of_a_message_that_are_not_understood_stay(calls: dict[str, Any], finish: str | None) -> None:
+    """Such as those of custom tools. In a list each has its index. Where they came in a delta, they are told once."""
+    (delta, *_) = (choice["delta"] for choice in formed(event({"content": "a", **calls}, finish, holder="message")))
+    told = {"tool_calls": [{"index": 0, **calls["tool_calls"][0]}]} if isinstance(calls.get("tool_calls"), list) else calls
+    assert delta == {"content": "a", **told}
+    again = formed(event(told), event({"content": "a", **calls}, finish, holder="message"))
+    assert [key for choice in again for key in choice["delta"] if key in told] == [*told]
+
+
 def test_a_call_has_its_index_id_and_name_once() -> None:
     """Whatever each piece says again."""
     pieces = [{"id": "a", "function": {"name": "city_weather", "arguments": part}} for part in ('{"city"', ': "Graz"}')]

@@ -267,6 +267,23 @@ def test_what_is_not_understood_is_passed_on(junk: bytes) -> None:
     assert watched(came) == b"".join(came)
 
 
+def test_a_choice_may_end_without_a_delta() -> None:
+    """The call in its text is told all the same."""
+    end = {"id": "x", "choices": [{"index": 0, "delta": None, "message": 5, "finish_reason": "stop"}]}
+    (got,) = added_up(watched([event({"content": CALL}), b"data: %s\n\n" % json.dumps(end).encode(), DONE]))
+    assert (len(got["calls"]), got["finish"]) == (1, "tool_calls")
+
+
+def test_a_piece_of_a_damaged_call_may_say_nothing() -> None:
+    """Or has no function at all. The call is mended as it is without it."""
+    first = {"index": 0, "id": "a", "function": {"name": "city_weather", "arguments": "{'city': 'Graz'}"}}
+    others: list[dict[str, Any]] = [{}, {"function": None}, {"function": {}}]
+    pieces = [event({"tool_calls": [first, {"index": 0, **more}]}) for more in others]
+    for piece in pieces:
+        (call,) = joined(watched([piece, event({}, "tool_calls"), DONE]))
+        assert json.loads(call[1]) == {"city": "Graz"}
+
+
 HALF = b"a\xe2\x82"  # the first bytes of a character
 """Some servers cut characters, others have an encoding of their own."""
 
@@ -305,8 +322,8 @@ def joined(data: bytes) -> list[tuple[str, str]]:
             for choice in json.loads(line[6:])["choices"]:
                 for call in choice["delta"].get("tool_calls") or ():
                     known = found.setdefault(call["index"], ["", ""])
-                    known[0] += call["function"].get("name") or ""
-                    known[1] += call["function"].get("arguments") or ""
+                    known[0] += (call.get("function") or {}).get("name") or ""
+                    known[1] += (call.get("function") or {}).get("arguments") or ""
     return [(name, arguments) for name, arguments in found.values()]
 
 

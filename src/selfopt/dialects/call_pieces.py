@@ -142,14 +142,14 @@ class CallPieces:
             if piece:
                 self.put(piece, None if len(pieces) == 1 else position)
 
-    def repeat(self, message: Mapping[str, Any]) -> None:
-        """Add those calls of a whole message that its pieces did not hold, or not to their end.
+    def repeat(self, message: Mapping[str, Any]) -> list[tuple[dict[str, Any], GrowingCall]]:
+        """Add those calls of a whole message that its pieces did not hold, or not to their end. Returns each with its call.
 
         Raises ValueError for more than MAX_CALLS calls, or if this happens too often.
         """
         pieces = [(piece, *call_of(piece)) for piece in listed_calls(message)]
         if not pieces:
-            return
+            return []
         self._repeats += 1
         if self._repeats > MAX_REPEATS:
             raise ValueError(f"more than {MAX_REPEATS} messages that repeat calls")
@@ -163,19 +163,23 @@ class CallPieces:
             ):
                 known.setdefault(key, []).append(one)
         taken: set[int] = set()
+        every: list[tuple[dict[str, Any], GrowingCall]] = []
         for piece, name, arguments, call_id in pieces:
             if not name:
-                self.put(piece, None)
+                every.append((piece, self.put(piece, None)))
                 continue
             keys = (("id", name, call_id or "-"), ("said", name, _said(arguments)), ("open", name, str(False)))
             found = (one for key in keys for one in known.get(key, ()) if id(one) not in taken)
             same = next(found, None)
             if same is None:
-                self._extend(self._begin(len(self._calls)), piece)
+                every.append((piece, self._begin(len(self._calls))))
+                self._extend(every[-1][1], piece)
                 continue
+            every.append((piece, same))
             taken.add(id(same))
             if not same.complete:
                 same.replace(arguments)
+        return every
 
     def put(self, piece: dict[str, Any], position: int | None) -> GrowingCall:
         """Add a piece, and return its call. position: its place among several pieces of one event.

@@ -25,14 +25,18 @@ _CALL_KEYS = frozenset({"index", "id", "type", "function", "name", "arguments", 
 
 
 class _Told:
-    """What the client has of a call. number: its index, None before it has any; begun: whether the client has its head."""
+    """What the client has of a call.
 
-    __slots__ = ("begun", "id", "name", "number", "size", "texts")
+    number: its index, None before it has any; begun: whether the client has its head; beside: keys that it does not have.
+    """
+
+    __slots__ = ("begun", "beside", "id", "name", "number", "size", "texts")
 
     def __init__(self) -> None:
         self.number: int | None = None
         self.begun = False
         self.id = self.name = ""
+        self.beside: dict[str, Any] = {}
         self.texts: list[str] = []
         self.size = 0
 
@@ -45,7 +49,7 @@ class LawfulChoice:
     """One choice.
 
     Attributes:
-        by_deltas: whether its text or calls come in deltas.
+        by_deltas: whether its text or calls come in deltas; called: whether calls do.
         mended: the numbers of the calls whose form was changed.
         waiting: calls whose end has to be known first.
         left: how many more characters are compared; compared: how many messages were.
@@ -59,7 +63,7 @@ class LawfulChoice:
         self._numbers: set[int] = set()
         self._flowing: dict[int, _Told] = {}  # by the index that the server gives as well
         self.texts: dict[str, list[str]] = {"content": [], "thinking": [], "refusal": []}
-        self.by_deltas = False
+        self.by_deltas = self.called = False
         self.mended: set[int] = set()
         self.waiting: list[GrowingCall] = []
         self.legacy: GrowingCall | None = None
@@ -99,7 +103,7 @@ class LawfulChoice:
         Raises ValueError for too many calls.
         """
         came = listed_calls(said)
-        if not came or not all(map(_is_understood, came)):
+        if not came or not are_understood(came):
             return None
         legacy = not said.get("tool_calls")
         new: list[dict[str, Any]] = []
@@ -120,6 +124,7 @@ class LawfulChoice:
                 self.legacy = call
                 continue
             self._place(call, told, index_of(piece))
+            self._note_beside(piece, told)
             if isinstance(arguments, dict) or (call.again and not call.begun):
                 self.waiting += [call] if call not in self.waiting else []
             elif call not in self.waiting:
@@ -138,12 +143,22 @@ class LawfulChoice:
 
         Raises ValueError for too many calls.
         """
-        self._calls.repeat(message)
+        for piece, call in self._calls.repeat(message):
+            told = self._told.setdefault(id(call), _Told()) if message.get("tool_calls") else _Told()
+            if not told.begun:
+                self._note_beside(piece, told)
         self.waiting = []
         if not message.get("tool_calls"):
             self.legacy = next((call for call in self._calls.calls if id(call) not in self._told), self.legacy)
         calls = [call for call in self._calls.calls if call is not self.legacy]
         return [one for call in calls for one in self._rest(call, self._told.setdefault(id(call), _Told()), {})]
+
+    def _note_beside(self, piece: Mapping[str, Any], told: _Told) -> None:
+        """Note the keys of a call that no reader knows. They go out with its next piece."""
+        beside = {key: value for key, value in piece.items() if key not in _CALL_KEYS}
+        if beside:
+            self.left -= len(_encode(beside))
+            told.beside |= beside
 
     def older(self, tools: Sequence[ToolDefinition], *, cut: bool) -> dict[str, Any]:
         """Return the call of the older field as one in a list, if it can be read; else as it came."""
@@ -199,20 +214,25 @@ class LawfulChoice:
             return []
         head = not told.begun
         arguments, name = _missing(call, told, call_of(piece)[1]), call.name.removeprefix(told.name)
-        if not (head or arguments or name):
+        if not (head or arguments or name or told.beside):
             return []
         self._place(call, told, index_of(piece))
         assert told.number is not None
         told.begun = True
         told.name += name
         told.add(arguments)
-        own = {key: value for key, value in piece.items() if key not in _CALL_KEYS}
+        own, told.beside = told.beside, {}
         if head:
             told.id = call.id or f"{self._ids}_{told.number}"
             own = {"id": told.id, "type": "function", **own}
         self.mended.add(told.number)
         function = {**({"name": name} if name else {}), "arguments": arguments}
         return [{"index": told.number, **own, "function": function}]
+
+
+def are_understood(calls: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether calls, or pieces of them, are calls of functions in a form that is known."""
+    return all(map(_is_understood, calls))
 
 
 def _is_understood(piece: Mapping[str, Any]) -> bool:

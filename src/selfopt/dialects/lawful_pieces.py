@@ -10,7 +10,7 @@ import msgspec
 from selfopt.records import ToolDefinition
 
 from .finish import finish_of
-from .lawful_choice import LawfulChoice
+from .lawful_choice import LawfulChoice, are_understood
 from .openai_edit import MAX_CHOICES, Fields, SaidPart, call_pieces, only_delta, text_in
 from .parts import listed_calls
 
@@ -137,7 +137,8 @@ class LawfulPieces:
         """Return what a choice says besides, None if it is as it should be; and whether that stood in its message."""
         pieces, new, moved = own.pieces(delta), dict(delta), message is not None and not own.by_deltas
         changed = pieces is not None
-        own.by_deltas = own.by_deltas or bool(listed_calls(delta))
+        own.called = own.called or bool(listed_calls(delta))
+        own.by_deltas = own.by_deltas or own.called
         if changed:
             new = {key: value for key, value in new.items() if key not in ("tool_calls", "function_call")}
         calls = list(pieces or ())
@@ -149,9 +150,13 @@ class LawfulPieces:
             if own.compared > _MAX_COMPARED:
                 raise ValueError("too many messages beside deltas")
             fresh = _fresh(own, message, whole=whole)
-            told = own.repeat(message) if whole else _or_as_they_came(own.pieces(message), message)
+            told: list[Any] | None = None
+            if are_understood(listed_calls(message)):
+                told = own.repeat(message) if whole else own.pieces(message)
+            if told is None and not own.called:
+                more |= _calls_as_they_came(message)
             changed = changed or bool(moved or fresh or told)
-            new, calls = {**new, **more, **fresh}, calls + told
+            new, calls = {**new, **more, **fresh}, calls + (told or [])
         if finish and (own.waiting or own.legacy is not None):
             calls += own.flush()
             older = own.older(self._tools, cut=finish_of(finish) == "length")
@@ -162,9 +167,13 @@ class LawfulPieces:
         return (new if changed else None), moved
 
 
-def _or_as_they_came(pieces: list[dict[str, Any]] | None, said: Mapping[str, Any]) -> list[Any]:
-    came = said.get("tool_calls")
-    return pieces if pieces is not None else came if isinstance(came, list) else []
+def _calls_as_they_came(message: Mapping[str, Any]) -> dict[str, Any]:
+    """The calls of a message, in its own fields; in a stream each of a list has its index."""
+    came = {key: message[key] for key in ("tool_calls", "function_call") if message.get(key)}
+    listed = came.get("tool_calls")
+    if isinstance(listed, list):
+        came["tool_calls"] = [{"index": at, **call} if isinstance(call, dict) else call for at, call in enumerate(listed)]
+    return came
 
 
 def _fresh(own: LawfulChoice, message: Mapping[str, Any], *, whole: bool) -> dict[str, Any]:

@@ -199,7 +199,7 @@ def with_function(body: bytes, at: int, place: int, changes: Mapping[str, str]) 
     fields = _fields(body)
     calls: list[Any] = list(_list(_fields(_fields(_list(fields["choices"])[at])["delta"])["tool_calls"]))
     call: dict[str, Any] = dict(_fields(calls[place]))
-    function: dict[str, Any] = dict(_fields(call["function"]))
+    function: dict[str, Any] = dict(_keys(call.get("function", _NULL)))
     calls[place] = {**call, "function": {**function, **changes}}
     return _with(body, at, "delta", {"tool_calls": calls}, {})
 
@@ -319,10 +319,15 @@ def only_delta(body: bytes, index: int, delta: Mapping[str, Any], finish: str | 
     return _encode({**fields, "choices": [{"index": index, "delta": delta, "finish_reason": finish}]})
 
 
+def _keys(raw: msgspec.Raw) -> Fields:
+    """The fields of an object; none of what is no object, such as null."""
+    return _fields(raw) if _start(raw, 1) == b"{" else {}
+
+
 def _with(body: bytes, place: int, part: str, changes: Mapping[str, Any], choice: Mapping[str, Any]) -> bytes:
     fields = _fields(body)
     choices: list[Any] = list(_list(fields["choices"]))
     own = _fields(choices[place])
-    inner = {**_fields(own[part]), **changes} if part in own else changes
+    inner = {**_keys(own.get(part, _NULL)), **changes}
     choices[place] = {**own, part: inner, **choice}
     return _encode({**fields, "choices": choices})

@@ -106,7 +106,8 @@ class WaitingEvent:
             if choice.kept is not None and choice.kept < end and body is not None:
                 body = with_text(body, at, text[: max(0, choice.kept - end + len(text))])
         for number, (call, at, one, arguments, end) in enumerate(self.pieces):
-            if call.kept is not None and (call.kept < end or number in self.rests) and body is not None:
+            changed = call.kept is not None and ((arguments and call.kept < end) or number in self.rests)
+            if call.kept is not None and changed and body is not None:
                 kept = arguments[: max(0, call.kept - end + len(arguments))]
                 body = with_function(body, at, one, {"arguments": kept + self.rests.get(number, "")})
         for at, one, name in self.names:
