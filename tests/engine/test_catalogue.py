@@ -28,10 +28,10 @@ def write(tmp_path: Path, *, sources: str = '["file:/models/mine.gguf"]', sha: s
     return path
 
 
-def test_both_shipped_models_come_from_the_package_index_first() -> None:
+def test_every_shipped_model_comes_from_the_package_index_first() -> None:
     """Nothing but a Python package index is needed."""
     catalogue = load_catalogue()
-    assert set(catalogue) == {"local/smollm2-135m", "local/qwen2.5-coder-0.5b"}
+    assert set(catalogue) == {"local/smollm2-135m", "local/qwen2.5-coder-0.5b", "local/qwen2.5-coder-1.5b"}
     for entry in catalogue.values():
         assert all(part.startswith("pypi:") for part in entry.sources[0])
 
@@ -43,12 +43,15 @@ def test_shipped_sizes_and_checksums_are_those_of_the_published_files() -> None:
     assert (smol.size_bytes, smol.sha256[:8], smol.sha256[-8:]) == (98_362_432, "b179c952", "728110db53"[-8:])
     assert (qwen.size_bytes, qwen.sha256[:8], qwen.sha256[-8:]) == (491_400_064, "1d961463", "e1c4ff32")
     assert len(qwen.sources[0]) == 6
+    larger = catalogue["local/qwen2.5-coder-1.5b"]
+    assert (larger.size_bytes, larger.sha256[:8], larger.sha256[-8:]) == (1_117_320_768, "cc324af0", "933bb046")
+    assert len(larger.sources[0]) == 22
 
 
 def test_a_users_entry_joins_the_shipped_ones(tmp_path: Path) -> None:
     """Own models are added, nothing shipped is lost."""
     catalogue = load_catalogue(write(tmp_path))
-    assert len(catalogue) == 3
+    assert set(catalogue) == {*load_catalogue(), "local/mine"}
     assert catalogue["local/mine"].sources == (("file:/models/mine.gguf",),)
 
 

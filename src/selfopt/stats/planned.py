@@ -55,9 +55,7 @@ def planned_log_e(differences: Sequence[float], *, planned: int, alpha: float, m
     if not -1 < mean < 1:
         raise ValueError(f"mean {mean}: need a number strictly between -1 and 1")
     if len(differences) > planned:
-        raise ValueError(
-            f"{len(differences)} prompts where {planned} were planned: the plan has to be made before the first outcome"
-        )
+        raise ValueError(f"got {len(differences)} outcomes, planned {planned}: the plan has to be made before the first one")
     logs, squares, weight = [0.0], _SQUARE * _WEIGHT, _WEIGHT
     for seen, difference in enumerate(differences):
         if not -1 <= difference <= 1:
