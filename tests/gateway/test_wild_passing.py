@@ -7,6 +7,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -120,6 +121,19 @@ def test_a_stream_that_breaks_off_hands_over_the_call_that_waits() -> None:
         out = watch.feed(b"data: %s\n\n" % json.dumps({"choices": [{"index": 0, "delta": said, "finish_reason": None}]}).encode())
         calls = added_up(out + watch.broken_off())[0]["calls"]
         assert calls == {0: {"id": "call_1_0", "name": "get_weather", "arguments": '{"city": "Oslo"}'}}
+
+
+@pytest.mark.parametrize(("arguments", "calls"), [({}, ["{}"]), ("", [])])
+def test_an_object_without_a_key_in_the_older_field_has_come_whole_where_the_limit_ended_the_reply(
+    arguments: Any, calls: list[str]
+) -> None:
+    """Arguments that had not begun are not known, and no client may run the tool without them."""
+    said = {"function_call": {"name": "get_weather", "arguments": arguments}}
+    watch = WatchedStream(OFFERED, "call_1", lambda: 0.0)
+    out = watch.feed(b"data: %s\n\n" % json.dumps({"choices": [{"index": 0, "delta": said, "finish_reason": None}]}).encode())
+    out += watch.feed(b"data: %s\n\n" % json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": "length"}]}).encode())
+    got = added_up(out + asyncio.run(watch.end()))[0]["calls"].values()
+    assert [call["arguments"] for call in got] == calls
 
 
 _LEAF = st.none() | st.sampled_from([0, 1, -1, 10**30, "", "a", "get_weather", "{}", '{"city": "a"}', '{"city', "stop", True])

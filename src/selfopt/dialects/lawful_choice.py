@@ -165,7 +165,8 @@ class LawfulChoice:
         call, self.legacy = self.legacy, None
         if call is None:
             return {}
-        given = {"name": call.name, "arguments": call.arguments}
+        # An object without a key has come whole, unlike no arguments.
+        given = {"name": call.name, "arguments": call.arguments or ({} if call.begun else "")}
         number = self._free(None)
         said = _read_said(_encode({"function_call": given}))
         calls, mended = mended_calls(said, tools, self._ids, cut=cut)
