@@ -172,7 +172,7 @@ def _done(step: str, attempts: list[Attempt], blobs: list[Blob], reply: ChatRepl
         kept.append(logprobs)
         observed = logprobs.blob_hash
     exchange = Exchange(step=step, attempts=tuple(attempts), content=content.blob_hash, logprobs=observed)
-    return ExchangeResult(exchange, tuple(kept), reply.content)
+    return ExchangeResult(exchange, tuple(kept), reply.content.model_copy(update={"logprobs": reply.logprobs}))
 
 
 def _text_sent(request: ChatRequest, body: str) -> Blob:

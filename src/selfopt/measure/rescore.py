@@ -52,12 +52,12 @@ class Rescored:
     skipped: tuple[str, ...]
 
 
-def stored_contents(ledger: Ledger, trial: Trial) -> list[ReplyContent]:
-    """The replies to a trial's successful requests, in order.
+def stored_contents(ledger: Ledger, trial: Trial, *, observed: bool = False) -> list[ReplyContent]:
+    """The replies to a trial's successful requests, in order. observed: with their log probabilities.
 
     CorruptError when a blob is missing.
     """
-    return [reply.content() for reply in stored_replies(ledger, trial)]
+    return [reply.observed() if observed else reply.content() for reply in stored_replies(ledger, trial)]
 
 
 def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent]) -> ReplyContent | None:

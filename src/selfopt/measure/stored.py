@@ -38,6 +38,11 @@ class StoredReply:
         """What the model said. CorruptError when the ledger does not hold it."""
         return ReplyContent.model_validate_json(held(self.ledger, Blob, self.content_hash).text)
 
+    def observed(self) -> ReplyContent:
+        """What the model said with its log probabilities, where they are known. Raises like both."""
+        content = self.content()
+        return content if self.exchange.logprobs is None else content.model_copy(update={"logprobs": self.logprobs()})
+
     def logprobs(self) -> LogProbs | None:
         """The log probabilities of its tokens; None when there are none, as for every reply of before
         they were asked for.

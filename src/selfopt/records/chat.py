@@ -147,6 +147,8 @@ class ReplyContent(Record):
     finish_reason: FinishReason = "unknown"
     # Whether the text is a refusal, which some servers give in a field of its own.
     refused: bool = Field(default=False, exclude_if=lambda refused: not refused)
+    # Observed beside what was said: no part of what is written down or hashed. None: not known.
+    logprobs: LogProbs | None = Field(default=None, exclude=True, repr=False)
 
 
 class ChatReply(Record):
