@@ -12,7 +12,7 @@ from selfopt.dialects.clients import ClientRequest, RawCall
 from selfopt.reading import chain_of, read_calls
 from selfopt.reading.chain import NATIVE
 from selfopt.reading.readers.base import CALL_LIMIT
-from selfopt.reading.repairs import REPAIRS
+from selfopt.reading.repairs import is_repair
 from selfopt.records import ParsedReply, ReplyContent, ToolCall
 
 _MENDED = ("name", "syntax")
@@ -47,7 +47,7 @@ def wanted_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolC
 
 def without_text(parsers: Sequence[str]) -> tuple[str, ...]:
     """The chain that takes the calls that a server reports, and reads none from text."""
-    return (NATIVE, *(name for name in parsers if name in REPAIRS))
+    return (NATIVE, *(name for name in parsers if is_repair(name)))
 
 
 def lasting_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolCall, ...]:
