@@ -56,7 +56,9 @@ def test_a_call_counts_if_the_sum_over_its_whole_reply_reaches_the_threshold(con
 def test_it_stands_where_it_is_written() -> None:
     """What was repaired before it is told, and what comes after it has nothing left to repair."""
     wrong = reply(-3.0, to="Wien")
-    assert [made.kind for made in read_calls(("all@2", "ground@2", "sure-1"), wrong, TOOLS, SAID).corrections] == ["call_not_backed"]
+    assert [made.kind for made in read_calls(("all@2", "ground@2", "sure-1"), wrong, TOOLS, SAID).corrections] == [
+        "call_not_backed"
+    ]
     assert [made.kind for made in read_calls(("all@2", "sure-1", "ground@2"), wrong, TOOLS, SAID).corrections] == ["unsure"]
     twice = read_calls(("all@2", "sure-1", "sure-5"), reply(-3.0), TOOLS, SAID)
     assert [made.kind for made in twice.corrections] == ["unsure"]
@@ -75,7 +77,9 @@ def test_each_value_has_one_spelling(hundredths: int) -> None:
             chain_of(("all@2", other))
 
 
-@pytest.mark.parametrize("name", ["sure", "sure-", "sure-0", "sure-0.00", "sure-100", "sure-1.234", "sure-1e3", "sure-nan", "sure@2", "sure-1."])
+@pytest.mark.parametrize(
+    "name", ["sure", "sure-", "sure-0", "sure-0.00", "sure-100", "sure-1.234", "sure-1e3", "sure-nan", "sure@2", "sure-1."]
+)
 def test_what_is_no_threshold_is_refused_in_one_line(name: str) -> None:
     with pytest.raises(VariantError) as caught:
         chain_of(("all@2", name))
@@ -104,9 +108,24 @@ def test_nothing_is_certain_before_a_reply_ends_under_a_threshold() -> None:
 
 _VALUES = st.lists(st.floats(-3, 0), min_size=1, max_size=3)
 _TEXTS = st.sampled_from(
-    ["", "I go.", '{"name": "go", "arguments": {"to": "Graz"}}', '<tool_call>{"name": "fly", "arguments": {}}</tool_call>', "none"]
+    [
+        "",
+        "I go.",
+        '{"name": "go", "arguments": {"to": "Graz"}}',
+        '<tool_call>{"name": "fly", "arguments": {}}</tool_call>',
+        "none",
+    ]
 )
-_CALLS = st.lists(st.sampled_from([ToolCall(name="go", arguments={"to": "Graz"}), ToolCall(name="fly"), ToolCall(name="Go", arguments={"to": "Wien", "x": 1})]), max_size=2)
+_CALLS = st.lists(
+    st.sampled_from(
+        [
+            ToolCall(name="go", arguments={"to": "Graz"}),
+            ToolCall(name="fly"),
+            ToolCall(name="Go", arguments={"to": "Wien", "x": 1}),
+        ]
+    ),
+    max_size=2,
+)
 _REPAIRS = st.sampled_from([(), ("fit@2",), ("fit@2", "offered"), ("as_said", "ground@2", "strict"), ("sure-0.5", "fit@2")])
 
 

@@ -14,6 +14,7 @@ from selfopt.errors import BudgetError
 from selfopt.home import counted
 from selfopt.measure.lookup import find
 from selfopt.measure.race_block import BlockOrder, BlockResult
+from selfopt.measure.observing import gives_logprobs
 from selfopt.measure.readings import read_by_each
 from selfopt.records import (
     Ask,
@@ -62,7 +63,8 @@ async def search(
     """
     start = find(context.ledger, SearchStart, _search_id(cycle, baseline))
     if start is None:
-        start = _begun(context, cycle, baseline, most_requests, text_only=text_only)
+        observed = await gives_logprobs(context.measure.arena.desk, baseline)
+        start = _begun(context, cycle, baseline, most_requests, text_only=text_only, observed=observed)
         await context.ledger.append([start])
         context.on_step("search_begun")
     end = find(context.ledger, SearchEnd, start.search_id)
@@ -77,7 +79,9 @@ def _search_id(cycle: CycleStart, baseline: Spec) -> str:
     return content_hash("search", [cycle.cycle_id, baseline.spec_id])
 
 
-def _begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests: int, *, text_only: bool) -> SearchStart:
+def _begun(
+    context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests: int, *, text_only: bool, observed: bool
+) -> SearchStart:
     suite = context.suite_for(baseline)
     # One order for a suite and its split, so that every search of it compares the same prompts first.
     prompt_ids = spread({prompt.id: (prompt.kind, prompt.tool_set) for prompt in suite.select(baseline.split)})
@@ -86,6 +90,7 @@ def _begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_request
         "tools": not text_only,
         "grammar": entry.takes_grammars,
         "json_schema": entry.takes_any_schema,
+        "logprobs": observed,
     }
     capabilities = tuple(name for name, there in has.items() if there)
     first: tuple[dict[str, str], ...] = ({"tools": "signatures"},) if text_only else ({}, {"tools": "signatures"})
@@ -173,7 +178,8 @@ class _Searching:
 
     def _seen(self, asking: Point, spec: Spec, result: BlockResult) -> dict[str, dict[str, ReplyMark]]:
         """The marks of every reading of the replies."""
-        chains = {reading_text(point): composed(point).parsers for point in readings_of(asking)}
+        readings = readings_of(asking, self._start.capabilities)
+        chains = {reading_text(point): composed(point).parsers for point in readings}
         trials = [item.trial for item in result.trials[spec.request_id]]
         verdicts = read_by_each(self._context.ledger, spec, self._suite, trials, chains)
         return {

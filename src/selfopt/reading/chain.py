@@ -224,9 +224,7 @@ def _repaired(
         if not calls:
             return ParsedReply(recognised=f"text, after {words}", corrections=corrections)
         # Its parts are sound already.
-        return _NOTHING.model_copy(
-            update={"tool_calls": calls, "parser": name, "recognised": words, "corrections": corrections}
-        )
+        return _NOTHING.model_copy(update={"tool_calls": calls, "parser": name, "recognised": words, "corrections": corrections})
 
     for repair in chain.repairs.values():
         if isinstance(repair, Surety):

@@ -346,11 +346,14 @@ class Settings(Table):
         usual = self.engine.slots if kind.engine else kind.slots if entry.is_local or capped else kind.slots_elsewhere
         return self.limits.concurrency or entry.slots or usual
 
-    def logprobs_of(self, name: str) -> int | None:
+    def logprobs_of(self, name: str, *, read: bool = False) -> int | None:
         """Returns how many of the likeliest tokens a measurement asks an endpoint for at each place,
         with the log probabilities of all tokens; None when it asks for none.
+
+        read: whether the variant reads them, and is nothing without.
         """
-        return TOP if self.endpoints[name].asks_logprobs else None
+        entry = self.endpoints[name]
+        return TOP if entry.asks_logprobs or (read and entry.may_give_logprobs) else None
 
     def live_concurrency_of(self, name: str) -> int:
         """Returns how many requests the gateway sends to an endpoint at the same time."""
