@@ -9,8 +9,8 @@ import pytest
 import selfopt.measure.readings as readings_module
 from selfopt.measure.readings import read_by_each
 from selfopt.measure.rescore import ensure_verdicts
-from selfopt.records import ChatReply, ChatRequest, Ledger, LogProbs, Outcome, ReplyContent, ToolCall, Trial, Variant, Verdict
 from selfopt.reading import read_calls
+from selfopt.records import ChatReply, ChatRequest, Ledger, LogProbs, Outcome, ReplyContent, ToolCall, Trial, Variant, Verdict
 from selfopt.variants.space import composed, point_text, readings_of
 
 from .kit import Bench, FakeEndpoint, make_spec, make_suite, right_answer, run_once

@@ -13,8 +13,8 @@ from functools import cached_property
 from selfopt.errors import BudgetError
 from selfopt.home import counted
 from selfopt.measure.lookup import find
-from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.measure.observing import gives_logprobs
+from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.measure.readings import read_by_each
 from selfopt.records import (
     Ask,

@@ -122,6 +122,11 @@ class ParsedReply(Record):
         return not self.tool_calls and any(made.kind in _DROPPED for made in self.corrections)
 
     @property
+    def withheld(self) -> bool:
+        """Whether the calls of the whole reply were dropped because it is not sure."""
+        return any(made.kind in ("unsure", "unsure_unknown") for made in self.corrections)
+
+    @property
     def unobserved(self) -> bool:
         """Whether calls were dropped because the reply has no log probabilities."""
         return any(made.kind == "unsure_unknown" for made in self.corrections)
