@@ -90,7 +90,7 @@ async def serve() -> AsyncIterator[Serve]:
 
 def wanting(**changes: Any) -> ChatRequest:
     """A request that asks."""
-    return ask("x", logprobs=5, **changes)
+    return ask("x", **({"logprobs": 5} | changes))
 
 
 def strict(message: str, status: int = 400) -> Says:
