@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from selfopt.errors import VariantError
 from selfopt.records import Correction, CorrectionKind, LogProbs, ReplyContent, ToolCall
 
-LEAST_NATS, MOST_NATS = 0.01, 99.99
-"""The range of what a sum may lack to 0, in steps of a hundredth."""
+LEAST_NATS, MOST_NATS = 0.01, 999.99
+"""The range of what a sum may lack to 0, in steps of a hundredth. Under a grammar it may lack much."""
 
-_THRESHOLD = re.compile(r"(?:0|[1-9][0-9]?)(?:\.[0-9]?[1-9])?")
+_THRESHOLD = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.[0-9]?[1-9])?")
 
 
 def _sum(observed: LogProbs) -> float:
