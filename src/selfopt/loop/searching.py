@@ -6,24 +6,29 @@ held-out prompts, gates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from selfopt.errors import BudgetError
 from selfopt.home import counted
-from selfopt.measure.lookup import find
-from selfopt.measure.race_block import BlockOrder, BlockResult
+from selfopt.measure.lookup import find, held
+from selfopt.measure.race_block import BlockOrder
 from selfopt.measure.readings import read_by_each
 from selfopt.records import (
     Ask,
     Capability,
     CycleStart,
+    Record,
+    Run,
+    SearchBatch,
     SearchEnd,
     SearchStanding,
     SearchStart,
     Spec,
     Suite,
+    Trial,
+    Verdict,
     content_hash,
 )
 from selfopt.search.archive import RankedPoint, reading_text
@@ -102,12 +107,40 @@ def _begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_request
         start=first,
         seed=0,
         most_requests=most_requests,
+        fresh=context.settings.loop.search_fresh,
         at=context.now(),
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A batch, and what of it is answered already.
+
+    Attributes:
+        made: trials of the batch itself, by prompt, from before the search was cut off.
+        kept: stored trials of other runs that answer the rest.
+    """
+
+    batch_id: str
+    number: int
+    batch: WayBatch
+    spec: Spec
+    made: Mapping[str, Trial]
+    kept: Mapping[str, Trial]
+
+    @property
+    def own(self) -> list[str]:
+        """The prompts that the batch asks itself, those that it asked before included."""
+        return [prompt for prompt in self.batch.prompts if prompt not in self.kept]
+
+
 class _Searching:
-    """One search under way."""
+    """One search under way.
+
+    Attributes:
+        asked: how many trials it made.
+        reused: how many it took from the ledger beside them.
+    """
 
     def __init__(self, context: LoopContext, start: SearchStart, baseline: Spec) -> None:
         self._context = context
@@ -116,6 +149,7 @@ class _Searching:
         plan = SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed)
         self._search = Search(plan, Objective(restraint=context.settings.policy.restraint_min))
         self._batches = 0
+        self.asked = self.reused = 0
 
     @cached_property
     def _suite(self) -> Suite:
@@ -128,69 +162,110 @@ class _Searching:
             batch = self._search.next()
             if batch is None:
                 break
-            stopped = self._enough(batch) or await self._ask(batch)
+            stopped = await self._next(batch)
         ranking = self._search.ranking()
         if not ranking:
             raise BudgetError(f"the search stopped before anything was asked to the end: {stopped}; the same command goes on")
         return await self._over(ranking, stopped)
 
-    def _enough(self, batch: WayBatch) -> str | None:
+    async def _next(self, batch: WayBatch) -> str | None:
+        """Tell the search what came of a batch. Returns the cap that ends the search before that."""
+        batch_id = f"{self._start.search_id}/{self._batches}"
+        spec = self._spec(batch.asking)
+        known = find(self._context.ledger, SearchBatch, batch_id)
+        if known is not None:
+            trials = [held(self._context.ledger, Trial, trial_id) for trial_id in known.trial_ids]
+            self._told(batch, spec, trials, known.reused)
+            return None
+        order = await self._ordered(batch_id, batch, spec)
+        stopped = self._enough(order) or await self._ask(order)
+        if stopped is None:
+            self._context.on_step("search_batch")
+        return stopped
+
+    async def _ordered(self, batch_id: str, batch: WayBatch, spec: Spec) -> _Order:
+        ledger = self._context.ledger
+        runs = ledger.read(Run, {"group_id": batch_id, "request_id": spec.request_id})
+        made = {trial.prompt_id: trial for run in runs for trial in ledger.read(Trial, {"run_id": run.run_id})}
+        open_prompts = [prompt for prompt in batch.prompts if prompt not in made]
+        kept: Mapping[str, Trial] = {}
+        if open_prompts and not self._start.fresh:
+            kept = await self._context.measure.arena.earlier(spec, open_prompts, before=self._start.at)
+        return _Order(batch_id, self._batches, batch, spec, made, kept)
+
+    def _enough(self, order: _Order) -> str | None:
         """Why the search ends before this batch; None while it goes on.
 
         What its candidates take afterwards is kept back: a pass of each, and the held-out prompts.
         """
-        asked, most = self._search.requests + len(batch.prompts), self._start.most_requests
-        if asked > most:
+        most = self._start.most_requests
+        if self.asked + len(order.own) > most:
             return f"{counted(most, 'trial')} were for the search"
+        waiting = len(order.own) - len(order.made)
         each = len(self._start.prompt_ids) + self._context.settings.loop.sample_of(len(self._start.prompt_ids))
         later = self._context.settings.loop.max_candidates * each + 2 * len(self._suite.select("heldout"))
-        return self._context.measure.arena.desk.meter.shortfall(len(batch.prompts) + later)
+        return self._context.measure.arena.desk.meter.shortfall(waiting + later)
 
-    async def _ask(self, batch: WayBatch) -> str | None:
-        """Ask a batch, and tell the search what came of it. Returns the cap that cut it off."""
-        spec = self._spec(batch.asking)
-        places = [Ask(spec.request_id, place, prompt_id) for place, prompt_id in enumerate(batch.prompts)]
-        order = BlockOrder(
-            block_id=f"{self._start.search_id}/{self._batches}",
-            number=self._batches,
-            discards=0,
-            asks=places,
-            specs={spec.request_id: spec},
-            suite=self._suite,
-            cycle_id=self._start.cycle_id,
-            purpose="search",
+    async def _ask(self, order: _Order) -> str | None:
+        """Ask what the ledger does not hold, and tell the search. Returns the cap that cut it off."""
+        found, spec = dict(order.kept), order.spec
+        closing: tuple[Record, ...] = ()
+        if order.own:
+            places = enumerate(order.batch.prompts)
+            block = BlockOrder(
+                block_id=order.batch_id,
+                number=order.number,
+                discards=0,
+                asks=[Ask(spec.request_id, place, prompt) for place, prompt in places if prompt not in order.kept],
+                specs={spec.request_id: spec},
+                suite=self._suite,
+                cycle_id=self._start.cycle_id,
+                purpose="search",
+            )
+            result = await self._context.measure.arena.block(block)
+            closing = result.closing
+            if result.fault is not None or result.stopped is not None:
+                await self._context.ledger.append(closing)
+                return result.fault or result.stopped
+            found |= {item.trial.prompt_id: item.trial for item in result.trials[spec.request_id]}
+        trials = [found[prompt] for prompt in order.batch.prompts]
+        self._told(order.batch, spec, trials, len(order.kept))
+        best = self._search.ranking()[0]
+        kept = SearchBatch(
+            batch_id=order.batch_id,
+            search_id=self._start.search_id,
+            number=order.number,
+            asking=dict(order.batch.asking),
+            by=order.batch.by,
+            trial_ids=tuple(trial.trial_id for trial in trials),
+            reused=len(order.kept),
+            best=self._standing(best, self._spec(best.point)),
+            at=self._context.now(),
         )
-        self._batches += 1
-        result = await self._context.measure.arena.block(order)
-        if result.closing:
-            await self._context.ledger.append(result.closing)
-        if result.fault is not None or result.stopped is not None:
-            return result.fault or result.stopped
-        self._search.told(batch, self._seen(batch.asking, spec, result))
-        self._tell(batch)
-        self._context.on_step("search_batch")
+        await self._context.ledger.append([*closing, kept])
+        self._tell(order)
         return None
 
-    def _seen(self, asking: Point, spec: Spec, result: BlockResult) -> dict[str, dict[str, ReplyMark]]:
+    def _told(self, batch: WayBatch, spec: Spec, trials: Sequence[Trial], reused: int) -> None:
+        self._search.told(batch, self._seen(batch.asking, spec, trials))
+        self._batches += 1
+        self.asked += len(trials) - reused
+        self.reused += reused
+
+    def _seen(self, asking: Point, spec: Spec, trials: Sequence[Trial]) -> dict[str, dict[str, ReplyMark]]:
         """The marks of every reading of the replies."""
         chains = {reading_text(point): composed(point).parsers for point in readings_of(asking)}
-        trials = [item.trial for item in result.trials[spec.request_id]]
         verdicts = read_by_each(self._context.ledger, spec, self._suite, trials, chains)
-        return {
-            reading: {
-                verdict.prompt_id: ReplyMark(verdict.outcome == "pass", verdict.needs_call, bool(verdict.parsed.tool_calls))
-                for verdict in each
-            }
-            for reading, each in verdicts.items()
-        }
+        return {reading: {verdict.prompt_id: _mark(verdict) for verdict in each} for reading, each in verdicts.items()}
 
     def _spec(self, point: Point) -> Spec:
         variant = composed(point, max_tokens=self._baseline.variant.sampling.max_tokens)
         return self._context.rendered(with_change(self._baseline, variant=variant))
 
-    def _tell(self, batch: WayBatch) -> None:
-        best = self._search.ranking()[0]
-        asked = f"{self._search.requests} of at most {counted(self._start.most_requests, 'trial')}"
+    def _tell(self, order: _Order) -> None:
+        best, batch = self._search.ranking()[0], order.batch
+        asked = f"{self.asked} of at most {counted(self._start.most_requests, 'trial')}"
+        asked += f", {self.reused} reused" if self.reused else ""
         self._context.say(
             LoopEvent(
                 "search",
@@ -199,17 +274,16 @@ class _Searching:
             )
         )
 
+    def _standing(self, one: RankedPoint, spec: Spec) -> SearchStanding:
+        return SearchStanding(point=dict(one.point), spec_id=spec.spec_id, value=one.value, n=one.n, by=one.by)
+
     async def _over(self, ranking: Sequence[RankedPoint], stopped: str | None) -> SearchEnd:
         specs = [self._spec(standing.point) for standing in ranking]
         end = SearchEnd(
             search_id=self._start.search_id,
-            ranking=tuple(
-                SearchStanding(
-                    point=dict(standing.point), spec_id=spec.spec_id, value=standing.value, n=standing.n, by=standing.by
-                )
-                for standing, spec in zip(ranking, specs, strict=True)
-            ),
-            requests=self._search.requests,
+            ranking=tuple(self._standing(one, spec) for one, spec in zip(ranking, specs, strict=True)),
+            requests=self.asked,
+            reused=self.reused,
             compared=sum(len(look.marks) for look in self._search.archive.looks.values()),
             stopped=stopped,
             at=self._context.now(),
@@ -217,3 +291,9 @@ class _Searching:
         await self._context.ledger.append([*unknown_specs(self._context.ledger, specs), end])
         self._context.on_step("searched")
         return end
+
+
+def _mark(verdict: Verdict) -> ReplyMark:
+    """The mark of a verdict. A reply that was lost or cut held nothing back, as in the metrics."""
+    passed = verdict.outcome == "pass"
+    return ReplyMark(passed, verdict.needs_call, bool(verdict.parsed.tool_calls) or not (passed or verdict.needs_call))

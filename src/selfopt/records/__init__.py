@@ -114,7 +114,7 @@ from .rule import (
     RuleReason,
 )
 from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
-from .searches import Capability, SearchEnd, SearchStanding, SearchStart
+from .searches import Capability, SearchBatch, SearchEnd, SearchStanding, SearchStart
 from .spec import Environment, Spec, WarmUp
 from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
@@ -270,6 +270,7 @@ __all__ = [
     "Run",
     "RunEnd",
     "Sampling",
+    "SearchBatch",
     "SearchEnd",
     "SearchSpace",
     "SearchStanding",

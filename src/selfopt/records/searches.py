@@ -24,6 +24,7 @@ class SearchStart(Record, ledger_kind="search_start", id_field="search_id", inde
         capabilities: what the server has.
         start: the points that come first.
         most_requests: how many trials the search may make.
+        fresh: whether it asks anew what the ledger already holds a reply to.
     """
 
     search_id: str
@@ -38,6 +39,7 @@ class SearchStart(Record, ledger_kind="search_start", id_field="search_id", inde
     start: tuple[dict[str, str], ...]
     seed: int
     most_requests: int = Field(ge=1)
+    fresh: bool = Field(default=False, exclude_if=lambda fresh: not fresh)
     at: str
 
 
@@ -59,11 +61,38 @@ class SearchStanding(Record):
     by: str
 
 
+class SearchBatch(Record, ledger_kind="search_batch", id_field="batch_id", index_fields=("search_id",)):
+    """What a search learnt from one batch: one way to ask, on some prompts.
+
+    A search that goes on takes the same trials for the same batch, whatever the ledger got since.
+
+    Attributes:
+        batch_id: `SEARCH_ID/NUMBER`, which is also the group of the runs that the batch made.
+        number: from 0.
+        asking: the choices that shape the requests.
+        by: who proposed it.
+        trial_ids: what it was judged by, in the order of the prompts.
+        reused: how many of these trials the ledger held before.
+        best: the best point after this batch.
+    """
+
+    batch_id: str
+    search_id: str
+    number: int = Field(ge=0)
+    asking: dict[str, str]
+    by: str
+    trial_ids: tuple[str, ...]
+    reused: int = Field(ge=0)
+    best: SearchStanding
+    at: str
+
+
 class SearchEnd(Record, ledger_kind="search_end", id_field="search_id"):
     """What a search found: the best reading of each way to ask, the best first.
 
     Attributes:
         requests: how many trials it made.
+        reused: how many trials it took from the ledger beside them.
         compared: how many points it ranked, every reading of every way to ask.
         stopped: the cap that ended it; None if every way was asked.
     """
@@ -71,6 +100,7 @@ class SearchEnd(Record, ledger_kind="search_end", id_field="search_id"):
     search_id: str
     ranking: tuple[SearchStanding, ...]
     requests: int
+    reused: int = Field(default=0, exclude_if=lambda reused: reused == 0)
     compared: int = Field(ge=1)
     stopped: str | None = None
     at: str

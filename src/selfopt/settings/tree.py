@@ -194,6 +194,7 @@ class LoopSettings(Table):
         max_candidates: Candidates per model and cycle.
         search: Search the space of variants for what a cycle tries.
         search_trials: How many trials a search may make.
+        search_fresh: A search asks anew what the ledger already holds a reply to.
         baseline: "MODEL PHASE VARIANT" of the first baseline.
     """
 
@@ -202,6 +203,7 @@ class LoopSettings(Table):
     max_candidates: int = Field(default=3, ge=0, le=100)
     search: bool = False
     search_trials: int = Field(default=1500, ge=1, le=1_000_000)
+    search_fresh: bool = False
     baseline: str = "local/smollm2-135m atomic native_api"
 
     def sample_of(self, prompts: int) -> int:
