@@ -16,7 +16,7 @@ from selfopt.wiring.app import App
 from .tools import Tools, given_tools
 
 if TYPE_CHECKING:
-    from selfopt.variants.space import VariantPart as VariantPart  # for annotations of callers
+    from selfopt.variants.space import VariantPart
 
 
 @dataclass(frozen=True, slots=True)
