@@ -18,6 +18,8 @@ from .tools import Tools, given_tools
 if TYPE_CHECKING:
     from selfopt.variants.space import VariantPart
 
+__all__ = ["VariantDifference", "VariantPart", "diff_variants", "list_parts", "list_variants", "one_variant", "render_variant"]
+
 
 @dataclass(frozen=True, slots=True)
 class VariantDifference:
