@@ -6,38 +6,40 @@ held-out prompts, gates.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from selfopt.errors import BudgetError
 from selfopt.home import counted
+from selfopt.measure.context import Desk
 from selfopt.measure.lookup import find, held
-from selfopt.measure.race_block import BlockOrder
+from selfopt.measure.progress import SearchNow
+from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.measure.readings import read_by_each
 from selfopt.records import (
     Ask,
-    Capability,
     CycleStart,
     Record,
     Run,
     SearchBatch,
     SearchEnd,
-    SearchStanding,
     SearchStart,
     Spec,
     Suite,
     Trial,
     Verdict,
-    content_hash,
 )
-from selfopt.search.archive import RankedPoint, reading_text
-from selfopt.search.marks import Objective, ReplyMark
-from selfopt.search.search import Search, SearchPlan, WayBatch, spread
+from selfopt.search.archive import reading_text
+from selfopt.search.marks import ReplyMark
+from selfopt.search.search import WayBatch
 from selfopt.variants.space import Point, composed, point_text, readings_of
+from selfopt.words.searches import best_text
 
 from .candidates import with_change
 from .context import LoopContext, LoopEvent
+from .search_begin import begun, search_id_of, search_of
+from .search_end import ended_search, standing_of
 from .store import spec_by_id, unknown_specs
 
 
@@ -65,9 +67,9 @@ async def search(
         EndpointError: the server cannot be asked. The same call goes on.
         BudgetError: a cap ended it before anything was asked to the end.
     """
-    start = find(context.ledger, SearchStart, _search_id(cycle, baseline))
+    start = find(context.ledger, SearchStart, search_id_of(cycle, baseline))
     if start is None:
-        start = _begun(context, cycle, baseline, most_requests, text_only=text_only)
+        start = begun(context, cycle, baseline, most_requests, text_only=text_only)
         await context.ledger.append([start])
         context.on_step("search_begun")
     end = find(context.ledger, SearchEnd, start.search_id)
@@ -76,40 +78,6 @@ async def search(
         end = await searching.run()
     specs = tuple(spec_by_id(context.ledger, standing.spec_id) for standing in end.ranking)
     return Searched(specs, end)
-
-
-def _search_id(cycle: CycleStart, baseline: Spec) -> str:
-    return content_hash("search", [cycle.cycle_id, baseline.spec_id])
-
-
-def _begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests: int, *, text_only: bool) -> SearchStart:
-    suite = context.suite_for(baseline)
-    # One order for a suite and its split, so that every search of it compares the same prompts first.
-    prompt_ids = spread({prompt.id: (prompt.kind, prompt.tool_set) for prompt in suite.select(baseline.split)})
-    entry = context.settings.endpoints[baseline.endpoint]
-    has: dict[Capability, bool] = {
-        "tools": not text_only,
-        "grammar": entry.takes_grammars,
-        "json_schema": entry.takes_any_schema,
-    }
-    capabilities = tuple(name for name, there in has.items() if there)
-    first: tuple[dict[str, str], ...] = ({"tools": "signatures"},) if text_only else ({}, {"tools": "signatures"})
-    return SearchStart(
-        search_id=_search_id(cycle, baseline),
-        cycle_id=cycle.cycle_id,
-        model=baseline.model,
-        phase=baseline.phase,
-        baseline_spec_id=baseline.spec_id,
-        suite_hash=baseline.suite_hash,
-        split=baseline.split,
-        prompt_ids=prompt_ids,
-        capabilities=capabilities,
-        start=first,
-        seed=0,
-        most_requests=most_requests,
-        fresh=context.settings.loop.search_fresh,
-        at=context.now(),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +114,23 @@ class _Searching:
         self._context = context
         self._start = start
         self._baseline = baseline
-        plan = SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed)
-        self._search = Search(plan, Objective(restraint=context.settings.policy.restraint_min))
+        self._search = search_of(context, start)
         self._batches = 0
         self.asked = self.reused = 0
 
     @cached_property
     def _suite(self) -> Suite:
         return self._context.suite_for(self._baseline)
+
+    @property
+    def _desk(self) -> Desk:
+        return self._context.measure.arena.desk
+
+    @cached_property
+    def _later(self) -> int:
+        """How many trials are kept back for the candidates: a pass of each, and the held-out prompts."""
+        settings, prompts = self._context.settings.loop, len(self._start.prompt_ids)
+        return settings.max_candidates * (prompts + settings.sample_of(prompts)) + 2 * len(self._suite.select("heldout"))
 
     async def run(self) -> SearchEnd:
         """Search to the end, and keep what was found."""
@@ -163,10 +140,9 @@ class _Searching:
             if batch is None:
                 break
             stopped = await self._next(batch)
-        ranking = self._search.ranking()
-        if not ranking:
+        if not self._search.ranking():
             raise BudgetError(f"the search stopped before anything was asked to the end: {stopped}; the same command goes on")
-        return await self._over(ranking, stopped)
+        return await self._over(stopped)
 
     async def _next(self, batch: WayBatch) -> str | None:
         """Tell the search what came of a batch. Returns the cap that ends the search before that."""
@@ -194,42 +170,25 @@ class _Searching:
         return _Order(batch_id, self._batches, batch, spec, made, kept)
 
     def _enough(self, order: _Order) -> str | None:
-        """Why the search ends before this batch; None while it goes on.
-
-        What its candidates take afterwards is kept back: a pass of each, and the held-out prompts.
-        """
+        """Why the search ends before this batch; None while it goes on."""
         most = self._start.most_requests
         if self.asked + len(order.own) > most:
             return f"{counted(most, 'trial')} were for the search"
         waiting = len(order.own) - len(order.made)
-        each = len(self._start.prompt_ids) + self._context.settings.loop.sample_of(len(self._start.prompt_ids))
-        later = self._context.settings.loop.max_candidates * each + 2 * len(self._suite.select("heldout"))
-        return self._context.measure.arena.desk.meter.shortfall(waiting + later)
+        return self._desk.meter.shortfall(waiting + self._later)
 
     async def _ask(self, order: _Order) -> str | None:
         """Ask what the ledger does not hold, and tell the search. Returns the cap that cut it off."""
-        found, spec = dict(order.kept), order.spec
-        closing: tuple[Record, ...] = ()
+        found, closing = dict(order.kept), tuple[Record, ...]()
         if order.own:
-            places = enumerate(order.batch.prompts)
-            block = BlockOrder(
-                block_id=order.batch_id,
-                number=order.number,
-                discards=0,
-                asks=[Ask(spec.request_id, place, prompt) for place, prompt in places if prompt not in order.kept],
-                specs={spec.request_id: spec},
-                suite=self._suite,
-                cycle_id=self._start.cycle_id,
-                purpose="search",
-            )
-            result = await self._context.measure.arena.block(block)
+            result = await self._block(order)
             closing = result.closing
             if result.fault is not None or result.stopped is not None:
                 await self._context.ledger.append(closing)
                 return result.fault or result.stopped
-            found |= {item.trial.prompt_id: item.trial for item in result.trials[spec.request_id]}
+            found |= {item.trial.prompt_id: item.trial for item in result.trials[order.spec.request_id]}
         trials = [found[prompt] for prompt in order.batch.prompts]
-        self._told(order.batch, spec, trials, len(order.kept))
+        self._told(order.batch, order.spec, trials, len(order.kept))
         best = self._search.ranking()[0]
         kept = SearchBatch(
             batch_id=order.batch_id,
@@ -239,12 +198,53 @@ class _Searching:
             by=order.batch.by,
             trial_ids=tuple(trial.trial_id for trial in trials),
             reused=len(order.kept),
-            best=self._standing(best, self._spec(best.point)),
+            best=standing_of(best, self._spec(best.point)),
             at=self._context.now(),
         )
         await self._context.ledger.append([*closing, kept])
-        self._tell(order)
+        self._tell(order, kept)
         return None
+
+    async def _block(self, order: _Order) -> BlockResult:
+        """Ask what is open of a batch. Whoever shows progress learns what is tried."""
+        spec, board = order.spec, self._desk.board
+        asks = [
+            Ask(spec.request_id, place, prompt) for place, prompt in enumerate(order.batch.prompts) if prompt not in order.kept
+        ]
+        block = BlockOrder(
+            block_id=order.batch_id,
+            number=order.number,
+            discards=0,
+            asks=asks,
+            specs={spec.request_id: spec},
+            suite=self._suite,
+            cycle_id=self._start.cycle_id,
+            purpose="search",
+        )
+        board.search = self._now(order, board.done)
+        try:
+            return await self._context.measure.arena.block(block)
+        finally:
+            board.search = None
+
+    def _now(self, order: _Order, done: int) -> Callable[[], SearchNow]:
+        """What the search is doing while a batch is asked. done: of the board, when it began."""
+        best = next((standing_of(one, None) for one in self._search.ranking()), None)
+
+        def now() -> SearchNow:
+            asked = self.asked + self._desk.board.done - done
+            return SearchNow(
+                asked=asked,
+                most=self._start.most_requests,
+                reused=self.reused + len(order.kept),
+                trying=point_text(order.batch.asking),
+                prompts=len(order.batch.prompts),
+                by=order.batch.by,
+                best=best,
+                ends_s=self._desk.meter.ends_in_s(self._start.most_requests - asked, self._later),
+            )
+
+        return now
 
     def _told(self, batch: WayBatch, spec: Spec, trials: Sequence[Trial], reused: int) -> None:
         self._search.told(batch, self._seen(batch.asking, spec, trials))
@@ -256,44 +256,38 @@ class _Searching:
         """The marks of every reading of the replies."""
         chains = {reading_text(point): composed(point).parsers for point in readings_of(asking)}
         verdicts = read_by_each(self._context.ledger, spec, self._suite, trials, chains)
-        return {reading: {verdict.prompt_id: _mark(verdict) for verdict in each} for reading, each in verdicts.items()}
+        return {
+            reading: {trial.prompt_id: _mark(trial, verdict) for trial, verdict in zip(trials, each, strict=True)}
+            for reading, each in verdicts.items()
+        }
 
     def _spec(self, point: Point) -> Spec:
         variant = composed(point, max_tokens=self._baseline.variant.sampling.max_tokens)
         return self._context.rendered(with_change(self._baseline, variant=variant))
 
-    def _tell(self, order: _Order) -> None:
-        best, batch = self._search.ranking()[0], order.batch
+    def _tell(self, order: _Order, known: SearchBatch) -> None:
         asked = f"{self.asked} of at most {counted(self._start.most_requests, 'trial')}"
         asked += f", {self.reused} reused" if self.reused else ""
-        self._context.say(
-            LoopEvent(
-                "search",
-                f"{asked}: {point_text(batch.asking)} on {counted(len(batch.prompts), 'prompt')} ({batch.by}); "
-                f"best so far: {point_text(best.point)}, {best.value:.2f} on {best.n}",
-            )
-        )
+        tried = f"{point_text(order.batch.asking)} on {counted(len(order.batch.prompts), 'prompt')} ({order.batch.by})"
+        self._context.say(LoopEvent("search", f"{asked}: {tried}; best so far: {best_text(known.best)}", known))
 
-    def _standing(self, one: RankedPoint, spec: Spec) -> SearchStanding:
-        return SearchStanding(point=dict(one.point), spec_id=spec.spec_id, value=one.value, n=one.n, by=one.by)
-
-    async def _over(self, ranking: Sequence[RankedPoint], stopped: str | None) -> SearchEnd:
-        specs = [self._spec(standing.point) for standing in ranking]
-        end = SearchEnd(
-            search_id=self._start.search_id,
-            ranking=tuple(self._standing(one, spec) for one, spec in zip(ranking, specs, strict=True)),
-            requests=self.asked,
-            reused=self.reused,
-            compared=sum(len(look.marks) for look in self._search.archive.looks.values()),
-            stopped=stopped,
-            at=self._context.now(),
-        )
+    async def _over(self, stopped: str | None) -> SearchEnd:
+        end, specs = ended_search(self._start, self._search, self._spec)
+        counts = {"requests": self.asked, "reused": self.reused, "stopped": stopped, "at": self._context.now()}
+        end = SearchEnd(**{name: getattr(end, name) for name in SearchEnd.model_fields} | counts)
         await self._context.ledger.append([*unknown_specs(self._context.ledger, specs), end])
         self._context.on_step("searched")
         return end
 
 
-def _mark(verdict: Verdict) -> ReplyMark:
-    """The mark of a verdict. A reply that was lost or cut held nothing back, as in the metrics."""
+def _mark(trial: Trial, verdict: Verdict) -> ReplyMark:
+    """The mark of a trial. A reply that was lost or cut held nothing back, as in the metrics."""
     passed = verdict.outcome == "pass"
-    return ReplyMark(passed, verdict.needs_call, bool(verdict.parsed.tool_calls) or not (passed or verdict.needs_call))
+    return ReplyMark(
+        passed,
+        verdict.needs_call,
+        bool(verdict.parsed.tool_calls) or not (passed or verdict.needs_call),
+        trial.latency_ms / 1000,
+        (trial.usage.input_tokens or 0) + (trial.usage.output_tokens or 0),
+        len(trial.exchanges),
+    )

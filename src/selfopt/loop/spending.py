@@ -17,13 +17,19 @@ def families_of(context: LoopContext, spec: Spec, purpose: RacePurpose) -> tuple
     These are the families under other names of the model. Earlier versions shared one family of
     held-out looks among all models; what it spent counts for each of them.
     """
-    models = [spec.model]
-    if not context.settings.has_one_spelling(spec.model):
-        models += sorted({known.model for known in context.ledger.read(Spec, {"model": spec.model})} - {spec.model})
+    models = names_of(context, spec)
     if purpose == "search":
         return tuple(search_family(model, spec.phase, spec.suite_hash) for model in models)
     mine = tuple(heldout_family(model, spec.phase, spec.suite_hash) for model in models)
     return (*mine, shared_heldout_family(spec.suite_hash))
+
+
+def names_of(context: LoopContext, spec: Spec) -> list[str]:
+    """The name of a spec's model, and others that the ledger has for the same model."""
+    others: set[str] = set()
+    if not context.settings.has_one_spelling(spec.model):
+        others = {known.model for known in context.ledger.read(Spec, {"model": spec.model})} - {spec.model}
+    return [spec.model, *sorted(others)]
 
 
 def share_of(context: LoopContext, spec: Spec, purpose: RacePurpose) -> AlphaShare:
