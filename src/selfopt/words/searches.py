@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from selfopt.home import counted
-from selfopt.records import PartShare, ProposerRating, SearchStanding, TriedWay
+from selfopt.records import PartShare, ProposerRating, SearchObjective, SearchStanding, TriedWay
 
 
 def point_words(point: Mapping[str, str]) -> str:
@@ -76,3 +76,19 @@ def rating_text(one: ProposerRating) -> str:
             f"; predictions that came true: {one.fixed} of {one.of_fixes} prompts fixed, {one.broken} of {one.of_breaks} broken"
         )
     return told
+
+
+def objective_text(wanted: SearchObjective) -> str:
+    """What a search looks for: `accuracy at a restraint of 0.8 or more, in at most 2 s`."""
+    parts = [f"accuracy at a restraint of {wanted.restraint:g} or more"]
+    if wanted.call_weight:
+        parts.append(f"call accuracy weighing {wanted.call_weight:g}")
+    if wanted.latency_weight:
+        parts.append(f"a second costing {wanted.latency_weight:g} points")
+    if wanted.tokens_weight:
+        parts.append(f"1,000 tokens costing {wanted.tokens_weight:g} points")
+    if wanted.max_latency_s is not None:
+        parts.append(f"in at most {wanted.max_latency_s:g} s")
+    if wanted.max_tokens is not None:
+        parts.append(f"with at most {wanted.max_tokens} tokens")
+    return ", ".join(parts)
