@@ -105,7 +105,7 @@ def command(
 
         return int(ctx.invoke(report_command, as_json=as_json))
     from selfopt.verbs.failing import failures_of_cycles
-    from selfopt.verbs.looping import Listener, run_loop
+    from selfopt.verbs.looping import Listener, run_loop, what_searches_found
 
     with LiveLine(enabled=not as_json) as live:
 
@@ -114,6 +114,8 @@ def command(
             if as_json:
                 emit(list(finished))
             else:
+                for line in what_searches_found(app, finished):
+                    say(console(), line.strip(), indent=2 if line.startswith(" ") else 0, hang=4)
                 say(console(), f"reports: {app.home.reports}")
             sys.stdout.flush()
 

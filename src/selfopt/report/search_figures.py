@@ -84,9 +84,8 @@ def _axes(
     xs: Sequence[float], ys: Sequence[float], names: tuple[str, str], form: str, *, ground: bool = False
 ) -> tuple[Callable[[float], float], Callable[[float], float], list[str]]:
     """Scales for both axes, and their frame. ground: the horizontal axis begins at 0."""
-    low, high = (0.0 if ground else min(xs)), max(xs)
-    bottom, top = min(ys), max(ys)
-    high, top = max(high, low + 0.02), max(top, bottom + 0.02)
+    low, high = (0.0, max(xs)) if ground else _share_range(xs)
+    bottom, top = _share_range(ys)
     x, y = svg.scale(low, high, LEFT + 6, RIGHT - 6), svg.scale(bottom, top, _BOTTOM - 8, _TOP + 8)
     frame = [
         svg.label(LEFT, 12, names[1], kind="head"),
@@ -99,6 +98,13 @@ def _axes(
         svg.label((LEFT + RIGHT) / 2, _BOTTOM + 28, names[0], anchor="middle", kind="small"),
     ]
     return x, y, frame
+
+
+def _share_range(values: Sequence[float]) -> tuple[float, float]:
+    """A range of at least a tenth around values, which are shares, or values of points. At most 1."""
+    low, high = min(values), max(values)
+    high = min(max(high, low + 0.1), max(1.0, high))
+    return min(low, high - 0.1), high
 
 
 def _stairs(corners: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

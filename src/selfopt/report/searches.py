@@ -26,6 +26,7 @@ class ToldSearch:
         batches: in their order. Empty for searches of before.
         cycle: the number of its cycle; None if that was not finished.
         fates: what became of those that were tried against the baseline, by spec id.
+        winner: the spec that was promoted; None if none was.
     """
 
     start: SearchStart
@@ -33,6 +34,7 @@ class ToldSearch:
     batches: tuple[SearchBatch, ...] = ()
     cycle: int | None = None
     fates: Mapping[str, CandidateResult] = field(default_factory=dict)
+    winner: str | None = None
 
     @property
     def name(self) -> str:
@@ -53,7 +55,8 @@ def newest_searches(ledger: Ledger, cycles: Sequence[Cycle]) -> tuple[ToldSearch
         fates = {candidate.spec_id: candidate for target in mine for candidate in target.candidates}
         batches = sorted(ledger.read(SearchBatch, {"search_id": start.search_id}), key=lambda batch: batch.number)
         number = cycle.number if cycle is not None else None
-        found.append(ToldSearch(start, ends[start.search_id], tuple(batches), number, fates))
+        winner = next((target.winner_spec_id for target in mine), None)
+        found.append(ToldSearch(start, ends[start.search_id], tuple(batches), number, fates, winner))
     return tuple(found)
 
 
@@ -142,15 +145,15 @@ def _tried(one: ToldSearch) -> list[str]:
         [
             _point(way.best),
             f"{way.best.value:.2f}",
+            safe_markdown(_fate(one, way, made.get(point_words(way.best.point)))),
             str(way.best.n),
             safe_markdown(way.best.by),
-            safe_markdown(_fate(one, way, made.get(point_words(way.best.point)))),
         ]
         for way in one.end.tried[:_TRIED]
     ]
     more = len(one.end.tried) - len(rows)
     rest = [f"And {counted(more, 'more way')} to ask, of which no one came further.", ""] if more > 0 else []
-    heads = ["way to ask, read best", "value", "prompts", "proposer", "what came of it"]
+    heads = ["way to ask, read best", "value", "what came of it", "prompts", "proposer"]
     return ["What was tried:", "", *table(heads, rows), "", *rest]
 
 
@@ -158,6 +161,8 @@ def _fate(one: ToldSearch, way: TriedWay, spec_id: str | None) -> str:
     known = one.fates.get(spec_id or "")
     if known is None:
         return ended_text(way, len(one.start.prompt_ids))
+    if known.verdict == "promote" and spec_id != one.winner:
+        return "passed every gate; another candidate was better"
     why = "; ".join(REASONS.get(reason, reason) for reason in known.reason_codes)
     return f"{_VERDICTS[known.verdict]}: {why}"
 

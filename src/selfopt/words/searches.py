@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from selfopt.home import counted
 from selfopt.records import PartShare, ProposerRating, SearchObjective, SearchStanding, TriedWay
@@ -92,3 +92,19 @@ def objective_text(wanted: SearchObjective) -> str:
     if wanted.max_tokens is not None:
         parts.append(f"with at most {wanted.max_tokens} tokens")
     return ", ".join(parts)
+
+
+def frontier_text(points: Sequence[SearchStanding], most: int = 4) -> list[str]:
+    """Of the points that nothing beats, at most so many, from the most restrained one to the one with
+    the most right calls: `restraint 0.99, call accuracy 0.61: tools=signatures backing=strict`.
+    """
+    chosen = points if len(points) <= most else [points[round(i * (len(points) - 1) / (most - 1))] for i in range(most)]
+    return [
+        ", ".join(
+            f"{name} {figure:.2f}"
+            for name, figure in (("restraint", one.restraint), ("call accuracy", one.call_accuracy))
+            if figure is not None
+        )
+        + f": {point_words(one.point)}"
+        for one in chosen
+    ]
