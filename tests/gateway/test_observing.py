@@ -51,14 +51,20 @@ def told(answer: Answer, *, stream: bool) -> tuple[list[str], str]:
         return [call["function"]["name"] for call in message.get("tool_calls") or ()], message.get("content") or ""
     events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: {")]
     deltas = [choice["delta"] for event in events for choice in event["choices"]]
-    calls = [call["function"]["name"] for delta in deltas for call in delta.get("tool_calls") or () if call["function"].get("name")]
+    calls = [
+        call["function"]["name"] for delta in deltas for call in delta.get("tool_calls") or () if call["function"].get("name")
+    ]
     return calls, "".join(delta.get("content") or "" for delta in deltas)
 
 
 async def figures(world: World) -> dict[str, int]:
     """What the metrics say of this."""
     lines = (await world.get("/metrics")).text.splitlines()
-    counts = {line.rpartition(" ")[0]: int(float(line.rpartition(" ")[2])) for line in lines if line and line[0] != "#" and "seconds" not in line}
+    counts = {
+        line.rpartition(" ")[0]: int(float(line.rpartition(" ")[2]))
+        for line in lines
+        if line and line[0] != "#" and "seconds" not in line
+    }
     return {
         "unsure": counts["selfopt_unsure_replies_total"],
         "unobserved": counts["selfopt_unobserved_replies_total"],
@@ -94,7 +100,9 @@ async def test_only_a_rule_that_reads_them_asks_for_them(tmp_path: Path) -> None
         assert [turn.body.get("logprobs") for turn in world.upstream.journal if turn.body] == [None]
         await promote(world, SURE, "up/m")
         await world.post(asking("weather, maybe", logprobs=False, max_tokens=20_000))
-        asked = [(turn.body.get("logprobs"), turn.body.get("top_logprobs")) for turn in list(world.upstream.journal)[1:] if turn.body]
+        asked = [
+            (turn.body.get("logprobs"), turn.body.get("top_logprobs")) for turn in list(world.upstream.journal)[1:] if turn.body
+        ]
         assert asked[0] == (True, 1)
         assert asked[1][0] in (None, False)
         assert (world.upstream.journal[1].body or {})["max_tokens"] == 8192

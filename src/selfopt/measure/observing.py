@@ -8,6 +8,11 @@ from .arms import model_status
 from .context import Desk
 
 
+def is_observed(trial: Trial) -> bool:
+    """Whether every reply of a trial came with its log probabilities."""
+    return all(item.logprobs is not None for item in trial.exchanges if item.content is not None)
+
+
 async def gives_logprobs(desk: Desk, spec: Spec) -> bool:
     """Whether the replies to a spec's requests come with their log probabilities.
 
@@ -19,7 +24,6 @@ async def gives_logprobs(desk: Desk, spec: Spec) -> bool:
         return False
     for run in context.ledger.read(Run, {"request_id": spec.request_id}, newest_first=True):
         for trial in context.ledger.read(Trial, {"run_id": run.run_id}, newest_first=True):
-            replies = [item for item in trial.exchanges if item.content is not None]
-            if replies:
-                return all(item.logprobs is not None for item in replies)
+            if any(item.content is not None for item in trial.exchanges):
+                return is_observed(trial)
     return (await model_status(desk, spec)).logprobs is True
