@@ -27,7 +27,7 @@ from tests.measure.kit import run_once
 pytestmark = pytest.mark.model
 
 SMALL = "local/smollm2-135m"
-PROMPTS = 8
+PROMPTS = 6
 CUT = "length"
 
 
@@ -74,7 +74,7 @@ async def test_live_and_measured_readings_agree(tmp_path: Path, point: dict[str,
     ModelStore.default().pull(load_catalogue()[SMALL], lambda _: None)
     async with App.open(tmp_path / "home", environ={"HOME": str(Path.home()), "SELFOPT_CONFIG": ""}, cwd=tmp_path) as app:
         suite = app.suite("atomic")
-        spec = app.spec(SMALL, "atomic", composed(point), {"suite": "atomic", "isolate": True})
+        spec = app.spec(SMALL, "atomic", composed(point), {"suite": "atomic", "isolate": True, "timeout_s": 300.0})
         context = app.measure_context()
         result = await run_once(spec, context, replace(MeasureOptions(), limit=PROMPTS))
         trials = [trial for run_id in result.run_ids for trial in app.ledger.read(Trial, {"run_id": run_id})]

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from selfopt.dialects.kinds import ENDPOINT_KINDS, EndpointKind
+from selfopt.dialects.logprobs import TOP
 from selfopt.records import Record, ServerKind, is_loopback
 
 from .proxies import NONE as NO_PROXY
@@ -136,6 +137,14 @@ class EndpointSettings(Table):
     def may_give_logprobs(self) -> bool:
         """Whether it can be asked for log probabilities, wanted or not: by a variant that reads them."""
         return (self.traits.logprobs is not False or self.logprobs is True) and "logprobs" not in self.omit
+
+    def logprobs_asked(self, *, read: bool) -> int | None:
+        """Returns how many of the likeliest tokens a measurement asks it for at each place, with the log
+        probabilities of all tokens; None when it asks for none.
+
+        read: whether the variant reads them, and is nothing without.
+        """
+        return TOP if self.asks_logprobs or (read and self.may_give_logprobs) else None
 
     @property
     def takes_grammars(self) -> bool:

@@ -46,7 +46,7 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
     provider, entry = app.settings.endpoint_of(name)
     chosen = app.fitting(app.variant(variant), provider)
     require_logprobs(app.settings, chosen, provider)
-    observe = app.settings.logprobs_of(provider, read=True) if needs_logprobs(chosen.parsers) else None
+    observe = entry.logprobs_asked(read=True) if needs_logprobs(chosen.parsers) else None
     endpoint = app.sender.endpoint(name, asked=name)
     steps: list[TriedStep] = []
     messages = (Message(role="user", content=prompt),)

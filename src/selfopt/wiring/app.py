@@ -347,7 +347,9 @@ class App:
             warm_up=WarmUpRunner(self.settings.warm_up.enabled),
             slots_for=lambda spec: self.settings.concurrency_of(spec.endpoint),
             price_for=lambda spec, usage: self.settings.cost_of(spec.model, usage),
-            logprobs_for=lambda spec: self.settings.logprobs_of(spec.endpoint, read=needs_logprobs(spec.variant.parsers)),
+            logprobs_for=lambda spec: self.settings.endpoints[spec.endpoint].logprobs_asked(
+                read=needs_logprobs(spec.variant.parsers)
+            ),
             progress=progress or ignore_progress,
             hardware=f"{platform.system()} {platform.machine()}, {os.cpu_count() or 1} cores",
         )
