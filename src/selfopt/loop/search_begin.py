@@ -33,7 +33,9 @@ def search_id_of(cycle: CycleStart, baseline: Spec) -> str:
     return content_hash("search", [cycle.cycle_id, baseline.spec_id])
 
 
-def begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests: int, *, text_only: bool) -> SearchStart:
+def begun(
+    context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests: int, *, text_only: bool, observed: bool
+) -> SearchStart:
     """The beginning of a search, not appended. The arguments are those of `search`."""
     suite = context.suite_for(baseline)
     # One order for a suite and its split, so that every search of it compares the same prompts first.
@@ -43,6 +45,7 @@ def begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests
         "tools": not text_only,
         "grammar": entry.takes_grammars,
         "json_schema": entry.takes_any_schema,
+        "logprobs": observed,
     }
     capabilities = tuple(name for name, there in has.items() if there)
     first: tuple[dict[str, str], ...] = ({"tools": "signatures"},) if text_only else ({}, {"tools": "signatures"})

@@ -14,6 +14,7 @@ from selfopt.errors import BudgetError
 from selfopt.home import counted
 from selfopt.measure.context import Desk
 from selfopt.measure.lookup import find, held
+from selfopt.measure.observing import gives_logprobs, is_observed
 from selfopt.measure.progress import SearchNow
 from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.measure.readings import read_by_each
@@ -69,7 +70,8 @@ async def search(
     """
     start = find(context.ledger, SearchStart, search_id_of(cycle, baseline))
     if start is None:
-        start = begun(context, cycle, baseline, most_requests, text_only=text_only)
+        observed = await gives_logprobs(context.measure.arena.desk, baseline)
+        start = begun(context, cycle, baseline, most_requests, text_only=text_only, observed=observed)
         await context.ledger.append([start])
         context.on_step("search_begun")
     end = find(context.ledger, SearchEnd, start.search_id)
@@ -167,6 +169,8 @@ class _Searching:
         kept: Mapping[str, Trial] = {}
         if open_prompts and not self._start.fresh:
             kept = await self._context.measure.arena.earlier(spec, open_prompts, before=self._start.at)
+            if "logprobs" in self._start.capabilities:  # a reply without would count as unsure
+                kept = {prompt: trial for prompt, trial in kept.items() if is_observed(trial)}
         return _Order(batch_id, self._batches, batch, spec, made, kept)
 
     def _enough(self, order: _Order) -> str | None:
@@ -254,7 +258,8 @@ class _Searching:
 
     def _seen(self, asking: Point, spec: Spec, trials: Sequence[Trial]) -> dict[str, dict[str, ReplyMark]]:
         """The marks of every reading of the replies."""
-        chains = {reading_text(point): composed(point).parsers for point in readings_of(asking)}
+        readings = readings_of(asking, self._start.capabilities)
+        chains = {reading_text(point): composed(point).parsers for point in readings}
         verdicts = read_by_each(self._context.ledger, spec, self._suite, trials, chains)
         return {
             reading: {trial.prompt_id: _mark(trial, verdict) for trial, verdict in zip(trials, each, strict=True)}

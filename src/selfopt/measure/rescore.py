@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from selfopt.errors import CorruptError, SuiteError
+from selfopt.reading import needs_logprobs
 from selfopt.records import (
     ChainName,
     Ledger,
@@ -81,7 +82,7 @@ def rejudge(ledger: Ledger, spec: Spec, judge: Judge, suite: Suite, prompt: Prom
     """One stored trial of a spec under another judge; None when it cannot be replayed."""
     tools, final = suite.tools_of(prompt), None
     if trial.fault in (None, "truncated"):
-        final = replay(spec, prompt, tools, stored_contents(ledger, trial))
+        final = replay(spec, prompt, tools, stored_contents(ledger, trial, observed=needs_logprobs(judge.parsers)))
         if final is None:
             return None
     return judge.judged(trial, prompt, tools, final)

@@ -8,6 +8,7 @@ from typing import Protocol
 from selfopt.records import Correction, Message, ToolCall, ToolDefinition
 
 from .earlier.fit import fit_calls as fit_calls_1
+from .surety import surety_of
 
 Repaired = tuple[Sequence[ToolCall], Sequence[Correction]]
 
@@ -65,4 +66,11 @@ REPAIRS: Mapping[str, Repair] = {
 }
 """Every repair by name. `fit` is the first version, which reports nothing."""
 DROPPING = frozenset({"ground@2", "offered", "strict"})
-"""The repairs that may drop a call."""
+"""The repairs that may drop a call. So may every threshold (see `surety`)."""
+
+
+def is_repair(name: str) -> bool:
+    """Whether an entry of a chain changes or drops calls, and reads none. VariantError for a threshold
+    that is not spelled right.
+    """
+    return name in REPAIRS or surety_of(name) is not None

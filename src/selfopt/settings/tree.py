@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from selfopt.dialects.logprobs import TOP
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp
 
@@ -368,12 +367,6 @@ class Settings(Table):
         capped = limits.max_cost is not None or limits.max_tokens is not None
         usual = self.engine.slots if kind.engine else kind.slots if entry.is_local or capped else kind.slots_elsewhere
         return self.limits.concurrency or entry.slots or usual
-
-    def logprobs_of(self, name: str) -> int | None:
-        """Returns how many of the likeliest tokens a measurement asks an endpoint for at each place,
-        with the log probabilities of all tokens; None when it asks for none.
-        """
-        return TOP if self.endpoints[name].asks_logprobs else None
 
     def live_concurrency_of(self, name: str) -> int:
         """Returns how many requests the gateway sends to an endpoint at the same time."""

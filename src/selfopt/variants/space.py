@@ -76,6 +76,11 @@ class VariantPart:
         return found
 
 
+_SURETIES = ("6", "4", "2.5", "1.5", "1", "0.6")
+"""What the sum of a reply's log probabilities may lack to 0, in nats: each about two thirds of the one
+before. Sure calls of small models begin at 0.6; what lacks more than 6 is seldom right.
+"""
+
 ALL_DEFAULT = "native"
 """Names the point whose choices are all the default."""
 _IN_TEXT = frozenset({"signatures", "schemas", "brief"})
@@ -214,6 +219,18 @@ PARTS: tuple[VariantPart, ...] = (
         ),
         reads=True,
     ),
+    VariantPart(
+        "surety",
+        "how sure the model has to be of a reply with calls",
+        (
+            PartChoice("any", "not at all"),
+            *(
+                PartChoice(nats, f"its log probabilities sum to -{nats} nats or more", needs=frozenset({"logprobs"}))
+                for nats in _SURETIES
+            ),
+        ),
+        reads=True,
+    ),
 )
 """Every part, in the order in which a point is written."""
 
@@ -224,6 +241,7 @@ _REPAIRS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
         ("spelling", "said"): ("as_said",),
         ("backing", "ground"): ("ground@2",),
         ("backing", "strict"): ("ground@2", "strict"),
+        **{("surety", nats): (f"sure-{nats}",) for nats in _SURETIES},
     }
 )
 
@@ -326,12 +344,17 @@ def asking_part(point: Point) -> Point:
     return {name: choice for name, choice in point_of(point).items() if not parts_by_name()[name].reads}
 
 
-def readings_of(point: Point) -> Iterator[Point]:
-    """Every point with the same requests, so that stored replies tell what each brings."""
+def readings_of(point: Point, capabilities: Iterable[Capability] = ()) -> Iterator[Point]:
+    """Every point with the same requests, so that stored replies tell what each brings.
+
+    capabilities: what the server has. What a reading needs beyond them, it can't be read with.
+    """
+    has = frozenset(capabilities)
     points: list[dict[str, str]] = [dict(asking_part(point))]
     for part in PARTS:
         if part.reads:
-            points = [{**one, part.name: choice.name} for one in points for choice in part.choices]
+            choices = [choice for choice in part.choices if choice.needs <= has]
+            points = [{**one, part.name: choice.name} for one in points for choice in choices]
     yield from (point_of(one) for one in points)
 
 

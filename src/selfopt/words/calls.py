@@ -89,6 +89,8 @@ _CORRECTED: dict[CorrectionKind, str] = {
     "not_fitted": "does not fit its schema, and was kept as it came",
     "not_offered": "the call was dropped, since the tool is not offered",
     "as_said": "a misspelt text was replaced by what somebody said",
+    "unsure": "the call was dropped, since the model was not as sure of its reply as the variant asks",
+    "unsure_unknown": "the call was dropped, since the variant asks how sure the model was and the reply has no log probabilities",
 }
 
 
