@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from selfopt.errors import SettingsError
-from selfopt.settings.tree import ObjectiveSettings
+from selfopt.settings.objective import ObjectiveSettings
 
 from .test_settings import load
 
