@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from selfopt.errors import VariantError
+from selfopt.measure.lookup import find
 from selfopt.records import (
     Capability,
     CycleStart,
@@ -23,7 +24,6 @@ from selfopt.variants.space import composed, point_from
 
 from .context import LoopContext
 from .spending import names_of
-from .store import spec_by_id
 
 _MOST_PRIORS = 12
 
@@ -94,7 +94,8 @@ def priors(context: LoopContext, baseline: Spec) -> tuple[dict[str, str], ...]:
     for spec_id in dict.fromkeys(others):
         point = known.get(spec_id)
         if point is None:
-            point = _point_of(spec_by_id(ledger, spec_id))
+            spec = find(ledger, Spec, spec_id)
+            point = _point_of(spec) if spec is not None else None
         elif not _in_space(point):
             point = None
         if point is not None and point not in found:
