@@ -113,7 +113,7 @@ class _Searching:
         self._context = context
         self._start = start
         self._baseline = baseline
-        plan = SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed)
+        plan = SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed, phase=start.phase)
         self._search = Search(plan, Objective(restraint=context.settings.policy.restraint_min))
         self._batches = 0
 
@@ -173,7 +173,7 @@ class _Searching:
 
     def _seen(self, asking: Point, spec: Spec, result: BlockResult) -> dict[str, dict[str, ReplyMark]]:
         """The marks of every reading of the replies."""
-        chains = {reading_text(point): composed(point).parsers for point in readings_of(asking)}
+        chains = {reading_text(point): composed(point).parsers for point in readings_of(asking, self._start.phase)}
         trials = [item.trial for item in result.trials[spec.request_id]]
         verdicts = read_by_each(self._context.ledger, spec, self._suite, trials, chains)
         return {

@@ -57,6 +57,7 @@ CorrectionKind = Literal[
     "not_fitted",
     "not_offered",
     "as_said",
+    "made_before",
 ]
 """What was done to a call after the model wrote it.
 
@@ -66,8 +67,12 @@ that the schema does not know was dropped. `not_asked_for`: an optional argument
 for was dropped. `not_backed`: an optional argument that the conversation does not back was dropped.
 `call_not_backed`: the call was dropped because nothing backs this required argument. `not_fitted`:
 a value does not fit its schema and was kept as it came. `not_offered`: the call was dropped because
-its tool is not offered. `as_said`: a misspelt text was replaced by what somebody said.
+its tool is not offered. `as_said`: a misspelt text was replaced by what somebody said. `made_before`: the call was dropped
+because the conversation has made it, and has its result.
 """
+
+
+_DROPPED: frozenset[CorrectionKind] = frozenset({"call_not_backed", "not_offered", "made_before"})
 
 
 class Correction(Record):
@@ -109,8 +114,8 @@ class ParsedReply(Record):
 
     @property
     def dropped(self) -> bool:
-        """Whether all calls were dropped: nothing backs them, or their tools are not offered."""
-        return not self.tool_calls and any(made.kind in ("call_not_backed", "not_offered") for made in self.corrections)
+        """Whether all calls were dropped: nothing backs them, their tools are not offered, or they were made before."""
+        return not self.tool_calls and any(made.kind in _DROPPED for made in self.corrections)
 
     @property
     def status(self) -> ReadStatus:

@@ -14,7 +14,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from selfopt.errors import UsageError
-from selfopt.records import Capability
+from selfopt.records import Capability, Phase
 from selfopt.variants.space import Point, asking_part, point_of, point_text, possible, ways
 
 from .archive import Archive, RankedPoint, Seen, SeenWay
@@ -55,6 +55,7 @@ class SearchPlan:
         seed: repeats the search.
         rungs: after how many prompts it is decided who climbs on.
         keep: one of so many climbs on from each rung; 2 or more.
+        phase: the kind of work, which says what parts there are.
 
     Raises:
         UsageError: there is no prompt, one is named twice, rungs don't rise, or `keep` is too small.
@@ -66,6 +67,7 @@ class SearchPlan:
     seed: int = 0
     rungs: tuple[int, ...] = (12, 36)
     keep: int = 3
+    phase: Phase = "atomic"
 
     def __post_init__(self) -> None:
         if not self.prompts or len(set(self.prompts)) < len(self.prompts):
@@ -107,12 +109,12 @@ class Search:
 
     def __init__(self, plan: SearchPlan, objective: Objective, proposers: Mapping[str, WayProposer] | None = None) -> None:
         self.plan = plan
-        self.archive = Archive(objective)
+        self.archive = Archive(objective, plan.phase)
         self.requests = 0
         self._rng = random.Random(plan.seed)
         self._proposers = dict(proposers if proposers is not None else SEARCHERS.all())
         self.bandit = Bandit(list(self._proposers), self._rng)
-        self._space: Sequence[Point] = tuple(ways(plan.capabilities))
+        self._space: Sequence[Point] = tuple(ways(plan.capabilities, plan.phase))
         self._open: WayBatch | None = None
         for point in plan.start:
             self.archive.begin(point, "start")
@@ -191,7 +193,7 @@ class Search:
         except Exception as error:  # code of anybody: it must not end a search
             logger.warning("proposer %r failed with %s and is passed over", name, type(error).__name__)
             return None
-        if not possible(asking, self.plan.capabilities) or point_text(asking) in self.archive.looks:
+        if not possible(asking, self.plan.capabilities, self.plan.phase) or point_text(asking) in self.archive.looks:
             return None
         return Proposal(asking, proposal.fixes, proposal.breaks, proposal.instead_of)
 

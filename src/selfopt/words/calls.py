@@ -89,6 +89,7 @@ _CORRECTED: dict[CorrectionKind, str] = {
     "not_fitted": "does not fit its schema, and was kept as it came",
     "not_offered": "the call was dropped, since the tool is not offered",
     "as_said": "a misspelt text was replaced by what somebody said",
+    "made_before": "the call was dropped, since its result is there already",
 }
 
 
