@@ -131,8 +131,15 @@ def test_conversations_have_points_of_their_own(way: Point, reading: int) -> Non
     assert possible(point, ALL, "extended")
     own = {part.name for part in parts_of("extended")} - {part.name for part in parts_of("atomic")}
     assert possible(point, ALL) == (not own & set(point))
-    for near in neighbours_of(point, ALL, "extended"):
-        assert possible(near, ALL, "extended")
+    assert all(possible(near, ALL, "extended") for near in neighbours_of(point, ALL, "extended"))
+
+
+def test_single_requests_have_no_points_of_conversations() -> None:
+    """Neither among ways and readings nor among neighbours."""
+    own = {part.name for part in PARTS if "atomic" not in part.phases}
+    assert own == {"history", "digest", "results", "after_result", "ask_first", "sources", "repeats"}
+    some = [*WAYS, *readings_of({}), *neighbours_of({}, ALL), *points(())]
+    assert not any(own & set(point) for point in some)
 
 
 def test_no_two_ways_of_a_phase_send_the_same_requests() -> None:
