@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 
 from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition, Variant
 from selfopt.variants import render
+from selfopt.variants.digest import state_digest
 from selfopt.variants.options import VariantOptions
-from selfopt.variants.shown import AFTER_RESULT, as_shown, filled_fields, result_lines
+from selfopt.variants.shown import AFTER_RESULT, as_shown, filled_fields, latest, result_lines
 from selfopt.variants.space import composed
 
-BOOKING = '{"guest": "Ines Roth", "room": "226", "paid": false, "notes": null, "stops": [{"city": "Graz"}], "tags": ["late", "pets"]}'
+BOOKING = (
+    '{"guest": "Ines Roth", "room": "226", "paid": false, "notes": null, "stops": [{"city": "Graz"}], "tags": ["late", "pets"]}'
+)
 LOOKUP = ToolDefinition(name="lookup", parameters={"properties": {"ref": {"type": "string"}}, "required": ["ref"]})
 TALK = (
     Message(role="user", content="Who is HB-1?"),
@@ -115,3 +118,42 @@ def test_a_list_stays_a_list_so_that_nothing_of_live_traffic_is_remembered() -> 
     options = VariantOptions(results="lines", after_result="answer")
     assert isinstance(as_shown(list(TALK), options), list)
     assert isinstance(as_shown(TALK, options), tuple)
+
+
+def told_of(point: dict[str, str], messages: tuple[Message, ...]) -> str:
+    """Everything that the first request says, in one text."""
+    return "\n".join(f"{message.role}: {message.content}" for message in sent(composed(point), messages))
+
+
+@pytest.mark.parametrize("tools", ["native", "signatures"])
+@pytest.mark.parametrize("examples", ["none", "talks"])
+def test_a_conversation_may_be_told_by_its_digest_alone(tools: str, examples: str) -> None:
+    """The latest request stands as it is, with the results that followed it; earlier turns are summed up."""
+    asked = (*TALK, Message(role="assistant", content="She is Ines Roth."), Message(role="user", content="And her room?"))
+    told = told_of({"tools": tools, "examples": examples, "digest": "state", "history": "latest"}, asked)
+    assert "And her room?" in told
+    assert 'lookup(ref="HB-1") returned: {"guest": "Ines Roth"' in told
+    assert "She is Ines Roth." not in told
+    talk = told_of({"tools": tools, "examples": examples, "digest": "talk", "history": "latest"}, asked)
+    assert 'The user said: "Who is HB-1?"' in talk
+    assert 'The last answer was: "She is Ines Roth."' in talk
+    assert BOOKING in told_of({"tools": tools, "examples": examples, "digest": "state", "history": "latest"}, TALK)
+
+
+def test_what_is_told_behind_a_result_is_no_request() -> None:
+    """The request before it is the latest one."""
+    point = {"digest": "state", "history": "latest", "after_result": "answer"}
+    earlier = (Message(role="user", content="Good evening."), Message(role="assistant", content="Good evening."))
+    told = sent(composed(point), (*earlier, *TALK))
+    assert [message.role for message in told if message.role != "system"] == ["user", "assistant", "tool", "user"]
+    assert not any(message.content == "Good evening." for message in told)
+    only = (Message(role="user", content=AFTER_RESULT),)
+    assert latest(only) == list(only)
+    assert latest(()) == []
+
+
+def test_a_digest_is_bounded_however_long_the_talk() -> None:
+    """Twelve messages of 240 characters, eight results."""
+    long = tuple(Message(role=role, content="word " * 20_000) for _ in range(40) for role in ("user", "assistant"))
+    assert len(state_digest(long, talk=True)) < 14 * 300
+    assert state_digest((), talk=True) == ""

@@ -118,6 +118,7 @@ def test_parts_are_named_once_and_need_what_there_is() -> None:
         for choice in part.choices:
             for other, allowed in choice.with_.items():
                 assert allowed <= {one.name for one in parts_by_name()[other].choices}
+                assert list(parts_by_name()).index(other) < list(parts_by_name()).index(part.name)
 
 
 @settings(max_examples=40, deadline=None)
@@ -140,6 +141,9 @@ def test_single_requests_have_no_points_of_conversations() -> None:
     assert own == {"history", "digest", "results", "after_result", "ask_first", "sources", "repeats"}
     some = [*WAYS, *readings_of({}), *neighbours_of({}, ALL), *points(())]
     assert not any(own & set(point) for point in some)
+    assert not possible({"tools": "brief", "examples": "talks"}, ALL)
+    assert possible({"tools": "brief", "examples": "talks"}, ALL, "extended")
+    assert all(part.default == parts_by_name()[part.name].default for part in parts_of("atomic"))
 
 
 def test_no_two_ways_of_a_phase_send_the_same_requests() -> None:

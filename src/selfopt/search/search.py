@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from selfopt.errors import UsageError
@@ -23,6 +23,8 @@ from .marks import Objective
 from .proposers import SEARCHERS, Given, Proposal, WayProposer
 
 logger = logging.getLogger("selfopt.search")
+MOST_LISTED = 20_000
+"""Ways to ask that are looked through for each proposal: conversations have more than a search can list."""
 
 
 def spread(prompts: Mapping[str, Hashable], seed: int = 0) -> tuple[str, ...]:
@@ -41,6 +43,16 @@ def spread(prompts: Mapping[str, Hashable], seed: int = 0) -> tuple[str, ...]:
         offset = rng.random()
         places |= {one: (place + offset) / len(members) for place, one in enumerate(members)}
     return tuple(sorted(places, key=lambda one: (places[one], one)))
+
+
+def listed(space: Iterable[Point], seed: int, most: int = MOST_LISTED) -> tuple[Point, ...]:
+    """The ways to ask that proposers choose from: all of them, or so many drawn at random, in their
+    order. Neighbours and children of these are not bound to them.
+    """
+    every = tuple(space)
+    if len(every) <= most:
+        return every
+    return tuple(every[place] for place in sorted(random.Random(seed).sample(range(len(every)), most)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +126,7 @@ class Search:
         self._rng = random.Random(plan.seed)
         self._proposers = dict(proposers if proposers is not None else SEARCHERS.all())
         self.bandit = Bandit(list(self._proposers), self._rng)
-        self._space: Sequence[Point] = tuple(ways(plan.capabilities, plan.phase))
+        self._space = listed(ways(plan.capabilities, plan.phase), plan.seed)
         self._open: WayBatch | None = None
         for point in plan.start:
             self.archive.begin(point, "start")

@@ -17,20 +17,29 @@ _AS_MESSAGES = {"examples": frozenset({"none"}), "steps": frozenset({"single"})}
 
 CONVERSATION_PARTS: tuple[VariantPart, ...] = (
     VariantPart(
-        "history",
-        "how the earlier turns are told",
-        (
-            PartChoice("native", "as messages"),
-            PartChoice("rendered", "as a text within the last message", {"history": "rendered"}, with_=_AS_MESSAGES),
-        ),
-        phases=_EXTENDED,
-    ),
-    VariantPart(
         "digest",
         "whether the conversation is summed up",
         (
             PartChoice("none", "no"),
             PartChoice("state", "standing instructions, results, and how often what was called", {"state_digest": True}),
+            PartChoice(
+                "talk", "the same with all that the user said and the last answer", {"state_digest": True}, {"digest": "talk"}
+            ),
+        ),
+        phases=_EXTENDED,
+    ),
+    VariantPart(
+        "history",
+        "how the earlier turns are told",
+        (
+            PartChoice("native", "as they are"),
+            PartChoice("rendered", "as a text within the last message", {"history": "rendered"}, with_=_AS_MESSAGES),
+            PartChoice(
+                "latest",
+                "by the digest alone",
+                options={"turns": "latest"},
+                with_={"digest": frozenset({"state", "talk"})},
+            ),
         ),
         phases=_EXTENDED,
     ),
@@ -62,7 +71,6 @@ CONVERSATION_PARTS: tuple[VariantPart, ...] = (
             PartChoice("untold", "nothing"),
             PartChoice("missing", "to ask for what is missing", {"instructions": _MISSING}),
             PartChoice("standing", "that what the user forbade stays forbidden", {"instructions": _STANDING}),
-            PartChoice("both", "both", {"instructions": f"{_STANDING} {_MISSING}"}),
         ),
         phases=_EXTENDED,
     ),

@@ -22,8 +22,9 @@ class PartChoice:
         fields: of the variant, that it sets. Instructions of several parts are told one after
             another.
         options: of the variant's options, that it sets.
-        with_: the choices of other parts that it needs, by part.
+        with_: the choices of other parts that it needs, by part. They come before its own part.
         needs: what the server must have.
+        phases: the kinds of work in which it can be chosen.
     """
 
     name: str
@@ -32,6 +33,7 @@ class PartChoice:
     options: Mapping[str, Any] = field(default_factory=dict)
     with_: Mapping[str, frozenset[str]] = field(default_factory=dict)
     needs: frozenset[Capability] = frozenset()
+    phases: frozenset[Phase] = EVERY_PHASE
 
 
 @dataclass(frozen=True, slots=True)

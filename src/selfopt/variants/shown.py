@@ -41,6 +41,16 @@ def as_shown(messages: Sequence[Message], options: VariantOptions, *, required: 
     return list(shown) if isinstance(messages, list) and shown is not messages else shown
 
 
+def latest(messages: Sequence[Message]) -> Sequence[Message]:
+    """The system's messages and those from the user's last request on. What a variant itself told the
+    model behind a result is no request.
+    """
+    behind = len(messages) > 1 and messages[-1].content == AFTER_RESULT and messages[-2].role == "tool"
+    asked = [place for place, message in enumerate(messages[: -1 if behind else None]) if message.role == "user"]
+    first = asked[-1] if asked else 0
+    return [message for place, message in enumerate(messages) if place >= first or message.role == "system"]
+
+
 def _with_result(message: Message, options: VariantOptions) -> Message:
     text = result_lines(message.content) if options.results == "lines" else filled_fields(message.content)
     return message if text == message.content else message.model_copy(update={"content": text})

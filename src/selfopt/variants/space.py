@@ -8,6 +8,7 @@ one phase alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -104,6 +105,13 @@ PARTS: tuple[VariantPart, ...] = (
             PartChoice("none", "none"),
             PartChoice("one_tool", "one tool each, each a turn of its own", {"examples": "one_tool"}, {"layout": "turn"}),
             PartChoice("everyday", "three tools each, each a turn of its own", {"examples": "everyday"}, {"layout": "turn"}),
+            PartChoice(
+                "talks",
+                "conversations, two tools each",
+                {"examples": "talks"},
+                {"layout": "turn"},
+                phases=frozenset({"extended"}),
+            ),
         ),
     ),
     VariantPart(
@@ -187,8 +195,11 @@ def parts_by_name() -> Mapping[str, VariantPart]:
 
 @cache
 def parts_of(phase: Phase) -> tuple[VariantPart, ...]:
-    """The parts that are chosen for this kind of work, in the order in which a point is written."""
-    return tuple(part for part in PARTS if phase in part.phases)
+    """The parts that are chosen for this kind of work, each with its choices for it, in the order in
+    which a point is written.
+    """
+    of_phase = (part for part in PARTS if phase in part.phases)
+    return tuple(replace(part, choices=tuple(one for one in part.choices if phase in one.phases)) for part in of_phase)
 
 
 def point_of(choices: Mapping[str, str]) -> Point:
@@ -292,7 +303,8 @@ def possible(point: Point, capabilities: frozenset[Capability], phase: Phase = "
     """Whether a point is valid and of this phase, and a server with these capabilities can be asked so."""
     chosen = [part.choice(point.get(part.name, part.default)) for part in PARTS]
     of_phase = all(phase in parts_by_name()[name].phases for name in point_of(point))
-    return of_phase and all(choice.needs <= capabilities for choice in chosen) and contradiction(point) is None
+    fit = all(choice.needs <= capabilities and phase in choice.phases for choice in chosen)
+    return of_phase and fit and contradiction(point) is None
 
 
 def ways(capabilities: Iterable[Capability], phase: Phase = "atomic") -> Iterator[Point]:
@@ -312,16 +324,11 @@ def _grown(parts: Sequence[VariantPart], has: frozenset[Capability]) -> Iterator
 
     def grown(chosen: tuple[PartChoice, ...]) -> Iterator[Point]:
         if len(chosen) == len(parts):
-            yield point_of({part.name: choice.name for part, choice in zip(parts, chosen, strict=True)})
+            named = ((part, choice.name) for part, choice in zip(parts, chosen, strict=True))
+            yield {part.name: name for part, name in named if name != part.default}
             return
         for choice in by_place[len(chosen)]:
-            now = (*chosen, choice)
-            if all(_goes(one, now, places) for one in now):
-                yield from grown(now)
+            if all(chosen[places[name]].name in allowed for name, allowed in choice.with_.items()):
+                yield from grown((*chosen, choice))
 
     yield from grown(())
-
-
-def _goes(choice: PartChoice, chosen: Sequence[PartChoice], places: Mapping[str, int]) -> bool:
-    """Whether a choice goes with what was chosen so far."""
-    return all(places[name] >= len(chosen) or chosen[places[name]].name in allowed for name, allowed in choice.with_.items())
