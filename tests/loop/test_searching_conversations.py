@@ -25,7 +25,7 @@ ASKED, HELD_OUT = 24, 72
 def conversations() -> dict[str, Any]:
     """Every third one ends with the result of a tool, which is to be told; the others ask for another town."""
     body = suite("long", "extended", "And in", small_talk=())
-    prompts = []
+    prompts: list[dict[str, Any]] = []
     for i, town in enumerate(towns(ASKED + HELD_OUT)):
         call = {"id": "c1", "name": "get_weather", "arguments": {"city": town}}
         behind = [

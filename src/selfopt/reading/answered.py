@@ -15,8 +15,29 @@ _FAULTS = ("error", "errors", "exception", "fault", "failure", "failed", "retry"
 _GOOD = ("ok", "success", "succeeded", "successful")
 _STATES = ("status", "state", "result", "outcome")
 _NOT_DONE = frozenset(
-    "error failed failure fail denied rejected refused unavailable timeout timed_out pending queued running in_progress "
-    "processing waiting busy aborted cancelled canceled retry".split()
+    [
+        "error",
+        "failed",
+        "failure",
+        "fail",
+        "denied",
+        "rejected",
+        "refused",
+        "unavailable",
+        "timeout",
+        "timed_out",
+        "pending",
+        "queued",
+        "running",
+        "in_progress",
+        "processing",
+        "waiting",
+        "busy",
+        "aborted",
+        "cancelled",
+        "canceled",
+        "retry",
+    ]
 )
 _FAILED = re.compile(
     r"\b(?:errors?|exception|fail(?:ed|ure|s)?|traceback|unavailable|timed? ?-?out|unreachable|try again|pending|in progress)\b",
