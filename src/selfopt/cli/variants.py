@@ -1,9 +1,11 @@
-"""`selfopt variants list | show | render`."""
+"""`selfopt variants list | parts | show | diff | render`."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,7 +14,10 @@ from .common import HEADING, answer, block, console, emit, json_option, open_app
 
 @click.group("variants")
 def command() -> None:
-    """List, show and render variants."""
+    """List, show, compare and render variants.
+
+    NAME is one of the list, or a point: parts in quotes, such as "tools=signatures backing=strict".
+    """
 
 
 @command.command("list")
@@ -29,6 +34,40 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
     answer(rows, lines, as_json=as_json, hang=width + 2)
 
 
+@command.command("parts")
+@json_option
+def parts(as_json: bool) -> None:
+    """List the parts that points are put together from, with their choices. The first is the default."""
+    from selfopt.verbs.variants import list_parts
+
+    rows = [
+        {
+            "name": part.name,
+            "title": part.title,
+            "reads": part.reads,
+            "phases": sorted(part.phases),
+            "choices": [
+                {"name": c.name, "title": c.title, "needs": sorted(c.needs), "phases": sorted(c.phases & part.phases)}
+                for c in part.choices
+            ],
+        }
+        for part in list_parts()
+    ]
+    lines = (
+        line
+        for part in list_parts()
+        for line in (
+            f"{part.name}: {part.title}{', judged on stored replies' if part.reads else ''}{_only(part.phases)}",
+            *(f"  {c.name:20}{c.title}{_only(c.phases) if c.phases < part.phases else ''}" for c in part.choices),
+        )
+    )
+    answer(rows, lines, as_json=as_json, hang=22)
+
+
+def _only(phases: Collection[str]) -> str:
+    return "" if len(phases) > 1 else f", in the phase {' '.join(phases)} alone"
+
+
 @command.command("show")
 @click.argument("name")
 @json_option
@@ -40,6 +79,25 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
 
     variant = one_variant(open_app(ctx), name)
     answer(variant, variant_lines(variant), as_json=as_json, hang=4)
+
+
+@command.command("diff")
+@click.argument("one", metavar="NAME")
+@click.argument("other", metavar="NAME")
+@json_option
+@click.pass_context
+def diff(ctx: click.Context, /, one: str, other: str, as_json: bool) -> None:
+    """Show in which fields two variants differ."""
+    from selfopt.verbs.variants import diff_variants
+
+    found = diff_variants(open_app(ctx), one, other)
+    lines = (f"{each.field}: {_shown(each.one)} -> {_shown(each.other)}" for each in found)
+    same = "They have the same content."
+    answer(found, lines if found else (same,), as_json=as_json, hang=4)
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _known(ctx: click.Context, _: click.Parameter, name: str) -> str:
