@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.reading.answered import answered_calls, tells_of_failure
@@ -80,6 +80,7 @@ def test_what_came_whole_is_no_failure(content: str) -> None:
     assert not tells_of_failure(content)
 
 
+@settings(deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.dictionaries(st.text(), inner)))
 def test_any_result_is_judged_without_an_error(value: Any) -> None:
     """Also one that is cut off."""

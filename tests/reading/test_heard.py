@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.reading.ground import grounded
@@ -71,6 +71,7 @@ def test_it_costs_no_right_call_that_ground_believes(name: str) -> None:
             assert heard(believed, prompt.messages, tools)[0] == believed, prompt.id
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(["user", "assistant", "tool", "system"]), st.text(max_size=40))), VALUES, ROOTS)
 def test_it_believes_no_more_than_ground(talk: list[tuple[str, str]], value: Any, root: dict[str, Any]) -> None:
     """Whatever was said; nothing is put into the talk, and no call of the model is left in it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.reading import read_calls
@@ -89,6 +89,7 @@ def test_no_right_call_of_the_suites_is_dropped(name: str, ever: bool) -> None:
             assert without_repeats(calls, prompt.messages, suite.tools_of(prompt), ever=ever) == (calls, []), prompt.id
 
 
+@settings(deadline=None)
 @given(VALUES, VALUES, st.booleans())
 def test_it_only_drops_what_is_equal(before: Any, now: Any, ever: bool) -> None:
     """Whatever the arguments hold, and if the tool is not offered."""

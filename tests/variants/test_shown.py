@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition, Variant
@@ -65,6 +65,7 @@ def test_results_are_shown_without_fields_that_hold_nothing() -> None:
     assert json.loads(filled_fields('{"a": {"b": null, "c": 0}, "d": [], "e": [{"f": ""}]}')) == {"a": {"c": 0}, "e": [{}]}
 
 
+@settings(deadline=None)
 @given(PLAIN)
 def test_every_value_of_a_result_is_shown(value: Any) -> None:
     """In lines; and what is filled stays where nothing is empty."""
