@@ -77,7 +77,8 @@ def search_of(context: LoopContext, start: SearchStart) -> Search:
     proposers: Mapping[str, WayProposer] = SEARCHERS.all()
     if start.priors:
         proposers = {**proposers, "transfer": Transfer(start.priors)}
-    return Search(SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed), objective, proposers)
+    plan = SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed, phase=start.phase)
+    return Search(plan, objective, proposers)
 
 
 def priors(context: LoopContext, baseline: Spec) -> tuple[dict[str, str], ...]:

@@ -289,7 +289,7 @@ class _Searching:
 
     def _seen(self, asking: Point, spec: Spec, trials: Sequence[Trial]) -> dict[str, dict[str, ReplyMark]]:
         """The marks of every reading of the replies."""
-        readings = readings_of(asking, self._start.capabilities)
+        readings = readings_of(asking, self._start.capabilities, self._start.phase)
         chains = {reading_text(point): composed(point).parsers for point in readings}
         verdicts = read_by_each(self._context.ledger, spec, self._suite, trials, chains)
         return {
