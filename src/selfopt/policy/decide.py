@@ -80,6 +80,7 @@ def decide(
         evaluation_ids=tuple(dict.fromkeys(side.evaluation_id for side in case.sides)),
         run_ids=tuple(dict.fromkeys(run_id for side in case.sides for run_id in side.run_ids)),
         cycle_id=cycle_id,
+        synthetic=all(side.synthetic for side in case.sides),
         at=now if now is not None else utc_now(),
     )
     return draft.model_copy(update={"decision_id": content_hash("decision", draft)})

@@ -118,6 +118,7 @@ from .searches import Capability, SearchEnd, SearchStanding, SearchStart
 from .spec import Environment, Spec, WarmUp
 from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
+from .synthetic import AuthoredReply, DropReason, SplitBy, SyntheticPrompts
 from .trial import (
     Attempt,
     Conclusion,
@@ -144,6 +145,7 @@ __all__ = [
     "Ask",
     "Attempt",
     "AuditRecord",
+    "AuthoredReply",
     "Ban",
     "BanCause",
     "BanLifted",
@@ -181,6 +183,7 @@ __all__ = [
     "Detector",
     "Determinism",
     "DriftFigures",
+    "DropReason",
     "Endpoint",
     "EndpointConfig",
     "EnoughError",
@@ -278,8 +281,10 @@ __all__ = [
     "SlowFirstCallFigures",
     "Spec",
     "Split",
+    "SplitBy",
     "StandingReason",
     "Suite",
+    "SyntheticPrompts",
     "Timings",
     "TokenLogProb",
     "ToolCall",
