@@ -10,7 +10,6 @@ from typing import Any
 from selfopt.loop import Listener
 from selfopt.verbs.tuning import Tuned, TuneListener, TuneRequest, tune_model
 from tests.loop.kit import Script, World
-from tests.loop.race_kit import HINT
 
 CITIES = ("Oslo", "Lisbon", "Nairobi", "Kyoto", "Quito", "Dublin", "Hanoi", "Prague", "Denver", "Tunis")
 NEAR = (
@@ -62,13 +61,13 @@ def writing(*replies: Script, agree: bool = True, tool: str = "get_weather") -> 
 
 
 def tuned_model() -> Script:
-    """A model that calls for one city, and for all of them once it is told to call."""
+    """A model that calls for one city, and for all of them where the tools are in the prompt."""
     rules: list[Script] = []
     for city in CITIES:
-        call = {"tool_calls": [{"name": "get_weather", "arguments": {"city": city}}]}
-        rules.append({"match": {"contains": city, "tools": True, "system_contains": HINT}, **call})
+        call = {"name": "get_weather", "arguments": {"city": city}}
+        rules.append({"match": {"contains": city, "tools": False}, "text": json.dumps(call)})
         if city == "Oslo":
-            rules.append({"match": {"contains": city, "tools": True}, **call})
+            rules.append({"match": {"contains": city}, "tool_calls": [call]})
     return {"latency_ms": 20.0, "initially_loaded": True, "digest": "d1", "default": {"text": "Hm."}, "replies": rules}
 
 
@@ -84,8 +83,10 @@ async def tuned(
     world: World, on_step: Callable[[str], None] | None = None, settings: dict[str, Any] | None = None, **asked: Any
 ) -> Tuned:
     """Tune the model `m` of a world."""
-    asked = {"tools": tools_file(world.folder), "writer": "scripted/w", "prompts": 24, **asked}
-    with world.app(**{"loop": {"search_trials": 150, "max_candidates": 2}, **(settings or {})}) as app:
+    if "tools" not in asked:
+        asked["tools"] = tools_file(world.folder)
+    asked = {"writer": "scripted/w", "prompts": 24, **asked}
+    with world.app(**{"loop": {"search_trials": 80, "max_candidates": 2}, **(settings or {})}) as app:
         app.on_step = on_step or app.on_step
         request = TuneRequest("scripted/m", **asked)
         return await tune_model(app, request, TuneListener(loop=Listener(world.events.append)))

@@ -196,7 +196,7 @@ async def test_a_tool_without_prompts_is_named(world: Callable[..., World]) -> N
     """The others have theirs."""
     w = world(w={**writing(), "replies": [{"match": {"contains": '"name": "play"'}, "text": "no"}, *writing()["replies"]]})
     found = await tuned(
-        w, tools=tools_file(w.folder, TOOL, {"name": "play", "description": "Play a song."}), prompts=30, prompts_only=True
+        w, tools=tools_file(w.folder, TOOL, {"name": "play", "description": "Play a song."}), prompts=60, prompts_only=True
     )
     assert list(found.suite.without_prompts) == ["play"]
     assert "not the JSON that was asked for" in found.suite.without_prompts["play"]
@@ -206,7 +206,7 @@ async def test_without_consent_nothing_is_sent(world: Callable[..., World]) -> N
     """A writer of the settings that is elsewhere needs the user's word; one that was named has it."""
     w = world()
     elsewhere = {
-        "endpoints": {"far": {"kind": "openai", "base_url": "http://192.0.2.1/v1", "local": False}},
+        "endpoints": {"far": {"kind": "openai_compatible", "base_url": "http://192.0.2.1/v1", "local": False}},
         "fallbacks": {"atomic": ["far/big"]},
     }
     with pytest.raises(ConsentError, match="not sent"):
