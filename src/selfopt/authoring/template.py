@@ -90,7 +90,9 @@ def template_drafts(tool: ToolDefinition) -> Iterator[Draft]:
         yield Draft("near miss", text, (), tool.name, content_hash("family", [tool.name, text]))
     lacking = [dict(some) for size in range(len(needed)) for some in combinations(_arguments(tool, needed, 1).items(), size)]
     told = [(form, {}) for form in _MISSING] if needed else []
-    told += [(_ASKS[place % len(_ASKS)], arguments) for place, arguments in enumerate(islice(lacking, _MOST_LACKING)) if arguments]
+    told += [
+        (_ASKS[place % len(_ASKS)], arguments) for place, arguments in enumerate(islice(lacking, _MOST_LACKING)) if arguments
+    ]
     for form, arguments in told:
         text = _sentence(form, what, {name: value for name, value in arguments.items() if name in needed})
         yield Draft("needed detail missing", text, (), tool.name, content_hash("family", [tool.name, text]))
