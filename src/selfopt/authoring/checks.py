@@ -89,11 +89,11 @@ class Checker:
 
     def _needs_something(self, name: str) -> bool:
         tool = self.tools[name]
-        return bool(_needed(tool))
+        return bool(needed_of(tool))
 
     def _says_everything(self, tool: ToolDefinition, messages: Sequence[Message]) -> bool:
         """Whether a text says a value for each argument that a tool requires, as far as values are known."""
-        needed = _needed(tool)
+        needed = needed_of(tool)
         if not needed:
             return False  # whether such a tool is meant is for the solvers to say
         call: dict[str, Any] = {}
@@ -111,7 +111,7 @@ class Checker:
         return True
 
 
-def _needed(tool: ToolDefinition) -> dict[str, Mapping[str, Any]]:
+def needed_of(tool: ToolDefinition) -> dict[str, Mapping[str, Any]]:
     """The arguments that a tool requires, without those that have a default."""
     schema = arguments_of(tool.parameters)
     parts = {name: resolved(properties_of(schema).get(name), tool.parameters) for name in required_of(schema)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from selfopt.errors import SuiteError
+from selfopt.errors import SelfoptError, SuiteError
 from selfopt.home import counted
 from selfopt.records import ToolCall, ToolDefinition, canonical_json
 from selfopt.suites.check import printable, tool_problems
@@ -52,6 +52,7 @@ def usable_tools(tools: Sequence[ToolDefinition]) -> UsableTools:
 
     Raises:
         SuiteError: there are none, or more than MAX_TOOLS.
+        SelfoptError: none of them can be used.
     """
     if not tools:
         raise SuiteError("--tools holds no tool; give at least one")
@@ -68,7 +69,7 @@ def usable_tools(tools: Sequence[ToolDefinition]) -> UsableTools:
     kept = tuple(tool for tool in tools if tool.name not in left_out)
     if not kept:
         name, why = next(iter(left_out.items()))
-        raise SuiteError(f"no prompt can be made for any tool: {printable(name)}: {why}")
+        raise SelfoptError(f"no prompt can be made for any tool: {printable(name)}: {why}")
     return UsableTools(kept, left_out)
 
 

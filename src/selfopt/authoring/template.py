@@ -89,7 +89,7 @@ def template_drafts(tool: ToolDefinition) -> Iterator[Draft]:
         text = _sentence(form, what, {})
         yield Draft("near miss", text, (), tool.name, content_hash("family", [tool.name, text]))
     lacking = [dict(some) for size in range(len(needed)) for some in combinations(_arguments(tool, needed, 1).items(), size)]
-    told = [(form, {}) for form in _MISSING] if needed else []
+    told: list[tuple[str, dict[str, Any]]] = [(form, {}) for form in _MISSING] if needed else []
     told += [
         (_ASKS[place % len(_ASKS)], arguments) for place, arguments in enumerate(islice(lacking, _MOST_LACKING)) if arguments
     ]
@@ -144,7 +144,7 @@ def _plain(part: Any, root: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def _arguments(tool: ToolDefinition, needed: Mapping[str, Any], place: int) -> dict[str, Any]:
     arguments = {name: _value(name, part, place + 7 * turn, tool.parameters) for turn, (name, part) in enumerate(needed.items())}
-    if place % _OPTIONAL == _OPTIONAL - 1:
+    if place % _OPTIONAL == _OPTIONAL - 1 or (place and not needed):
         parts = properties_of(arguments_of(tool.parameters))
         spare = [
             (name, plain) for name in parts if name not in needed and (plain := _plain(parts[name], tool.parameters)) is not None

@@ -68,8 +68,8 @@ def command(ctx: click.Context, /, model: str, tools: str, as_json: bool, **flag
     in the home's folder `suites`. The same command goes on where it was cut off.
 
     \b
-    selfopt tune --tools tools.json --writer openai/gpt-5-mini local/qwen2.5-coder-0.5b
-    selfopt tune --tools "mcp:npx some-server" --writer none --max-minutes 60 local/qwen2.5-coder-0.5b
+    selfopt tune --tools tools.json --writer ollama/qwen3:8b local/smollm2-135m
+    selfopt tune --tools "mcp:my-server" --writer none local/smollm2-135m
 
     """
     settings = limits_of(flags)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from selfopt.authoring.asking import WRITER_TOKENS, pair_messages, tool_messages
-from selfopt.authoring.checks import Checker
+from selfopt.authoring.checks import Checker, needed_of
 from selfopt.authoring.drafts import Draft, DraftKind, UsableTools, sets_of
 from selfopt.authoring.shares import (
     HELDOUT,
@@ -185,9 +185,12 @@ class PromptMaker:
         sampling = Sampling(max_tokens=WRITER_TOKENS, temperature=_WARMTH, seed=turn)
         return Question(messages, sampling=sampling)
 
-    def _quota(self, kind: DraftKind) -> int:
-        """How many drafts of a kind each tool may have."""
-        return ceil(_SPARE * self.wanted * (1 - _PAIRS) * _SHARES[_sort(kind)] / len(self.usable.tools))
+    def _quota(self, kind: DraftKind, tool: ToolDefinition) -> int:
+        """How many drafts of a kind a tool may have. One that requires nothing has the more near misses."""
+        share = _SHARES[_sort(kind)]
+        if not needed_of(tool):
+            share += {"near miss": 1, "needed detail missing": -1}.get(kind, 0) * _SHARES["needed detail missing"]
+        return ceil(_SPARE * self.wanted * (1 - _PAIRS) * share / len(self.usable.tools))
 
     def _pairs(self, group: Sequence[ToolDefinition]) -> int:
         return ceil(_SPARE * self.wanted * _PAIRS * len(group) / len(self.usable.tools)) if len(group) > 1 else 0
@@ -195,7 +198,7 @@ class PromptMaker:
     def _lacks(self, tool: ToolDefinition, kept: Sequence[Draft]) -> bool:
         has = Counter(_sort(d.kind) for d in kept if d.tool == tool.name)
         kinds: tuple[DraftKind, ...] = ("direct", "near miss")
-        return any(has[kind] < self._quota(kind) for kind in kinds)
+        return any(has[kind] < self._quota(kind, tool) for kind in kinds)
 
     def _fill(
         self,
@@ -210,7 +213,7 @@ class PromptMaker:
         new: list[Draft] = []
         for draft in drafts:
             sort = _sort(draft.kind)
-            if has[sort] < self._quota(draft.kind):
+            if has[sort] < self._quota(sort, tool):
                 got = self._checked(checker, draft, group)
                 has[sort] += len(got)
                 new += got
