@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.authoring.checks import NEAR, Checker
@@ -103,6 +103,7 @@ _drafts = st.builds(
 )
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(_drafts, max_size=8))
 def test_what_is_kept_fits_and_nothing_raises(drafts: list[Draft]) -> None:
     """Whatever a writer writes: kept texts differ, and kept calls are of known tools with known arguments."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.authoring.written import MAX_ITEMS, MAX_REPLY, MAX_TEXT, MIN_TEXT, pair_drafts, tool_drafts
@@ -60,6 +60,7 @@ def test_a_reply_that_is_too_large_or_too_long_a_list_is_bounded() -> None:
     assert len(drafts) == MAX_ITEMS
 
 
+@settings(max_examples=100, deadline=None)
 @given(
     st.text(max_size=200)
     | st.recursive(
