@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.authoring.drafts import Draft, sets_of
-from selfopt.authoring.shares import HELDOUT, Offered, made_suite, not_offered
+from selfopt.authoring.shares import HELDOUT, OfferedDraft, made_suite, not_offered
 from selfopt.records import Suite, SyntheticPrompts, ToolCall, ToolDefinition
 from selfopt.suites import validate_suite
 
@@ -31,8 +31,8 @@ def made(tools: int, families: int, phrasings: int = 2) -> Suite:
             for n in range(families):
                 call = (ToolCall(name=one.name, arguments={"x": n}),)
                 told = [f"{one.name} {n} {k}" for k in range(phrasings)]
-                offers += [Offered(Draft("direct", text, call, one.name, f"{one.name} {n}"), group) for text in told]
-                offers.append(Offered(Draft("near miss", f"{one.name} no {n}", (), one.name, f"{one.name} no {n}"), group))
+                offers += [OfferedDraft(Draft("direct", text, call, one.name, f"{one.name} {n}"), group) for text in told]
+                offers.append(OfferedDraft(Draft("near miss", f"{one.name} no {n}", (), one.name, f"{one.name} no {n}"), group))
     return made_suite("tune-x", "", sets, offers, HEAD)
 
 

@@ -32,7 +32,7 @@ ToolSets = Sequence[tuple[ToolDefinition, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
+class OfferedDraft:
     """A kept draft, with what its prompt offers.
 
     Attributes:
@@ -59,7 +59,7 @@ def offer_of(tools: tuple[ToolDefinition, ...], without: str) -> tuple[ToolDefin
     return tuple(tool for tool in tools if tool.name != without)
 
 
-def made_suite(name: str, title: str, sets: ToolSets, kept: Sequence[Offered], head: SyntheticPrompts) -> Suite:
+def made_suite(name: str, title: str, sets: ToolSets, kept: Sequence[OfferedDraft], head: SyntheticPrompts) -> Suite:
     """The suite of kept prompts, split by sets of tools where both splits get enough, else by prompts."""
     splits = _by_sets(kept, len(sets))
     held_out: SplitBy = "tool_sets" if splits is not None else "prompts"
@@ -110,14 +110,14 @@ def prompt_of(
     )
 
 
-def _by_sets(kept: Sequence[Offered], sets: int) -> list[Literal["search", "heldout"]] | None:
+def _by_sets(kept: Sequence[OfferedDraft], sets: int) -> list[Literal["search", "heldout"]] | None:
     """Every second set of tools is held out. None where a split would get too few prompts."""
     splits: list[Literal["search", "heldout"]] = ["heldout" if one.group % 2 else "search" for one in kept]
     held = splits.count("heldout")
     return splits if sets > 1 and held >= HELDOUT and len(splits) - held >= _MIN_SEARCH else None
 
 
-def _by_prompts(kept: Sequence[Offered]) -> list[Literal["search", "heldout"]]:
+def _by_prompts(kept: Sequence[OfferedDraft]) -> list[Literal["search", "heldout"]]:
     """Half of each tool's and kind's families are held out, and more where that makes a hundred of them.
 
     The order of families is that of their hashes, so that it depends on what they say alone.
@@ -137,11 +137,11 @@ def _by_prompts(kept: Sequence[Offered]) -> list[Literal["search", "heldout"]]:
     return splits
 
 
-def _kind(one: Offered) -> str:
+def _kind(one: OfferedDraft) -> str:
     return "direct" if one.draft.kind == "paraphrase" else one.draft.kind
 
 
-def _hash(one: Offered) -> str:
+def _hash(one: OfferedDraft) -> str:
     return content_hash("order", [one.draft.family])
 
 

@@ -15,7 +15,7 @@ from selfopt.authoring.drafts import Draft, DraftKind, UsableTools, sets_of
 from selfopt.authoring.shares import (
     HELDOUT,
     MIN_EACH,
-    Offered,
+    OfferedDraft,
     ToolSets,
     counts_of,
     dropped_of,
@@ -243,7 +243,7 @@ class PromptMaker:
     def _texts(self, kept: Sequence[Draft], tool: str) -> list[str]:
         return [draft.text for draft in kept if draft.tool == tool]
 
-    def _offers(self, drafts: Sequence[Draft]) -> Iterable[Offered]:
+    def _offers(self, drafts: Sequence[Draft]) -> Iterable[OfferedDraft]:
         """What each draft's prompt offers. Some requests are asked where their tool is not there."""
         groups = {tool.name: place for place, group in enumerate(self.sets) for tool in group}
         alone: set[str] = set()
@@ -252,11 +252,11 @@ class PromptMaker:
         for draft in drafts:
             group = groups[draft.tool]
             if draft.family in alone and draft.kind in ("direct", "paraphrase"):
-                yield Offered(Draft("tool not offered", draft.text, (), draft.tool, draft.family), group, draft.tool)
+                yield OfferedDraft(Draft("tool not offered", draft.text, (), draft.tool, draft.family), group, draft.tool)
             else:
-                yield Offered(draft, group)
+                yield OfferedDraft(draft, group)
 
-    async def _solved(self, offers: list[Offered]) -> list[Offered]:
+    async def _solved(self, offers: list[OfferedDraft]) -> list[OfferedDraft]:
         """Those whose expectation every solver meets."""
         for number, (model, way) in enumerate(self.authors.solvers, 1):
             variant = composed(_POINTS[way], max_tokens=256)
@@ -275,7 +275,7 @@ class PromptMaker:
             offers = left
         return offers
 
-    def _disagrees(self, one: Offered, reply: ReplyContent | None, parsers: Sequence[str]) -> DropReason | None:
+    def _disagrees(self, one: OfferedDraft, reply: ReplyContent | None, parsers: Sequence[str]) -> DropReason | None:
         if reply is None:
             return "unanswered"
         tools = self._tools(one)
@@ -284,7 +284,7 @@ class PromptMaker:
         outcome = scorer_of("standard").judge(prompt, tools, parsed, None).outcome
         return None if outcome is Outcome.PASS else "solvers_disagree"
 
-    def _tools(self, one: Offered) -> tuple[ToolDefinition, ...]:
+    def _tools(self, one: OfferedDraft) -> tuple[ToolDefinition, ...]:
         return offer_of(self.sets[one.group], one.without)
 
 
