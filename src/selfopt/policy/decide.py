@@ -59,8 +59,7 @@ def decide(
     gain = candidate.metrics.accuracy - baseline.metrics.accuracy if baseline is not None else None
     claim = _claim(case)
     known = gain if claim == "this_suite_exact" and comparable else None
-    told = _told(evidence)
-    state = evidence or EvidenceState()
+    told, state = _told(evidence), evidence or EvidenceState()
     if known is not None:
         state = state.model_copy(update={"exact": ExactDifference(gain=known, prompts=len(candidate.rows))})
     draft = Decision(
