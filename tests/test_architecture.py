@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "engine": GROUND | {"reading"},  # a model's chat template names its family
     "feedback": GROUND | {"reading"},  # a finding names the family of an unread call
     "measure": GROUND | {"suites", "variants", "reading", "scoring"},
+    "authoring": GROUND | {"suites", "reading"},  # what is written is checked like a suite, and backed like a call
     "search": {"errors", "extensions", "records", "variants"},
     "simulate": GROUND | {"policy", "search", "variants"},
     "settings": {"errors", "records", "home", "dialects"},
@@ -40,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "gateway": GROUND | {"dialects", "settings", "routing", "variants", "reading", "web"},
     "report": GROUND,
     "wiring": GROUND | PARTS | STAGES | {"settings", "gateway"},
-    "verbs": GROUND | PARTS | STAGES | {"settings", "loop", "gateway", "report", "search", "simulate", "wiring"},
+    "verbs": GROUND | PARTS | STAGES | {"authoring", "settings", "loop", "gateway", "report", "search", "simulate", "wiring"},
     "cli": DOORS | {"report", "home"},
     "api": DOORS,
     "__init__": {"api"},

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from selfopt.records import (
     Attempt,
     AuditRecord,
+    AuthoredReply,
     BanLifted,
     Baseline,
     Blob,
@@ -40,6 +41,7 @@ from selfopt.records import (
     Recommendation,
     Record,
     RemedyCheck,
+    ReplyContent,
     Run,
     RunEnd,
     SlowFirstCallFigures,
@@ -303,6 +305,7 @@ def every_kind() -> tuple[Record, ...]:
         CyclePlan(cycle_id="cycle-1", targets=(target,), changes={"spec-2": "variant"}, at=AT),
         cycle(),
         *race_records(),
+        AuthoredReply(reply_id="reply-1", model="scripted/w", purpose="write", content=ReplyContent(text="{}"), at=AT),
         Conclusion(group_id="group-1", request="supervise-1", at=AT),
         Delivery(group_id="group-1", at=AT),
         AuditRecord(timestamp=AT, event="rule_changed", details={"n": [1, None]}, previous_hash="0" * 64, hash="1" * 64),

@@ -109,6 +109,10 @@ VERBS: dict[str, Verb] = {
     "suites validate": Verb("suites validate atomic", lambda h, _: h.suites.validate("atomic")),
     "supervise": Verb("supervise good atomic --runs 2", lambda h, _: h.supervise("good", "atomic", runs=2)),
     "trust": Verb("trust . --yes", trust),
+    "tune": Verb(
+        "tune good --tools tools.json --writer none --prompts 24 --prompts-only",
+        lambda h, _: h.tune("good", "tools.json", writer="none", prompts=24, prompts_only=True),
+    ),
     "try": Verb("try good hello --tools tools.json", lambda h, _: h.try_("good", "hello", tools="tools.json")),
     "variants list": Verb("variants list", lambda h, _: h.variants.list()),
     "variants parts": Verb("variants parts", lambda h, _: h.variants.parts()),

@@ -32,13 +32,14 @@ from selfopt.verbs.showing import ShownTrial, shown_trial
 from selfopt.verbs.simulating import simulate_worlds
 from selfopt.verbs.tools import Tools
 from selfopt.verbs.trying import Tried, try_model
+from selfopt.verbs.tuning import Tuned, TuneListener, TuneRequest, tune_model
 from selfopt.verbs.warming import WarmUpShown, validate_under_rules
 
 from .nouns import Audit, Keys, Models, Routes, Trust, Variants
 from .runner import Noun, Runner
 from .suites import Suites
 
-__all__ = ["CompareOptions", "RunOptions", "Selfopt", "open"]
+__all__ = ["CompareOptions", "RunOptions", "Selfopt", "TuneOptions", "open"]
 
 log = logging.getLogger("selfopt")
 
@@ -71,6 +72,24 @@ class CompareOptions(TypedDict, total=False):
     warm_up: bool | None
     fresh: bool
     ollama: bool
+
+
+class TuneOptions(TypedDict, total=False):
+    """The flags of `selfopt tune`.
+
+    writer: the model that writes; "none": plain prompts from the tools alone. solvers: at most two
+    models that have to agree with what is expected. prompts: how many to aim at. prompts_only: stop
+    once the suite is written.
+    """
+
+    writer: str | None
+    solvers: tuple[str, ...]
+    prompts: int
+    prompts_only: bool
+    tools_timeout_s: float | None
+    on_event: Callable[[LoopEvent], None]
+    on_progress: Callable[[Progress], None]
+    show: Callable[[str], None]
 
 
 def open(
@@ -253,6 +272,20 @@ class Selfopt(Noun):
         With odds, also what its races take. Writes nothing.
         """
         return preview(self._app, baselines, Path(candidates) if candidates is not None else None, max_candidates, odds)
+
+    def tune(self, model: str, tools: Tools, **options: Unpack[TuneOptions]) -> Tuned:
+        """Makes prompts for your own tools, searches with them and writes the rule (`selfopt tune`).
+
+        tools: a file, `mcp:` and a server, or definitions.
+        """
+        chosen: dict[str, Any] = dict(options)
+        heard = {name: chosen.pop(name) for name in ("on_event", "on_progress", "show") if name in chosen}
+        listener = TuneListener(
+            show=heard.get("show", lambda text: None),
+            loop=Listener(heard.get("on_event", lambda event: None)),
+            progress=heard.get("on_progress", lambda event: None),
+        )
+        return self._runner.wait(tune_model(self._app, TuneRequest(model, tools, **chosen), listener))
 
     def report(self) -> list[Path]:
         """Writes the reports. Returns their paths."""

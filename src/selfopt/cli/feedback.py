@@ -18,6 +18,7 @@ def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
     """
     from selfopt.report import findings_list
     from selfopt.verbs.diagnosing import make_feedback, only_reads
+    from selfopt.words.evidence import on_prompts
 
     app = open_app(ctx)
     feedback = run_in_app(app, make_feedback(app, write=not dry_run))
@@ -29,7 +30,7 @@ def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
         calls = "-" if row.call_accuracy is None else f"{row.call_accuracy:.0%}"
         say(out, f"{row.model} {row.phase}", style="bold")
         figures = f"accuracy {row.accuracy:.0%}, call accuracy {calls}, {counted(row.evaluations, 'evaluation')}"
-        say(out, f"{row.variant}: {figures}", indent=2)
+        say(out, on_prompts(f"{row.variant}: {figures}", synthetic=row.synthetic), indent=2)
     out.print("\nFindings", style="bold")
     draw(out, findings_list(feedback.findings))
     for failure in [h for h in feedback.hot_failures if h.failures > 1][:10]:
@@ -41,7 +42,8 @@ def command(ctx: click.Context, /, dry_run: bool, as_json: bool) -> None:
         fallback = f", fallback {item.fallback}" if item.fallback else ""
         say(out, f"{item.action.replace('_', ' ')} {item.model} {item.phase}{fallback}", indent=2)
         say(out, item.reason, indent=4, hang=4)
-        say(out, f"confidence {item.confidence}; {item.id}", indent=4, hang=4, style="dim")
+        sure = on_prompts(f"confidence {item.confidence}", synthetic=item.synthetic)
+        say(out, f"{sure}; {item.id}", indent=4, hang=4, style="dim")
     if not feedback.recommendations:
         out.print("  none: nothing to change")
     if only_reads(app) and not dry_run:

@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "decide": ("decide", "Put a candidate through the gates against the baseline."),
     "enforce": ("enforce", "Turn recommendations into rules in force."),
     "loop": ("loop", "Run whole cycles: measure, diagnose, decide, enforce, verify."),
+    "tune": ("tune", "Make prompts for your own tools, search with them, write the rule."),
     "compare": ("compare", "Compare models and variants on the same prompts, in one table."),
     "report": ("report", "Write the reports from the ledger."),
     "serve": ("serve", "Serve live traffic under the rules, OpenAI-compatible."),

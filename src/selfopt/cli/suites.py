@@ -35,7 +35,8 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
         if "problem" in row:
             say(console(), f"{row['name']:27} not usable: {row['problem']}", hang=28)
         else:
-            say(console(), f"{row['name']:27} {row['phase']:9} {row['prompts']:4} prompts  {row['title']}", hang=52)
+            sort = "synthetic prompts" if "synthetic" in row else "prompts"
+            say(console(), f"{row['name']:27} {row['phase']:9} {row['prompts']:4} {sort}  {row['title']}", hang=52)
 
 
 @command.command("show")

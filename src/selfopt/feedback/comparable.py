@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from selfopt.errors import Cause
 from selfopt.records import Confidence, Evaluation, Figures, Finding, Outcome, OutcomeRow, content_hash, whole_evaluations
+from selfopt.words.evidence import on_prompts
 from selfopt.words.findings import summary
 
 _MANY_RUNS = 7
@@ -161,13 +162,14 @@ def make_finding(
         model=newest.model,
         phase=newest.phase,
         spec_id=newest.spec_id,
-        summary=summary(figures),
+        summary=on_prompts(summary(figures), synthetic=newest.synthetic),
         figures=figures,
         prompt_ids=tuple(dict.fromkeys(row.prompt_id for row, _ in seen)),
         evaluation_ids=tuple(e.evaluation_id for e in evaluations),
         run_ids=tuple(dict.fromkeys(run_id for e in evaluations for run_id in e.run_ids)),
         trial_ids=tuple(dict.fromkeys(row.trial_ids[index] for row, index in seen if index < len(row.trial_ids))),
         confidence=confidence or _confidence(evaluations),
+        synthetic=newest.synthetic,
         at=newest.at,
     )
     return named(draft)

@@ -62,7 +62,9 @@ def recommend(
 
 def _draft(standing: Standing, kind: RemedyKind, action: Action, **fields: Any) -> Recommendation:
     newest = standing.newest
-    return Recommendation(id="", type=kind, model=newest.model, phase=newest.phase, action=action, **fields)
+    return Recommendation(
+        id="", type=kind, model=newest.model, phase=newest.phase, action=action, synthetic=newest.synthetic, **fields
+    )
 
 
 def _gate(

@@ -143,6 +143,7 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
         uninvited=unwanted.count(Outcome.UNCALLED_FOR),
         refused=len(named) / outcomes.total() if outcomes else 0.0,
         said=next((row.said for row in named if row.said), ""),
+        synthetic=newest.synthetic,
     )
     summary = PhaseSummary(
         model=newest.model,
@@ -155,6 +156,7 @@ def _standing(evaluations: Sequence[Evaluation]) -> Standing:
         restraint=shown.restraint,
         variance=_variance(accuracies),
         evaluation_id=newest.evaluation_id,
+        synthetic=newest.synthetic,
     )
     calls = sum(len(row.outcomes) for e in evaluations for row in e.rows if row.needs_call)
     return Standing(tuple(evaluations), shown, calls, sum(row.needs_call for row, _, _ in excused), summary)

@@ -5,7 +5,7 @@ from .contest import outcomes_of, shares_of
 from .context import Listener, LoopContext, LoopEvent, Stages, Target
 from .cycle import run_cycle
 from .diagnosis import present_feedback
-from .enforce import keep_feedback, served_specs
+from .enforce import keep_feedback, served_specs, synthetic_specs
 from .remedies import withdrawn_remedies
 from .rollback import note_rollback
 from .series import run_cycles
@@ -45,6 +45,7 @@ __all__ = [
     "served_specs",
     "shares_of",
     "spec_by_id",
+    "synthetic_specs",
     "unfinished_cycle",
     "withdrawn_remedies",
     "withdrawn_specs",

@@ -20,6 +20,7 @@ from selfopt.records import (
     Record,
 )
 from selfopt.words.decisions import best_hold_text
+from selfopt.words.evidence import on_prompts
 
 from .context import LoopContext, LoopEvent
 from .evidence import Candidate
@@ -145,6 +146,7 @@ def _row(plan: CyclePlan, evaluation: Evaluation, decision: Decision) -> Candida
         reason_codes=decision.reason_codes,
         decision_id=decision.decision_id,
         evaluation_id=evaluation.evaluation_id,
+        synthetic=decision.synthetic,
     )
 
 
@@ -167,4 +169,5 @@ async def _promote(context: LoopContext, target: CycleTarget, winner: CandidateR
         await context.ledger.append([record])
     gain = f" (+{winner.improvement * 100:.1f} points)" if winner.improvement is not None else ""
     what = f"{target.model} {target.phase}: {winner.variant} ({winner.changed})"
-    context.say(LoopEvent("promoted", f"{what} is the new baseline{gain}", record))
+    told = on_prompts(f"{what} is the new baseline{gain}", synthetic=winner.synthetic)
+    context.say(LoopEvent("promoted", told, record))

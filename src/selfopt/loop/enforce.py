@@ -8,7 +8,7 @@ from pathlib import Path
 
 from selfopt.feedback import load_feedback, save_feedback
 from selfopt.home import counted
-from selfopt.records import CycleStart, Feedback, Finding, Ledger, Recommendation, RoutingConfig, Spec
+from selfopt.records import CycleStart, Evaluation, Feedback, Finding, Ledger, Recommendation, RoutingConfig, Spec
 from selfopt.routing import RuleOptions
 
 from .context import Key, LoopContext, LoopEvent
@@ -70,6 +70,11 @@ def served_specs(
     return found
 
 
+def synthetic_specs(ledger: Ledger) -> frozenset[str]:
+    """The ids of the specs that were measured on synthetic prompts. A spec names its suite, so on no others."""
+    return frozenset(evaluation.spec_id for evaluation in ledger.read(Evaluation) if evaluation.synthetic)
+
+
 def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback) -> int:
     """Apply what the feedback recommends for the models and phases of the cycle, and no others.
 
@@ -87,7 +92,7 @@ def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback
     config = context.stages.enforcer.enforce(
         advice,
         promoted={key: spec for key, spec in serving.items() if (one(key[0]), key[1]) in named},
-        options=RuleOptions(warm_up=context.settings.warm_up.enabled),
+        options=RuleOptions(warm_up=context.settings.warm_up.enabled, synthetic=synthetic_specs(context.ledger)),
         event="loop",
         reason=f"cycle {start.number}",
     )

@@ -59,8 +59,7 @@ def decide(
     gain = candidate.metrics.accuracy - baseline.metrics.accuracy if baseline is not None else None
     claim = _claim(case)
     known = gain if claim == "this_suite_exact" and comparable else None
-    told = _told(evidence)
-    state = evidence or EvidenceState()
+    told, state = _told(evidence), evidence or EvidenceState()
     if known is not None:
         state = state.model_copy(update={"exact": ExactDifference(gain=known, prompts=len(candidate.rows))})
     draft = Decision(
@@ -80,6 +79,7 @@ def decide(
         evaluation_ids=tuple(dict.fromkeys(side.evaluation_id for side in case.sides)),
         run_ids=tuple(dict.fromkeys(run_id for side in case.sides for run_id in side.run_ids)),
         cycle_id=cycle_id,
+        synthetic=all(side.synthetic for side in case.sides),
         at=now if now is not None else utc_now(),
     )
     return draft.model_copy(update={"decision_id": content_hash("decision", draft)})

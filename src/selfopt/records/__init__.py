@@ -129,6 +129,7 @@ from .searches import (
 from .spec import Environment, Spec, WarmUp
 from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
+from .synthetic import AuthoredReply, DropReason, SplitBy, SyntheticPrompts
 from .trial import (
     Attempt,
     Conclusion,
@@ -155,6 +156,7 @@ __all__ = [
     "Ask",
     "Attempt",
     "AuditRecord",
+    "AuthoredReply",
     "Ban",
     "BanCause",
     "BanLifted",
@@ -192,6 +194,7 @@ __all__ = [
     "Detector",
     "Determinism",
     "DriftFigures",
+    "DropReason",
     "Endpoint",
     "EndpointConfig",
     "EnoughError",
@@ -293,8 +296,10 @@ __all__ = [
     "SlowFirstCallFigures",
     "Spec",
     "Split",
+    "SplitBy",
     "StandingReason",
     "Suite",
+    "SyntheticPrompts",
     "Timings",
     "TokenLogProb",
     "ToolCall",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import Field
+
 from selfopt.errors import Cause
 
 from .base import Record
@@ -71,7 +73,7 @@ class PolicyRow(Record):
 
 
 class Comparison(Record):
-    """The rows, best agent score first."""
+    """The rows, best agent score first. synthetic: the suites whose prompts a model or a template wrote."""
 
     suites: tuple[str, ...]
     phase: Phase
@@ -84,3 +86,4 @@ class Comparison(Record):
     unmeasured: tuple[str, ...] = ()
     stopped: str | None = None
     at: str
+    synthetic: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)

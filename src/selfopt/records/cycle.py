@@ -153,7 +153,7 @@ class CyclePlan(Record, ledger_kind="cycle_plan", id_field="cycle_id"):
 
 
 class CandidateResult(Record):
-    """The result of one candidate."""
+    """The result of one candidate. synthetic: its decision rests on synthetic prompts alone."""
 
     spec_id: str
     variant: str
@@ -166,6 +166,7 @@ class CandidateResult(Record):
     reason_codes: tuple[str, ...]
     decision_id: str
     evaluation_id: str | None
+    synthetic: bool = Field(default=False, exclude_if=lambda synthetic: not synthetic)
 
 
 class CycleTargetResult(Record):

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from .base import Record
 from .earlier import decision
@@ -120,7 +120,10 @@ class Decision(
     id_field="decision_id",
     index_fields=("candidate_spec_id", "baseline_spec_id", "model", "phase", "cycle_id", "verdict"),
 ):
-    """The decision about one candidate."""
+    """The decision about one candidate.
+
+    synthetic: it rests on prompts that a model or a template wrote, and on no others.
+    """
 
     decision_id: str
     verdict: VerdictName
@@ -138,6 +141,7 @@ class Decision(
     evaluation_ids: tuple[str, ...]
     run_ids: tuple[str, ...]
     cycle_id: str | None = None
+    synthetic: bool = Field(default=False, exclude_if=lambda synthetic: not synthetic)
     at: str
 
     _of_an_earlier_form = model_validator(mode="before")(decision)

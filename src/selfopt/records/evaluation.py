@@ -107,6 +107,7 @@ class Evaluation(
         race_id: the trials are the answers of a race over a large suite, which draws its prompts.
             Rows then differ in length, some prompts may have none, and shares are weighted like the
             draws. Such an evaluation serves the decisions of the race.
+        synthetic: a model or a template wrote the prompts.
     """
 
     evaluation_id: str
@@ -132,6 +133,7 @@ class Evaluation(
     cycle_id: str | None = None
     race_id: str | None = None
     concurrencies: tuple[int, ...] = Field(default=(), exclude_if=lambda seen: not seen)
+    synthetic: bool = Field(default=False, exclude_if=lambda synthetic: not synthetic)
     at: str
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pydantic import SerializerFunctionWrapHandler, ValidationInfo, field_validator, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationInfo, field_validator, model_serializer, model_validator
 
 from .base import Prose, Record
 from .earlier import recommendation_before_confirmations
@@ -32,7 +32,10 @@ class Remedy:
 
 
 class Finding(Record, ledger_kind="finding", id_field="finding_id", index_fields=("model", "phase", "spec_id", "cycle_id")):
-    """A diagnosed cause with its evidence. Callers match on the type of `figures`."""
+    """A diagnosed cause with its evidence. Callers match on the type of `figures`.
+
+    synthetic: it rests on prompts that a model or a template wrote.
+    """
 
     finding_id: str
     type: FindingKind
@@ -48,6 +51,7 @@ class Finding(Record, ledger_kind="finding", id_field="finding_id", index_fields
     confidence: Confidence = "medium"
     confirmed: bool = False  # by an experiment
     cycle_id: str | None = None
+    synthetic: bool = Field(default=False, exclude_if=lambda synthetic: not synthetic)
     at: str
 
     @field_validator("figures", mode="before")
@@ -97,6 +101,7 @@ class Recommendation(Record, ledger_kind="recommendation", id_field="id", index_
         fallback: a model that was measured on this phase.
         reason: ends with `confirmation.told`, if there is a confirmation.
         evidence: ids of evaluations, runs and findings.
+        synthetic: it rests on prompts that a model or a template wrote.
     """
 
     id: str
@@ -112,6 +117,7 @@ class Recommendation(Record, ledger_kind="recommendation", id_field="id", index_
     evidence: tuple[str, ...] = ()
     confidence: Confidence = "medium"
     cycle_id: str | None = None
+    synthetic: bool = Field(default=False, exclude_if=lambda synthetic: not synthetic)
 
     @model_validator(mode="before")
     @classmethod
@@ -159,6 +165,7 @@ class PhaseSummary(Record):
     restraint: float | None
     variance: float
     evaluation_id: str
+    synthetic: bool = Field(default=False, exclude_if=lambda synthetic: not synthetic)
 
 
 class Feedback(Record):

@@ -36,11 +36,12 @@ class RuleLimits(Record):
 
 
 class RuleReason(Record):
-    """One reason for a rule."""
+    """One reason for a rule. synthetic: it rests on prompts that a model or a template wrote, and on no others."""
 
     kind: ReasonKind
     text: Prose
     ids: tuple[str, ...] = ()  # of the recommendation, the spec and the evidence behind it
+    synthetic: bool = Field(default=False, exclude_if=lambda synthetic: not synthetic)
 
 
 class Rule(Record):
@@ -70,6 +71,11 @@ class Rule(Record):
     evidence: tuple[str, ...] = ()
     since_version: int = 0
     fallback_on_unparsed: bool = False
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether a reason rests on prompts that a model or a template wrote, and on no others."""
+        return any(reason.synthetic for reason in self.reasons)
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

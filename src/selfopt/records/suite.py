@@ -9,6 +9,7 @@ from pydantic import Field
 
 from .base import Record, content_hash
 from .chat import Message, ToolDefinition
+from .synthetic import SyntheticPrompts
 
 Phase = Literal["atomic", "extended"]
 Split = Literal["search", "heldout", "canary", "all"]
@@ -63,6 +64,7 @@ class Suite(Record):
         judging: how tool calls are compared with the expected ones. `bfcl` compares like the
             checker of the Berkeley Function Calling Leaderboard.
         origin: the source of imported prompts, with the version of the data.
+        synthetic: who wrote the prompts, if that was a model or a template.
     """
 
     name: str
@@ -71,18 +73,26 @@ class Suite(Record):
     scope: Literal["whole", "sample"] = "sample"
     judging: Judging = "standard"
     origin: str = ""
+    synthetic: SyntheticPrompts | None = None
     tool_sets: dict[str, tuple[ToolDefinition, ...]]
     prompts: tuple[Prompt, ...]
 
     def content_id(self) -> str:
-        """Returns the hash of everything that can change a verdict or a request: all but title,
-        origin, reasons and what stands beside.
+        """Returns the hash of everything that can change a verdict, a request or what it shows: all but
+        title, origin, reasons, what stands beside, and who solved or what was dropped.
+
+        Who wrote synthetic prompts counts, so that a suite can't lose that mark and keep its evidence.
         """
         return self._content_id
 
     @cached_property
     def _content_id(self) -> str:
-        left_out: Any = {"title": True, "origin": True, "prompts": {"__all__": {"reason", "beside"}}}
+        left_out: Any = {
+            "title": True,
+            "origin": True,
+            "synthetic": {"solvers", "dropped"},
+            "prompts": {"__all__": {"reason", "beside"}},
+        }
         body = self.model_dump(mode="json", exclude=left_out, exclude_defaults=True)
         return content_hash("suite", body)
 

@@ -12,6 +12,7 @@ from rich.text import Text
 from selfopt.home import counted
 from selfopt.records import ComparedRow, Comparison, Figure
 from selfopt.words.causes import cause_text
+from selfopt.words.evidence import SYNTHETIC
 
 from .escape import code, safe_markdown, safe_terminal, safe_text
 from .figures import milliseconds, share
@@ -86,7 +87,8 @@ def _chance(p_value: float | None) -> str:
 
 def _notes(comparison: Comparison, safe: Callable[[str], str] = safe_terminal) -> list[str]:
     suites = ", ".join(
-        f"{safe_terminal(name, limit=60)} ({split})" for name, split in zip(comparison.suites, comparison.splits, strict=True)
+        f"{safe_terminal(name, limit=60)} ({split}{f', {SYNTHETIC}' if name in comparison.synthetic else ''})"
+        for name, split in zip(comparison.suites, comparison.splits, strict=True)
     )
     lines = [
         f"{counted(comparison.prompts, 'prompt')} of {suites}; {_NOTE} {counted(comparison.tool_sets, comparison.unit)}.",

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from selfopt.records import CycleTargetResult
-from selfopt.words.evidence import CLAIMS
+from selfopt.words.evidence import CLAIMS, on_prompts
 
 from .gather import ReportData
 from .race_figures import Course, GainBar, course_svg, gains_svg
@@ -164,6 +164,6 @@ def _bars(data: ReportData, target: CycleTargetResult) -> list[GainBar]:
     for candidate in target.candidates:
         decision = data.decisions.get(candidate.decision_id)
         if decision is not None and decision.estimate is not None:
-            note = f"{decision.verdict}, {CLAIMS[decision.claim]}"
+            note = on_prompts(f"{decision.verdict}, {CLAIMS[decision.claim]}", synthetic=decision.synthetic)
             found.append(GainBar(candidate.changed or candidate.variant, decision.estimate, decision.interval, note))
     return found

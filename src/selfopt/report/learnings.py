@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from selfopt.home import counted
 from selfopt.records import CandidateResult, Cycle, CycleTargetResult, Rule
+from selfopt.words.evidence import on_prompts
 from selfopt.words.findings import HELPED
 
 from .escape import code, safe_markdown
@@ -163,6 +164,7 @@ def _target(data: ReportData, evidence: Evidence, target: CycleTargetResult) -> 
     tested = ", ".join(f"{_named(c, target)} {share(c.accuracy)} ({c.verdict})" for c in target.candidates) or "none"
     after = data.evaluations.get((winner.evaluation_id if winner else None) or "")
     won = f"winner {_named(winner, target)}, improvement {signed(target.improvement)}" if winner else "no winner"
+    won = on_prompts(won, synthetic=any(candidate.synthetic for candidate in target.candidates))
     return (
         f"- {code(target.model)} {target.phase}: baseline {code(target.baseline_variant)} {share(target.baseline_accuracy)}; "
         f"candidates: {tested}; {won} ({evidence.ref(baseline, after)})"

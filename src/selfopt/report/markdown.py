@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from selfopt.home import counted
 from selfopt.records import Evaluation
+from selfopt.words.evidence import SYNTHETIC, on_prompts
 
 from .escape import code
 from .figures import NOT_MEASURED, runs, share
@@ -35,7 +36,8 @@ class Evidence:
                 f"E{number}",
                 code(e.evaluation_id),
                 f"{code(e.model)} {e.phase}, {code(e.variant)}, suite {code(e.suite)}"
-                + (" (this suite only)" if e.scope == "whole" else ""),
+                + (" (this suite only)" if e.scope == "whole" else "")
+                + (f", {SYNTHETIC}" if e.synthetic else ""),
                 runs(e),
                 # A race has two runs or more per block; the race_id stands for all of them.
                 f"{counted(len(e.run_ids), 'run')} of {code(e.race_id)}"
@@ -62,7 +64,8 @@ def measured(evaluation: Evaluation | None) -> str:
     if evaluation is None:
         return NOT_MEASURED
     m = evaluation.metrics
-    return f"{share(m.accuracy)} (silent {share(m.silent.accuracy)}, always calling {share(m.always_calling.accuracy)})"
+    told = f"{share(m.accuracy)} (silent {share(m.silent.accuracy)}, always calling {share(m.always_calling.accuracy)})"
+    return on_prompts(told, synthetic=evaluation.synthetic)
 
 
 def _row(cells: Sequence[str]) -> str:

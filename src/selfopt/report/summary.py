@@ -17,7 +17,7 @@ from selfopt.records import (
     Recommendation,
     Rule,
 )
-from selfopt.words.evidence import METRICS
+from selfopt.words.evidence import METRICS, on_prompts
 from selfopt.words.findings import HELPED, experiment_text, not_confirmed_yet
 from selfopt.words.rules import ban_text
 from selfopt.words.spending import spent_text
@@ -130,7 +130,7 @@ def _promoted(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleT
     p50 = arrow(*(milliseconds(e.metrics.p50_ms if e else None) for e in (before, after)))
     change = arrow(code(target.baseline_variant), code(target.winner_variant or ""))
     if candidate is not None:
-        change += f" ({safe_markdown(candidate.changed)})"
+        change = on_prompts(f"{change} ({safe_markdown(candidate.changed)})", synthetic=candidate.synthetic)
     name = f"{code(target.model)} {target.phase}"
     return [str(cycle.number), name, change, pairs[0], signed(target.improvement), *pairs[1:], p50, evidence.ref(before, after)]
 
@@ -147,9 +147,10 @@ def _held(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleTarge
     best = max(target.candidates, key=lambda c: -1.0 if c.accuracy is None else c.accuracy)
     decision = data.decisions.get(best.decision_id)
     why = _failed_gates(decision) if decision else ", ".join(code(r) for r in best.reason_codes)
+    shares = f"accuracy {share(best.accuracy)}, baseline {share(target.baseline_accuracy)}"
     return (
         f"cycle {cycle.number}, {code(target.model)} {target.phase}: best candidate {code(best.variant)} "
-        f"(accuracy {share(best.accuracy)}, baseline {share(target.baseline_accuracy)}): {best.verdict}, {why or 'no reason recorded'} "
+        f"({on_prompts(shares, synthetic=best.synthetic)}): {best.verdict}, {why or 'no reason recorded'} "
         f"({evidence.ref(data.evaluations.get(best.evaluation_id or ''))})"
     )
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from selfopt.records import Decision, Evaluation, Finding, GateResult, Outcome, OutcomeRow
-from selfopt.words.evidence import CLAIMS
+from selfopt.words.evidence import CLAIMS, SYNTHETIC, on_prompts
 
 from .escape import safe_terminal, safe_text
 from .figures import NOT_MEASURED, milliseconds, runs, share, signed
@@ -122,7 +122,13 @@ def evaluation_table(evaluations: Sequence[Evaluation], *, width: int = _WIDE) -
         m = e.metrics
         beats = m.accuracy > max(m.silent.accuracy, m.always_calling.accuracy)
         name = safe_terminal(f"{e.model} {e.phase}", limit=100)
-        how = safe_terminal(e.variant, limit=60) + ", " + runs(e) + (", warm-up" if e.warm_up else "")
+        how = (
+            safe_terminal(e.variant, limit=60)
+            + ", "
+            + runs(e)
+            + (", warm-up" if e.warm_up else "")
+            + (f", {SYNTHETIC}" if e.synthetic else "")
+        )
         silent, always = share(m.silent.accuracy), share(m.always_calling.accuracy)
         p50, first = _short(milliseconds(m.p50_ms)), _short(milliseconds(m.first_call_ms))
         below = "" if wide else f"\nsilent {silent}, always {always}\np50 {p50}, first call {first}"
@@ -156,7 +162,7 @@ def decision_panel(decision: Decision, *, width: int = _DECISION_WIDE) -> Panel:
         Group(head, Text(_why(decision)), gates),
         title=Text(title),
         title_align="left",
-        subtitle=Text(f"claim: {CLAIMS[decision.claim]}"),
+        subtitle=Text(on_prompts(f"claim: {CLAIMS[decision.claim]}", synthetic=decision.synthetic)),
         subtitle_align="left",
     )
 

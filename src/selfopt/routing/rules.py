@@ -24,11 +24,13 @@ class RuleOptions:
             rules.
         warm_up: False generates no warm-up.
         one_name: gives one name for all of a model. A rule keeps the name that it has.
+        synthetic: the ids of specs that were measured on synthetic prompts alone.
     """
 
     override_manual: bool = False
     warm_up: bool = True
     one_name: Callable[[str], str] = str
+    synthetic: frozenset[str] = frozenset()
 
 
 def generate_routing_rules(
@@ -111,11 +113,18 @@ def _merge(
     rule = base.model_copy(update=update)
     if old is not None and _same_effect(old, rule):
         return _with_confirmation(old, warm)
-    return rule.model_copy(update=_explanation(base, gates, warm, spec, pinned=pinned))
+    synthetic = spec is not None and spec.spec_id in options.synthetic
+    return rule.model_copy(update=_explanation(base, gates, warm, spec, pinned=pinned, synthetic=synthetic))
 
 
 def _explanation(
-    base: Rule, gates: Sequence[Recommendation], warm: Sequence[Recommendation], spec: Spec | None, *, pinned: bool
+    base: Rule,
+    gates: Sequence[Recommendation],
+    warm: Sequence[Recommendation],
+    spec: Spec | None,
+    *,
+    pinned: bool,
+    synthetic: bool,
 ) -> dict[str, Any]:
     """The reasons, source, ids and evidence of a rule.
 
@@ -129,7 +138,8 @@ def _explanation(
     reasons += [_told(r, "gate") for r in gates] + [_told(r, "warm_up") for r in warm if r not in gates]
     evidence = (base.evidence if kept else ()) + tuple(item for r in used for item in r.evidence)
     if spec is not None:
-        served = RuleReason(kind="promotion", text=served_text(spec), ids=(spec.spec_id,))
+        text = served_text(spec, synthetic=synthetic)
+        served = RuleReason(kind="promotion", text=text, ids=(spec.spec_id,), synthetic=synthetic)
         reasons = [*(reason for reason in reasons if reason.kind != "promotion"), served]
         evidence = (*(item for item in evidence if item != base.spec_id), spec.spec_id)
     ids = (base.recommendation_ids if kept else ()) + tuple(r.id for r in used)
@@ -151,7 +161,8 @@ def _reasons(rule: Rule, *, but: ReasonKind | None = None) -> tuple[RuleReason, 
 
 
 def _told(recommendation: Recommendation, kind: ReasonKind) -> RuleReason:
-    return RuleReason(kind=kind, text=recommendation.advice, ids=(recommendation.id, *recommendation.evidence))
+    ids = (recommendation.id, *recommendation.evidence)
+    return RuleReason(kind=kind, text=recommendation.advice, ids=ids, synthetic=recommendation.synthetic)
 
 
 def _confirmation(warm: Sequence[Recommendation]) -> Confirmation | None:

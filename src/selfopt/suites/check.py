@@ -53,6 +53,11 @@ def validate_suite(suite: Suite) -> list[str]:
     return problems
 
 
+def tool_problems(tool: ToolDefinition) -> list[str]:
+    """List what makes a tool unusable in a suite of the standard judging. Empty if nothing does."""
+    return [*_tool_problems((tool,)), *type_problems(tool.parameters)]
+
+
 def _quoted(text: str) -> str:
     return repr(printable(text[:_MAX_SHOWN]))
 
@@ -70,7 +75,12 @@ def _suite_problems(suite: Suite) -> Iterator[str]:
 
 
 def _split_problems(suite: Suite) -> Iterator[str]:
-    """Held-out prompts stand for new tools, so search must not have seen their tool sets."""
+    """Held-out prompts stand for new tools, so search must not have seen their tool sets.
+
+    Prompts that were written for a user's own tools stand for other requests for the same tools.
+    """
+    if suite.synthetic is not None and suite.synthetic.held_out == "prompts":
+        return
     if suite.scope != "sample" or not suite.select("heldout"):
         return
     splits: dict[str, list[str]] = {}

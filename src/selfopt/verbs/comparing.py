@@ -206,6 +206,7 @@ def _comparison(
         unmeasured=tuple(f"{arm.model} {arm.variant.name}" for arm in arms if arm not in whole),
         stopped=stopped,
         at=utc_now(),
+        synthetic=tuple(suite.name for suite in suites if suite.synthetic is not None),
     )
 
 

@@ -61,10 +61,15 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
     """
     if not app.settings.enforcement.enabled and not dry_run:
         raise UsageError("enforcement is switched off; set enforcement.enabled = true or use --dry-run")
-    from selfopt.loop import served_specs  # the loop takes long to import, and to show rules takes none of it
+    from selfopt.loop import served_specs, synthetic_specs  # the loop takes long to import, and to show rules takes none of it
 
     feedback = _feedback(path, app.home.feedback)
-    options = RuleOptions(override_manual=override_manual, warm_up=app.settings.warm_up.enabled, one_name=app.settings.one_name)
+    options = RuleOptions(
+        override_manual=override_manual,
+        warm_up=app.settings.warm_up.enabled,
+        one_name=app.settings.one_name,
+        synthetic=synthetic_specs(ledger_or_none(app)),
+    )
     before = app.enforcer.load(repair_pending=not dry_run)
     if path is None:
         check_recommendations(app, feedback.recommendations)
@@ -84,13 +89,15 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
 
 def rules_from(app: App, feedback: Feedback, current: RoutingConfig, options: RuleOptions | None = None) -> tuple[Rule, ...]:
     """Merge the rules that recommendations and baselines ask for into the given ones."""
-    from selfopt.loop import served_specs
+    from selfopt.loop import served_specs, synthetic_specs
 
+    ledger = ledger_or_none(app)
+    plain = RuleOptions(warm_up=app.settings.warm_up.enabled, one_name=app.settings.one_name, synthetic=synthetic_specs(ledger))
     return generate_routing_rules(
         feedback.recommendations,
         current,
-        promoted=served_specs(ledger_or_none(app), feedback.recommendations, current, app.settings.one_name),
-        options=options or RuleOptions(warm_up=app.settings.warm_up.enabled, one_name=app.settings.one_name),
+        promoted=served_specs(ledger, feedback.recommendations, current, app.settings.one_name),
+        options=options or plain,
     )
 
 

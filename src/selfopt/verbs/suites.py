@@ -62,6 +62,7 @@ def suite_summaries(app: App) -> list[dict[str, Any]]:
                 "source": source,
                 "judging": suite.judging,
                 "origin": suite.origin,
+                **({"synthetic": suite.synthetic.model_dump(mode="json")} if suite.synthetic is not None else {}),
             }
         )
     return rows

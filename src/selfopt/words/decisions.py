@@ -10,7 +10,7 @@ from typing import Literal
 from selfopt.home import counted
 from selfopt.records import Decision, GateResult, PromptEvidence, RaceEvidence
 
-from .evidence import CLAIMS, points
+from .evidence import CLAIMS, on_prompts, points
 from .spending import cost_text
 
 REASONS: Mapping[str, str] = {
@@ -95,7 +95,7 @@ def explain(decision: Decision) -> list[str]:
     lines += [f"  because {REASONS.get(code, code)} [{code}]" for code in decision.reason_codes]
     if decision.estimate is not None:
         lines.append(f"  accuracy against the baseline: {decision.estimate:+.3f}")
-    lines.append(f"  claim: {CLAIMS[decision.claim]}")
+    lines.append(f"  claim: {on_prompts(CLAIMS[decision.claim], synthetic=decision.synthetic)}")
     return lines + [_gate_line(gate) for gate in decision.gates]
 
 
@@ -153,7 +153,8 @@ def account(decision: Decision) -> Account:
     if decision.claim != "plain_gates":
         claim = "b" if decision.claim == "prompts_like_these" else "a"
     would_change = _STANDS if decision.verdict == "promote" else tuple(_remedy(code, decision) for code in decision.reason_codes)
-    return Account(claim, _claimed(decision, claim), tuple(_sure(decision)), would_change, tuple(_costs(decision)))
+    claimed = on_prompts(_claimed(decision, claim), synthetic=decision.synthetic)
+    return Account(claim, claimed, tuple(_sure(decision)), would_change, tuple(_costs(decision)))
 
 
 def _costs(decision: Decision) -> list[str]:

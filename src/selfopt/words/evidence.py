@@ -27,12 +27,20 @@ METRICS: Mapping[MetricName, str] = {
 }
 """What people call the metrics."""
 
+SYNTHETIC = "on synthetic prompts"
+"""What is said beside every figure that rests on prompts which a model or a template wrote."""
+
 _ENDED = {
     "all_dropped": "all dropped",
     "another_promoted": "another was promoted",
     "server_changed": "what serves has changed",
     "given_up": "its cycle was given up",
 }
+
+
+def on_prompts(text: str, *, synthetic: bool) -> str:
+    """A text, which says so where it rests on synthetic prompts."""
+    return f"{text}, {SYNTHETIC}" if synthetic else text
 
 
 def ended_text(kind: str, detail: str = "") -> str:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from selfopt.home import escape_control
 from selfopt.records import AuditRecord, Ban, Confirmation, Phase, Rule, RuleReason, Spec
 
+from .evidence import on_prompts
+
 HASH_DIGITS = 16
 """How many digits of its hash a line of the readable log ends in."""
 
@@ -40,9 +42,9 @@ def reason_text(reasons: Sequence[RuleReason], confirmation: Confirmation | None
     return "; ".join(dict.fromkeys(part for part in (*parts, *told) if part))
 
 
-def served_text(spec: Spec) -> str:
-    """The spec that a promoted model is served with."""
-    return f"served with {spec.variant.name} ({spec.spec_id})"
+def served_text(spec: Spec, *, synthetic: bool = False) -> str:
+    """The spec that a promoted model is served with. synthetic: it was measured on synthetic prompts alone."""
+    return on_prompts(f"served with {spec.variant.name} ({spec.spec_id})", synthetic=synthetic)
 
 
 def ban_text(ban: Ban) -> str:

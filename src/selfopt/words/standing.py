@@ -8,6 +8,8 @@ from typing import Literal
 from selfopt.home import counted
 from selfopt.records import Phase, PolicyThresholds
 
+from .evidence import on_prompts
+
 Basis = Literal[
     "not_measured",
     "refused",
@@ -49,6 +51,7 @@ class Shown:
         uninvited: in how many of these a tool was called.
         refused: the share of trials that the server refused, naming the cause; part of error_share.
         said: its words.
+        synthetic: a model or a template wrote the prompts.
     """
 
     phase: Phase
@@ -66,12 +69,13 @@ class Shown:
     uninvited: int = 0
     refused: float = 0.0
     said: str = ""
+    synthetic: bool = False
 
 
 def shares_text(shown: Shown) -> str:
     """Accuracy and call accuracy."""
     calls = "" if shown.call_accuracy is None else f", call accuracy {shown.call_accuracy:.3f}"
-    return f"accuracy {shown.accuracy:.3f}{calls}"
+    return on_prompts(f"accuracy {shown.accuracy:.3f}{calls}", synthetic=shown.synthetic)
 
 
 def standing_text(shown: Shown) -> str:

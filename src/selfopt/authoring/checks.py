@@ -1,0 +1,154 @@
+"""Drops what is no prompt: arguments that don't fit or that nobody says, near misses that say all, repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfopt.reading.ground import grounded
+from selfopt.reading.schema import (
+    Fitter,
+    arguments_of,
+    choices_of,
+    knows,
+    options,
+    properties_of,
+    required_of,
+    resolved,
+)
+from selfopt.reading.strict import strictly_backed
+from selfopt.records import DropReason, Message, ToolCall, ToolDefinition
+from selfopt.suites.warn.similar import grams, jaccard, normalised
+
+from .drafts import Draft
+
+NEAR = 0.85
+"""The similarity from which two requests are one."""
+_TRIED = 40  # known values of an argument that a near miss is held against
+
+
+@dataclass(slots=True)
+class Checker:
+    """Checks drafts one after another. It knows what it has kept.
+
+    Attributes:
+        tools: all of the user's tools, by name.
+    """
+
+    tools: Mapping[str, ToolDefinition]
+    _seen: dict[str, frozenset[str]] = field(default_factory=dict)
+    _values: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
+
+    def checked(self, draft: Draft, offered: Sequence[ToolDefinition]) -> Draft | DropReason:
+        """The draft with its arguments as the schema types them, or why it is dropped.
+
+        offered: the tools that its prompt offers.
+        """
+        key = normalised(draft.text)
+        if key in self._seen:
+            return "duplicate"
+        if any("_" in name and name in draft.text.casefold() for name in map(str.casefold, self.tools)):
+            return "names_the_tool"
+        calls = tuple(self._fitted(call) for call in draft.calls)
+        for call in calls:
+            if not isinstance(call, ToolCall):
+                return call
+        fitted = tuple(call for call in calls if isinstance(call, ToolCall))
+        messages = (Message(role="user", content=draft.text),)
+        if fitted and not _says_all(fitted, messages, [self.tools[call.name] for call in fitted]):
+            return "unsaid_argument"
+        if draft.kind in ("near miss", "needed detail missing") and any(
+            self._says_everything(tool, messages) for tool in offered
+        ):
+            return "says_everything"
+        if draft.kind == "needed detail missing" and not self._needs_something(draft.tool):
+            return "says_everything"
+        mine = grams(key)
+        if any(jaccard(mine, other) >= NEAR for other in self._seen.values()):
+            return "near_duplicate"
+        self._seen[key] = mine
+        for call in fitted:
+            for name, value in call.arguments.items():
+                self._values.setdefault((call.name, name), []).append(value)
+        return Draft(draft.kind, draft.text, fitted, draft.tool, draft.family)
+
+    def _fitted(self, call: ToolCall) -> ToolCall | DropReason:
+        tool = self.tools.get(call.name)
+        if tool is None:
+            return "unknown_tool"
+        root = tool.parameters
+        schema = arguments_of(root)
+        if not all(knows(schema, name) and name in properties_of(schema) for name in call.arguments):
+            return "bad_arguments"
+        fitted, whole = Fitter(root).fit(call.arguments, root)
+        parts = properties_of(schema)
+        if not whole or not all(_within(value, resolved(parts.get(name), root)) for name, value in fitted.items()):
+            return "bad_arguments"
+        return ToolCall(name=call.name, arguments=fitted)
+
+    def _needs_something(self, name: str) -> bool:
+        tool = self.tools[name]
+        return bool(needed_of(tool))
+
+    def _says_everything(self, tool: ToolDefinition, messages: Sequence[Message]) -> bool:
+        """Whether a text says a value for each argument that a tool requires, as far as values are known."""
+        needed = needed_of(tool)
+        if not needed:
+            return False  # whether such a tool is meant is for the solvers to say
+        call: dict[str, Any] = {}
+        for name, part in needed.items():
+            known = [*(choices_of(part) or ())[:_TRIED], *self._values.get((tool.name, name), ())[-_TRIED:]]
+            alone = ToolDefinition(
+                name=tool.name, parameters={"type": "object", "properties": {name: dict(part)}, "required": [name]}
+            )
+            said = next(
+                (v for v in known if strictly_backed([ToolCall(name=tool.name, arguments={name: v})], messages, [alone])[0]), None
+            )
+            if said is None:
+                return False
+            call[name] = said
+        return True
+
+
+def needed_of(tool: ToolDefinition) -> dict[str, Mapping[str, Any]]:
+    """The arguments that a tool requires, without those that have a default."""
+    schema = arguments_of(tool.parameters)
+    parts = {name: resolved(properties_of(schema).get(name), tool.parameters) for name in required_of(schema)}
+    return {name: part for name, part in parts.items() if "default" not in part}
+
+
+def _says_all(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> bool:
+    """Whether a request says the value of every argument, required or not."""
+    if len(strictly_backed(calls, messages, tools)[0]) < len(calls):
+        return False
+    kept, _ = grounded(calls, messages, tools)
+    return [call.arguments for call in kept] == [call.arguments for call in calls]
+
+
+def _within(value: Any, part: Mapping[str, Any]) -> bool:
+    """Whether a value keeps the limits of its schema that types and choices don't tell: range and length."""
+    return any(_in_limits(value, option) for option in options(part, part)) if part else True
+
+
+def _in_limits(value: Any, option: Mapping[str, Any]) -> bool:
+    size: Any = value if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if size is not None:
+        return _between(size, option, "minimum", "maximum") and _between(
+            size, option, "exclusiveMinimum", "exclusiveMaximum", open_=True
+        )
+    if isinstance(value, str):
+        return bool(value.strip()) and _between(len(value), option, "minLength", "maxLength")
+    if isinstance(value, list):
+        return _between(len(value), option, "minItems", "maxItems")
+    return True
+
+
+def _between(size: float, option: Mapping[str, Any], low: str, high: str, *, open_: bool = False) -> bool:
+    bounds: Iterable[tuple[Any, int]] = ((option.get(low), 1), (option.get(high), -1))
+    for bound, sign in bounds:
+        if isinstance(bound, int | float) and not isinstance(bound, bool):
+            room = (size - bound) * sign
+            if room < 0 or (open_ and room == 0):
+                return False
+    return True

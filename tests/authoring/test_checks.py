@@ -1,0 +1,115 @@
+"""What was written is kept only where it is a prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from selfopt.authoring.checks import NEAR, Checker
+from selfopt.authoring.drafts import Draft, DraftKind
+from selfopt.records import ToolCall, ToolDefinition
+from selfopt.suites.warn.similar import grams, jaccard, normalised
+
+from .tools import CLOCK, LAMP, WEATHER
+
+TOOLS = (WEATHER, LAMP, CLOCK)
+
+
+def checker(*tools: ToolDefinition) -> Checker:
+    """One that has kept nothing yet."""
+    return Checker({tool.name: tool for tool in tools or TOOLS})
+
+
+def draft(text: str, *calls: tuple[str, dict[str, Any]], kind: DraftKind = "direct", tool: str = "get_weather") -> Draft:
+    """A request that needs these calls."""
+    return Draft(kind, text, tuple(ToolCall(name=name, arguments=arguments) for name, arguments in calls), tool, text)
+
+
+def test_a_request_that_says_what_it_needs_is_kept() -> None:
+    """Its arguments get the types of the schema."""
+    found = checker().checked(
+        draft("Weather in Oslo for the next 3 days?", ("get_weather", {"city": "Oslo", "days": "3"})), TOOLS
+    )
+    assert isinstance(found, Draft)
+    assert found.calls[0].arguments == {"city": "Oslo", "days": 3}
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "arguments", "reason"),
+    [
+        ("Weather there?", "get_weather", {"city": "Oslo"}, "unsaid_argument"),
+        ("Weather in Oslo?", "get_weather", {"city": "Oslo", "days": 3}, "unsaid_argument"),
+        ("Weather in Oslo?", "get_weather", {}, "bad_arguments"),
+        ("Weather in Oslo?", "get_weather", {"town": "Oslo"}, "bad_arguments"),
+        ("Weather in Oslo for 30 days?", "get_weather", {"city": "Oslo", "days": 30}, "bad_arguments"),
+        ("Weather in Oslo?", "get_weather", {"city": ["Oslo"], "x": {}}, "bad_arguments"),
+        ("Kitchen lamp to 20 percent", "set_lamp", {"room": "kitchen", "percent": 20}, "bad_arguments"),
+        ("Weather in Oslo?", "get_climate", {"city": "Oslo"}, "unknown_tool"),
+        ("Run get_weather for Oslo", "get_weather", {"city": "Oslo"}, "names_the_tool"),
+    ],
+)
+def test_a_request_that_does_not_fit_its_call_is_dropped(text: str, name: str, arguments: dict[str, Any], reason: str) -> None:
+    """Each for its own reason."""
+    assert checker().checked(draft(text, (name, arguments)), TOOLS) == reason
+
+
+def test_one_of_two_calls_that_does_not_fit_drops_both() -> None:
+    """A prompt is right as a whole."""
+    text = "Weather in Oslo, and the study to 20 percent."
+    calls = (("get_weather", {"city": "Oslo"}), ("set_lamp", {"room": "bedroom", "percent": 20}))
+    assert checker().checked(draft(text, *calls, kind="two at once"), TOOLS) == "unsaid_argument"
+
+
+@pytest.mark.parametrize("kind", ["near miss", "needed detail missing"])
+def test_what_says_all_that_a_tool_requires_is_no_near_miss(kind: DraftKind) -> None:
+    """The values are choices, or those of other requests."""
+    mine = checker()
+    assert isinstance(mine.checked(draft("Weather in Oslo?", ("get_weather", {"city": "Oslo"})), TOOLS), Draft)
+    assert mine.checked(draft("Oslo was lovely last summer, you know.", kind=kind), TOOLS) == "says_everything"
+    assert isinstance(mine.checked(draft("Is it warm anywhere at this time of the year?", kind=kind), TOOLS), Draft)
+
+
+def test_a_tool_that_requires_nothing_lacks_no_detail() -> None:
+    """Such a request would need a call."""
+    found = checker().checked(draft("What time is it there?", kind="needed detail missing", tool="read_clock"), TOOLS)
+    assert found == "says_everything"
+
+
+def test_repeats_are_dropped_whatever_their_case_and_signs() -> None:
+    """And so is what hardly differs."""
+    mine = checker()
+    long = "Could you please tell me what the weather in Oslo will be like on the weekend"
+    assert isinstance(mine.checked(draft(long, ("get_weather", {"city": "Oslo"})), TOOLS), Draft)
+    assert mine.checked(draft(f"{long.upper()}?!", ("get_weather", {"city": "Oslo"})), TOOLS) == "duplicate"
+    assert mine.checked(draft(f"{long}s", ("get_weather", {"city": "Oslo"})), TOOLS) == "near_duplicate"
+
+
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 200) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+_drafts = st.builds(
+    lambda text, name, arguments, kind: draft(text, *(((name, arguments),) if kind == "direct" else ()), kind=kind),
+    st.text(min_size=1, max_size=40) | st.sampled_from(["Weather in Oslo?", "bedroom lamp to 20", "study 5 percent"]),
+    st.sampled_from(["get_weather", "set_lamp", "read_clock", "nothing"]),
+    st.dictionaries(
+        st.sampled_from(["city", "days", "room", "percent", "x"]), _values | st.sampled_from(["Oslo", "study", 5]), max_size=3
+    ),
+    st.sampled_from(["direct", "near miss", "needed detail missing"]),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_drafts, max_size=8))
+def test_what_is_kept_fits_and_nothing_raises(drafts: list[Draft]) -> None:
+    """Whatever a writer writes: kept texts differ, and kept calls are of known tools with known arguments."""
+    mine = checker()
+    kept = [found for one in drafts if isinstance(found := mine.checked(one, TOOLS), Draft)]
+    known = {tool.name: set(tool.parameters["properties"]) for tool in TOOLS}
+    assert all(set(call.arguments) <= known[call.name] for one in kept for call in one.calls)
+    told = [grams(normalised(one.text)) for one in kept]
+    assert all(jaccard(a, b) < NEAR for place, a in enumerate(told) for b in told[:place])
