@@ -34,6 +34,7 @@ EXTENDED = list(ways(ALL, "extended"))
 POINTS = st.builds(lambda way, reading: list(readings_of(way, ALL))[reading], st.sampled_from(WAYS), st.integers(0, 167))
 
 
+@settings(deadline=None)
 @given(ANY)
 def test_a_point_is_written_in_one_way(choices: dict[str, str]) -> None:
     """Whatever the order and whether defaults are named; its text says all of it."""
@@ -82,6 +83,7 @@ def test_readings_share_requests_and_read_differently(way: Point) -> None:
     assert all(asking_part(point) == way for point in readings_of(way, ALL))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from(WAYS))
 def test_only_a_server_that_gives_log_probabilities_is_read_by_them(way: Point) -> None:
     """And such a reading says so, and stands at the end of its chain."""
