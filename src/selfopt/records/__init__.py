@@ -134,9 +134,23 @@ from .trial import (
 )
 from .variant import CallFormat, ChainName, Example, Variant
 from .verdict import Correction, CorrectionKind, Outcome, ParsedReply, ReadStatus, Verdict
+from .written import (
+    MAX_WRITTEN_CHARS,
+    MAX_WRITTEN_EXAMPLES,
+    EditRefusal,
+    ProposerRating,
+    ReflectedEdit,
+    Reflection,
+    RefusedEdit,
+    Unanswered,
+    WrittenChoice,
+    WrittenPart,
+)
 
 __all__ = [
     "IMPOSSIBLE",
+    "MAX_WRITTEN_CHARS",
+    "MAX_WRITTEN_EXAMPLES",
     "ROUTING_SCHEMA_VERSION",
     "UNKNOWN_FORMAT",
     "Action",
@@ -181,6 +195,7 @@ __all__ = [
     "Detector",
     "Determinism",
     "DriftFigures",
+    "EditRefusal",
     "Endpoint",
     "EndpointConfig",
     "EnoughError",
@@ -235,6 +250,7 @@ __all__ = [
     "PromptReload",
     "PromptTest",
     "Proposer",
+    "ProposerRating",
     "Prose",
     "Purpose",
     "RaceBlock",
@@ -253,6 +269,9 @@ __all__ = [
     "ReasonKind",
     "Recommendation",
     "Record",
+    "ReflectedEdit",
+    "Reflection",
+    "RefusedEdit",
     "RefusedFigures",
     "Remedy",
     "RemedyCheck",
@@ -289,6 +308,7 @@ __all__ = [
     "TrialStart",
     "TrivialPolicy",
     "TruncationFigures",
+    "Unanswered",
     "UnreadFormatFigures",
     "Usage",
     "Variant",
@@ -297,6 +317,8 @@ __all__ = [
     "WarmUp",
     "WarmUpExperiment",
     "WarmUpResult",
+    "WrittenChoice",
+    "WrittenPart",
     "canonical_json",
     "content_hash",
     "is_loopback",

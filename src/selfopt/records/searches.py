@@ -8,6 +8,7 @@ from pydantic import Field
 
 from .base import Record
 from .suite import Phase, Split
+from .written import ProposerRating
 
 Capability = Literal["tools", "grammar", "json_schema"]
 """What a server must have for a part of a variant: tools of its own, or limits on the output."""
@@ -66,6 +67,7 @@ class SearchEnd(Record, ledger_kind="search_end", id_field="search_id"):
         requests: how many trials it made.
         compared: how many points it ranked, every reading of every way to ask.
         stopped: the cap that ended it; None if every way was asked.
+        ratings: how its proposers did, and how what they expected came true.
     """
 
     search_id: str
@@ -73,4 +75,5 @@ class SearchEnd(Record, ledger_kind="search_end", id_field="search_id"):
     requests: int
     compared: int = Field(ge=1)
     stopped: str | None = None
+    ratings: tuple[ProposerRating, ...] = Field(default=(), exclude_if=lambda ratings: not ratings)
     at: str

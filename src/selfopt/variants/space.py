@@ -14,10 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 from selfopt.errors import VariantError
-from selfopt.records import Capability, Variant
+from selfopt.records import Capability, Variant, WrittenChoice
 
 from .catalogue import example_set
 from .options import options_of
+from .written import fields_of_written, is_written, names_written
 
 Point = Mapping[str, str]
 """The choice of each part that differs from its default, by the part's name."""
@@ -67,7 +68,13 @@ class VariantPart:
         return self.choices[0].name
 
     def choice(self, name: str) -> PartChoice:
-        """The choice of this name. VariantError lists the names there are."""
+        """The choice of this name. VariantError lists the names there are.
+
+        A choice that was written during a search is one by the form of its name: what it holds,
+        `composed` has to be told.
+        """
+        if is_written(self.name, name):
+            return PartChoice(name, "written during a search")
         found = next((choice for choice in self.choices if choice.name == name), None)
         if found is None:
             raise VariantError(
@@ -215,6 +222,7 @@ PARTS: tuple[VariantPart, ...] = (
 )
 """Every part, in the order in which a point is written."""
 
+_NOTHING_WRITTEN: Mapping[str, WrittenChoice] = MappingProxyType({})
 _REPAIRS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
     {
         ("fit", "yes"): ("fit@2",),
@@ -271,15 +279,17 @@ def contradiction(point: Point) -> str | None:
     return None
 
 
-def composed(point: Point, *, max_tokens: int = 160) -> Variant:
+def composed(point: Point, *, max_tokens: int = 160, written: Mapping[str, WrittenChoice] = _NOTHING_WRITTEN) -> Variant:
     """The variant that a point describes.
 
     Args:
         point: its choices.
         max_tokens: of one reply.
+        written: the choices that were written during the search, by name.
 
     Raises:
-        VariantError: a part or a choice does not exist, or choices exclude each other.
+        VariantError: a part or a choice does not exist, choices exclude each other, or what a
+            written choice holds is not known.
     """
     point = point_of(point)
     if (why := contradiction(point)) is not None:
@@ -291,6 +301,9 @@ def composed(point: Point, *, max_tokens: int = 160) -> Variant:
         choice = parts_by_name()[name].choice(chosen)
         fields |= choice.fields
         options |= choice.options
+        if is_written(name, chosen):
+            more, further = fields_of_written(name, chosen, written)
+            fields, options = {**fields, **more}, {**options, **further}
         parsers += _REPAIRS.get((name, chosen), ())
     if isinstance(fields.get("examples"), str):
         fields["examples"] = example_set(fields["examples"])
