@@ -24,7 +24,8 @@ class SeenWay:
         fixes: the prompts that its proposer expects it to pass where `instead_of` fails.
         breaks: the prompts that its proposer expects it to fail where `instead_of` passes.
         instead_of: the point that these expectations compare it with.
-        asked: on how many prompts of the plan it was asked.
+        asked: through how many prompts of the plan it came.
+        left_out: how many of these were not asked, as its own examples hold them.
         rung: how many batches of prompts it was asked.
         marks: by reading, then by prompt id. A prompt whose reply was lost has none.
     """
@@ -35,6 +36,7 @@ class SeenWay:
     breaks: frozenset[str] = frozenset()
     instead_of: Point | None = None
     asked: int = 0
+    left_out: int = 0
     rung: int = 0
     marks: dict[str, dict[str, ReplyMark]] = field(default_factory=dict)
 
@@ -101,7 +103,7 @@ class Archive:
         """Every reading of a look. None before its first marks."""
         seen = self.estimates().of(point_text(look.asking))
         return [
-            RankedPoint(joined(look.asking, reading), one.value, one.call_accuracy, one.restraint, look.asked, look.by)
+            RankedPoint(joined(look.asking, reading), one.value, one.call_accuracy, one.restraint, look.asked - look.left_out, look.by)
             for reading, one in seen.items()
         ]
 
@@ -114,7 +116,7 @@ class Archive:
             reading = max(seen, key=lambda one: (seen[one].value, -len(one), one))
             one = seen[reading]
             self._best[text] = RankedPoint(
-                joined(look.asking, reading), one.value, one.call_accuracy, one.restraint, look.asked, look.by
+                joined(look.asking, reading), one.value, one.call_accuracy, one.restraint, look.asked - look.left_out, look.by
             )
         return self._best[text]
 
