@@ -5,6 +5,7 @@ from __future__ import annotations
 from selfopt.records import (
     AlphaSpent,
     EvidenceKey,
+    Exchange,
     PromptTest,
     RaceBlock,
     RaceBlockDiscarded,
@@ -13,9 +14,13 @@ from selfopt.records import (
     RaceStanding,
     RaceStart,
     Record,
+    ReflectedEdit,
+    Reflection,
+    RefusedEdit,
     SearchEnd,
     SearchStanding,
     SearchStart,
+    WrittenChoice,
 )
 
 AT = "2026-01-02T03:04:05.678Z"
@@ -95,7 +100,25 @@ def search_records() -> tuple[Record, ...]:
     )
     found = SearchStanding(point={"backing": "strict"}, spec_id="spec-2", value=0.5, n=2, by="start")
     end = SearchEnd(search_id="search-1", ranking=(found,), requests=4, compared=24, stopped=None, at=AT)
-    return start, end
+    return start, end, *written_records()
+
+
+def written_records() -> tuple[Record, ...]:
+    """What a reflection model wrote."""
+    reflection = Reflection(
+        reflection_id="search-1/reflection/0",
+        search_id="search-1",
+        number=0,
+        batches=3,
+        model="scripted/r",
+        parent={"tools": "signatures"},
+        prompt_ids=("p1",),
+        exchange=Exchange(step="reflection", attempts=()),
+        edits=(ReflectedEdit(point={"instructions": "w-00000000"}, fixes=("p1",)),),
+        refused=(RefusedEdit(refusal="held_out", prompt_ids=("h1",)),),
+        at=AT,
+    )
+    return WrittenChoice.of("search-1", "Call what is asked for.", by="reflection", model="scripted/r"), reflection
 
 
 def race_records() -> tuple[Record, ...]:

@@ -28,11 +28,15 @@ from selfopt.records import (
 )
 from selfopt.search.archive import RankedPoint, reading_text
 from selfopt.search.marks import Objective, ReplyMark
+from selfopt.search.proposers.queued import Queued
 from selfopt.search.search import Search, SearchPlan, WayBatch, spread
 from selfopt.variants.space import Point, composed, point_text, readings_of
+from selfopt.variants.written import names_written
 
 from .candidates import with_change
 from .context import LoopContext, LoopEvent
+from .rating import beside_of, proposers_of, ratings_of
+from .reflecting import AskedWay, Reflecting, unkept
 from .store import spec_by_id, unknown_specs
 
 
@@ -81,7 +85,7 @@ def _begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_request
     suite = context.suite_for(baseline)
     # One order for a suite and its split, so that every search of it compares the same prompts first.
     prompt_ids = spread({prompt.id: (prompt.kind, prompt.tool_set) for prompt in suite.select(baseline.split)})
-    entry = context.settings.endpoints[baseline.endpoint]
+    entry, reflection = context.settings.endpoints[baseline.endpoint], context.settings.loop.reflection
     has: dict[Capability, bool] = {
         "tools": not text_only,
         "grammar": entry.takes_grammars,
@@ -102,6 +106,10 @@ def _begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_request
         start=first,
         seed=0,
         most_requests=most_requests,
+        beside=beside_of(suite, reflection.model),
+        reflection=None if reflection.model is None else context.stages.resolve(reflection.model),
+        reflection_backend=reflection.backend if reflection.model is not None else "own",
+        questions=reflection.questions if reflection.model is not None else 0,
         at=context.now(),
     )
 
@@ -114,7 +122,13 @@ class _Searching:
         self._start = start
         self._baseline = baseline
         plan = SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed)
-        self._search = Search(plan, Objective(restraint=context.settings.policy.restraint_min))
+        self._queue = Queued()
+        objective = Objective(restraint=context.settings.policy.restraint_min)
+        self._search = Search(plan, objective, proposers_of(start, self._suite, self._queue))
+        self._asked: dict[str, AskedWay] = {}
+        self._reflecting = None
+        if start.reflection is not None:
+            self._reflecting = Reflecting(context, start, self._suite, self._search, self._asked.__getitem__)
         self._batches = 0
 
     @cached_property
@@ -125,6 +139,8 @@ class _Searching:
         """Search to the end, and keep what was found."""
         stopped = None
         while stopped is None:
+            if self._reflecting is not None:
+                await self._reflecting.turn(self._queue, self._batches)
             batch = self._search.next()
             if batch is None:
                 break
@@ -161,19 +177,25 @@ class _Searching:
             purpose="search",
         )
         self._batches += 1
+        written = [self._search.written[name] for name in names_written(batch.asking)]
+        if new := unkept(self._context, written):
+            await self._context.ledger.append(new)
         result = await self._context.measure.arena.block(order)
         if result.closing:
             await self._context.ledger.append(result.closing)
         if result.fault is not None or result.stopped is not None:
             return result.fault or result.stopped
         self._search.told(batch, self._seen(batch.asking, spec, result))
+        earlier = self._asked.get(point_text(batch.asking))
+        trials = {item.trial.prompt_id: item.trial for item in result.trials[spec.request_id]}
+        self._asked[point_text(batch.asking)] = AskedWay(spec, {**(earlier.trials if earlier else {}), **trials})
         self._tell(batch)
         self._context.on_step("search_batch")
         return None
 
     def _seen(self, asking: Point, spec: Spec, result: BlockResult) -> dict[str, dict[str, ReplyMark]]:
         """The marks of every reading of the replies."""
-        chains = {reading_text(point): composed(point).parsers for point in readings_of(asking)}
+        chains = {reading_text(point): composed(point, written=self._search.written).parsers for point in readings_of(asking)}
         trials = [item.trial for item in result.trials[spec.request_id]]
         verdicts = read_by_each(self._context.ledger, spec, self._suite, trials, chains)
         return {
@@ -185,7 +207,8 @@ class _Searching:
         }
 
     def _spec(self, point: Point) -> Spec:
-        variant = composed(point, max_tokens=self._baseline.variant.sampling.max_tokens)
+        most = self._baseline.variant.sampling.max_tokens
+        variant = composed(point, max_tokens=most, written=self._search.written)
         return self._context.rendered(with_change(self._baseline, variant=variant))
 
     def _tell(self, batch: WayBatch) -> None:
@@ -212,6 +235,9 @@ class _Searching:
             requests=self._search.requests,
             compared=sum(len(look.marks) for look in self._search.archive.looks.values()),
             stopped=stopped,
+            ratings=ratings_of(
+                self._search.archive, self._reflecting.reflections if self._reflecting else (), self._start.reflection
+            ),
             at=self._context.now(),
         )
         await self._context.ledger.append([*unknown_specs(self._context.ledger, specs), end])

@@ -114,7 +114,7 @@ from .rule import (
     RuleReason,
 )
 from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
-from .searches import Capability, SearchEnd, SearchStanding, SearchStart
+from .searches import Capability, SearchEnd, SearchProposer, SearchStanding, SearchStart
 from .spec import Environment, Spec, WarmUp
 from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
@@ -290,6 +290,7 @@ __all__ = [
     "RunEnd",
     "Sampling",
     "SearchEnd",
+    "SearchProposer",
     "SearchSpace",
     "SearchStanding",
     "SearchStart",

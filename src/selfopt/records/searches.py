@@ -14,6 +14,10 @@ Capability = Literal["tools", "grammar", "json_schema"]
 """What a server must have for a part of a variant: tools of its own, or limits on the output."""
 
 
+SearchProposer = Literal["failures", "reflection"]
+"""A proposer that is made for a search: worked examples from failed prompts, or a model's advice."""
+
+
 class SearchStart(Record, ledger_kind="search_start", id_field="search_id", index_fields=("cycle_id", "model", "phase")):
     """The beginning of a search for what a cycle tries.
 
@@ -25,6 +29,10 @@ class SearchStart(Record, ledger_kind="search_start", id_field="search_id", inde
         capabilities: what the server has.
         start: the points that come first.
         most_requests: how many trials the search may make.
+        beside: further proposers beside those that are registered, by name.
+        reflection: the model that is asked for the proposer `reflection`.
+        reflection_backend: who writes its questions.
+        questions: how often it is asked at most.
     """
 
     search_id: str
@@ -39,6 +47,10 @@ class SearchStart(Record, ledger_kind="search_start", id_field="search_id", inde
     start: tuple[dict[str, str], ...]
     seed: int
     most_requests: int = Field(ge=1)
+    beside: tuple[SearchProposer, ...] = Field(default=(), exclude_if=lambda beside: not beside)
+    reflection: str | None = Field(default=None, exclude_if=lambda model: model is None)
+    reflection_backend: Literal["own", "gepa"] = Field(default="own", exclude_if=lambda backend: backend == "own")
+    questions: int = Field(default=0, ge=0, exclude_if=lambda questions: questions == 0)
     at: str
 
 

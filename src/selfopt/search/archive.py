@@ -103,7 +103,9 @@ class Archive:
         """Every reading of a look. None before its first marks."""
         seen = self.estimates().of(point_text(look.asking))
         return [
-            RankedPoint(joined(look.asking, reading), one.value, one.call_accuracy, one.restraint, look.asked - look.left_out, look.by)
+            RankedPoint(
+                joined(look.asking, reading), one.value, one.call_accuracy, one.restraint, look.asked - look.left_out, look.by
+            )
             for reading, one in seen.items()
         ]
 

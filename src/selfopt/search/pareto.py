@@ -45,4 +45,3 @@ def drawn(archive: Archive, rng: random.Random) -> RankedPoint | None:
 
 def _best(archive: Archive) -> dict[str, RankedPoint]:
     return {point_text(standing.point): standing for standing in archive.ranking()}
-

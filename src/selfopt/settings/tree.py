@@ -13,6 +13,7 @@ from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp
 
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
+from .reflection import ReflectionSettings
 from .serve import GatewaySettings
 
 
@@ -195,6 +196,7 @@ class LoopSettings(Table):
         search: Search the space of variants for what a cycle tries.
         search_trials: How many trials a search may make.
         baseline: "MODEL PHASE VARIANT" of the first baseline.
+        reflection: the model that a search asks what would mend failures.
     """
 
     n_runs: int = Field(default=7, ge=1, le=1000)
@@ -203,6 +205,7 @@ class LoopSettings(Table):
     search: bool = False
     search_trials: int = Field(default=1500, ge=1, le=1_000_000)
     baseline: str = "local/smollm2-135m atomic native_api"
+    reflection: ReflectionSettings = ReflectionSettings()
 
     def sample_of(self, prompts: int) -> int:
         """Returns how many prompts to repeat of a suite with this many."""

@@ -18,7 +18,7 @@ from selfopt.records import Capability, Variant, WrittenChoice
 
 from .catalogue import example_set
 from .options import options_of
-from .written import fields_of_written, is_written, names_written
+from .written import fields_of_written, is_written
 
 Point = Mapping[str, str]
 """The choice of each part that differs from its default, by the part's name."""

@@ -24,10 +24,6 @@ class Queued:
         """Whether there is anything to propose."""
         return bool(self._waiting)
 
-    def holds(self, text: str) -> bool:
-        """Whether the way to ask of this text waits."""
-        return any(point_text(one.asking) == text for one in self._waiting)
-
     def propose(self, given: Given) -> Proposal | None:
         """The first one that was not begun. None where none waits."""
         while self._waiting:
