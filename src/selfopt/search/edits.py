@@ -282,5 +282,6 @@ def _said_in(examples: Sequence[Example]) -> Iterator[str]:
 
 
 def _one_line(text: str) -> str:
-    """A text without control characters and needless spaces."""
-    return " ".join("".join(" " if unicodedata.category(char)[0] == "C" else char for char in text).split())
+    """A text without invisible and control characters, and without needless spaces."""
+    kinds = ((char, unicodedata.category(char)) for char in text)
+    return " ".join("".join(" " if kind[0] == "C" else char for char, kind in kinds if kind != "Cf").split())
