@@ -237,13 +237,16 @@ class _Reading:
         if not tools or unknown is not None:
             raise _Refused("unknown_tool", f"no tool {unknown[:40]!r} was shown" if unknown else "no such tool set was shown")
         for call in body.calls:
-            if len(json.dumps(call.arguments)) > _MOST_ARGUMENT_CHARS:
+            if _size(call.arguments) > _MOST_ARGUMENT_CHARS:
                 raise _Refused("too_long", f"arguments of more than {_MOST_ARGUMENT_CHARS} characters")
+        request = _one_line(body.request)
+        if not request:
+            raise _Refused("malformed", "an example without a request")
         called = {call.name for call in body.calls}
         beside = [name for name in tools if name not in called][:2]
         return Example(
             tools=tuple(tool for name, tool in tools.items() if name in called or name in beside),
-            messages=(Message(role="user", content=_one_line(body.request)),),
+            messages=(Message(role="user", content=request),),
             tool_calls=tuple(ToolCall(name=call.name, arguments=call.arguments) for call in body.calls),
         )
 
@@ -260,8 +263,6 @@ class _Reading:
             return WrittenChoice.of(rules.search_id, content, by=rules.by, model=rules.model, sources=sources)
         except ValidationError:
             raise _Refused("too_long", "the examples are too long") from None
-        except ValueError as error:
-            raise _Refused("malformed", str(error)[:120]) from None
 
 
 def _checked(body: Any) -> _Edit:
@@ -272,6 +273,13 @@ def _checked(body: Any) -> _Edit:
         where = ".".join(str(part) for part in first["loc"])[:60]
         refusal: EditRefusal = "too_long" if first["type"] in ("string_too_long", "too_long") else "malformed"
         raise _Refused(refusal, f"{where}: {first['msg'][:120]}") from None
+
+
+def _size(arguments: Mapping[str, Any]) -> int:
+    try:
+        return len(json.dumps(arguments, allow_nan=False))
+    except ValueError:
+        raise _Refused("malformed", "arguments that JSON has no value for") from None
 
 
 def _said_in(examples: Sequence[Example]) -> Iterator[str]:
