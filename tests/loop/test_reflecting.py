@@ -109,6 +109,14 @@ async def test_an_instruction_that_a_reflection_model_wrote_wins_and_is_promoted
     assert any(one.verdict == "promote" and one.candidate_spec_id == winner.spec_id for one in read(w, Decision))
 
 
+async def test_gepa_words_the_questions_where_it_is_told_to(world: Make) -> None:
+    w = advised(world, {"initially_loaded": True, "default": {"text": f"```\n{WISE}\n```"}})
+    await searched(w, loop={**PLAIN, "reflection": {"model": "scripted/r", "backend": "gepa"}})
+    assert {one.instructions for one in read(w, WrittenChoice) if one.by == "reflection"} == {WISE}
+    assert all("write a new instruction" in one for one in questions(w))
+    assert questions(w)
+
+
 async def test_a_reflection_model_is_rated_by_how_its_predictions_came_true(world: Make) -> None:
     w = advised(world, adviser(WISE_EDIT))
     await searched(w)
