@@ -82,7 +82,8 @@ def read(world: World, kind: type) -> list[Any]:
 def rating(world: World, proposer: str = "reflection") -> ProposerRating:
     """How a proposer did."""
     (end,) = read(world, SearchEnd)
-    return next(one for one in end.ratings if one.proposer == proposer)
+    found: ProposerRating = next(one for one in end.proposers if one.by == proposer)
+    return found
 
 
 def questions(world: World) -> list[str]:
@@ -193,7 +194,7 @@ async def test_what_is_no_edit_costs_a_proposer_its_turns_alone(world: Make) -> 
     w = advised(world, adviser({"parts": {"tols": "native"}}, {"code": "import os"}, *[7] * 9))
     await searched(w)
     assert set(rating(w).refused) == {"unknown_part", "malformed", "too_many"}
-    assert rating(w).proposed == 0
+    assert rating(w).ways == 0
     assert read(w, SearchEnd)[0].requests > 110
 
 

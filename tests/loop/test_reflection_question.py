@@ -21,8 +21,16 @@ POINT: Point = {"instructions": "call", "backing": "strict"}
 def trial(prompt: Prompt, said: str = "Hm.") -> ShownTrial:
     """A trial that missed its call, as the gate on arguments dropped it."""
     dropped = (Correction(kind="call_not_backed", tool="book", argument="code"),)
-    verdict = Verdict.model_construct(
-        outcome=Outcome.MISSED, parsed=ParsedReply(tool_calls=(ToolCall(name="stop"),), corrections=dropped), prompt_id=prompt.id
+    verdict = Verdict(
+        verdict_id="v",
+        trial_id="t",
+        run_id="r",
+        prompt_id=prompt.id,
+        parser_hash="parser",
+        scorer_hash="scorer",
+        outcome=Outcome.MISSED,
+        needs_call=True,
+        parsed=ParsedReply(tool_calls=(ToolCall(name="stop"),), corrections=dropped),
     )
     return ShownTrial(prompt, [said], verdict)
 

@@ -114,7 +114,19 @@ from .rule import (
     RuleReason,
 )
 from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
-from .searches import Capability, SearchEnd, SearchProposer, SearchStanding, SearchStart
+from .searches import (
+    Capability,
+    PartShare,
+    ProposerRating,
+    SearchBatch,
+    SearchEnd,
+    SearchObjective,
+    SearchProposer,
+    SearchStanding,
+    SearchStart,
+    TriedWay,
+    WayEnd,
+)
 from .spec import Environment, Spec, WarmUp
 from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
@@ -138,7 +150,6 @@ from .written import (
     MAX_WRITTEN_CHARS,
     MAX_WRITTEN_EXAMPLES,
     EditRefusal,
-    ProposerRating,
     ReflectedEdit,
     Reflection,
     RefusedEdit,
@@ -240,6 +251,7 @@ __all__ = [
     "Outcome",
     "OutcomeRow",
     "ParsedReply",
+    "PartShare",
     "Phase",
     "PhaseSummary",
     "PolicyRow",
@@ -289,7 +301,9 @@ __all__ = [
     "Run",
     "RunEnd",
     "Sampling",
+    "SearchBatch",
     "SearchEnd",
+    "SearchObjective",
     "SearchProposer",
     "SearchSpace",
     "SearchStanding",
@@ -307,6 +321,7 @@ __all__ = [
     "Trial",
     "TrialAbandoned",
     "TrialStart",
+    "TriedWay",
     "TrivialPolicy",
     "TruncationFigures",
     "Unanswered",
@@ -318,6 +333,7 @@ __all__ = [
     "WarmUp",
     "WarmUpExperiment",
     "WarmUpResult",
+    "WayEnd",
     "WrittenChoice",
     "WrittenPart",
     "canonical_json",

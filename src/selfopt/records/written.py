@@ -162,28 +162,3 @@ class Reflection(Record, ledger_kind="reflection", id_field="reflection_id", ind
     edits: tuple[ReflectedEdit, ...] = ()
     refused: tuple[RefusedEdit, ...] = ()
     at: str
-
-
-class ProposerRating(Record):
-    """How a proposer did in a search.
-
-    Attributes:
-        proposed: how many ways to ask were begun that it named.
-        fixed: prompts that were passed as it expected, of `of_fixes` that it expected so and the
-            parent failed.
-        broken: prompts that were failed as it expected, of `of_breaks`.
-        questions: how often a model was asked for it.
-        unanswered: how many of these brought nothing that could be read.
-        refused: how many edits were refused, by why.
-    """
-
-    proposer: str
-    model: str | None = None
-    proposed: int = 0
-    fixed: int = 0
-    of_fixes: int = 0
-    broken: int = 0
-    of_breaks: int = 0
-    questions: int = 0
-    unanswered: int = 0
-    refused: dict[str, int] = Field(default_factory=dict)

@@ -21,6 +21,7 @@ from selfopt.variants.written import names_written
 from .archive import Archive, RankedPoint, Seen, SeenWay
 from .bandit import Bandit
 from .marks import Objective
+from .patience import within
 from .proposers import SEARCHERS, Given, Proposal, WayProposer
 
 logger = logging.getLogger("selfopt.search")
@@ -99,6 +100,7 @@ class Search:
         plan: what is searched.
         objective: what is looked for.
         proposers: by name; None: all of `SEARCHERS`.
+        patience_s: how long a proposer may think, in seconds. One that takes longer is not asked again.
 
     Attributes:
         written: the choices that were written for its proposals, by name.
@@ -109,12 +111,20 @@ class Search:
         best = search.ranking()[0].point
     """
 
-    def __init__(self, plan: SearchPlan, objective: Objective, proposers: Mapping[str, WayProposer] | None = None) -> None:
+    def __init__(
+        self,
+        plan: SearchPlan,
+        objective: Objective,
+        proposers: Mapping[str, WayProposer] | None = None,
+        *,
+        patience_s: float = 60.0,
+    ) -> None:
         self.plan = plan
         self.archive = Archive(objective)
         self.requests = 0
         self.written: dict[str, WrittenChoice] = {}
         self._rng = random.Random(plan.seed)
+        self._patience_s = patience_s
         self._proposers = dict(proposers if proposers is not None else SEARCHERS.all())
         self.bandit = Bandit(list(self._proposers), self._rng)
         self._space: Sequence[Point] = tuple(ways(plan.capabilities))
@@ -196,33 +206,50 @@ class Search:
     def _climber(self) -> SeenWay | None:
         """The best look that may climb, from the highest rung on which there is one."""
         for height in reversed(self.plan.heights[:-1]):
-            here = [look for look in self.archive.looks.values() if look.asked >= height and look.by != "start"]
-            best = sorted(here, key=self._value, reverse=True)[: len(here) // self.plan.keep]
-            waiting = [look for look in best if look.asked == height]
+            waiting = [look for look in self._best_at(height) if look.asked == height]
             if waiting:
                 return waiting[0]
         return None
 
+    def may_climb(self, look: SeenWay) -> bool:
+        """Whether a look is among the best third of those that came as far."""
+        return any(one is look for one in self._best_at(look.asked))
+
+    def _best_at(self, height: int) -> list[SeenWay]:
+        """The best third of those that came as far, the best first."""
+        here = [look for look in self.archive.looks.values() if look.asked >= height and look.by != "start"]
+        return sorted(here, key=self._value, reverse=True)[: len(here) // self.plan.keep]
+
     def _proposed(self) -> SeenWay | None:
         """The look at what one of the proposers names, in the order that the bandit draws."""
-        given = Given(self.archive, self._space, self.plan.capabilities, self._rng)
         order, self._order = self._drawn(), []
         for name in order:
-            proposal = self._asked(name, given)
+            proposal = self._asked(name) if name in self._proposers else None
             if proposal is not None:
                 look = self.archive.begin(proposal.asking, name)
                 look.fixes, look.breaks, look.instead_of = proposal.fixes, proposal.breaks, proposal.instead_of
                 return look
-        fresh = next(given.fresh(), None)
+        fresh = next(self._given().fresh(), None)
         return self.archive.begin(fresh, "rest") if fresh is not None else None
 
-    def _asked(self, name: str, given: Given) -> Proposal | None:
+    def _given(self) -> Given:
+        return Given(self.archive, self._space, self.plan.capabilities, self._rng)
+
+    def _asked(self, name: str) -> Proposal | None:
         """What a proposer names, if it can be asked and was not begun. A proposer may be anybody's."""
+        proposer, given = self._proposers[name], self._given()
         try:
-            proposal = self._proposers[name].propose(given)
+            proposal = within(self._patience_s, lambda: proposer.propose(given))
             if proposal is None:
                 return None
             asking = asking_part(point_of(proposal.asking))
+        except TimeoutError:
+            logger.warning("proposer %r has no answer after %g s and is not asked again", name, self._patience_s)
+            del self._proposers[name]
+            # It may go on drawing from the source of chance that it was given.
+            self._rng = random.Random(f"{self.plan.seed} {self.requests}")
+            self.bandit.rng = self._rng
+            return None
         except Exception as error:  # code of anybody: it must not end a search
             logger.warning("proposer %r failed with %s and is passed over", name, type(error).__name__)
             return None

@@ -83,6 +83,8 @@ class VariantPart:
         return found
 
 
+ALL_DEFAULT = "native"
+"""Names the point whose choices are all the default."""
 _IN_TEXT = frozenset({"signatures", "schemas", "brief"})
 _SINGLE = frozenset({"single"})
 _CALL = "Call the tools that the request needs, one call for each thing asked."
@@ -253,6 +255,22 @@ def point_text(point: Point) -> str:
     return _text(tuple(point.items()))
 
 
+def point_from(text: str) -> Point:
+    """The point that a text names: what `point_text` writes, in any order and with defaults.
+
+    Raises VariantError for what names no point.
+    """
+    chosen: dict[str, str] = {}
+    for word in text.replace(",", " ").split() if text.strip() != ALL_DEFAULT else ():
+        name, equals, choice = word.partition("=")
+        if not equals or name in chosen:
+            raise VariantError(
+                f"{ascii(word)[:80]} in a point: write each part once as PART=CHOICE, such as tools=signatures backing=strict"
+            )
+        chosen[name] = choice
+    return point_of(chosen)
+
+
 @lru_cache(maxsize=65_536)
 def _canonical(choices: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     known, chosen = parts_by_name(), dict(choices)
@@ -265,7 +283,7 @@ def _canonical(choices: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], .
 
 @lru_cache(maxsize=65_536)
 def _text(choices: tuple[tuple[str, str], ...]) -> str:
-    return " ".join(f"{name}={choice}" for name, choice in _canonical(choices)) or "native"
+    return " ".join(f"{name}={choice}" for name, choice in _canonical(choices)) or ALL_DEFAULT
 
 
 def contradiction(point: Point) -> str | None:

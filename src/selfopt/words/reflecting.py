@@ -23,6 +23,19 @@ _REFUSED: Mapping[EditRefusal, str] = {
     "repeated": "it was tried before, or changes nothing",
     "too_many": "there were too many at once",
 }
+REFUSED_NAMES: Mapping[EditRefusal, str] = {
+    "malformed": "of another form",
+    "unknown_part": "with an unknown part",
+    "unknown_choice": "with an unknown choice",
+    "unknown_tool": "with unknown tools",
+    "too_long": "too long",
+    "impossible": "that exclude themselves",
+    "repeated": "repeated",
+    "held_out": "with held-out material",
+    "search_prompt": "with prompts of the search",
+    "too_many": "too many at once",
+}
+"""What is counted of each sort of refused edits."""
 _SHOWN = 3
 
 
