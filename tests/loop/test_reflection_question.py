@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.loop.reflection_question import ReflectionQuestion, ShownTrial, gepa_edits, gepa_question, own_question
+from selfopt.loop.reflection_question import ReadTrial, ReflectionQuestion, gepa_edits, gepa_question, own_question
 from selfopt.records import Capability, Correction, Outcome, ParsedReply, Prompt, ToolCall, Verdict
 from selfopt.variants.space import Point, composed
 from tests.search.written_kit import HELD_OUT, SEARCHED, SUITE
@@ -18,7 +18,7 @@ HAS: frozenset[Capability] = frozenset({"tools"})
 POINT: Point = {"instructions": "call", "backing": "strict"}
 
 
-def trial(prompt: Prompt, said: str = "Hm.") -> ShownTrial:
+def trial(prompt: Prompt, said: str = "Hm.") -> ReadTrial:
     """A trial that missed its call, as the gate on arguments dropped it."""
     dropped = (Correction(kind="call_not_backed", tool="book", argument="code"),)
     verdict = Verdict(
@@ -32,10 +32,10 @@ def trial(prompt: Prompt, said: str = "Hm.") -> ShownTrial:
         needs_call=True,
         parsed=ParsedReply(tool_calls=(ToolCall(name="stop"),), corrections=dropped),
     )
-    return ShownTrial(prompt, [said], verdict)
+    return ReadTrial(prompt, [said], verdict)
 
 
-def asked(trials: Sequence[ShownTrial], max_chars: int = 8000) -> ReflectionQuestion:
+def asked(trials: Sequence[ReadTrial], max_chars: int = 8000) -> ReflectionQuestion:
     """The question about these."""
     return own_question(POINT, composed(POINT), trials, SUITE, HAS, max_chars=max_chars)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from selfopt.measure.lookup import find, held
-from selfopt.measure.question import Adviser, Answer, Question, put_question
+from selfopt.measure.question import Adviser, Question, QuestionAnswer, put_question
 from selfopt.measure.readings import read_by_each
 from selfopt.measure.rescore import stored_contents
 from selfopt.policy import heldout_claim
@@ -29,7 +29,7 @@ from selfopt.variants.written import names_written
 from selfopt.words.reflecting import reflection_text
 
 from .context import LoopContext, LoopEvent
-from .reflection_question import ReflectionQuestion, ShownTrial, gepa_edits, gepa_question, own_question
+from .reflection_question import ReadTrial, ReflectionQuestion, gepa_edits, gepa_question, own_question
 
 NAME = "reflection"
 _FAILED, _PASSED = 6, 2
@@ -121,7 +121,7 @@ class Reflecting:
     def _id(self, number: int) -> str:
         return f"{self._start.search_id}/{NAME}/{number}"
 
-    def _shown(self, parent: RankedPoint, rng: random.Random) -> list[ShownTrial]:
+    def _shown(self, parent: RankedPoint, rng: random.Random) -> list[ReadTrial]:
         """Some failed trials of the parent, and then some passed ones. Empty where nothing fails."""
         asking, reading = asking_part(parent.point), reading_text(parent.point)
         marks = self._search.archive.looks[point_text(asking)].marks.get(reading, {})
@@ -137,7 +137,7 @@ class Reflecting:
         verdicts = read_by_each(self._context.ledger, way.spec, self._suite, trials, {reading: chain})[reading]
         prompts = {prompt.id: prompt for prompt in self._suite.prompts}
         return [
-            ShownTrial(prompts[trial.prompt_id], self._replies(trial), verdict)
+            ReadTrial(prompts[trial.prompt_id], self._replies(trial), verdict)
             for trial, verdict in zip(trials, verdicts, strict=True)
         ]
 
@@ -148,7 +148,7 @@ class Reflecting:
             found.append(" ".join(filter(None, (content.text.strip(), *calls))))
         return found
 
-    async def _ask(self, number: int, batches: int, parent: RankedPoint, trials: Sequence[ShownTrial]) -> Reflection | None:
+    async def _ask(self, number: int, batches: int, parent: RankedPoint, trials: Sequence[ReadTrial]) -> Reflection | None:
         """Ask, and keep the answer with what may be used of it. None where a cap is reached."""
         question = self._question(parent.point, trials)
         answer = await self._put(question, number)
@@ -190,14 +190,14 @@ class Reflecting:
     def _by_gepa(self) -> bool:
         return self._start.reflection_backend == "gepa"
 
-    def _question(self, point: Point, trials: Sequence[ShownTrial]) -> ReflectionQuestion:
+    def _question(self, point: Point, trials: Sequence[ReadTrial]) -> ReflectionQuestion:
         variant = composed(point, written=self._search.written)
         most = self._context.settings.loop.reflection.max_chars
         if self._by_gepa:
             return gepa_question(variant, trials, self._suite, max_chars=most)
         return own_question(point, variant, trials, self._suite, frozenset(self._start.capabilities), max_chars=most)
 
-    async def _put(self, question: ReflectionQuestion, number: int) -> Answer | None:
+    async def _put(self, question: ReflectionQuestion, number: int) -> QuestionAnswer | None:
         settings = self._context.settings
         told = Question(
             step=NAME,

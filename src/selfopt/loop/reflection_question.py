@@ -42,7 +42,7 @@ _MOST_EXPECTED = 400
 
 
 @dataclass(frozen=True, slots=True)
-class ShownTrial:
+class ReadTrial:
     """A trial that is shown.
 
     Attributes:
@@ -71,7 +71,7 @@ class ReflectionQuestion:
 
 
 def own_question(
-    point: Point, variant: Variant, trials: Sequence[ShownTrial], suite: Suite, has: frozenset[Capability], *, max_chars: int
+    point: Point, variant: Variant, trials: Sequence[ReadTrial], suite: Suite, has: frozenset[Capability], *, max_chars: int
 ) -> ReflectionQuestion:
     """The question in this program's own words, with as many of the trials as fit."""
     shown = list(trials)
@@ -92,7 +92,7 @@ def own_question(
     return ReflectionQuestion(messages, known, tuple(trial.prompt.id for trial in shown), tuple(_tool_sets(shown)))
 
 
-def gepa_question(variant: Variant, trials: Sequence[ShownTrial], suite: Suite, *, max_chars: int) -> ReflectionQuestion:
+def gepa_question(variant: Variant, trials: Sequence[ReadTrial], suite: Suite, *, max_chars: int) -> ReflectionQuestion:
     """The question in the words of GEPA (Agrawal et al. 2025), which asks for new instructions.
 
     UsageError: GEPA is not installed.
@@ -140,7 +140,7 @@ def _choices(has: frozenset[Capability]) -> dict[str, dict[str, str]]:
     }
 
 
-def _tool_sets(trials: Sequence[ShownTrial]) -> list[str]:
+def _tool_sets(trials: Sequence[ReadTrial]) -> list[str]:
     return list(dict.fromkeys(trial.prompt.tool_set for trial in trials))
 
 
@@ -148,7 +148,7 @@ def _tools(tools: Sequence[ToolDefinition]) -> list[str]:
     return [signature(tool, brief=False)[:_MOST_SIGNATURE] for tool in tools[:_MOST_TOOLS]]
 
 
-def _told(trial: ShownTrial) -> Mapping[str, Any]:
+def _told(trial: ReadTrial) -> Mapping[str, Any]:
     verdict = trial.verdict
     dropped = [" ".join(filter(None, (one.kind, one.tool, one.argument))) for one in verdict.parsed.corrections]
     calls = canonical_json([{"name": one.name, "arguments": one.arguments} for one in verdict.parsed.tool_calls])
@@ -177,5 +177,5 @@ def _expected(prompt: Prompt) -> str:
     return canonical_json([{call.name: call.arguments} for call in prompt.expected[0]])[:_MOST_EXPECTED]
 
 
-def _replies(trial: ShownTrial) -> str:
+def _replies(trial: ReadTrial) -> str:
     return " / ".join(trial.replies)[:_MOST_REPLY]

@@ -63,7 +63,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QuestionAnswer:
     """What came back.
 
     Attributes:
@@ -82,7 +82,7 @@ class Answer:
         return object_within(self.text, key)
 
 
-async def put_question(desk: Desk, adviser: Adviser, question: Question) -> Answer | None:
+async def put_question(desk: Desk, adviser: Adviser, question: Question) -> QuestionAnswer | None:
     """Ask once, with retries where these help. It counts as a trial against the caps.
 
     Returns:
@@ -115,7 +115,7 @@ async def put_question(desk: Desk, adviser: Adviser, question: Question) -> Answ
         if not committed:
             desk.meter.release()
     text = result.content.text if result.content is not None else ""
-    return Answer(result.exchange, result.blobs, text, _unanswered(result.fault) if result.content is None else None)
+    return QuestionAnswer(result.exchange, result.blobs, text, _unanswered(result.fault) if result.content is None else None)
 
 
 def _unanswered(fault: str | None) -> Unanswered:
