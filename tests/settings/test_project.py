@@ -68,6 +68,10 @@ def written(name: str) -> str | None:
         return '[models.aliases]\nsmall = "openai/x"\n'
     if name == "endpoints":
         return "[endpoints.local]\nkind = 'scripted'\nscript = 'x.yaml'\n"
+    if name == "loop.reflection":
+        return "[loop.reflection]\nmodel = 'openai/x'\n"
+    if name == "loop.objective":
+        return "[loop.objective]\ncall_weight = 0.25\n"
     section, _, key = name.partition(".")
     if not key:
         return f"{section} = 'other'\n"
