@@ -5,6 +5,7 @@ from __future__ import annotations
 from selfopt.records import (
     AlphaSpent,
     EvidenceKey,
+    Exchange,
     PromptTest,
     RaceBlock,
     RaceBlockDiscarded,
@@ -13,10 +14,14 @@ from selfopt.records import (
     RaceStanding,
     RaceStart,
     Record,
+    ReflectedEdit,
+    Reflection,
+    RefusedEdit,
     SearchBatch,
     SearchEnd,
     SearchStanding,
     SearchStart,
+    WrittenChoice,
 )
 
 AT = "2026-01-02T03:04:05.678Z"
@@ -107,7 +112,25 @@ def search_records() -> tuple[Record, ...]:
         best=found,
         at=AT,
     )
-    return start, batch, end
+    return start, batch, end, *written_records()
+
+
+def written_records() -> tuple[Record, ...]:
+    """What a reflection model wrote."""
+    reflection = Reflection(
+        reflection_id="search-1/reflection/0",
+        search_id="search-1",
+        number=0,
+        batches=3,
+        model="scripted/r",
+        parent={"tools": "signatures"},
+        prompt_ids=("p1",),
+        exchange=Exchange(step="reflection", attempts=()),
+        edits=(ReflectedEdit(point={"instructions": "w-00000000"}, fixes=("p1",)),),
+        refused=(RefusedEdit(refusal="held_out", prompt_ids=("h1",)),),
+        at=AT,
+    )
+    return WrittenChoice.of("search-1", "Call what is asked for.", by="reflection", model="scripted/r"), reflection
 
 
 def race_records() -> tuple[Record, ...]:

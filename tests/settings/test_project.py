@@ -70,6 +70,8 @@ def written(name: str) -> str | None:
         return "[endpoints.local]\nkind = 'scripted'\nscript = 'x.yaml'\n"
     if name == "loop.objective":
         return "[loop.objective]\ncall_weight = 0.5\n"
+    if name == "loop.reflection":
+        return "[loop.reflection]\nmodel = 'openai/x'\n"
     section, _, key = name.partition(".")
     if not key:
         return f"{section} = 'other'\n"

@@ -11,6 +11,7 @@ from typing import Protocol
 from selfopt.errors import BudgetError
 from selfopt.measure.arena import as_measured
 from selfopt.measure.context import MeasureContext
+from selfopt.measure.question import Adviser
 from selfopt.policy import AlphaPlan, decide, heldout_settings
 from selfopt.records import (
     Cycle,
@@ -114,6 +115,8 @@ class Stages:
             they rest on are what was committed to the ledger.
         report: writes the reports.
         on_step: is told the name of each step once it is done and durable.
+        adviser: gives the model of a name, to be asked about another one, whose full name comes
+            second. Raises ConsentError where that may not leave this machine.
     """
 
     enforcer: Enforcer
@@ -124,6 +127,7 @@ class Stages:
     check_evidence: Callable[[Sequence[Evaluation], Sequence[str]], None]
     report: Callable[[], object]
     on_step: Callable[[str], None]
+    adviser: Callable[[str, str], Adviser]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from selfopt.errors import VariantError
 from selfopt.measure.lookup import find
@@ -14,14 +15,17 @@ from selfopt.records import (
     SearchObjective,
     SearchStart,
     Spec,
+    Suite,
     content_hash,
 )
 from selfopt.search.marks import Objective
 from selfopt.search.proposers import SEARCHERS, WayProposer
+from selfopt.search.proposers.queued import Queued
 from selfopt.search.proposers.transfer import Transfer
 from selfopt.search.search import Search, SearchPlan, spread
 from selfopt.variants.space import composed, point_from
 
+from .beside import beside_of, made_for
 from .context import LoopContext
 from .spending import names_of
 
@@ -66,17 +70,29 @@ def begun(
         fresh=settings.search_fresh,
         objective=SearchObjective(restraint=context.settings.policy.restraint_min, **settings.objective.model_dump()),
         priors=priors(context, baseline),
+        beside=beside_of(suite, settings.reflection.model),
+        **_reflection(context),
         at=context.now(),
     )
 
 
-def search_of(context: LoopContext, start: SearchStart) -> Search:
-    """The search that a record began, with nothing seen yet."""
+def _reflection(context: LoopContext) -> dict[str, Any]:
+    """The fields of a beginning that say who is asked for advice. None where nobody is."""
+    wanted = context.settings.loop.reflection
+    if wanted.model is None:
+        return {}
+    model = context.stages.resolve(wanted.model)
+    return {"reflection": model, "reflection_backend": wanted.backend, "questions": wanted.questions}
+
+
+def search_of(context: LoopContext, start: SearchStart, suite: Suite, queue: Queued) -> Search:
+    """The search that a record began, with nothing seen yet. queue: of what a model proposes."""
     wanted = start.objective
     objective = Objective(**wanted.model_dump()) if wanted else Objective(restraint=context.settings.policy.restraint_min)
     proposers: Mapping[str, WayProposer] = SEARCHERS.all()
     if start.priors:
         proposers = {**proposers, "transfer": Transfer(start.priors)}
+    proposers = {**proposers, **made_for(start, suite, queue)}
     plan = SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed, phase=start.phase)
     return Search(plan, objective, proposers)
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from selfopt.records import ProposerRating, SearchEnd, SearchStanding, SearchStart, Spec, TriedWay
+from selfopt.records import ProposerRating, Reflection, SearchEnd, SearchStanding, SearchStart, Spec, TriedWay
 from selfopt.search.account import ended, frontier, shares
 from selfopt.search.archive import RankedPoint
 from selfopt.search.foresight import Foresight, foresight
 from selfopt.search.search import Search
 from selfopt.variants.space import Point, point_text
+
+from .reflecting import NAME as REFLECTION
 
 
 def standing_of(one: RankedPoint, spec: Spec | None) -> SearchStanding:
@@ -29,7 +33,9 @@ def standing_of(one: RankedPoint, spec: Spec | None) -> SearchStanding:
     )
 
 
-def ended_search(start: SearchStart, search: Search, spec_of: Callable[[Point], Spec]) -> tuple[SearchEnd, list[Spec]]:
+def ended_search(
+    start: SearchStart, search: Search, spec_of: Callable[[Point], Spec], reflections: Sequence[Reflection] = ()
+) -> tuple[SearchEnd, list[Spec]]:
     """The end of a search, and the specs of its ranking.
 
     The caller fills in what it counts itself: trials, the cap and the time. A way to ask that takes
@@ -46,7 +52,7 @@ def ended_search(start: SearchStart, search: Search, spec_of: Callable[[Point], 
         tried=_tried(search),
         frontier=tuple(standing_of(one, None) for one in frontier(archive, least=prompts)),
         parts=tuple(shares(archive, allowed[0].point)) if allowed else (),
-        proposers=_ratings(search),
+        proposers=_ratings(search, reflections),
         at="",
     )
     return end, specs
@@ -58,10 +64,10 @@ def _tried(search: Search) -> tuple[TriedWay, ...]:
     return tuple(sorted(made, key=lambda way: (-way.best.n, -way.best.value, point_text(way.best.point))))
 
 
-def _ratings(search: Search) -> tuple[ProposerRating, ...]:
+def _ratings(search: Search, reflections: Sequence[Reflection]) -> tuple[ProposerRating, ...]:
     looks, expected = search.archive.looks.values(), foresight(search.archive)
     found = []
-    for name in dict.fromkeys(look.by for look in looks):
+    for name in dict.fromkeys([*(look.by for look in looks), *([REFLECTION] if reflections else [])]):
         mine = [look for look in looks if look.by == name]
         true = expected.get(name, Foresight())
         found.append(
@@ -73,6 +79,17 @@ def _ratings(search: Search) -> tuple[ProposerRating, ...]:
                 of_fixes=true.of_fixes,
                 broken=true.broken,
                 of_breaks=true.of_breaks,
+                **(_advice(reflections) if name == REFLECTION and reflections else {}),
             )
         )
     return tuple(found)
+
+
+def _advice(reflections: Sequence[Reflection]) -> dict[str, Any]:
+    """What a rating says of the model that was asked."""
+    return {
+        "model": reflections[-1].model,
+        "questions": len(reflections),
+        "unanswered": sum(one.unanswered is not None for one in reflections),
+        "refused": dict(sorted(Counter(edit.refusal for one in reflections for edit in one.refused).items())),
+    }

@@ -33,12 +33,15 @@ from selfopt.records import (
 )
 from selfopt.search.archive import reading_text
 from selfopt.search.marks import ReplyMark
+from selfopt.search.proposers.queued import Queued
 from selfopt.search.search import WayBatch
 from selfopt.variants.space import Point, composed, point_text, readings_of
+from selfopt.variants.written import names_written
 from selfopt.words.searches import best_text
 
 from .candidates import with_change
 from .context import LoopContext, LoopEvent
+from .reflecting import AskedWay, Reflecting, unkept
 from .search_begin import begun, search_id_of, search_of
 from .search_end import ended_search, standing_of
 from .store import spec_by_id, unknown_specs
@@ -116,7 +119,12 @@ class _Searching:
         self._context = context
         self._start = start
         self._baseline = baseline
-        self._search = search_of(context, start)
+        self._queue = Queued()
+        self._search = search_of(context, start, self._suite, self._queue)
+        self._ways: dict[str, AskedWay] = {}
+        self._reflecting: Reflecting | None = None
+        if start.reflection is not None:
+            self._reflecting = Reflecting(context, start, self._suite, self._search, self._ways.__getitem__)
         self._batches = self._course = 0
         self.asked = self.reused = 0
 
@@ -138,6 +146,8 @@ class _Searching:
         """Search to the end, and keep what was found."""
         stopped = None
         while stopped is None:
+            if self._reflecting is not None:
+                await self._reflecting.turn(self._queue, self._batches)
             batch = self._search.next()
             if batch is None:
                 break
@@ -155,6 +165,9 @@ class _Searching:
         if known is not None:
             self._told(batch, spec, self._trials_of(known), known.reused)
             return None
+        written = [self._search.written[name] for name in names_written(batch.asking)]
+        if new := unkept(self._context, written):
+            await self._context.ledger.append(new)
         order = await self._ordered(batch, spec)
         stopped = self._enough(order) or await self._ask(order)
         if stopped is None:
@@ -283,6 +296,9 @@ class _Searching:
 
     def _told(self, batch: WayBatch, spec: Spec, trials: Sequence[Trial], reused: int) -> None:
         self._search.told(batch, self._seen(batch.asking, spec, trials))
+        text = point_text(batch.asking)
+        earlier = self._ways[text].trials if text in self._ways else {}
+        self._ways[text] = AskedWay(spec, {**earlier, **{trial.prompt_id: trial for trial in trials}})
         self._batches += 1
         self.asked += len(trials) - reused
         self.reused += reused
@@ -290,7 +306,7 @@ class _Searching:
     def _seen(self, asking: Point, spec: Spec, trials: Sequence[Trial]) -> dict[str, dict[str, ReplyMark]]:
         """The marks of every reading of the replies."""
         readings = readings_of(asking, self._start.capabilities, self._start.phase)
-        chains = {reading_text(point): composed(point).parsers for point in readings}
+        chains = {reading_text(point): composed(point, written=self._search.written).parsers for point in readings}
         verdicts = read_by_each(self._context.ledger, spec, self._suite, trials, chains)
         return {
             reading: {trial.prompt_id: _mark(trial, verdict) for trial, verdict in zip(trials, each, strict=True)}
@@ -298,7 +314,8 @@ class _Searching:
         }
 
     def _spec(self, point: Point) -> Spec:
-        variant = composed(point, max_tokens=self._baseline.variant.sampling.max_tokens)
+        most = self._baseline.variant.sampling.max_tokens
+        variant = composed(point, max_tokens=most, written=self._search.written)
         return self._context.rendered(with_change(self._baseline, variant=variant))
 
     def _tell(self, order: _Order, known: SearchBatch) -> None:
@@ -308,7 +325,8 @@ class _Searching:
         self._context.say(LoopEvent("search", f"{asked}: {tried}; best so far: {best_text(known.best)}", known))
 
     async def _over(self, stopped: str | None) -> SearchEnd:
-        end, specs = ended_search(self._start, self._search, self._spec)
+        reflections = self._reflecting.reflections if self._reflecting is not None else ()
+        end, specs = ended_search(self._start, self._search, self._spec, reflections)
         counts = {"requests": self.asked, "reused": self.reused, "stopped": stopped, "at": self._context.now()}
         end = SearchEnd(**{name: getattr(end, name) for name in SearchEnd.model_fields} | counts)
         await self._context.ledger.append([*unknown_specs(self._context.ledger, specs), end])

@@ -121,6 +121,7 @@ from .searches import (
     SearchBatch,
     SearchEnd,
     SearchObjective,
+    SearchProposer,
     SearchStanding,
     SearchStart,
     TriedWay,
@@ -146,9 +147,22 @@ from .trial import (
 )
 from .variant import CallFormat, ChainName, Example, Variant
 from .verdict import Correction, CorrectionKind, Outcome, ParsedReply, ReadStatus, Verdict
+from .written import (
+    MAX_WRITTEN_CHARS,
+    MAX_WRITTEN_EXAMPLES,
+    EditRefusal,
+    ReflectedEdit,
+    Reflection,
+    RefusedEdit,
+    Unanswered,
+    WrittenChoice,
+    WrittenPart,
+)
 
 __all__ = [
     "IMPOSSIBLE",
+    "MAX_WRITTEN_CHARS",
+    "MAX_WRITTEN_EXAMPLES",
     "ROUTING_SCHEMA_VERSION",
     "UNKNOWN_FORMAT",
     "Action",
@@ -195,6 +209,7 @@ __all__ = [
     "Determinism",
     "DriftFigures",
     "DropReason",
+    "EditRefusal",
     "Endpoint",
     "EndpointConfig",
     "EnoughError",
@@ -269,6 +284,9 @@ __all__ = [
     "ReasonKind",
     "Recommendation",
     "Record",
+    "ReflectedEdit",
+    "Reflection",
+    "RefusedEdit",
     "RefusedFigures",
     "Remedy",
     "RemedyCheck",
@@ -289,6 +307,7 @@ __all__ = [
     "SearchBatch",
     "SearchEnd",
     "SearchObjective",
+    "SearchProposer",
     "SearchSpace",
     "SearchStanding",
     "SearchStart",
@@ -310,6 +329,7 @@ __all__ = [
     "TriedWay",
     "TrivialPolicy",
     "TruncationFigures",
+    "Unanswered",
     "UnreadFormatFigures",
     "Usage",
     "Variant",
@@ -319,6 +339,8 @@ __all__ = [
     "WarmUpExperiment",
     "WarmUpResult",
     "WayEnd",
+    "WrittenChoice",
+    "WrittenPart",
     "canonical_json",
     "content_hash",
     "is_loopback",

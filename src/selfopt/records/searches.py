@@ -8,12 +8,16 @@ from pydantic import Field
 
 from .base import Record
 from .suite import Phase, Split
+from .written import EditRefusal
 
 Capability = Literal["tools", "grammar", "json_schema", "logprobs"]
 """What a server must have for a part of a variant: tools of its own, limits on the output, or the log
 probabilities of its replies.
 """
 
+
+SearchProposer = Literal["failures", "reflection"]
+"""A proposer that is made for a search: worked examples from failed prompts, or a model's advice."""
 
 WayEnd = Literal["ranked", "below_best", "below_floor", "over_limit", "cut_off", "not_asked"]
 """How a way to ask ended in a search.
@@ -51,6 +55,10 @@ class SearchStart(Record, ledger_kind="search_start", id_field="search_id", inde
         capabilities: what the server has.
         start: the points that come first.
         most_requests: how many trials the search may make.
+        beside: further proposers beside those that are registered, by name.
+        reflection: the model that is asked for the proposer `reflection`.
+        reflection_backend: who writes its questions.
+        questions: how often it is asked at most.
         fresh: whether it asks anew what the ledger already holds a reply to.
         objective: what it looks for. None, as in searches of before: accuracy at the floor of the
             policy.
@@ -69,6 +77,10 @@ class SearchStart(Record, ledger_kind="search_start", id_field="search_id", inde
     start: tuple[dict[str, str], ...]
     seed: int
     most_requests: int = Field(ge=1)
+    beside: tuple[SearchProposer, ...] = Field(default=(), exclude_if=lambda beside: not beside)
+    reflection: str | None = Field(default=None, exclude_if=lambda model: model is None)
+    reflection_backend: Literal["own", "gepa"] = Field(default="own", exclude_if=lambda backend: backend == "own")
+    questions: int = Field(default=0, ge=0, exclude_if=lambda questions: questions == 0)
     fresh: bool = Field(default=False, exclude_if=lambda fresh: not fresh)
     objective: SearchObjective | None = Field(default=None, exclude_if=lambda objective: objective is None)
     priors: tuple[dict[str, str], ...] = Field(default=(), exclude_if=lambda priors: not priors)
@@ -142,6 +154,9 @@ class ProposerRating(Record):
         paid: how many of them were asked on all prompts.
         fixed, of_fixes: prompts that were passed as it expected, of those that could tell.
         broken, of_breaks: prompts that were failed as it expected, likewise.
+        model: who was asked for it; None: nobody.
+        questions, unanswered: how often, and how often nothing came that could be read.
+        refused: how many edits were refused, by why.
     """
 
     by: str
@@ -151,6 +166,10 @@ class ProposerRating(Record):
     of_fixes: int = Field(default=0, ge=0)
     broken: int = Field(default=0, ge=0)
     of_breaks: int = Field(default=0, ge=0)
+    model: str | None = Field(default=None, exclude_if=lambda model: model is None)
+    questions: int = Field(default=0, ge=0, exclude_if=lambda questions: questions == 0)
+    unanswered: int = Field(default=0, ge=0, exclude_if=lambda unanswered: unanswered == 0)
+    refused: dict[EditRefusal, int] = Field(default_factory=dict, exclude_if=lambda refused: not refused)
 
 
 class SearchBatch(Record, ledger_kind="search_batch", id_field="batch_id", index_fields=("search_id",)):

@@ -25,7 +25,8 @@ class SeenWay:
         fixes: the prompts that its proposer expects it to pass where `instead_of` fails.
         breaks: the prompts that its proposer expects it to fail where `instead_of` passes.
         instead_of: the point that these expectations compare it with.
-        asked: on how many prompts of the plan it was asked.
+        asked: through how many prompts of the plan it came.
+        left_out: how many of these were not asked, as its own examples hold them.
         rung: how many batches of prompts it was asked.
         marks: by reading, then by prompt id. A prompt whose reply was lost has none.
         cost: what it takes on a prompt, whatever the reading.
@@ -37,6 +38,7 @@ class SeenWay:
     breaks: frozenset[str] = frozenset()
     instead_of: Point | None = None
     asked: int = 0
+    left_out: int = 0
     rung: int = 0
     marks: dict[str, dict[str, ReplyMark]] = field(default_factory=dict)
     cost: WayCost = field(default_factory=WayCost)
@@ -123,8 +125,8 @@ class Archive:
 
     def _ranked(self, look: SeenWay, reading: str, one: PointEstimate) -> RankedPoint:
         value = one.value - self.objective.price(look.cost)
-        point = joined(look.asking, reading)
-        return RankedPoint(point, value, one.accuracy, one.call_accuracy, one.restraint, look.asked, look.by, look.cost)
+        point, n = joined(look.asking, reading), look.asked - look.left_out
+        return RankedPoint(point, value, one.accuracy, one.call_accuracy, one.restraint, n, look.by, look.cost)
 
     def ranking(self, *, least: int = 0) -> list[RankedPoint]:
         """The best reading of each look that was asked on so many prompts, the best first."""

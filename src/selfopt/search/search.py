@@ -14,8 +14,9 @@ from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from selfopt.errors import UsageError
-from selfopt.records import Capability, Phase
+from selfopt.records import Capability, Phase, WrittenChoice
 from selfopt.variants.space import Point, asking_part, point_of, point_text, possible, ways
+from selfopt.variants.written import names_written
 
 from .archive import Archive, RankedPoint, Seen, SeenWay
 from .bandit import Bandit
@@ -115,6 +116,9 @@ class Search:
         proposers: by name; None: all of `SEARCHERS`.
         patience_s: how long a proposer may think, in seconds. One that takes longer is not asked again.
 
+    Attributes:
+        written: the choices that were written for its proposals, by name.
+
     Example:
         while (batch := search.next()) is not None:
             search.told(batch, marks_of(batch))
@@ -132,12 +136,14 @@ class Search:
         self.plan = plan
         self.archive = Archive(objective, plan.phase)
         self.requests = 0
+        self.written: dict[str, WrittenChoice] = {}
         self._rng = random.Random(plan.seed)
         self._patience_s = patience_s
         self._proposers = dict(proposers if proposers is not None else SEARCHERS.all())
         self.bandit = Bandit(list(self._proposers), self._rng)
         self._space = listed(ways(plan.capabilities, plan.phase), plan.seed)
         self._open: WayBatch | None = None
+        self._order: list[str] = []
         for point in plan.start:
             self.archive.begin(point, "start")
 
@@ -147,6 +153,18 @@ class Search:
             look = self._waiting_start() or self._climber() or self._proposed() or self._left()
             self._open = self._batch(look) if look is not None else None
         return self._open
+
+    def turn(self) -> str | None:
+        """The proposer whose turn it is next, for a caller that has to do something for it before
+        `next`. None where something else is asked first.
+        """
+        if self._open is not None or self._waiting_start() is not None or self._climber() is not None:
+            return None
+        return self._drawn()[0] if self._proposers else None
+
+    def missed(self, name: str) -> None:
+        """Learn that a proposer's turn brought nothing, though it had its cost."""
+        self.bandit.told(name, paid=False)
 
     def told(self, batch: WayBatch, seen: Seen) -> None:
         """Learn the marks of a batch.
@@ -163,7 +181,9 @@ class Search:
             raise UsageError("marks of a batch that was not to be asked; tell the search what `next` returned, in that order")
         self._open = None
         look, asked = self.archive.looks[point_text(batch.asking)], set(batch.prompts)
-        look.asked += len(batch.prompts)
+        top = self._top(look)
+        look.left_out += top - look.asked - len(batch.prompts)
+        look.asked = top
         look.rung += 1
         self.requests += len(batch.prompts)
         known = {reading: {one: mark for one, mark in marks.items() if one in asked} for reading, marks in seen.items()}
@@ -176,9 +196,23 @@ class Search:
         return self.archive.ranking(least=len(self.plan.prompts)) or self.archive.ranking()
 
     def _batch(self, look: SeenWay) -> WayBatch:
+        own = self._sources(look.asking)
+        prompts = self.plan.prompts[look.asked : self._top(look)]
+        return WayBatch(look.asking, tuple(one for one in prompts if one not in own) if own else prompts, look.by)
+
+    def _top(self, look: SeenWay) -> int:
+        """Through how many prompts a look comes with its next batch."""
         heights = self.plan.heights
-        top = heights[-1] if look.by == "start" else next(height for height in heights if height > look.asked)
-        return WayBatch(look.asking, self.plan.prompts[look.asked : top], look.by)
+        return heights[-1] if look.by == "start" else next(height for height in heights if height > look.asked)
+
+    def _sources(self, asking: Point) -> frozenset[str]:
+        """The prompts that written choices hold: with these, an answer to them would be copied."""
+        return frozenset(one for name in names_written(asking) for one in self.written[name].sources)
+
+    def _drawn(self) -> list[str]:
+        """The proposers in the order that the bandit draws, once for each proposal."""
+        self._order = self._order or self.bandit.order()
+        return self._order
 
     def _waiting_start(self) -> SeenWay | None:
         return next((look for look in self.archive.looks.values() if look.asked == 0), None)
@@ -202,7 +236,8 @@ class Search:
 
     def _proposed(self) -> SeenWay | None:
         """The look at what one of the proposers names, in the order that the bandit draws."""
-        for name in self.bandit.order():
+        order, self._order = self._drawn(), []
+        for name in order:
             proposal = self._asked(name) if name in self._proposers else None
             if proposal is not None:
                 look = self.archive.begin(proposal.asking, name)
@@ -234,6 +269,12 @@ class Search:
             return None
         if not possible(asking, self.plan.capabilities, self.plan.phase) or point_text(asking) in self.archive.looks:
             return None
+        written = {**self.written, **{one.name: one for one in proposal.written}}
+        used = {name: written.get(name) for name in names_written(asking)}
+        known = {name: one for name, one in used.items() if one is not None}
+        if len(known) < len(used) or {p for one in known.values() for p in one.sources}.issuperset(self.plan.prompts):
+            return None
+        self.written = {**known, **self.written}
         return Proposal(asking, proposal.fixes, proposal.breaks, proposal.instead_of)
 
     def _left(self) -> SeenWay | None:

@@ -13,6 +13,7 @@ from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSetting
 
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
 from .objective import ObjectiveSettings
+from .reflection import ReflectionSettings
 from .serve import GatewaySettings
 
 
@@ -197,6 +198,7 @@ class LoopSettings(Table):
         search_fresh: A search asks anew what the ledger already holds a reply to.
         objective: What a search looks for.
         baseline: "MODEL PHASE VARIANT" of the first baseline.
+        reflection: the model that a search asks what would mend failures.
     """
 
     n_runs: int = Field(default=7, ge=1, le=1000)
@@ -207,6 +209,7 @@ class LoopSettings(Table):
     search_fresh: bool = False
     objective: ObjectiveSettings = ObjectiveSettings()
     baseline: str = "local/smollm2-135m atomic native_api"
+    reflection: ReflectionSettings = ReflectionSettings()
 
     def sample_of(self, prompts: int) -> int:
         """Returns how many prompts to repeat of a suite with this many."""

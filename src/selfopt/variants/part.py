@@ -9,6 +9,8 @@ from typing import Any
 from selfopt.errors import VariantError
 from selfopt.records import Capability, Phase
 
+from .written import is_written
+
 EVERY_PHASE: frozenset[Phase] = frozenset({"atomic", "extended"})
 
 
@@ -61,7 +63,13 @@ class VariantPart:
         return self.choices[0].name
 
     def choice(self, name: str) -> PartChoice:
-        """The choice of this name. VariantError lists the names there are."""
+        """The choice of this name. VariantError lists the names there are.
+
+        A choice that was written during a search is one by the form of its name: what it holds,
+        `composed` has to be told.
+        """
+        if is_written(self.name, name):
+            return PartChoice(name, "written during a search")
         found = next((choice for choice in self.choices if choice.name == name), None)
         if found is None:
             raise VariantError(

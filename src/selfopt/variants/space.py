@@ -14,12 +14,13 @@ from types import MappingProxyType
 from typing import Any
 
 from selfopt.errors import VariantError
-from selfopt.records import Capability, Phase, Variant
+from selfopt.records import Capability, Phase, Variant, WrittenChoice
 
 from .catalogue import example_set
 from .conversation_parts import CONVERSATION_PARTS, CONVERSATION_REPAIRS
 from .options import options_of
 from .part import PartChoice, VariantPart
+from .written import fields_of_written, is_written
 
 Point = Mapping[str, str]
 """The choice of each part that differs from its default, by the part's name."""
@@ -195,6 +196,7 @@ PARTS: tuple[VariantPart, ...] = (
 )
 """Every part, in the order in which a point is written."""
 
+_NOTHING_WRITTEN: Mapping[str, WrittenChoice] = MappingProxyType({})
 _REPAIRS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
     {
         ("fit", "yes"): ("fit@2",),
@@ -278,15 +280,17 @@ def contradiction(point: Point) -> str | None:
     return None
 
 
-def composed(point: Point, *, max_tokens: int = 160) -> Variant:
+def composed(point: Point, *, max_tokens: int = 160, written: Mapping[str, WrittenChoice] = _NOTHING_WRITTEN) -> Variant:
     """The variant that a point describes.
 
     Args:
         point: its choices.
         max_tokens: of one reply.
+        written: the choices that were written during the search, by name.
 
     Raises:
-        VariantError: a part or a choice does not exist, or choices exclude each other.
+        VariantError: a part or a choice does not exist, choices exclude each other, or what a
+            written choice holds is not known.
     """
     point = point_of(point)
     if (why := contradiction(point)) is not None:
@@ -296,9 +300,10 @@ def composed(point: Point, *, max_tokens: int = 160) -> Variant:
     parsers = ["all@2"]
     for name, chosen in point.items():
         choice = parts_by_name()[name].choice(chosen)
-        told = [text for text in (fields.get("instructions"), choice.fields.get("instructions")) if text]
-        fields |= {**choice.fields, **({"instructions": " ".join(told)} if told else {})}
-        options |= choice.options
+        more, further = fields_of_written(name, chosen, written) if is_written(name, chosen) else (choice.fields, choice.options)
+        told = [text for text in (fields.get("instructions"), more.get("instructions")) if text]
+        fields |= {**more, **({"instructions": " ".join(told)} if told else {})}
+        options |= further
         parsers += _REPAIRS.get((name, chosen), ())
     if isinstance(fields.get("examples"), str):
         fields["examples"] = example_set(fields["examples"])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from selfopt.loop import Listener, LoopContext, Stages, keep_feedback, present_feedback
 from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.records import Feedback
+from selfopt.wiring.advising import adviser_of
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import check_evidence, ledger_or_none, only_reads, require_ledger
 
@@ -62,5 +63,6 @@ def loop_context(
         check_evidence=lambda found, names: check_evidence(app, found, names),
         report=lambda: write_artefacts(app),
         on_step=app.on_step,
+        adviser=lambda model, asked: adviser_of(app, model, asked),
     )
     return LoopContext(ledger_or_none(app) if read_only else app.ledger, stages, settings, listener, read_only)

@@ -28,6 +28,7 @@ from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.policy import heldout_claim
 from selfopt.records import Cycle, Finding, SearchEnd, SearchStart, Spec, content_hash, sha256_hex
 from selfopt.routing import diff
+from selfopt.wiring.advising import require_adviser
 from selfopt.wiring.app import App
 from selfopt.words.searches import frontier_text
 
@@ -116,6 +117,7 @@ async def run_loop(
         raise UsageError(f"--cycles got {cycles}: at least 1")
     chosen = _chosen(app, targets)
     app.require_ready({t.model for t in chosen})
+    require_adviser(app, {t.model for t in chosen})
     asked = [(t.model, t.phase, t.baseline.spec_id if t.baseline else None) for t in chosen]
     what = key or [asked, cycles, sha256_hex(_text(candidates)) if candidates else None, max_candidates]
     app.home.ensure()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from selfopt.home import counted
+from selfopt.home import counted, escape_control
 from selfopt.records import PartShare, ProposerRating, SearchObjective, SearchStanding, TriedWay
+
+from .reflecting import REFUSED_NAMES
 
 
 def point_words(point: Mapping[str, str]) -> str:
@@ -75,6 +77,11 @@ def rating_text(one: ProposerRating) -> str:
         told += (
             f"; predictions that came true: {one.fixed} of {one.of_fixes} prompts fixed, {one.broken} of {one.of_breaks} broken"
         )
+    if one.questions:
+        told += f"; {escape_control(one.model or '', 200)} was asked {counted(one.questions, 'question')}"
+        told += f", {one.unanswered} without an answer" if one.unanswered else ""
+    if one.refused:
+        told += f"; edits refused: {', '.join(f'{n} {REFUSED_NAMES[why]}' for why, n in one.refused.items())}"
     return told
 
 

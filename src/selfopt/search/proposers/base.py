@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from selfopt.records import Capability, Phase
+from selfopt.records import Capability, Phase, WrittenChoice
 from selfopt.search.archive import Archive
 from selfopt.variants.space import Point, point_text
 
@@ -47,12 +47,14 @@ class Proposal:
         fixes: prompts that it is expected to pass where `instead_of` fails.
         breaks: prompts that it is expected to fail where `instead_of` passes.
         instead_of: the point that these expectations compare it with. None: there are none.
+        written: the choices among them that were written for it. Those of earlier proposals are known.
     """
 
     asking: Point
     fixes: frozenset[str] = frozenset()
     breaks: frozenset[str] = frozenset()
     instead_of: Point | None = None
+    written: tuple[WrittenChoice, ...] = ()
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from typing import Any
 from selfopt.errors import UsageError
 from selfopt.records import Capability, Phase
 from selfopt.variants.space import Point, parts_by_name, parts_of, point_of, point_text, possible
+from selfopt.variants.written import names_written
 
 from .base import Given, Proposal
 
@@ -58,6 +59,8 @@ class Optuna:
         """A way to ask that was not begun. None where ten tries give none."""
         study = self._optuna.create_study(direction="maximize", sampler=sampler(given.rng.randrange(2**31)))
         for standing in sorted(given.archive.ranking(), key=lambda one: point_text(one.point)):
+            if names_written(standing.point):
+                continue  # Optuna wants to know every choice from the beginning
             study.add_trial(self._told(standing.point, standing.value, given))
         for _ in range(_TRIES):
             trial = study.ask()
