@@ -17,6 +17,7 @@ from selfopt.variants.space import (
     contradiction,
     neighbours_of,
     parts_by_name,
+    parts_of,
     point_of,
     point_text,
     points,
@@ -29,6 +30,7 @@ ALL: frozenset[Capability] = frozenset({"tools", "grammar", "json_schema", "logp
 CAPABILITIES = st.frozensets(st.sampled_from(sorted(ALL)))
 ANY = st.fixed_dictionaries({}, optional={part.name: st.sampled_from([c.name for c in part.choices]) for part in PARTS})
 WAYS = list(ways(ALL))
+EXTENDED = list(ways(ALL, "extended"))
 POINTS = st.builds(lambda way, reading: list(readings_of(way, ALL))[reading], st.sampled_from(WAYS), st.integers(0, 167))
 
 
@@ -60,7 +62,7 @@ def test_what_contradicts_itself_is_refused_in_one_line(choices: dict[str, str])
 @pytest.mark.parametrize("choices", [{"tols": "native"}, {"tools": "natve"}])
 def test_what_there_is_not_is_refused_with_what_there_is(choices: dict[str, str]) -> None:
     """The names of the parts, or of the choices of the part."""
-    with pytest.raises(VariantError, match=r"(parts are tools, .*surety|choices are native, signatures, schemas, brief)$"):
+    with pytest.raises(VariantError, match=r"(parts are tools, .*repeats|choices are native, signatures, schemas, brief)$"):
         point_of(choices)
 
 
@@ -130,3 +132,51 @@ def test_parts_are_named_once_and_need_what_there_is() -> None:
         for choice in part.choices:
             for other, allowed in choice.with_.items():
                 assert allowed <= {one.name for one in parts_by_name()[other].choices}
+                assert list(parts_by_name()).index(other) < list(parts_by_name()).index(part.name)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(EXTENDED), st.integers(0, 143))
+def test_conversations_have_points_of_their_own(way: Point, reading: int) -> None:
+    """Each composes, is possible in its phase alone if it names a part of it, and has neighbours of its phase."""
+    point = list(readings_of(way, (), "extended"))[reading]
+    variant = composed(point)
+    assert variant.name == point_text(point)
+    assert asking_part(point) == way
+    assert possible(point, ALL, "extended")
+    own = {part.name for part in parts_of("extended")} - {part.name for part in parts_of("atomic")}
+    assert possible(point, ALL) == (not own & set(point))
+    assert all(possible(near, ALL, "extended") for near in neighbours_of(point, ALL, "extended"))
+
+
+def test_single_requests_have_no_points_of_conversations() -> None:
+    """Neither among ways and readings nor among neighbours."""
+    own = {part.name for part in PARTS if "atomic" not in part.phases}
+    assert own == {"history", "digest", "results", "after_result", "ask_first", "sources", "repeats"}
+    some = [*WAYS, *readings_of({}), *neighbours_of({}, ALL), *points(())]
+    assert not any(own & set(point) for point in some)
+    assert not possible({"tools": "brief", "examples": "talks"}, ALL)
+    assert possible({"tools": "brief", "examples": "talks"}, ALL, "extended")
+    assert all(part.default == parts_by_name()[part.name].default for part in parts_of("atomic"))
+
+
+def test_no_two_ways_of_a_phase_send_the_same_requests() -> None:
+    """Seven hundred of them, drawn evenly; those that no conversation has are left out there."""
+    some = EXTENDED[:: len(EXTENDED) // 700]
+    assert len({composed(way).render_hash for way in some}) == len(some)
+    assert len({point_text(way) for way in EXTENDED}) == len(EXTENDED)
+    assert all("words" not in way and "required_only" not in way for way in EXTENDED)
+    assert not possible({"required_only": "yes"}, ALL, "extended")
+
+
+def test_readings_of_a_conversation_read_each_in_its_own_way() -> None:
+    """Their requests are the same."""
+    read = [composed(point) for point in readings_of({}, (), "extended")]
+    assert len({variant.render_hash for variant in read}) == 1
+    assert len({variant.parser_hash for variant in read}) == len(read)
+
+
+def test_instructions_of_several_parts_are_told_one_after_another() -> None:
+    """In the order of the parts."""
+    one, other = composed({"instructions": "hold"}), composed({"ask_first": "missing"})
+    assert composed({"ask_first": "missing", "instructions": "hold"}).instructions == f"{one.instructions} {other.instructions}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,11 @@ def parts(as_json: bool) -> None:
             "name": part.name,
             "title": part.title,
             "reads": part.reads,
-            "choices": [{"name": c.name, "title": c.title, "needs": sorted(c.needs)} for c in part.choices],
+            "phases": sorted(part.phases),
+            "choices": [
+                {"name": c.name, "title": c.title, "needs": sorted(c.needs), "phases": sorted(c.phases & part.phases)}
+                for c in part.choices
+            ],
         }
         for part in list_parts()
     ]
@@ -52,11 +57,15 @@ def parts(as_json: bool) -> None:
         line
         for part in list_parts()
         for line in (
-            f"{part.name}: {part.title}{', judged on stored replies' if part.reads else ''}",
-            *(f"  {choice.name:20}{choice.title}" for choice in part.choices),
+            f"{part.name}: {part.title}{', judged on stored replies' if part.reads else ''}{_only(part.phases)}",
+            *(f"  {c.name:20}{c.title}{_only(c.phases) if c.phases < part.phases else ''}" for c in part.choices),
         )
     )
     answer(rows, lines, as_json=as_json, hang=22)
+
+
+def _only(phases: Collection[str]) -> str:
+    return "" if len(phases) > 1 else f", in the phase {' '.join(phases)} alone"
 
 
 @command.command("show")

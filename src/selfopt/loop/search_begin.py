@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from selfopt.errors import VariantError
+from selfopt.measure.lookup import find
 from selfopt.records import (
     Capability,
     CycleStart,
@@ -23,7 +24,6 @@ from selfopt.variants.space import composed, point_from
 
 from .context import LoopContext
 from .spending import names_of
-from .store import spec_by_id
 
 _MOST_PRIORS = 12
 
@@ -77,7 +77,8 @@ def search_of(context: LoopContext, start: SearchStart) -> Search:
     proposers: Mapping[str, WayProposer] = SEARCHERS.all()
     if start.priors:
         proposers = {**proposers, "transfer": Transfer(start.priors)}
-    return Search(SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed), objective, proposers)
+    plan = SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed, phase=start.phase)
+    return Search(plan, objective, proposers)
 
 
 def priors(context: LoopContext, baseline: Spec) -> tuple[dict[str, str], ...]:
@@ -94,7 +95,8 @@ def priors(context: LoopContext, baseline: Spec) -> tuple[dict[str, str], ...]:
     for spec_id in dict.fromkeys(others):
         point = known.get(spec_id)
         if point is None:
-            point = _point_of(spec_by_id(ledger, spec_id))
+            spec = find(ledger, Spec, spec_id)
+            point = _point_of(spec) if spec is not None else None
         elif not _in_space(point):
             point = None
         if point is not None and point not in found:

@@ -56,6 +56,24 @@ def _strict(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Seque
     return strictly_backed(calls, messages, tools)
 
 
+def _heard(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Repaired:
+    from .heard import heard
+
+    return heard(calls, messages, tools)
+
+
+def _repeat(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Repaired:
+    from .made_before import without_repeats
+
+    return without_repeats(calls, messages, tools, ever=False)
+
+
+def _repeat_ever(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Repaired:
+    from .made_before import without_repeats
+
+    return without_repeats(calls, messages, tools, ever=True)
+
+
 REPAIRS: Mapping[str, Repair] = {
     "fit": _fit_1,
     "fit@2": _fit_2,
@@ -63,9 +81,12 @@ REPAIRS: Mapping[str, Repair] = {
     "as_said": _as_said,
     "ground@2": _ground_2,
     "strict": _strict,
+    "heard": _heard,
+    "repeat": _repeat,
+    "repeat_ever": _repeat_ever,
 }
 """Every repair by name. `fit` is the first version, which reports nothing."""
-DROPPING = frozenset({"ground@2", "offered", "strict"})
+DROPPING = frozenset({"ground@2", "offered", "strict", "heard", "repeat", "repeat_ever"})
 """The repairs that may drop a call. So may every threshold (see `surety`)."""
 
 

@@ -59,6 +59,7 @@ CorrectionKind = Literal[
     "as_said",
     "unsure",
     "unsure_unknown",
+    "made_before",
 ]
 """What was done to a call after the model wrote it.
 
@@ -71,10 +72,11 @@ a value does not fit its schema and was kept as it came. `not_offered`: the call
 its tool is not offered. `as_said`: a misspelt text was replaced by what somebody said. `unsure`: the
 call was dropped because the log probabilities of its reply are below the threshold of the chain.
 `unsure_unknown`: it was dropped because the chain has a threshold and the reply has none.
+`made_before`: it was dropped because the conversation has made it, and has its result.
 """
 
 
-_DROPPED: frozenset[CorrectionKind] = frozenset({"call_not_backed", "not_offered", "unsure", "unsure_unknown"})
+_DROPPED: frozenset[CorrectionKind] = frozenset({"call_not_backed", "not_offered", "unsure", "unsure_unknown", "made_before"})
 
 
 class Correction(Record):
@@ -116,8 +118,8 @@ class ParsedReply(Record):
 
     @property
     def dropped(self) -> bool:
-        """Whether all calls were dropped: nothing backs them, their tools are not offered, or the model
-        was not sure of them.
+        """Whether all calls were dropped: nothing backs them, their tools are not offered, the model
+        was not sure of them, or they were made before.
         """
         return not self.tool_calls and any(made.kind in _DROPPED for made in self.corrections)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from selfopt.records import Phase
 from selfopt.variants.space import Point, asking_part, point_of, point_text
 
 from .estimates import Estimates, PointEstimate, Summary, estimated, summary
@@ -75,8 +76,9 @@ class Archive:
     the more its own marks count (see `estimates`).
     """
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Objective, phase: Phase = "atomic") -> None:
         self.objective = objective
+        self.phase: Phase = phase
         self.looks: dict[str, SeenWay] = {}
         self._estimates: Estimates | None = None
         self._best: dict[str, RankedPoint] = {}
@@ -99,7 +101,7 @@ class Archive:
         """What is thought of every way to ask that was seen, and of others like them."""
         if self._estimates is None:
             self._estimates = estimated(
-                {text: (self.looks[text].asking, summed) for text, summed in self._sums.items()}, self.objective
+                {text: (self.looks[text].asking, summed) for text, summed in self._sums.items()}, self.objective, self.phase
             )
             self._best = {}
         return self._estimates

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import mul
 
+from selfopt.records import Phase
 from selfopt.variants.space import Point
 
 from .likeness import Likeness, choices_of, covariances
@@ -70,7 +71,8 @@ def summary(marks: Mapping[str, Mapping[str, ReplyMark]]) -> Summary:
 class _Figure:
     """Call accuracy, or restraint: its estimates for every way and reading."""
 
-    def __init__(self, needs_call: bool, looks: Mapping[str, tuple[Point, Summary]]) -> None:
+    def __init__(self, needs_call: bool, looks: Mapping[str, tuple[Point, Summary]], phase: Phase) -> None:
+        self.phase: Phase = phase
         average = {text: summed.average[needs_call] for text, (_, summed) in looks.items() if summed.average[needs_call]}
         self.seen = list(average)[-_MOST_WAYS:]
         difficulty = _difficulty([average[text] for text in self.seen])
@@ -78,7 +80,7 @@ class _Figure:
         self.scale = _VARIANCE[needs_call] ** 0.5
         level = _mean(difficulty.values())
         noise = [_CHANCE / len(average[text]) / _VARIANCE[needs_call] for text in self.seen]
-        self.likeness = Likeness([choices_of(looks[text][0]) for text in self.seen], noise)
+        self.likeness = Likeness([choices_of(looks[text][0], phase) for text in self.seen], noise)
         self.doubts = {text: (_CHANCE / (len(average[text]) + 4.0)) ** 0.5 for text in self.seen}
         self.of: dict[str, dict[str, float]] = {text: {} for text in self.seen}
         self.fits: dict[str, tuple[float, list[float]]] = {}
@@ -123,7 +125,7 @@ class Estimates:
         """What a way to ask that was not seen would bring with the best of these readings, and the
         standard deviation of that.
         """
-        way = choices_of(asking)
+        way = choices_of(asking, self._calling.phase)
         between = {figure: covariances(way, figure.likeness.ways) for figure in (self._calling, self._idle)}
         doubts = {figure: figure.scale * figure.likeness.doubt(one) for figure, one in between.items()}
         found = [
@@ -142,9 +144,9 @@ class Estimates:
         return PointEstimate(self._objective.of(made, held, self._calls, doubt), accuracy, made, held)
 
 
-def estimated(looks: Mapping[str, tuple[Point, Summary]], objective: Objective) -> Estimates:
+def estimated(looks: Mapping[str, tuple[Point, Summary]], objective: Objective, phase: Phase = "atomic") -> Estimates:
     """The estimates that the marks of these ways to ask give, by their texts."""
-    calling, idle = _Figure(True, looks), _Figure(False, looks)
+    calling, idle = _Figure(True, looks, phase), _Figure(False, looks, phase)
     prompts = calling.prompts + idle.prompts
     return Estimates(calling, idle, calling.prompts / prompts if prompts else 0.0, objective)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from operator import eq, mul
 
-from selfopt.variants.space import PARTS, Point
+from selfopt.records import Phase
+from selfopt.variants.space import Point, parts_of
 
-_NAMES = tuple(part.name for part in PARTS if not part.reads)
 Choices = tuple[str | None, ...]
 """The choice of every part that shapes requests."""
 
@@ -16,26 +17,30 @@ _ALONE, _PAIRS, _OWN = 0.30, 0.35, 0.35
 """How much of what ways differ in comes from single choices, from pairs of them, and from nothing
 that another way shares.
 """
+_VARIANCE = _ALONE + _PAIRS + _OWN
 
 
-def choices_of(asking: Point) -> Choices:
-    """The choices of a way to ask, to be compared."""
-    return tuple(map(asking.get, _NAMES))
+@cache
+def _names(phase: Phase) -> tuple[str, ...]:
+    return tuple(part.name for part in parts_of(phase) if not part.reads)
 
 
-def _table() -> tuple[float, ...]:
-    """The covariance of two ways that share so many choices, for a variance of 1."""
-    n = len(_NAMES)
+def choices_of(asking: Point, phase: Phase = "atomic") -> Choices:
+    """The choices of a way to ask, to be compared with others of the same phase."""
+    return tuple(map(asking.get, _names(phase)))
+
+
+@cache
+def _table(n: int) -> tuple[float, ...]:
+    """The covariance of two ways of n choices that share so many of them, for a variance of 1."""
     shares = [_ALONE * m / n + _PAIRS * m * (m - 1) / (n * (n - 1)) for m in range(n)]
-    return (*shares, _ALONE + _PAIRS + _OWN)
-
-
-_COVARIANCE = _table()
+    return (*shares, _VARIANCE)
 
 
 def covariances(one: Choices, others: Sequence[Choices]) -> list[float]:
     """The covariance of a way with others, for a variance of 1."""
-    return [_COVARIANCE[sum(map(eq, one, other))] for other in others]
+    table = _table(len(one))
+    return [table[sum(map(eq, one, other))] for other in others]
 
 
 class Likeness:
@@ -57,7 +62,7 @@ class Likeness:
             row: list[float] = []
             for j, between in enumerate(covariances(way, ways[:i])):
                 row.append((between - sum(map(mul, row, self._root[j]))) / self._root[j][j])
-            row.append(math.sqrt(max(1e-9, _COVARIANCE[-1] + noise[i] - sum(map(mul, row, row)))))
+            row.append(math.sqrt(max(1e-9, _VARIANCE + noise[i] - sum(map(mul, row, row)))))
             self._root.append(row)
         self._columns = [[self._root[i][j] for i in range(j, len(ways))] for j in range(len(ways))]
         ones = self._solved([1.0] * len(ways))
@@ -77,7 +82,7 @@ class Likeness:
         that between ways; from 0 to 1.
         """
         half = self._forward(between)
-        return math.sqrt(max(0.0, _COVARIANCE[-1] - sum(map(mul, half, half))))
+        return math.sqrt(max(0.0, _VARIANCE - sum(map(mul, half, half))))
 
     def _forward(self, right: Sequence[float]) -> list[float]:
         found: list[float] = []

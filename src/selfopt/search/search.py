@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 from selfopt.errors import UsageError
-from selfopt.records import Capability
+from selfopt.records import Capability, Phase
 from selfopt.variants.space import Point, asking_part, point_of, point_text, possible, ways
 
 from .archive import Archive, RankedPoint, Seen, SeenWay
@@ -24,6 +24,8 @@ from .patience import within
 from .proposers import SEARCHERS, Given, Proposal, WayProposer
 
 logger = logging.getLogger("selfopt.search")
+MOST_LISTED = 20_000
+"""Ways to ask that are looked through for each proposal: conversations have more than a search can list."""
 
 
 def spread(prompts: Mapping[str, Hashable], seed: int = 0) -> tuple[str, ...]:
@@ -44,6 +46,16 @@ def spread(prompts: Mapping[str, Hashable], seed: int = 0) -> tuple[str, ...]:
     return tuple(sorted(places, key=lambda one: (places[one], one)))
 
 
+def listed(space: Iterable[Point], seed: int, most: int = MOST_LISTED) -> tuple[Point, ...]:
+    """The ways to ask that proposers choose from: all of them, or so many drawn at random, in their
+    order. Neighbours and children of these are not bound to them.
+    """
+    every = tuple(space)
+    if len(every) <= most:
+        return every
+    return tuple(every[place] for place in sorted(random.Random(seed).sample(range(len(every)), most)))
+
+
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
     """What a search is made of.
@@ -56,6 +68,7 @@ class SearchPlan:
         seed: repeats the search.
         rungs: after how many prompts it is decided who climbs on.
         keep: one of so many climbs on from each rung; 2 or more.
+        phase: the kind of work, which says what parts there are.
 
     Raises:
         UsageError: there is no prompt, one is named twice, rungs don't rise, or `keep` is too small.
@@ -67,6 +80,7 @@ class SearchPlan:
     seed: int = 0
     rungs: tuple[int, ...] = (12, 36)
     keep: int = 3
+    phase: Phase = "atomic"
 
     def __post_init__(self) -> None:
         if not self.prompts or len(set(self.prompts)) < len(self.prompts):
@@ -116,13 +130,13 @@ class Search:
         patience_s: float = 60.0,
     ) -> None:
         self.plan = plan
-        self.archive = Archive(objective)
+        self.archive = Archive(objective, plan.phase)
         self.requests = 0
         self._rng = random.Random(plan.seed)
         self._patience_s = patience_s
         self._proposers = dict(proposers if proposers is not None else SEARCHERS.all())
         self.bandit = Bandit(list(self._proposers), self._rng)
-        self._space: Sequence[Point] = tuple(ways(plan.capabilities))
+        self._space = listed(ways(plan.capabilities, plan.phase), plan.seed)
         self._open: WayBatch | None = None
         for point in plan.start:
             self.archive.begin(point, "start")
@@ -218,7 +232,7 @@ class Search:
         except Exception as error:  # code of anybody: it must not end a search
             logger.warning("proposer %r failed with %s and is passed over", name, type(error).__name__)
             return None
-        if not possible(asking, self.plan.capabilities) or point_text(asking) in self.archive.looks:
+        if not possible(asking, self.plan.capabilities, self.plan.phase) or point_text(asking) in self.archive.looks:
             return None
         return Proposal(asking, proposal.fixes, proposal.breaks, proposal.instead_of)
 

@@ -20,18 +20,33 @@ _RESULT_LIMIT = 8
 _TEXT_LIMIT = 240
 
 
-def state_digest(messages: Sequence[Message]) -> str:
+def state_digest(messages: Sequence[Message], *, talk: bool = False) -> str:
     """Sum up the earlier turns in lines of text; "" if they left nothing to keep in mind.
 
     The last user message is not part of it, since the request has it in full.
+
+    talk: tell everything that the user said, and not only what is to be kept in mind, and the last
+        answer.
     """
     last = max((i for i, message in enumerate(messages) if message.role == "user"), default=len(messages))
     earlier = messages[:last]
-    lines = [*(f'- The user said: "{sentence}"' for sentence in _standing(earlier)), *_results(earlier)]
+    said = _asked(earlier) if talk else _standing(earlier)
+    lines = [*(f'- The user said: "{sentence}"' for sentence in said), *_results(earlier)]
     counts = Counter(call.name for message in earlier for call in message.tool_calls)
     if counts:
         lines.append("- Calls made so far: " + ", ".join(f"{name} {count}x" for name, count in sorted(counts.items())))
+    if talk and earlier and earlier[-1].role == "assistant" and earlier[-1].content.strip():
+        lines.append(f'- The last answer was: "{_short(earlier[-1].content)}"')
     return "State of the conversation:\n" + "\n".join(lines) if lines else ""
+
+
+def _asked(messages: Sequence[Message]) -> list[str]:
+    """What the user said, message by message. Instructions of the system are told as they are."""
+    return [_short(message.content) for message in messages if message.role == "user"][-_SENTENCE_LIMIT:]
+
+
+def _short(text: str) -> str:
+    return " ".join(text[:20_000].split())[:_TEXT_LIMIT]
 
 
 def _standing(messages: Sequence[Message]) -> list[str]:

@@ -11,6 +11,7 @@ from selfopt.records import Example, Message, ToolCall, ToolDefinition, Variant,
 from .digest import state_digest
 from .options import VariantOptions, options_of
 from .present import describe_tools, explain_format, tell_conversation
+from .shown import latest
 
 
 def native_messages(variant: Variant, messages: Sequence[Message]) -> list[Message]:
@@ -18,9 +19,8 @@ def native_messages(variant: Variant, messages: Sequence[Message]) -> list[Messa
 
     A system message with instructions, examples and digest comes first.
     """
-    digest = state_digest(messages) if variant.state_digest else ""
-    parts = [variant.instructions, _examples_as_text(variant, options_of(variant)), digest]
-    spoken = _rendered(variant, messages) if variant.history == "rendered" else list(messages)
+    parts = [variant.instructions, _examples_as_text(variant, options_of(variant)), _digest(variant, messages)]
+    spoken = _rendered(variant, messages) if variant.history == "rendered" else list(_told(variant, messages))
     return _with_system(parts, messages, spoken)
 
 
@@ -34,9 +34,9 @@ def text_messages(variant: Variant, messages: Sequence[Message], tools: Sequence
         f"Tools:\n{describe_tools(tools, options.tool_style)}",
         "" if variant.steps != "single" else explain_format(variant.call_format),
         _examples_as_text(variant, options),
-        state_digest(messages) if variant.state_digest else "",
+        _digest(variant, messages),
     ]
-    spoken = _rendered(variant, messages) if variant.history == "rendered" else _spoken(variant, messages)
+    spoken = _rendered(variant, messages) if variant.history == "rendered" else _spoken(variant, _told(variant, messages))
     return _with_system(parts, messages, spoken)
 
 
@@ -121,14 +121,22 @@ def _example_steps(variant: Variant, example: Example, options: VariantOptions) 
 
 def _turn(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition], options: VariantOptions) -> str:
     standing = "\n".join(message.content for message in messages if message.role == "system")
-    digest = state_digest(messages) if variant.state_digest else ""
+    digest = _digest(variant, messages)
     listed = "" if options.choice == "named" else f"Tools:\n{describe_tools(tools, options.tool_style)}"
     parts = (standing, listed, digest, _request(variant, messages, bare=options.choice == "named"))
     return "\n\n".join(part for part in parts if part)
 
 
+def _digest(variant: Variant, messages: Sequence[Message]) -> str:
+    return state_digest(messages, talk=options_of(variant).digest == "talk") if variant.state_digest else ""
+
+
+def _told(variant: Variant, messages: Sequence[Message]) -> Sequence[Message]:
+    return latest(messages) if options_of(variant).turns == "latest" else messages
+
+
 def _request(variant: Variant, messages: Sequence[Message], *, bare: bool = False) -> str:
-    spoken = [message for message in messages if message.role != "system"]
+    spoken = [message for message in _told(variant, messages) if message.role != "system"]
     if len(spoken) == 1:
         return f"{'' if bare else 'Request: '}{spoken[0].content.strip()}"
     if not spoken or spoken[-1].role != "user":
@@ -142,7 +150,7 @@ def _rendered(variant: Variant, messages: Sequence[Message]) -> list[Message]:
 
     A single message stays as it is.
     """
-    spoken = [message for message in messages if message.role != "system"]
+    spoken = [message for message in _told(variant, messages) if message.role != "system"]
     if len(spoken) <= 1:
         return spoken
     return [Message(role="user", content=_request(variant, spoken))]

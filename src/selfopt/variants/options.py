@@ -28,6 +28,13 @@ class VariantOptions(BaseModel):
         copy_text: whether a free text argument has to be a run of words from the conversation.
             Applies to choose_then_fill under a grammar.
         agree: whether choose_then_answer removes calls of tools that were not chosen.
+        digest: what `state_digest` tells: with `talk` also everything that the user said, and what the
+            model answered last.
+        turns: whether the model sees the conversation, or its part from the user's last request on.
+        results: how the model is shown a tool's result that is JSON: as it came, as lines of keys
+            and values, or without the fields that hold nothing. Calls are read against the whole.
+        after_result: `answer`: where the conversation ends with a tool's result, the model is told to
+            answer, and to call a tool only for what is still missing. Not where a call is demanded.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +47,10 @@ class VariantOptions(BaseModel):
     lean: bool = False
     copy_text: bool = False
     agree: bool = False
+    digest: Literal["state", "talk"] = "state"
+    turns: Literal["all", "latest"] = "all"
+    results: Literal["whole", "lines", "filled"] = "whole"
+    after_result: Literal["nothing", "answer"] = "nothing"
 
 
 @remembered

@@ -22,6 +22,7 @@ from .call_schema import arguments_schema, calls_schema, choice_schema
 from .grammar import arguments_grammar, calls_grammar, choice_grammar
 from .layout import choice_text, fill_messages, native_messages, text_messages
 from .options import VariantOptions, options_of
+from .shown import Conversation, as_shown
 
 Steps = Generator["RenderedStep", ReplyContent, ReplyContent]
 
@@ -68,10 +69,11 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
     """
     options = options_of(variant)
     tools = lean_tools(tools) if options.lean else tools
+    shown = as_shown(messages, options, required=required)
     asked = _answering(variant) if required and variant.steps == "choose_then_answer" else variant
-    opening = _opening(asked, options, messages, tools, required)
+    opening = _opening(asked, options, shown, tools, required)
     if variant.steps == "choose_then_fill":
-        return (yield from _choose_then_fill(variant, options, opening, messages, tools))
+        return (yield from _choose_then_fill(variant, options, opening, Conversation(messages, shown), tools))
     chosen: list[str] | None = None
     if variant.steps == "choose_then_answer" and not required:
         choice = yield opening
@@ -79,7 +81,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         if chosen == []:
             return choice
         answering = _answering(variant)
-        opening = _opening(answering, options_of(answering), messages, tools, required)
+        opening = _opening(answering, options_of(answering), shown, tools, required)
     reply = yield opening
     if chosen is not None and options.agree:
         reply = reply_keeping(lambda calls: [c for c in calls if c.name in chosen], reply, tools, variant)
@@ -141,7 +143,7 @@ def _choose_then_fill(
     variant: Variant,
     options: VariantOptions,
     opening: RenderedStep,
-    messages: Sequence[Message],
+    conversation: Conversation,
     tools: Sequence[ToolDefinition],
 ) -> Steps:
     """Ask which tools to call, then for the arguments of each.
@@ -160,13 +162,13 @@ def _choose_then_fill(
     worst, replies = choice, [choice]
     for index, name in enumerate(names):
         which = f" (call {names[: index + 1].count(name)})" if names.count(name) > 1 else ""
-        talk = fill_messages(variant, messages, by_name[name], talk, which)
+        talk = fill_messages(variant, conversation.shown, by_name[name], talk, which)
         filled = yield RenderedStep(
             step=f"fill {index + 1}",
             messages=tuple(talk),
-            constraint=_fill_constraint(variant, options, by_name[name], messages),
+            constraint=_fill_constraint(variant, options, by_name[name], conversation.told),
             sampling=variant.sampling,
-            settled=_settled(variant, _kept(options, calls, messages, tools)),
+            settled=_settled(variant, _kept(options, calls, conversation.told, tools)),
         )
         talk = [*talk, Message(role="assistant", content=filled.text.strip())]
         replies.append(filled)
@@ -175,7 +177,7 @@ def _choose_then_fill(
         calls.append(ToolCall(name=name, arguments=decode_object(filled.text) or {}))
     observed = LogProbs.joined([reply.logprobs for reply in replies])
     whole = ReplyContent(finish_reason=worst.finish_reason, logprobs=observed)
-    return reply_of(_kept(options, calls, messages, tools), whole, variant)
+    return reply_of(_kept(options, calls, conversation.told, tools), whole, variant)
 
 
 def _kept(

@@ -1,79 +1,28 @@
 """The space of variants: parts with named choices, of which a variant is composed.
 
 A point names one choice for each part that differs from its default. Every part is valid for any
-tool schema. Some choices exclude each other, or need what not every server has.
+tool schema. Some choices exclude each other, or need what not every server has. Some parts are of
+one phase alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import cache, lru_cache
-from itertools import product
 from types import MappingProxyType
 from typing import Any
 
 from selfopt.errors import VariantError
-from selfopt.records import Capability, Variant
+from selfopt.records import Capability, Phase, Variant
 
 from .catalogue import example_set
+from .conversation_parts import CONVERSATION_PARTS, CONVERSATION_REPAIRS
 from .options import options_of
+from .part import PartChoice, VariantPart
 
 Point = Mapping[str, str]
 """The choice of each part that differs from its default, by the part's name."""
-
-
-@dataclass(frozen=True, slots=True)
-class PartChoice:
-    """One way to do what a part is about.
-
-    Attributes:
-        name: as it stands in a point.
-        title: what it does, for people.
-        fields: of the variant, that it sets.
-        options: of the variant's options, that it sets.
-        with_: the choices of other parts that it needs, by part.
-        needs: what the server must have.
-    """
-
-    name: str
-    title: str
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    with_: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    needs: frozenset[Capability] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class VariantPart:
-    """One thing about a variant that can be chosen.
-
-    Attributes:
-        name: as it stands in a point.
-        title: what is chosen, for people.
-        choices: the first one is the default.
-        reads: whether it only changes how replies are read, so that stored replies tell what it
-            brings.
-    """
-
-    name: str
-    title: str
-    choices: tuple[PartChoice, ...]
-    reads: bool = False
-
-    @property
-    def default(self) -> str:
-        """The name of the first choice."""
-        return self.choices[0].name
-
-    def choice(self, name: str) -> PartChoice:
-        """The choice of this name. VariantError lists the names there are."""
-        found = next((choice for choice in self.choices if choice.name == name), None)
-        if found is None:
-            raise VariantError(
-                f"part {self.name!r} has no choice {name!r}; choices are {', '.join(c.name for c in self.choices)}"
-            )
-        return found
 
 
 _SURETIES = ("6", "4", "2.5", "1.5", "1", "0.6")
@@ -81,6 +30,7 @@ _SURETIES = ("6", "4", "2.5", "1.5", "1", "0.6")
 before. Sure calls of small models begin at 0.6; what lacks more than 6 is seldom right.
 """
 
+_ATOMIC: frozenset[Phase] = frozenset({"atomic"})
 ALL_DEFAULT = "native"
 """Names the point whose choices are all the default."""
 _IN_TEXT = frozenset({"signatures", "schemas", "brief"})
@@ -110,6 +60,7 @@ PARTS: tuple[VariantPart, ...] = (
             PartChoice("no", "all arguments are shown"),
             PartChoice("yes", "only required arguments are shown", options={"lean": True}),
         ),
+        phases=_ATOMIC,  # who refines a request names optional arguments
     ),
     VariantPart(
         "form",
@@ -161,6 +112,13 @@ PARTS: tuple[VariantPart, ...] = (
             PartChoice("none", "none"),
             PartChoice("one_tool", "one tool each, each a turn of its own", {"examples": "one_tool"}, {"layout": "turn"}),
             PartChoice("everyday", "three tools each, each a turn of its own", {"examples": "everyday"}, {"layout": "turn"}),
+            PartChoice(
+                "talks",
+                "conversations, two tools each",
+                {"examples": "talks"},
+                {"layout": "turn"},
+                phases=frozenset({"extended"}),
+            ),
         ),
     ),
     VariantPart(
@@ -190,6 +148,7 @@ PARTS: tuple[VariantPart, ...] = (
                 with_={"steps": frozenset({"choose_then_fill"}), "form": frozenset({"grammar"})},
             ),
         ),
+        phases=_ATOMIC,  # in conversations values come from results too
     ),
     VariantPart(
         "fit",
@@ -230,7 +189,9 @@ PARTS: tuple[VariantPart, ...] = (
             ),
         ),
         reads=True,
+        phases=_ATOMIC,
     ),
+    *CONVERSATION_PARTS,
 )
 """Every part, in the order in which a point is written."""
 
@@ -242,6 +203,7 @@ _REPAIRS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
         ("backing", "ground"): ("ground@2",),
         ("backing", "strict"): ("ground@2", "strict"),
         **{("surety", nats): (f"sure-{nats}",) for nats in _SURETIES},
+        **CONVERSATION_REPAIRS,
     }
 )
 
@@ -250,6 +212,15 @@ _REPAIRS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
 def parts_by_name() -> Mapping[str, VariantPart]:
     """Every part by its name."""
     return MappingProxyType({part.name: part for part in PARTS})
+
+
+@cache
+def parts_of(phase: Phase) -> tuple[VariantPart, ...]:
+    """The parts that are chosen for this kind of work, each with its choices for it, in the order in
+    which a point is written.
+    """
+    of_phase = (part for part in PARTS if phase in part.phases)
+    return tuple(replace(part, choices=tuple(one for one in part.choices if phase in one.phases)) for part in of_phase)
 
 
 def point_of(choices: Mapping[str, str]) -> Point:
@@ -325,7 +296,8 @@ def composed(point: Point, *, max_tokens: int = 160) -> Variant:
     parsers = ["all@2"]
     for name, chosen in point.items():
         choice = parts_by_name()[name].choice(chosen)
-        fields |= choice.fields
+        told = [text for text in (fields.get("instructions"), choice.fields.get("instructions")) if text]
+        fields |= {**choice.fields, **({"instructions": " ".join(told)} if told else {})}
         options |= choice.options
         parsers += _REPAIRS.get((name, chosen), ())
     if isinstance(fields.get("examples"), str):
@@ -344,49 +316,64 @@ def asking_part(point: Point) -> Point:
     return {name: choice for name, choice in point_of(point).items() if not parts_by_name()[name].reads}
 
 
-def readings_of(point: Point, capabilities: Iterable[Capability] = ()) -> Iterator[Point]:
+def readings_of(point: Point, capabilities: Iterable[Capability] = (), phase: Phase = "atomic") -> Iterator[Point]:
     """Every point with the same requests, so that stored replies tell what each brings.
 
-    capabilities: what the server has. What a reading needs beyond them, it can't be read with.
+    Args:
+        point: its choices.
+        capabilities: what the server has. What a reading needs beyond them, it can't be read with.
+        phase: the kind of work.
     """
     has = frozenset(capabilities)
     points: list[dict[str, str]] = [dict(asking_part(point))]
-    for part in PARTS:
+    for part in parts_of(phase):
         if part.reads:
             choices = [choice for choice in part.choices if choice.needs <= has]
             points = [{**one, part.name: choice.name} for one in points for choice in choices]
     yield from (point_of(one) for one in points)
 
 
-def neighbours_of(point: Point, capabilities: Iterable[Capability]) -> Iterator[Point]:
+def neighbours_of(point: Point, capabilities: Iterable[Capability], phase: Phase = "atomic") -> Iterator[Point]:
     """Every valid point that differs in one part."""
     has = frozenset(capabilities)
-    for part in PARTS:
+    for part in parts_of(phase):
         for choice in part.choices:
             if choice.name != point.get(part.name, part.default):
                 near = point_of({**point, part.name: choice.name})
-                if possible(near, has):
+                if possible(near, has, phase):
                     yield near
 
 
-def possible(point: Point, capabilities: frozenset[Capability]) -> bool:
-    """Whether a point is valid and a server with these capabilities can be asked so."""
-    chosen = (part.choice(point.get(part.name, part.default)) for part in PARTS)
-    return all(choice.needs <= capabilities for choice in chosen) and contradiction(point) is None
+def possible(point: Point, capabilities: frozenset[Capability], phase: Phase = "atomic") -> bool:
+    """Whether a point is valid and of this phase, and a server with these capabilities can be asked so."""
+    chosen = [part.choice(point.get(part.name, part.default)) for part in PARTS]
+    of_phase = all(phase in parts_by_name()[name].phases for name in point_of(point))
+    fit = all(choice.needs <= capabilities and phase in choice.phases for choice in chosen)
+    return of_phase and fit and contradiction(point) is None
 
 
-def ways(capabilities: Iterable[Capability]) -> Iterator[Point]:
+def ways(capabilities: Iterable[Capability], phase: Phase = "atomic") -> Iterator[Point]:
     """Every possible way to ask, in a fixed order: the points without their readings."""
-    yield from _grown([part for part in PARTS if not part.reads], frozenset(capabilities))
+    yield from _grown([part for part in parts_of(phase) if not part.reads], frozenset(capabilities))
 
 
-def points(capabilities: Iterable[Capability]) -> Iterator[Point]:
+def points(capabilities: Iterable[Capability], phase: Phase = "atomic") -> Iterator[Point]:
     """Every possible point, in a fixed order. There are some thousands."""
-    yield from _grown(PARTS, frozenset(capabilities))
+    yield from _grown(parts_of(phase), frozenset(capabilities))
 
 
 def _grown(parts: Sequence[VariantPart], has: frozenset[Capability]) -> Iterator[Point]:
-    chosen = [[(part.name, choice.name) for choice in part.choices if choice.needs <= has] for part in parts]
-    for choices in product(*chosen):
-        if possible(dict(choices), has):
-            yield point_of(dict(choices))
+    """Every valid choice of these parts. What contradicts itself is left as soon as it does."""
+    by_place = [[choice for choice in part.choices if choice.needs <= has] for part in parts]
+    places = {part.name: place for place, part in enumerate(parts)}
+
+    def grown(chosen: tuple[PartChoice, ...]) -> Iterator[Point]:
+        if len(chosen) == len(parts):
+            named = ((part, choice.name) for part, choice in zip(parts, chosen, strict=True))
+            yield {part.name: name for part, name in named if name != part.default}
+            return
+        for choice in by_place[len(chosen)]:
+            if all(chosen[places[name]].name in allowed for name, allowed in choice.with_.items()):
+                yield from grown((*chosen, choice))
+
+    yield from grown(())

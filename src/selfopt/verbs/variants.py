@@ -16,7 +16,7 @@ from selfopt.wiring.app import App
 from .tools import Tools, given_tools
 
 if TYPE_CHECKING:
-    from selfopt.variants.space import VariantPart
+    from selfopt.variants.part import VariantPart
 
 __all__ = ["VariantDifference", "VariantPart", "diff_variants", "list_parts", "list_variants", "one_variant", "render_variant"]
 

@@ -91,6 +91,7 @@ _CORRECTED: dict[CorrectionKind, str] = {
     "as_said": "a misspelt text was replaced by what somebody said",
     "unsure": "the call was dropped, since the model was not as sure of its reply as the variant asks",
     "unsure_unknown": "the call was dropped, since the variant asks how sure the model was and the reply has no log probabilities",
+    "made_before": "the call was dropped, since its result is there already",
 }
 
 

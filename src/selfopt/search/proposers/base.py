@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from selfopt.records import Capability
+from selfopt.records import Capability, Phase
 from selfopt.search.archive import Archive
 from selfopt.variants.space import Point, point_text
 
@@ -27,6 +27,11 @@ class Given:
     space: Sequence[Point]
     capabilities: frozenset[Capability]
     rng: random.Random
+
+    @property
+    def phase(self) -> Phase:
+        """The kind of work that is searched for, which says what parts there are."""
+        return self.archive.phase
 
     def fresh(self) -> Iterator[Point]:
         """Every way to ask that was not begun."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfopt.variants.space import PARTS, asking_part, point_of, point_text, possible
+from selfopt.variants.space import asking_part, parts_of, point_of, point_text, possible
 
 from .base import Given, Proposal
 
@@ -18,11 +18,12 @@ class Crossed:
         best = [asking_part(standing.point) for standing in given.archive.ranking()[:_BEST]]
         if len(best) < 2:
             return None
+        parts = [part for part in parts_of(given.phase) if not part.reads]
         for _ in range(_TRIES):
             one, other = given.rng.sample(best, 2)
-            mixed = {part.name: given.rng.choice((one, other)).get(part.name, part.default) for part in PARTS if not part.reads}
+            mixed = {part.name: given.rng.choice((one, other)).get(part.name, part.default) for part in parts}
             child = point_of(mixed)
-            if possible(child, given.capabilities) and point_text(child) not in given.archive.looks:
+            if possible(child, given.capabilities, given.phase) and point_text(child) not in given.archive.looks:
                 return Proposal(child)
         return None
 

@@ -7,15 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 from selfopt.errors import UsageError
-from selfopt.records import Capability
-from selfopt.variants.space import PARTS, Point, parts_by_name, point_of, point_text, possible
+from selfopt.records import Capability, Phase
+from selfopt.variants.space import Point, parts_by_name, parts_of, point_of, point_text, possible
 
 from .base import Given, Proposal
 
 _TRIES = 10
 
 
-def suggested(suggest: Callable[[str, list[str]], str], capabilities: frozenset[Capability], *, reads: bool = False) -> Point:
+def suggested(
+    suggest: Callable[[str, list[str]], str],
+    capabilities: frozenset[Capability],
+    *,
+    reads: bool = False,
+    phase: Phase = "atomic",
+) -> Point:
     """A valid point, part by part. A part is asked for only where more than one of its choices goes
     with what was chosen before.
 
@@ -23,9 +29,10 @@ def suggested(suggest: Callable[[str, list[str]], str], capabilities: frozenset[
         suggest: names one of the choices of a part.
         capabilities: what the server has.
         reads: whether parts that only change how replies are read are chosen too.
+        phase: the kind of work.
     """
     chosen: dict[str, str] = {}
-    for part in PARTS:
+    for part in parts_of(phase):
         if part.reads and not reads:
             continue
         allowed = [choice.name for choice in part.choices if choice.needs <= capabilities and _goes(choice.with_, chosen)]
@@ -51,16 +58,16 @@ class Optuna:
         """A way to ask that was not begun. None where ten tries give none."""
         study = self._optuna.create_study(direction="maximize", sampler=sampler(given.rng.randrange(2**31)))
         for standing in sorted(given.archive.ranking(), key=lambda one: point_text(one.point)):
-            study.add_trial(self._told(standing.point, standing.value, given.capabilities))
+            study.add_trial(self._told(standing.point, standing.value, given))
         for _ in range(_TRIES):
             trial = study.ask()
-            point = suggested(trial.suggest_categorical, given.capabilities)
-            if possible(point, given.capabilities) and point_text(point) not in given.archive.looks:
+            point = suggested(trial.suggest_categorical, given.capabilities, phase=given.phase)
+            if possible(point, given.capabilities, given.phase) and point_text(point) not in given.archive.looks:
                 return Proposal(point)
             study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
         return None
 
-    def _told(self, point: Point, value: float, capabilities: frozenset[Capability]) -> Any:
+    def _told(self, point: Point, value: float, given: Given) -> Any:
         params: dict[str, str] = {}
         kinds: dict[str, Any] = {}
 
@@ -70,7 +77,7 @@ class Optuna:
             params[name] = point.get(part, parts_by_name()[part].default)
             return params[name]
 
-        suggested(known, capabilities)
+        suggested(known, given.capabilities, phase=given.phase)
         return self._optuna.trial.create_trial(params=params, distributions=kinds, value=value)
 
 

@@ -28,6 +28,6 @@ class Transfer:
                 asking = asking_part(point_of(point))
             except VariantError:
                 continue
-            if possible(asking, given.capabilities) and point_text(asking) not in given.archive.looks:
+            if possible(asking, given.capabilities, given.phase) and point_text(asking) not in given.archive.looks:
                 return Proposal(asking)
         return None

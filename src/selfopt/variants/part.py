@@ -1,0 +1,70 @@
+"""A part of the space of variants, and the ways to do what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfopt.errors import VariantError
+from selfopt.records import Capability, Phase
+
+EVERY_PHASE: frozenset[Phase] = frozenset({"atomic", "extended"})
+
+
+@dataclass(frozen=True, slots=True)
+class PartChoice:
+    """One way to do what a part is about.
+
+    Attributes:
+        name: as it stands in a point.
+        title: what it does, for people.
+        fields: of the variant, that it sets. Instructions of several parts are told one after
+            another.
+        options: of the variant's options, that it sets.
+        with_: the choices of other parts that it needs, by part. They come before its own part.
+        needs: what the server must have.
+        phases: the kinds of work in which it can be chosen.
+    """
+
+    name: str
+    title: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    with_: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    needs: frozenset[Capability] = frozenset()
+    phases: frozenset[Phase] = EVERY_PHASE
+
+
+@dataclass(frozen=True, slots=True)
+class VariantPart:
+    """One thing about a variant that can be chosen.
+
+    Attributes:
+        name: as it stands in a point.
+        title: what is chosen, for people.
+        choices: the first one is the default.
+        reads: whether it only changes how replies are read, so that stored replies tell what it
+            brings.
+        phases: the kinds of work for which it is chosen. In others it keeps its default.
+    """
+
+    name: str
+    title: str
+    choices: tuple[PartChoice, ...]
+    reads: bool = False
+    phases: frozenset[Phase] = EVERY_PHASE
+
+    @property
+    def default(self) -> str:
+        """The name of the first choice."""
+        return self.choices[0].name
+
+    def choice(self, name: str) -> PartChoice:
+        """The choice of this name. VariantError lists the names there are."""
+        found = next((choice for choice in self.choices if choice.name == name), None)
+        if found is None:
+            raise VariantError(
+                f"part {self.name!r} has no choice {name!r}; choices are {', '.join(c.name for c in self.choices)}"
+            )
+        return found
