@@ -401,7 +401,7 @@ def test_log_probabilities_are_asked_for_where_there_may_be_some(tmp_path: Path)
         '[endpoints.played]\nkind = "scripted"\n[endpoints.served]\nkind = "scripted"\nlogprobs = true\n'
     )
     settings = load(tmp_path, user=user)
-    asked = {name: settings.logprobs_of(name) for name in settings.endpoints}
+    asked = {name: entry.logprobs_asked(read=False) for name, entry in settings.endpoints.items()}
     none = {name for name, top in asked.items() if top is None}
     assert none == {"anthropic", "off", "omits", "played"}
     assert {top for name, top in asked.items() if name not in none} == {TOP}
