@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.search import Archive, Objective, ReplyMark, joined, reading_text
+from selfopt.simulate.search_worlds import WORLD_PARTS
 from selfopt.variants.space import Point, asking_part, point_of, readings_of, ways
 from tests.search.kit import MARKS, PROMPTS, READINGS, archive_of, marked
 
-WAYS = list(ways(("tools", "grammar", "json_schema")))
+WAYS = list(ways(("tools", "grammar", "json_schema"), WORLD_PARTS))
 ANY_LOOK = st.dictionaries(st.sampled_from(READINGS[:4]), st.dictionaries(st.sampled_from(PROMPTS), MARKS), max_size=3)
 
 

@@ -21,13 +21,14 @@ from selfopt.variants.space import (
     points,
     possible,
     readings_of,
+    some_ways,
     ways,
 )
 
 ALL: frozenset[Capability] = frozenset({"tools", "grammar", "json_schema"})
 CAPABILITIES = st.frozensets(st.sampled_from(sorted(ALL)))
 ANY = st.fixed_dictionaries({}, optional={part.name: st.sampled_from([c.name for c in part.choices]) for part in PARTS})
-WAYS = list(ways(ALL))
+WAYS = some_ways(ALL, 600)
 POINTS = st.builds(lambda way, reading: list(readings_of(way))[reading], st.sampled_from(WAYS), st.integers(0, 23))
 
 
@@ -81,8 +82,9 @@ def test_readings_share_requests_and_read_differently(way: Point) -> None:
 
 def test_points_are_ways_with_their_readings() -> None:
     """Each once, for a server that has nothing but text."""
-    found = [point_text(point) for point in points(())]
-    expected = {point_text(point) for way in ways(()) for point in readings_of(way)}
+    parts = {part.name for part in PARTS if part.reads} | {"tools", "required_only", "examples"}
+    found = [point_text(point) for point in points((), parts)]
+    expected = {point_text(point) for way in ways((), parts) for point in readings_of(way)}
     assert set(found) == expected
     assert len(found) == len(expected)
 
@@ -101,10 +103,10 @@ def test_neighbours_are_valid_and_differ_in_one_part(point: Point, has: frozense
 def test_a_server_is_asked_what_it_can_answer() -> None:
     """Without tools of its own no way is native, and without limits none is limited."""
     for has in (frozenset[Capability](), frozenset[Capability]({"tools"}), frozenset[Capability]({"grammar"})):
-        for way in ways(has):
+        for way in some_ways(has, 200):
             chosen = [part.choice(way.get(part.name, part.default)) for part in PARTS]
             assert all(choice.needs <= has for choice in chosen)
-        assert any(way.get("tools", "native") == "native" for way in ways(has)) == ("tools" in has)
+        assert any(way.get("tools", "native") == "native" for way in some_ways(has, 200)) == ("tools" in has)
 
 
 def test_parts_are_named_once_and_need_what_there_is() -> None:
@@ -116,3 +118,21 @@ def test_parts_are_named_once_and_need_what_there_is() -> None:
         for choice in part.choices:
             for other, allowed in choice.with_.items():
                 assert allowed <= {one.name for one in parts_by_name()[other].choices}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ways_that_are_drawn_are_ways_each_once(seed: int) -> None:
+    """As many as are wanted, the same for the same seed; all of them where there are few."""
+    drawn = some_ways(ALL, 300, seed)
+    assert drawn == some_ways(ALL, 300, seed) != some_ways(ALL, 300, seed + 1)
+    assert len({point_text(way) for way in drawn}) == len(drawn) == 300
+    assert all(possible(way, ALL) and asking_part(way) == way for way in drawn)
+    few = {"tools", "form"}
+    assert list(some_ways(ALL, 300, seed, few)) == list(ways(ALL, few))
+
+
+def test_parts_that_are_not_named_stay_as_by_default() -> None:
+    """In ways, in points and in neighbours."""
+    few = {"tools", "backing"}
+    assert all(set(point) <= few for point in points(ALL, few))
+    assert {name for near in neighbours_of({}, ALL, few) for name in near} == few

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from selfopt.errors import UsageError
 from selfopt.records import Capability
-from selfopt.variants.space import Point, asking_part, point_of, point_text, possible, ways
+from selfopt.variants.space import Point, asking_part, point_of, point_text, possible, some_ways
 
 from .archive import Archive, RankedPoint, Seen, SeenWay
 from .bandit import Bandit
@@ -55,6 +55,10 @@ class SearchPlan:
         seed: repeats the search.
         rungs: after how many prompts it is decided who climbs on.
         keep: one of so many climbs on from each rung; 2 or more.
+        parts: the names of the parts that may differ from their defaults; None: all. Ways of the
+            start may differ in others.
+        most_ways: how many ways are drawn from the space, where it has more. Changing and crossing
+            what was asked leads to all others.
 
     Raises:
         UsageError: there is no prompt, one is named twice, rungs don't rise, or `keep` is too small.
@@ -66,6 +70,8 @@ class SearchPlan:
     seed: int = 0
     rungs: tuple[int, ...] = (12, 36)
     keep: int = 3
+    parts: frozenset[str] | None = None
+    most_ways: int = 600
 
     def __post_init__(self) -> None:
         if not self.prompts or len(set(self.prompts)) < len(self.prompts):
@@ -74,6 +80,11 @@ class SearchPlan:
             raise UsageError(f"keep {self.keep}: need 2 or more, as one of so many climbs on")
         if list(self.rungs) != sorted({rung for rung in self.rungs if rung > 0}):
             raise UsageError(f"rungs {self.rungs}: need rising numbers of prompts above 0, such as (12, 36)")
+
+    def allows(self, asking: Point) -> bool:
+        """Whether a way to ask may be asked."""
+        within = self.parts is None or self.parts.issuperset(asking)
+        return within and possible(asking, self.capabilities)
 
     @property
     def heights(self) -> tuple[int, ...]:
@@ -112,13 +123,15 @@ class Search:
         self._rng = random.Random(plan.seed)
         self._proposers = dict(proposers if proposers is not None else SEARCHERS.all())
         self.bandit = Bandit(list(self._proposers), self._rng)
-        self._space: Sequence[Point] = tuple(ways(plan.capabilities))
+        self._space: Sequence[Point] = some_ways(plan.capabilities, plan.most_ways, plan.seed, plan.parts)
         self._open: WayBatch | None = None
         for point in plan.start:
             self.archive.begin(point, "start")
 
     def next(self) -> WayBatch | None:
-        """What to ask next: the same until it is told. None when every way was asked on every prompt."""
+        """What to ask next: the same until it is told. None when no proposer knows another way, and
+        every way that was drawn or begun was asked on every prompt.
+        """
         if self._open is None:
             look = self._waiting_start() or self._climber() or self._proposed() or self._left()
             self._open = self._batch(look) if look is not None else None
@@ -171,7 +184,7 @@ class Search:
 
     def _proposed(self) -> SeenWay | None:
         """The look at what one of the proposers names, in the order that the bandit draws."""
-        given = Given(self.archive, self._space, self.plan.capabilities, self._rng)
+        given = Given(self.archive, self._space, self.plan.capabilities, self._rng, self.plan.parts)
         for name in self.bandit.order():
             proposal = self._asked(name, given)
             if proposal is not None:
@@ -191,7 +204,7 @@ class Search:
         except Exception as error:  # code of anybody: it must not end a search
             logger.warning("proposer %r failed with %s and is passed over", name, type(error).__name__)
             return None
-        if not possible(asking, self.plan.capabilities) or point_text(asking) in self.archive.looks:
+        if not self.plan.allows(asking) or point_text(asking) in self.archive.looks:
             return None
         return Proposal(asking, proposal.fixes, proposal.breaks, proposal.instead_of)
 

@@ -28,6 +28,9 @@ class VariantOptions(BaseModel):
         copy_text: whether a free text argument has to be a run of words from the conversation.
             Applies to choose_then_fill under a grammar.
         agree: whether choose_then_answer removes calls of tools that were not chosen.
+        keep_tools: how many tools are shown: those that have most words in common with the request,
+            and those that the conversation has called. A call of another tool that the client
+            offers counts all the same. None: all.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +43,7 @@ class VariantOptions(BaseModel):
     lean: bool = False
     copy_text: bool = False
     agree: bool = False
+    keep_tools: int | None = Field(default=None, ge=1, le=64)
 
 
 @remembered

@@ -67,7 +67,8 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         VariantError: the options of the variant are impossible.
     """
     options = options_of(variant)
-    tools = lean_tools(tools) if options.lean else tools
+    offered = lean_tools(tools) if options.lean else tools
+    tools = _shown(options, messages, offered)
     asked = _answering(variant) if required and variant.steps == "choose_then_answer" else variant
     opening = _opening(asked, options, messages, tools, required)
     if variant.steps == "choose_then_fill":
@@ -82,10 +83,19 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         opening = _opening(answering, options_of(answering), messages, tools, required)
     reply = yield opening
     if chosen is not None and options.agree:
-        reply = reply_keeping(lambda calls: [c for c in calls if c.name in chosen], reply, tools, variant)
+        reply = reply_keeping(lambda calls: [c for c in calls if c.name in chosen], reply, offered, variant)
     if options.ground:
-        reply = reply_keeping(lambda calls: ground_calls(calls, messages, tools), reply, tools, variant)
+        reply = reply_keeping(lambda calls: ground_calls(calls, messages, offered), reply, offered, variant)
     return reply
+
+
+def _shown(options: VariantOptions, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Sequence[ToolDefinition]:
+    """The tools that the model is shown."""
+    if options.keep_tools is None:
+        return tools
+    from .relevance import shown_tools  # its tables of words are only loaded for who needs them
+
+    return shown_tools(tools, messages, options.keep_tools)
 
 
 @remembered

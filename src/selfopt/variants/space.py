@@ -6,10 +6,10 @@ tool schema. Some choices exclude each other, or need what not every server has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import random
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
-from itertools import product
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -18,63 +18,14 @@ from selfopt.records import Capability, Variant
 
 from .catalogue import example_set
 from .options import options_of
+from .parts import SHOWN_AND_STEPS, PartChoice, VariantPart
 
 Point = Mapping[str, str]
 """The choice of each part that differs from its default, by the part's name."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartChoice:
-    """One way to do what a part is about.
-
-    Attributes:
-        name: as it stands in a point.
-        title: what it does, for people.
-        fields: of the variant, that it sets.
-        options: of the variant's options, that it sets.
-        with_: the choices of other parts that it needs, by part.
-        needs: what the server must have.
-    """
-
-    name: str
-    title: str
-    fields: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    with_: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    needs: frozenset[Capability] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class VariantPart:
-    """One thing about a variant that can be chosen.
-
-    Attributes:
-        name: as it stands in a point.
-        title: what is chosen, for people.
-        choices: the first one is the default.
-        reads: whether it only changes how replies are read, so that stored replies tell what it
-            brings.
-    """
-
-    name: str
-    title: str
-    choices: tuple[PartChoice, ...]
-    reads: bool = False
-
-    @property
-    def default(self) -> str:
-        """The name of the first choice."""
-        return self.choices[0].name
-
-    def choice(self, name: str) -> PartChoice:
-        """The choice of this name. VariantError lists the names there are."""
-        found = next((choice for choice in self.choices if choice.name == name), None)
-        if found is None:
-            raise VariantError(
-                f"part {self.name!r} has no choice {name!r}; choices are {', '.join(c.name for c in self.choices)}"
-            )
-        return found
-
+MAX_CALLS = 2
+"""How many calls a limited reply of a point may hold."""
 
 _IN_TEXT = frozenset({"signatures", "schemas", "brief"})
 _SINGLE = frozenset({"single"})
@@ -136,6 +87,7 @@ PARTS: tuple[VariantPart, ...] = (
                 {"steps": "choose_then_fill"},
                 {"layout": "turn", "choice": "named"},
                 with_={"tools": _IN_TEXT, "form": frozenset({"grammar", "schema"})},
+                requests=MAX_CALLS,
             ),
             PartChoice(
                 "choose_then_answer",
@@ -144,6 +96,7 @@ PARTS: tuple[VariantPart, ...] = (
                 {"layout": "turn", "choice": "named", "agree": True},
                 with_={"tools": frozenset({"native"}), "form": frozenset({"free"})},
                 needs=frozenset({"grammar"}),
+                requests=1,
             ),
         ),
     ),
@@ -184,6 +137,7 @@ PARTS: tuple[VariantPart, ...] = (
             ),
         ),
     ),
+    *SHOWN_AND_STEPS,
     VariantPart(
         "fit",
         "whether calls are fitted to their tools",
@@ -214,6 +168,8 @@ PARTS: tuple[VariantPart, ...] = (
     ),
 )
 """Every part, in the order in which a point is written."""
+
+_DRAWS = 40  # how often it is tried to draw a way, for each that is wanted
 
 _REPAIRS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
     {
@@ -295,7 +251,7 @@ def composed(point: Point, *, max_tokens: int = 160) -> Variant:
     if isinstance(fields.get("examples"), str):
         fields["examples"] = example_set(fields["examples"])
     if fields.get("constraint", "none") != "none" or fields.get("steps", "single") != "single":
-        options["max_calls"] = 2
+        options["max_calls"] = MAX_CALLS
     variant = Variant.model_validate(
         {**fields, "name": point_text(point), "options": options, "parsers": parsers, "sampling": {"max_tokens": max_tokens}}
     )
@@ -317,10 +273,12 @@ def readings_of(point: Point) -> Iterator[Point]:
     yield from (point_of(one) for one in points)
 
 
-def neighbours_of(point: Point, capabilities: Iterable[Capability]) -> Iterator[Point]:
-    """Every valid point that differs in one part."""
+def neighbours_of(point: Point, capabilities: Iterable[Capability], parts: Collection[str] | None = None) -> Iterator[Point]:
+    """Every valid point that differs in one part: one of `parts`; None: any."""
     has = frozenset(capabilities)
     for part in PARTS:
+        if parts is not None and part.name not in parts:
+            continue
         for choice in part.choices:
             if choice.name != point.get(part.name, part.default):
                 near = point_of({**point, part.name: choice.name})
@@ -334,18 +292,68 @@ def possible(point: Point, capabilities: frozenset[Capability]) -> bool:
     return all(choice.needs <= capabilities for choice in chosen) and contradiction(point) is None
 
 
-def ways(capabilities: Iterable[Capability]) -> Iterator[Point]:
-    """Every possible way to ask, in a fixed order: the points without their readings."""
-    yield from _grown([part for part in PARTS if not part.reads], frozenset(capabilities))
+def ways(capabilities: Iterable[Capability], parts: Collection[str] | None = None) -> Iterator[Point]:
+    """Every possible way to ask, in a fixed order: the points without their readings.
+
+    Args:
+        capabilities: what the server has.
+        parts: the names of the parts that may differ from their defaults; None: all. There are
+            tens of thousands of ways then; `some_ways` draws among them.
+    """
+    yield from _grown([part for part in PARTS if not part.reads], frozenset(capabilities), parts)
 
 
-def points(capabilities: Iterable[Capability]) -> Iterator[Point]:
-    """Every possible point, in a fixed order. There are some thousands."""
-    yield from _grown(PARTS, frozenset(capabilities))
+def points(capabilities: Iterable[Capability], parts: Collection[str] | None = None) -> Iterator[Point]:
+    """Every possible point, in a fixed order. See `ways`."""
+    yield from _grown(PARTS, frozenset(capabilities), parts)
 
 
-def _grown(parts: Sequence[VariantPart], has: frozenset[Capability]) -> Iterator[Point]:
-    chosen = [[(part.name, choice.name) for choice in part.choices if choice.needs <= has] for part in parts]
-    for choices in product(*chosen):
-        if possible(dict(choices), has):
-            yield point_of(dict(choices))
+def some_ways(
+    capabilities: Iterable[Capability], most: int, seed: int = 0, parts: Collection[str] | None = None
+) -> tuple[Point, ...]:
+    """Every possible way to ask where there are at most so many; else as many that are drawn.
+
+    Each part of a drawn way is as by default with a chance of one half, so that most of them take
+    few requests and few choices: what many choices bring together is for a search to find out. The
+    same seed draws the same ways.
+    """
+    has, rng = frozenset(capabilities), random.Random(seed)
+    found = list(islice(ways(has, parts), most + 1))
+    if len(found) <= most:
+        return tuple(found)
+    free = [part for part in PARTS if not part.reads and (parts is None or part.name in parts)]
+    drawn: dict[str, Point] = {}
+    for _ in range(most * _DRAWS):
+        chosen = {part.name: rng.choice(part.choices[1:]).name for part in free if rng.random() < 0.5}
+        point = point_of(chosen)
+        if possible(point, has):
+            drawn.setdefault(point_text(point), point)
+        if len(drawn) == most:
+            break
+    return tuple(drawn.values())
+
+
+def most_requests(point: Point) -> int:
+    """How many requests a prompt takes at most."""
+    return 1 + sum(parts_by_name()[name].choice(choice).requests for name, choice in point_of(point).items())
+
+
+def _grown(parts: Sequence[VariantPart], has: frozenset[Capability], free: Collection[str] | None) -> Iterator[Point]:
+    """Every valid combination, part by part. A contradiction ends all that would follow from it."""
+    open_ = [
+        [choice for choice in part.choices[: None if free is None or part.name in free else 1] if choice.needs <= has]
+        for part in parts
+    ]
+
+    def grow(place: int, chosen: dict[str, PartChoice]) -> Iterator[Point]:
+        if place == len(parts):
+            point = {name: choice.name for name, choice in chosen.items()}
+            if contradiction(point) is None:
+                yield point_of(point)
+            return
+        for choice in open_[place]:
+            now = {**chosen, parts[place].name: choice}
+            if all(now[other].name in allowed for one in now.values() for other, allowed in one.with_.items() if other in now):
+                yield from grow(place + 1, now)
+
+    yield from grow(0, {})

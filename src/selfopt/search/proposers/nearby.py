@@ -17,7 +17,7 @@ class Nearby:
         best = given.archive.ranking()[:_BEST]
         given.rng.shuffle(best)
         for standing in best:
-            near = [asking_part(point) for point in neighbours_of(asking_part(standing.point), given.capabilities)]
+            near = [asking_part(point) for point in neighbours_of(asking_part(standing.point), given.capabilities, given.parts)]
             fresh = [point for point in near if point_text(point) not in given.archive.looks]
             if fresh:
                 return Proposal(given.rng.choice(fresh))

@@ -15,7 +15,13 @@ from .base import Given, Proposal
 _TRIES = 10
 
 
-def suggested(suggest: Callable[[str, list[str]], str], capabilities: frozenset[Capability], *, reads: bool = False) -> Point:
+def suggested(
+    suggest: Callable[[str, list[str]], str],
+    capabilities: frozenset[Capability],
+    *,
+    reads: bool = False,
+    parts: frozenset[str] | None = None,
+) -> Point:
     """A valid point, part by part. A part is asked for only where more than one of its choices goes
     with what was chosen before.
 
@@ -23,10 +29,11 @@ def suggested(suggest: Callable[[str, list[str]], str], capabilities: frozenset[
         suggest: names one of the choices of a part.
         capabilities: what the server has.
         reads: whether parts that only change how replies are read are chosen too.
+        parts: the names of the parts that may differ from their defaults; None: all.
     """
     chosen: dict[str, str] = {}
     for part in PARTS:
-        if part.reads and not reads:
+        if (part.reads and not reads) or (parts is not None and part.name not in parts):
             continue
         allowed = [choice.name for choice in part.choices if choice.needs <= capabilities and _goes(choice.with_, chosen)]
         # Optuna wants the same choices under the same name, so a name tells what is left to choose from.
@@ -51,16 +58,16 @@ class Optuna:
         """A way to ask that was not begun. None where ten tries give none."""
         study = self._optuna.create_study(direction="maximize", sampler=sampler(given.rng.randrange(2**31)))
         for standing in sorted(given.archive.ranking(), key=lambda one: point_text(one.point)):
-            study.add_trial(self._told(standing.point, standing.value, given.capabilities))
+            study.add_trial(self._told(standing.point, standing.value, given))
         for _ in range(_TRIES):
             trial = study.ask()
-            point = suggested(trial.suggest_categorical, given.capabilities)
+            point = suggested(trial.suggest_categorical, given.capabilities, parts=given.parts)
             if possible(point, given.capabilities) and point_text(point) not in given.archive.looks:
                 return Proposal(point)
             study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
         return None
 
-    def _told(self, point: Point, value: float, capabilities: frozenset[Capability]) -> Any:
+    def _told(self, point: Point, value: float, given: Given) -> Any:
         params: dict[str, str] = {}
         kinds: dict[str, Any] = {}
 
@@ -70,7 +77,7 @@ class Optuna:
             params[name] = point.get(part, parts_by_name()[part].default)
             return params[name]
 
-        suggested(known, capabilities)
+        suggested(known, given.capabilities, parts=given.parts)
         return self._optuna.trial.create_trial(params=params, distributions=kinds, value=value)
 
 

@@ -1,0 +1,80 @@
+"""What a part of the space of variants is, and the parts that add steps or leave tools out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from selfopt.errors import VariantError
+from selfopt.records import Capability
+
+
+@dataclass(frozen=True, slots=True)
+class PartChoice:
+    """One way to do what a part is about.
+
+    Attributes:
+        name: as it stands in a point.
+        title: what it does, for people.
+        fields: of the variant, that it sets.
+        options: of the variant's options, that it sets.
+        with_: the choices of other parts that it needs, by part.
+        needs: what the server must have.
+        requests: how many requests more a prompt may take with it, at most.
+    """
+
+    name: str
+    title: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    with_: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    needs: frozenset[Capability] = frozenset()
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class VariantPart:
+    """One thing about a variant that can be chosen.
+
+    Attributes:
+        name: as it stands in a point.
+        title: what is chosen, for people.
+        choices: the first one is the default.
+        reads: whether it only changes how replies are read, so that stored replies tell what it
+            brings.
+    """
+
+    name: str
+    title: str
+    choices: tuple[PartChoice, ...]
+    reads: bool = False
+
+    @property
+    def default(self) -> str:
+        """The name of the first choice."""
+        return self.choices[0].name
+
+    def choice(self, name: str) -> PartChoice:
+        """The choice of this name. VariantError lists the names there are."""
+        found = next((choice for choice in self.choices if choice.name == name), None)
+        if found is None:
+            raise VariantError(
+                f"part {self.name!r} has no choice {name!r}; choices are {', '.join(c.name for c in self.choices)}"
+            )
+        return found
+
+
+SHOWN_AND_STEPS: tuple[VariantPart, ...] = (
+    VariantPart(
+        "keep_tools",
+        "how many tools are shown, those with most words in common with the request",
+        (
+            PartChoice("all", "all"),
+            PartChoice("five", "five", options={"keep_tools": 5}),
+            PartChoice("three", "three", options={"keep_tools": 3}),
+            PartChoice("one", "one", options={"keep_tools": 1}),
+        ),
+    ),
+)
+"""Parts that leave tools out, and parts that ask once more."""
