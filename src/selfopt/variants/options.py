@@ -31,6 +31,9 @@ class VariantOptions(BaseModel):
         keep_tools: how many tools are shown: those that have most words in common with the request,
             and those that the conversation has called. A call of another tool that the client
             offers counts all the same. None: all.
+        examples_by: which worked examples are shown. `set`: those of the variant. `similarity`:
+            three of these, the most similar to the request last. `own_tools`: in their place, those
+            made from the tools of the request (see `own_examples`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +47,7 @@ class VariantOptions(BaseModel):
     copy_text: bool = False
     agree: bool = False
     keep_tools: int | None = Field(default=None, ge=1, le=64)
+    examples_by: Literal["set", "similarity", "own_tools"] = "set"
 
 
 @remembered
@@ -68,4 +72,6 @@ def options_of(variant: Variant) -> VariantOptions:
         raise VariantError(f"variant {variant.name!r}: option 'choice: named' needs layout 'turn' and steps that choose first")
     if options.agree and variant.steps != "choose_then_answer":
         raise VariantError(f"variant {variant.name!r}: option 'agree' needs steps 'choose_then_answer'")
+    if options.examples_by == "similarity" and not variant.examples:
+        raise VariantError(f"variant {variant.name!r}: option 'examples_by: similarity' needs `examples` to choose from")
     return options

@@ -23,6 +23,8 @@ from .grammar import arguments_grammar, calls_grammar, choice_grammar
 from .layout import choice_text, fill_messages, native_messages, text_messages
 from .options import VariantOptions, options_of
 
+_SIMILAR = 3  # examples that are chosen by similarity
+_FIRST_QUESTION = frozenset({"choice", "agree", "examples_by"})  # options that only the first question of two heeds
 Steps = Generator["RenderedStep", ReplyContent, ReplyContent]
 
 
@@ -70,9 +72,10 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
     offered = lean_tools(tools) if options.lean else tools
     tools = _shown(options, messages, offered)
     asked = _answering(variant) if required and variant.steps == "choose_then_answer" else variant
+    asked = _with_examples(asked, messages, tools)
     opening = _opening(asked, options, messages, tools, required)
     if variant.steps == "choose_then_fill":
-        return (yield from _choose_then_fill(variant, options, opening, messages, tools))
+        return (yield from _choose_then_fill(asked, options, opening, messages, tools))
     chosen: list[str] | None = None
     if variant.steps == "choose_then_answer" and not required:
         choice = yield opening
@@ -99,9 +102,26 @@ def _shown(options: VariantOptions, messages: Sequence[Message], tools: Sequence
 
 
 @remembered
+def _with_examples(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Variant:
+    """The variant with the examples that it shows to this request."""
+    options = options_of(variant)
+    if options.examples_by == "set":
+        return variant
+    if options.examples_by == "similarity":
+        from .relevance import similar_examples
+
+        examples = similar_examples(variant.examples, messages, _SIMILAR)
+    else:
+        from .own_examples import own_examples
+
+        examples = own_examples(tools, options.layout == "turn")
+    return variant.model_copy(update={"examples": examples})
+
+
+@remembered
 def _answering(variant: Variant) -> Variant:
     """The variant for the second question of choose_then_answer."""
-    options = {key: value for key, value in variant.options.items() if key not in ("choice", "agree")}
+    options = {key: value for key, value in variant.options.items() if key not in _FIRST_QUESTION}
     plain = {"steps": "single", "constraint": "none", "instructions": "", "examples": (), "options": options}
     return variant.model_copy(update=plain)
 

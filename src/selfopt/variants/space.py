@@ -107,6 +107,13 @@ PARTS: tuple[VariantPart, ...] = (
             PartChoice("none", "none"),
             PartChoice("one_tool", "one tool each, each a turn of its own", {"examples": "one_tool"}, {"layout": "turn"}),
             PartChoice("everyday", "three tools each, each a turn of its own", {"examples": "everyday"}, {"layout": "turn"}),
+            PartChoice(
+                "similar",
+                "the three of `one_tool` that are most like the request",
+                {"examples": "one_tool"},
+                {"layout": "turn", "examples_by": "similarity"},
+            ),
+            PartChoice("own_tools", "made from the tools of the request", options={"examples_by": "own_tools"}),
         ),
     ),
     VariantPart(
