@@ -70,7 +70,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
     """
     options = options_of(variant)
     offered = lean_tools(tools) if options.lean else tools
-    tools = _shown(options, messages, offered)
+    tools = _kept_tools(options, messages, offered)
     asked = _answering(variant) if required and variant.steps == "choose_then_answer" else variant
     asked = _with_examples(asked, messages, tools)
     opening = _opening(asked, options, messages, tools, required)
@@ -92,7 +92,9 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
     return reply
 
 
-def _shown(options: VariantOptions, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Sequence[ToolDefinition]:
+def _kept_tools(
+    options: VariantOptions, messages: Sequence[Message], tools: Sequence[ToolDefinition]
+) -> Sequence[ToolDefinition]:
     """The tools that the model is shown."""
     if options.keep_tools is None:
         return tools

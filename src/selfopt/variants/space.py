@@ -18,7 +18,8 @@ from selfopt.records import Capability, Variant
 
 from .catalogue import example_set
 from .options import options_of
-from .parts import SHOWN_AND_STEPS, PartChoice, VariantPart
+from .part import PartChoice, VariantPart
+from .step_parts import STEP_PARTS
 
 Point = Mapping[str, str]
 """The choice of each part that differs from its default, by the part's name."""
@@ -144,7 +145,7 @@ PARTS: tuple[VariantPart, ...] = (
             ),
         ),
     ),
-    *SHOWN_AND_STEPS,
+    *STEP_PARTS,
     VariantPart(
         "fit",
         "whether calls are fitted to their tools",

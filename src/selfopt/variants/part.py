@@ -1,4 +1,4 @@
-"""What a part of the space of variants is, and the parts that add steps or leave tools out."""
+"""A part of the space of variants, and the ways to do what it is about."""
 
 from __future__ import annotations
 
@@ -63,18 +63,3 @@ class VariantPart:
                 f"part {self.name!r} has no choice {name!r}; choices are {', '.join(c.name for c in self.choices)}"
             )
         return found
-
-
-SHOWN_AND_STEPS: tuple[VariantPart, ...] = (
-    VariantPart(
-        "keep_tools",
-        "how many tools are shown, those with most words in common with the request",
-        (
-            PartChoice("all", "all"),
-            PartChoice("five", "five", options={"keep_tools": 5}),
-            PartChoice("three", "three", options={"keep_tools": 3}),
-            PartChoice("one", "one", options={"keep_tools": 1}),
-        ),
-    ),
-)
-"""Parts that leave tools out, and parts that ask once more."""
