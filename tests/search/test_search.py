@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from dataclasses import replace
 
 import pytest
@@ -12,13 +13,13 @@ from hypothesis import strategies as st
 from selfopt.errors import UsageError
 from selfopt.records import Capability
 from selfopt.search import Given, Objective, Proposal, ReplyMark, Search, SearchPlan, Seen, WayBatch, reading_text, spread
-from selfopt.simulate.search_worlds import WORLD_PARTS
 from selfopt.variants.space import Point, asking_part, point_text, possible, ways
 from tests.search.kit import MARKS, PROMPTS, READINGS, marked, played
 
 TEXT_ONLY: frozenset[Capability] = frozenset()
 ALL: frozenset[Capability] = frozenset({"tools", "grammar", "json_schema"})
-PLAN = SearchPlan(PROMPTS, ALL, rungs=(6, 15), parts=WORLD_PARTS)
+PARTS = frozenset({"tools", "required_only", "form", "examples", "instructions"})
+PLAN = SearchPlan(PROMPTS, ALL, rungs=(6, 15), parts=PARTS)
 
 
 def by_parts(asking: Point, reading: str) -> float:
@@ -134,6 +135,33 @@ def test_a_proposer_that_answers_nonsense_is_passed_over(seed: int) -> None:
     batches = played(search, told_by_parts, 12)
     assert len(batches) == 12
     assert all(possible(batch.asking, ALL) and asking_part(batch.asking) == batch.asking for batch in batches)
+
+
+class Stuck:
+    """A proposer that never answers."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.over = threading.Event()
+
+    def propose(self, given: Given) -> Proposal | None:
+        """Nothing, when the test is over."""
+        self.asked += 1
+        self.over.wait()
+        return None
+
+
+def test_a_proposer_that_never_answers_is_asked_once() -> None:
+    """The search goes on without it, and the same way each time."""
+    runs = []
+    for _ in range(2):
+        stuck = Stuck()
+        search = Search(PLAN, Objective(), {"stuck": stuck}, patience_s=0.01)
+        runs.append([point_text(batch.asking) for batch in played(search, told_by_parts, 30)])
+        assert stuck.asked == 1
+        stuck.over.set()
+    assert runs[0] == runs[1]
+    assert len(runs[0]) == 30
 
 
 def test_those_that_climb_are_better_than_those_that_stay() -> None:

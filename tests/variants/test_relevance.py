@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.records import Example, Message, ReplyContent, ToolCall, ToolDefinition, Variant
@@ -65,6 +65,7 @@ def test_tools_that_were_called_stay() -> None:
     assert [one.name for one in shown_tools(TOOLS, (*talk, *user("more weather")), 1)] == ["getWeatherForecast", "parcel_status"]
 
 
+@settings(deadline=None)
 @given(DRAWN, NOISE, st.integers(1, 12))
 def test_what_is_shown_is_a_part_of_what_is_offered_in_its_order(
     tools: tuple[ToolDefinition, ...], asked: str, keep: int

@@ -111,6 +111,8 @@ VERBS: dict[str, Verb] = {
     "trust": Verb("trust . --yes", trust),
     "try": Verb("try good hello --tools tools.json", lambda h, _: h.try_("good", "hello", tools="tools.json")),
     "variants list": Verb("variants list", lambda h, _: h.variants.list()),
+    "variants parts": Verb("variants parts", lambda h, _: h.variants.parts()),
+    "variants diff": Verb("variants diff native_api few_shot", lambda h, _: h.variants.diff("native_api", "few_shot")),
     "variants render": Verb(
         "variants render native_api hello --tools tools.json",
         lambda h, _: h.variants.render("native_api", "hello", tools="tools.json"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfopt.records import AuditRecord, Ban, LedgerReport, RoutingConfig, Variant
 from selfopt.verbs.keys import add_key, list_keys, revoke_key
@@ -23,10 +23,13 @@ from selfopt.verbs.routing import (
 )
 from selfopt.verbs.tools import Tools
 from selfopt.verbs.trusting import TrustProposal, TrustRow, accept_trust, propose_trust, trusted_folders, withdraw_trust
-from selfopt.verbs.variants import list_variants, one_variant, render_variant
+from selfopt.verbs.variants import VariantDifference, diff_variants, list_parts, list_variants, one_variant, render_variant
 from selfopt.verbs.verifying import HomeReport, audit_anchor, verify_audit, verify_home, verify_ledger, verify_requests
 
 from .runner import Noun
+
+if TYPE_CHECKING:
+    from selfopt.verbs.variants import VariantPart
 
 
 class Routes(Noun):
@@ -203,6 +206,14 @@ class Variants(Noun):
     def show(self, name: str) -> Variant:
         """Returns one variant."""
         return one_variant(self._app, name)
+
+    def parts(self) -> Sequence[VariantPart]:
+        """Returns the parts that points are put together from."""
+        return list_parts()
+
+    def diff(self, one: str, other: str) -> Sequence[VariantDifference]:
+        """Returns the fields in which two variants differ."""
+        return diff_variants(self._app, one, other)
 
     def render(self, name: str, prompt: str, *, tools: Tools) -> Sequence[dict[str, Any]]:
         """Returns what a variant would send, without sending it."""

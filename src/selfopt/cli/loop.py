@@ -124,7 +124,7 @@ def _targets(ctx: click.Context, quoted: tuple[str, ...], rest: tuple[str, ...])
     """Returns the baselines: each typed in quotes, or one as bare words, the first in `quoted`."""
     if not rest:
         return list(quoted)
-    if len(quoted) != 1 or len(rest) > 2 or " " in quoted[0].strip():
+    if len(quoted) != 1 or (len(rest) > 2 and "=" not in rest[1]) or " " in quoted[0].strip():
         raise click.UsageError(f'unexpected argument {rest[0]!r}; write --baseline "MODEL PHASE VARIANT"', ctx)
     return [" ".join([quoted[0], *rest])]
 

@@ -1,9 +1,10 @@
-"""`selfopt variants list | show | render`."""
+"""`selfopt variants list | parts | show | diff | render`."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,7 +13,10 @@ from .common import HEADING, answer, block, console, emit, json_option, open_app
 
 @click.group("variants")
 def command() -> None:
-    """List, show and render variants."""
+    """List, show, compare and render variants.
+
+    NAME is one of the list, or a point: parts in quotes, such as "tools=signatures backing=strict".
+    """
 
 
 @command.command("list")
@@ -29,6 +33,37 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
     answer(rows, lines, as_json=as_json, hang=width + 2)
 
 
+@command.command("parts")
+@json_option
+def parts(as_json: bool) -> None:
+    """List the parts that points are put together from, with their choices. The first is the default.
+
+    (+2): a prompt may take up to two requests more.
+    """
+    from selfopt.verbs.variants import list_parts
+
+    rows = [
+        {
+            "name": part.name,
+            "title": part.title,
+            "reads": part.reads,
+            "choices": [
+                {"name": c.name, "title": c.title, "needs": sorted(c.needs), "requests": c.requests} for c in part.choices
+            ],
+        }
+        for part in list_parts()
+    ]
+    lines = (
+        line
+        for part in list_parts()
+        for line in (
+            f"{part.name}: {part.title}{', judged on stored replies' if part.reads else ''}",
+            *(f"  {c.name:20}{c.title}{f' (+{c.requests})' if c.requests else ''}" for c in part.choices),
+        )
+    )
+    answer(rows, lines, as_json=as_json, hang=22)
+
+
 @command.command("show")
 @click.argument("name")
 @json_option
@@ -40,6 +75,25 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
 
     variant = one_variant(open_app(ctx), name)
     answer(variant, variant_lines(variant), as_json=as_json, hang=4)
+
+
+@command.command("diff")
+@click.argument("one", metavar="NAME")
+@click.argument("other", metavar="NAME")
+@json_option
+@click.pass_context
+def diff(ctx: click.Context, /, one: str, other: str, as_json: bool) -> None:
+    """Show in which fields two variants differ."""
+    from selfopt.verbs.variants import diff_variants
+
+    found = diff_variants(open_app(ctx), one, other)
+    lines = (f"{each.field}: {_shown(each.one)} -> {_shown(each.other)}" for each in found)
+    same = "They have the same content."
+    answer(found, lines if found else (same,), as_json=as_json, hang=4)
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _known(ctx: click.Context, _: click.Parameter, name: str) -> str:

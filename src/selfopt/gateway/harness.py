@@ -32,7 +32,7 @@ from selfopt.variants import RenderedStep, render
 from .behind import LARGEST_LIMIT, beside_answer, beside_step, demanding, fields_of, kept_by, limited, unsent, why_past
 from .bounded import beside, by_steps
 from .cutting import LONG_RUN, SLACK, Cutter, each_once
-from .early import EarlyCalls, drops_calls
+from .early import EarlyCalls, asked_once, drops_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
 from .offered import wants_other_form
@@ -153,7 +153,7 @@ class _Work:
     async def through(self, variant: Variant, asked: ClientRequest) -> ReplyContent:
         """Ask as the variant does. Raises EndpointError for a reply that cannot be served."""
         if wants_other_form(self._exchange.chat):  # what comes in it is no call
-            variant = variant.model_copy(update={"parsers": without_text(variant.parsers)})
+            variant = asked_once(variant).model_copy(update={"parsers": without_text(variant.parsers)})
         # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
@@ -165,7 +165,7 @@ class _Work:
             if early is not None:
                 await early.settled(step.settled)
                 self._go_on()
-            take = early.take if early is not None and early.wants_pieces else None
+            take = early.take if early is not None and early.wants_pieces and step.logprobs is None else None
             content = await self._ask(step, self._limit(variant, asked, step), take, beside=beside_step(variant, asked, step))
             size = asked.size + len(content.text)
             following = await beside(size, _sent, steps, content)
@@ -277,6 +277,8 @@ class _Work:
 
     def _limit(self, variant: Variant, asked: ClientRequest, step: RenderedStep) -> Sampling:
         """Return the step's sampling. A free answer may be as long as the client allows."""
+        if step.logprobs is not None:  # it reads these alone
+            return step.sampling
         free = step.constraint is None
         wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
         if free and asked.max_tokens is None and wants_thinking(fields_of(asked)):
@@ -308,13 +310,15 @@ class _Work:
                 "context_size": limits.context_size if limits is not None else None,
                 "beside": beside,
                 "as_said": as_said,
+                "logprobs": step.logprobs,
             }
         )
         endpoint: Endpoint = self._upstream.adapter()
-        whole = take is None and not (self._upstream.streamed and self._most_tokens is not None)
+        flows = self._upstream.streamed and self._most_tokens is not None and step.logprobs is None
+        whole = take is None and not flows
         reply = await (endpoint.chat(request) if whole else self._flowing(endpoint, request, take, watched=watched))
         self.usage, self.thinking = _sum(self.usage, reply.usage), reply.content.thinking
-        return reply.content
+        return reply.content if step.logprobs is None else reply.content.model_copy(update={"logprobs": reply.logprobs})
 
     async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker | None, *, watched: bool) -> ChatReply:
         """Ask for a stream, and hand each piece to `take`. A variant's reply may be ended early, and one that is watched."""

@@ -113,7 +113,7 @@ class PooledEndpoint:
             if answer.status != 200:
                 raise fault_in(answer, self._name, address)
             came = await redacted(answer.body, address.answers)
-            reply = ordinary_reply(came) if self._ordinary else None
+            reply = ordinary_reply(came) if self._ordinary and request.logprobs is None else None
             return reply or decode_body(self._dialect.decode_reply, came)
         except EndpointError as error:
             error.request_body = _text(address.errors.data(body))

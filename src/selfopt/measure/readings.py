@@ -8,7 +8,7 @@ from selfopt.records import ChainName, Ledger, Run, Spec, Suite, Trial, Verdict,
 from selfopt.scoring import scorer_of
 
 from .lookup import find
-from .rescore import replay, stored_contents
+from .rescore import replay, replied
 from .trial import Judge
 
 
@@ -39,7 +39,7 @@ def read_by_each(
         prompt = prompts[trial.prompt_id]
         tools, final = suite.tools_of(prompt), None
         if trial.fault in (None, "truncated"):
-            final = replay(spec, prompt, tools, stored_contents(ledger, trial))
+            final = replay(spec, prompt, tools, replied(ledger, spec, trial))
         if trial.run_id not in families:
             run = find(ledger, Run, trial.run_id)
             families[trial.run_id] = run.family if run is not None else "unknown"

@@ -21,7 +21,7 @@ from selfopt.records import (
     content_hash,
 )
 from selfopt.scoring import scorer_of
-from selfopt.variants import render
+from selfopt.variants import options_of, render
 
 from .lookup import find, held
 from .stored import stored_replies
@@ -60,6 +60,11 @@ def stored_contents(ledger: Ledger, trial: Trial, *, observed: bool = False) -> 
     return [reply.observed() if observed else reply.content() for reply in stored_replies(ledger, trial)]
 
 
+def replied(ledger: Ledger, spec: Spec, trial: Trial) -> list[ReplyContent]:
+    """The replies of a trial as `replay` needs them: with their log probabilities where steps read them."""
+    return stored_contents(ledger, trial, observed=options_of(spec.variant).decide is not None)
+
+
 def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent]) -> ReplyContent | None:
     """The reply that the parsers would read if these replies came now.
 
@@ -81,7 +86,7 @@ def rejudge(ledger: Ledger, spec: Spec, judge: Judge, suite: Suite, prompt: Prom
     """One stored trial of a spec under another judge; None when it cannot be replayed."""
     tools, final = suite.tools_of(prompt), None
     if trial.fault in (None, "truncated"):
-        final = replay(spec, prompt, tools, stored_contents(ledger, trial))
+        final = replay(spec, prompt, tools, replied(ledger, spec, trial))
         if final is None:
             return None
     return judge.judged(trial, prompt, tools, final)

@@ -9,8 +9,10 @@ from pydantic import Field
 from .base import Record
 from .suite import Phase, Split
 
-Capability = Literal["tools", "grammar", "json_schema"]
-"""What a server must have for a part of a variant: tools of its own, or limits on the output."""
+Capability = Literal["tools", "grammar", "json_schema", "logprobs"]
+"""What a server must have for a part of a variant: tools of its own, limits on the output, or the log
+probabilities of its replies.
+"""
 
 
 class SearchStart(Record, ledger_kind="search_start", id_field="search_id", index_fields=("cycle_id", "model", "phase")):

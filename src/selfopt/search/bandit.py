@@ -16,13 +16,13 @@ class Bandit:
     """
 
     def __init__(self, names: Sequence[str], rng: random.Random) -> None:
-        self._rng = rng
+        self.rng = rng
         self._won = dict.fromkeys(names, 1.0)
         self._lost = dict.fromkeys(names, 1.0)
 
     def order(self) -> list[str]:
         """The arms, by a draw each."""
-        drawn = {name: self._rng.betavariate(self._won[name], self._lost[name]) for name in self._won}
+        drawn = {name: self.rng.betavariate(self._won[name], self._lost[name]) for name in self._won}
         return sorted(drawn, key=lambda name: -drawn[name])
 
     def told(self, name: str, *, paid: bool) -> None:

@@ -20,6 +20,7 @@ from selfopt.variants.space import Point, asking_part, point_of, point_text, pos
 from .archive import Archive, RankedPoint, Seen, SeenWay
 from .bandit import Bandit
 from .marks import Objective
+from .patience import within
 from .proposers import SEARCHERS, Given, Proposal, WayProposer
 
 logger = logging.getLogger("selfopt.search")
@@ -109,6 +110,7 @@ class Search:
         plan: what is searched.
         objective: what is looked for.
         proposers: by name; None: all of `SEARCHERS`.
+        patience_s: how long a proposer may think, in seconds. One that takes longer is not asked again.
 
     Example:
         while (batch := search.next()) is not None:
@@ -116,11 +118,19 @@ class Search:
         best = search.ranking()[0].point
     """
 
-    def __init__(self, plan: SearchPlan, objective: Objective, proposers: Mapping[str, WayProposer] | None = None) -> None:
+    def __init__(
+        self,
+        plan: SearchPlan,
+        objective: Objective,
+        proposers: Mapping[str, WayProposer] | None = None,
+        *,
+        patience_s: float = 60.0,
+    ) -> None:
         self.plan = plan
         self.archive = Archive(objective)
         self.requests = 0
         self._rng = random.Random(plan.seed)
+        self._patience_s = patience_s
         self._proposers = dict(proposers if proposers is not None else SEARCHERS.all())
         self.bandit = Bandit(list(self._proposers), self._rng)
         self._space: Sequence[Point] = some_ways(plan.capabilities, plan.most_ways, plan.seed, plan.parts)
@@ -184,23 +194,33 @@ class Search:
 
     def _proposed(self) -> SeenWay | None:
         """The look at what one of the proposers names, in the order that the bandit draws."""
-        given = Given(self.archive, self._space, self.plan.capabilities, self._rng, self.plan.parts)
         for name in self.bandit.order():
-            proposal = self._asked(name, given)
+            proposal = self._asked(name) if name in self._proposers else None
             if proposal is not None:
                 look = self.archive.begin(proposal.asking, name)
                 look.fixes, look.breaks, look.instead_of = proposal.fixes, proposal.breaks, proposal.instead_of
                 return look
-        fresh = next(given.fresh(), None)
+        fresh = next(self._given().fresh(), None)
         return self.archive.begin(fresh, "rest") if fresh is not None else None
 
-    def _asked(self, name: str, given: Given) -> Proposal | None:
+    def _given(self) -> Given:
+        return Given(self.archive, self._space, self.plan.capabilities, self._rng, self.plan.parts)
+
+    def _asked(self, name: str) -> Proposal | None:
         """What a proposer names, if it can be asked and was not begun. A proposer may be anybody's."""
+        proposer, given = self._proposers[name], self._given()
         try:
-            proposal = self._proposers[name].propose(given)
+            proposal = within(self._patience_s, lambda: proposer.propose(given))
             if proposal is None:
                 return None
             asking = asking_part(point_of(proposal.asking))
+        except TimeoutError:
+            logger.warning("proposer %r has no answer after %g s and is not asked again", name, self._patience_s)
+            del self._proposers[name]
+            # It may go on drawing from the source of chance that it was given.
+            self._rng = random.Random(f"{self.plan.seed} {self.requests}")
+            self.bandit.rng = self._rng
+            return None
         except Exception as error:  # code of anybody: it must not end a search
             logger.warning("proposer %r failed with %s and is passed over", name, type(error).__name__)
             return None

@@ -28,6 +28,8 @@ Point = Mapping[str, str]
 MAX_CALLS = 2
 """How many calls a limited reply of a point may hold."""
 
+ALL_DEFAULT = "native"
+"""Names the point whose choices are all the default."""
 _IN_TEXT = frozenset({"signatures", "schemas", "brief"})
 _SINGLE = frozenset({"single"})
 _CALL = "Call the tools that the request needs, one call for each thing asked."
@@ -130,6 +132,12 @@ PARTS: tuple[VariantPart, ...] = (
                 "both, and to copy names as they are written",
                 {"instructions": f"{_CALL} Copy names, codes and words as the user wrote them. {_HOLD}"},
             ),
+            PartChoice(
+                "think",
+                "both, and to say first in a sentence what is asked for",
+                {"instructions": f"First say in one short sentence what I ask for. {_CALL} {_HOLD}"},
+                with_={"steps": _SINGLE, "form": frozenset({"free"})},
+            ),
         ),
     ),
     VariantPart(
@@ -155,7 +163,11 @@ PARTS: tuple[VariantPart, ...] = (
     VariantPart(
         "offered",
         "whether calls of other tools are left out",
-        (PartChoice("no", "no"), PartChoice("yes", "calls of tools that are not offered are left out")),
+        (
+            PartChoice("no", "no"),
+            PartChoice("yes", "calls of tools that are not offered are left out"),
+            PartChoice("once", "these, and the same call written again"),
+        ),
         reads=True,
     ),
     VariantPart(
@@ -183,6 +195,7 @@ _REPAIRS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
     {
         ("fit", "yes"): ("fit@2",),
         ("offered", "yes"): ("offered",),
+        ("offered", "once"): ("offered", "once"),
         ("spelling", "said"): ("as_said",),
         ("backing", "ground"): ("ground@2",),
         ("backing", "strict"): ("ground@2", "strict"),
@@ -209,6 +222,22 @@ def point_text(point: Point) -> str:
     return _text(tuple(point.items()))
 
 
+def point_from(text: str) -> Point:
+    """The point that a text names: what `point_text` writes, in any order and with defaults.
+
+    Raises VariantError for what names no point.
+    """
+    chosen: dict[str, str] = {}
+    for word in text.replace(",", " ").split() if text.strip() != ALL_DEFAULT else ():
+        name, equals, choice = word.partition("=")
+        if not equals or name in chosen:
+            raise VariantError(
+                f"{ascii(word)[:80]} in a point: write each part once as PART=CHOICE, such as tools=signatures backing=strict"
+            )
+        chosen[name] = choice
+    return point_of(chosen)
+
+
 @lru_cache(maxsize=65_536)
 def _canonical(choices: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     known, chosen = parts_by_name(), dict(choices)
@@ -221,7 +250,7 @@ def _canonical(choices: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], .
 
 @lru_cache(maxsize=65_536)
 def _text(choices: tuple[tuple[str, str], ...]) -> str:
-    return " ".join(f"{name}={choice}" for name, choice in _canonical(choices)) or "native"
+    return " ".join(f"{name}={choice}" for name, choice in _canonical(choices)) or ALL_DEFAULT
 
 
 def contradiction(point: Point) -> str | None:
@@ -321,9 +350,9 @@ def some_ways(
 ) -> tuple[Point, ...]:
     """Every possible way to ask where there are at most so many; else as many that are drawn.
 
-    Each part of a drawn way is as by default with a chance of one half, so that most of them take
-    few requests and few choices: what many choices bring together is for a search to find out. The
-    same seed draws the same ways.
+    Each part of a drawn way is as by default with a chance of one half, and of three quarters if it
+    costs requests: what many choices bring together is for a search to find out. The same seed
+    draws the same ways.
     """
     has, rng = frozenset(capabilities), random.Random(seed)
     found = list(islice(ways(has, parts), most + 1))
@@ -332,7 +361,8 @@ def some_ways(
     free = [part for part in PARTS if not part.reads and (parts is None or part.name in parts)]
     drawn: dict[str, Point] = {}
     for _ in range(most * _DRAWS):
-        chosen = {part.name: rng.choice(part.choices[1:]).name for part in free if rng.random() < 0.5}
+        drawn_parts = [part for part in free if rng.random() < (0.25 if part.choices[-1].requests else 0.5)]
+        chosen = {part.name: rng.choice(part.choices[1:]).name for part in drawn_parts}
         point = point_of(chosen)
         if possible(point, has):
             drawn.setdefault(point_text(point), point)

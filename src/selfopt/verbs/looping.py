@@ -48,8 +48,8 @@ __all__ = [
 
 def parse_target(app: App, text: str) -> Target:
     """Read `--baseline "MODEL PHASE VARIANT"` as typed. The variant defaults to native_api."""
-    words = text.split()
-    if len(words) not in (2, 3):
+    words = text.split(maxsplit=2)
+    if len(words) < 2:
         raise UsageError(
             f'--baseline got {text!r}: write "MODEL PHASE VARIANT", for example "local/smollm2-135m atomic native_api"'
         )

@@ -62,10 +62,11 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
                 timeout_s=timeout_s or app.settings.limits.timeout_s,
                 connect_timeout_s=app.settings.limits.connect_timeout_s,
                 context_size=app.settings.engine.context_size if entry.traits.engine else None,
+                logprobs=step.logprobs,
             )
             reply = await endpoint.chat(request)
             steps.append(TriedStep(step.step, request, reply))
-            step = generator.send(reply.content)
+            step = generator.send(reply.content.model_copy(update={"logprobs": reply.logprobs}))
     except StopIteration as stop:
         content = stop.value
     parsed = None

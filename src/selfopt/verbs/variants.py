@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from selfopt.records import Message, ReplyContent, Variant
 from selfopt.variants import options_of, render
@@ -14,6 +15,26 @@ from selfopt.wiring.app import App
 
 from .tools import Tools, given_tools
 
+if TYPE_CHECKING:
+    from selfopt.variants.part import VariantPart
+
+__all__ = ["VariantDifference", "VariantPart", "diff_variants", "list_parts", "list_variants", "one_variant", "render_variant"]
+
+
+@dataclass(frozen=True, slots=True)
+class VariantDifference:
+    """A field in which two variants differ.
+
+    Attributes:
+        field: its name, such as `options.lean`.
+        one: its value in the first variant; None where it is not set.
+        other: its value in the second variant.
+    """
+
+    field: str
+    one: Any
+    other: Any
+
 
 def list_variants(app: App) -> Mapping[str, Variant]:
     """Return all variants by name."""
@@ -21,14 +42,37 @@ def list_variants(app: App) -> Mapping[str, Variant]:
 
 
 def one_variant(app: App, name: str) -> Variant:
-    """Return a variant by name. VariantError lists the known ones."""
+    """Return a variant by name or point. VariantError lists the known ones."""
     return app.variant(name)
+
+
+def list_parts() -> Sequence[VariantPart]:
+    """Return the parts that points are put together from, each with its choices."""
+    from selfopt.variants.space import PARTS
+
+    return PARTS
+
+
+def diff_variants(app: App, one: str, other: str) -> list[VariantDifference]:
+    """Return what differs between two variants, apart from their names and titles."""
+    contents = [_content(app.variant(name)) for name in (one, other)]
+    fields = dict.fromkeys(field for content in contents for field in content)
+    values = [(field, contents[0].get(field), contents[1].get(field)) for field in fields]
+    return [VariantDifference(*each) for each in values if each[1] != each[2]]
+
+
+def _content(variant: Variant) -> dict[str, Any]:
+    fields = variant.model_dump(mode="json", exclude={"name", "title"}, exclude_none=True)
+    for nested in ("options", "sampling"):
+        fields |= {f"{nested}.{key}": value for key, value in fields.pop(nested).items()}
+    return fields
 
 
 def render_variant(app: App, variant: str, tools: Tools, prompt: str) -> list[dict[str, Any]]:
     """Return the requests that a variant makes of a prompt, without sending them.
 
-    A variant that chooses first is shown with the request for the arguments of the first tool.
+    A variant that chooses first is shown with the request for the arguments of the first tool, and
+    one that decides first with the request that follows.
     Where the prompt tells of tools in words, `signatures` has these; `left_free` has what a limit
     on the arguments leaves freer than the tools' schemas.
     """
@@ -37,6 +81,8 @@ def render_variant(app: App, variant: str, tools: Tools, prompt: str) -> list[di
     shown = [next(steps)]
     if chosen.steps == "choose_then_fill" and offered:
         shown.append(steps.send(ReplyContent(text=offered[0].name)))
+    elif shown[0].logprobs is not None:
+        shown.append(steps.send(ReplyContent()))  # without probabilities nothing is decided, and the request follows
     steps.close()
     options = options_of(chosen)
     told = (chosen.tools == "system_prompt" or chosen.steps != "single") and options.tool_style != "json"

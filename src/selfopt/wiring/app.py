@@ -177,7 +177,14 @@ class App:
         return found
 
     def variant(self, name: str) -> Variant:
-        """Return a variant by name. VariantError lists the known ones."""
+        """Return a variant by name, or that of a point of the space, such as `tools=signatures backing=strict`.
+
+        VariantError lists what there is.
+        """
+        if "=" in name or name == "native":
+            from selfopt.variants.space import composed, point_from
+
+            return composed(point_from(name))
         _ = self.variants  # reads them once, and checks the file against the project's trust
         return get_variant(name, Path(self.settings.variants) if self.settings.variants else None)
 
