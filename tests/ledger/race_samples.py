@@ -13,6 +13,7 @@ from selfopt.records import (
     RaceStanding,
     RaceStart,
     Record,
+    SearchBatch,
     SearchEnd,
     SearchStanding,
     SearchStart,
@@ -95,7 +96,18 @@ def search_records() -> tuple[Record, ...]:
     )
     found = SearchStanding(point={"backing": "strict"}, spec_id="spec-2", value=0.5, n=2, by="start")
     end = SearchEnd(search_id="search-1", ranking=(found,), requests=4, compared=24, stopped=None, at=AT)
-    return start, end
+    batch = SearchBatch(
+        batch_id="search-1/0",
+        search_id="search-1",
+        number=0,
+        asking={"tools": "signatures"},
+        by="start",
+        trial_ids=("trial-1", "trial-2"),
+        reused=1,
+        best=found,
+        at=AT,
+    )
+    return start, batch, end
 
 
 def race_records() -> tuple[Record, ...]:

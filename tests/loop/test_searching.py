@@ -94,5 +94,5 @@ async def test_each_batch_says_what_is_tried_and_what_is_best(world: Make) -> No
     w = hinted(world)
     await searched(w)
     told = [event.text for event in w.events if event.kind == "search"]
-    assert told[0].startswith("20 of at most 200 trials: native on 20 prompts (start); best so far: ")
+    assert told[0].startswith("0 of at most 200 trials, 20 reused: native on 20 prompts (start); best so far: ")
     assert all("best so far: " in text for text in told)

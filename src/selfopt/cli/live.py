@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from selfopt.verbs.measuring import Progress
+    from selfopt.verbs.measuring import Progress, SearchNow
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,6 +19,8 @@ _PLAIN_S = 0.9
 _SELDOM_S = 10.0
 _STILL_S = 60.0
 _KEY = "progress"
+_ANY = 10_000
+_LEAST_NAME = 12
 
 
 def progress_option(function: F) -> F:
@@ -78,7 +80,11 @@ class LiveLine:
         due = self._is_due(max(self._every_s, _STILL_S) if at == self._at else self._every_s)
         if self._tty or new or due:
             self._at = at
-            self._put(_line(event))
+            self._put(_line(event, self._columns()))
+
+    def _columns(self) -> int:
+        """How long a line may be. Elsewhere than on a terminal: as long as it likes."""
+        return shutil.get_terminal_size().columns - 1 if self._tty else _ANY
 
     def _is_due(self, quiet_s: float) -> bool:
         return self._last is None or time.monotonic() - self._last >= quiet_s
@@ -97,7 +103,7 @@ class LiveLine:
     def _put(self, text: str) -> None:
         self._last = time.monotonic()
         if self._tty:
-            clipped = text[: shutil.get_terminal_size().columns - 1]
+            clipped = text[: self._columns()]
             print("\r" + clipped.ljust(self._width), end="", file=sys.stderr, flush=True)
             self._width = len(clipped)
         else:
@@ -110,9 +116,40 @@ class LiveLine:
             self._width = 0
 
 
-def _line(event: Progress) -> str:
+def _line(event: Progress, columns: int) -> str:
+    if event.search is not None:
+        return search_line(event.search, columns)
     eta = f", about {event.eta_s:.0f} s left" if event.eta_s is not None and event.kind != "run_ended" else ""
     at = f" {event.prompt_id}" if event.prompt_id else ""
     outcome = f" {event.outcome.value}" if event.outcome is not None else ""
     note = f" ({event.note})" if event.note else ""
     return printable(f"  {event.label}: {event.done}/{event.total}{at}{outcome}{eta}{note}")
+
+
+def search_line(now: SearchNow, columns: int) -> str:
+    """What a search is doing, in one line of so many columns: the best so far, what it has spent, when
+    it ends, and what it tries. The longer the line, the more words.
+    """
+    from selfopt.words.searches import figures_text, point_words, time_text
+
+    best, spent = now.best, f"{now.asked}/{now.most}"
+    left = f", {time_text(now.ends_s)} left" if now.ends_s is not None else ""
+    reused = f" +{now.reused} reused" if now.reused else ""
+    figures = f"; best {figures_text(best)}" if best is not None else ""
+    accuracy = figures.partition(" (")[0]
+    name = f": {point_words(best.point)}" if best is not None else ""
+    forms = [
+        f"  search {spent} trials{reused}{left}{figures}{name}; trying on {now.prompts} ({now.by}): ",
+        f"  search {spent}{reused}{left}{figures}; {now.by}: ",
+        f"  search {spent}{reused}{left}{accuracy}; {now.by}: ",
+        f"  {spent}{left}{accuracy}; ",
+        f"  {spent}; ",
+    ]
+    least = (len(now.trying), *[min(len(now.trying), _LEAST_NAME)] * len(forms[1:]))
+    fitting = (form for form, wanted in zip(forms, least, strict=True) if len(form) + wanted <= columns)
+    form = next(fitting, forms[-1])
+    return printable(form + _shortened(now.trying, columns - len(form)))
+
+
+def _shortened(text: str, columns: int) -> str:
+    return text if len(text) <= columns else text[: max(0, columns - 3)] + "..."

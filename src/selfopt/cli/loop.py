@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 @click.option("--candidates", type=click.Path(path_type=Path), help="YAML or JSON list of what to try, one change each.")
 @click.option("--max-candidates", type=click.IntRange(0, 100), help="At most so many candidates per model.")
 @click.option("--search", is_flag=True, help="Search the space of variants for what to try, and say what was found.")
+@click.option("--fresh", is_flag=True, help="With --search: ask anew what the ledger already holds a reply to.")
 @click.option("--dry-run", is_flag=True, help="Print plan, trials and the change of rules; write nothing.")
 @click.option(
     "--gain",
@@ -86,7 +87,9 @@ def command(
     texts = _targets(ctx, baseline_texts, baseline_rest)
     settings = limits_of(flags)
     if flags["search"]:
-        settings["loop"] = {"search": True}
+        settings["loop"] = {"search": True, **({"search_fresh": True} if flags["fresh"] else {})}
+    elif flags["fresh"]:
+        raise click.UsageError("--fresh says how to search; give --search, too", ctx)
     candidates, most = flags["candidates"], flags["max_candidates"]
     odds = {name: flags[name] for name in ("gain", "power") if flags[name] is not None}
     only_reports = flags["report"] and flags["cycles"] is None and not texts and candidates is None
@@ -102,7 +105,7 @@ def command(
 
         return int(ctx.invoke(report_command, as_json=as_json))
     from selfopt.verbs.failing import failures_of_cycles
-    from selfopt.verbs.looping import Listener, run_loop
+    from selfopt.verbs.looping import Listener, run_loop, what_searches_found
 
     with LiveLine(enabled=not as_json) as live:
 
@@ -111,6 +114,8 @@ def command(
             if as_json:
                 emit(list(finished))
             else:
+                for line in what_searches_found(app, finished):
+                    say(console(), line.strip(), indent=2 if line.startswith(" ") else 0, hang=4)
                 say(console(), f"reports: {app.home.reports}")
             sys.stdout.flush()
 

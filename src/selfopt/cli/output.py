@@ -247,7 +247,7 @@ _EVENT_INDENT = 11
 
 class EventPrinter:
     """Prints a paragraph for each event of the loop, and below a decision the gates that decided
-    it.
+    it. A search has one for each new best; the live line tells of the rest.
 
     every_gate: print all gates of a decision.
     """
@@ -257,14 +257,19 @@ class EventPrinter:
         self._enabled = enabled
         self._every_gate = every_gate
         self._console = console()
+        self._best: object = None
 
     def __call__(self, event: LoopEvent) -> None:
         """Prints one event."""
         if not self._enabled:
             return
-        from selfopt.records import Decision
+        from selfopt.records import Decision, SearchBatch
         from selfopt.words.decisions import decision_lines
 
+        if isinstance(event.record, SearchBatch):
+            if event.record.best.point == self._best:
+                return
+            self._best = event.record.best.point
         self._live.clear()
         mark, style = _MARKS.get(event.kind, (event.kind, ""))
         say(self._console, f"{mark:>9}  {event.text}", hang=_EVENT_INDENT, style=style)

@@ -14,7 +14,7 @@ from .contest import Contest, environments_of, outcomes_of, shares_of
 from .context import LoopEvent
 from .entry import RaceField, keys_of
 from .racing import race_id_of, run_race
-from .spending import costs_of, families_of, share_of, share_spent, spending
+from .spending import charged_by_hand, costs_of, families_of, share_of, share_spent, spending
 
 # A trial with such an outcome says nothing about the spec, and no other trial takes its place.
 _LOST = frozenset({Outcome.ERROR, Outcome.LOADING})
@@ -101,7 +101,7 @@ async def _spent(contest: Contest, candidate: Spec, look_id: str, *, fresh: bool
         return spent
     if not fresh:
         spent = spent.model_copy(update={"history": history_share(spent.earlier_looks, spent.earlier_passes)})
-    await context.ledger.append([spent])
+    await context.ledger.append([*charged_by_hand(context, candidate, "heldout"), spent])
     context.on_step("alpha_spent")
     return spent
 

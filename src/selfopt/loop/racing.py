@@ -35,6 +35,7 @@ from selfopt.words.evidence import block_dropped, ended_text, race_dropped, race
 
 from .context import LoopContext, LoopEvent
 from .entry import RaceField, blocks_of, keys_of, make_start, replayed, resumed_by
+from .spending import charged_by_hand
 from .store import spec_by_id, unknown_specs
 
 _MAX_RESTARTS = 3
@@ -113,7 +114,9 @@ class _Racing:
                 return None
             start, spent = made
             unfinished = await self._finish_earlier(start)
-            new = [] if spent is None or find(context.ledger, AlphaSpent, spent.spending_id) is not None else [spent]
+            new: list[AlphaSpent] = []
+            if spent is not None and find(context.ledger, AlphaSpent, spent.spending_id) is None:
+                new = [*charged_by_hand(context, field.baseline, field.purpose), spent]
             await context.ledger.append([*unknown_specs(context.ledger, field.specs), *new, start])
             context.on_step("race_begun")
         race = replayed(context, start)

@@ -6,33 +6,40 @@ held-out prompts, gates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from selfopt.errors import BudgetError
 from selfopt.home import counted
-from selfopt.measure.lookup import find
+from selfopt.measure.context import Desk
+from selfopt.measure.lookup import find, held
+from selfopt.measure.progress import SearchNow
 from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.measure.readings import read_by_each
 from selfopt.records import (
     Ask,
-    Capability,
     CycleStart,
+    Record,
+    Run,
+    SearchBatch,
     SearchEnd,
-    SearchStanding,
     SearchStart,
     Spec,
     Suite,
-    content_hash,
+    Trial,
+    Verdict,
 )
-from selfopt.search.archive import RankedPoint, reading_text
-from selfopt.search.marks import Objective, ReplyMark
-from selfopt.search.search import Search, SearchPlan, WayBatch, spread
+from selfopt.search.archive import reading_text
+from selfopt.search.marks import ReplyMark
+from selfopt.search.search import WayBatch
 from selfopt.variants.space import Point, composed, point_text, readings_of
+from selfopt.words.searches import best_text
 
 from .candidates import with_change
 from .context import LoopContext, LoopEvent
+from .search_begin import begun, search_id_of, search_of
+from .search_end import ended_search, standing_of
 from .store import spec_by_id, unknown_specs
 
 
@@ -60,9 +67,9 @@ async def search(
         EndpointError: the server cannot be asked. The same call goes on.
         BudgetError: a cap ended it before anything was asked to the end.
     """
-    start = find(context.ledger, SearchStart, _search_id(cycle, baseline))
+    start = find(context.ledger, SearchStart, search_id_of(cycle, baseline))
     if start is None:
-        start = _begun(context, cycle, baseline, most_requests, text_only=text_only)
+        start = begun(context, cycle, baseline, most_requests, text_only=text_only)
         await context.ledger.append([start])
         context.on_step("search_begun")
     end = find(context.ledger, SearchEnd, start.search_id)
@@ -73,53 +80,57 @@ async def search(
     return Searched(specs, end)
 
 
-def _search_id(cycle: CycleStart, baseline: Spec) -> str:
-    return content_hash("search", [cycle.cycle_id, baseline.spec_id])
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """A batch, and what of it is answered already.
 
+    Attributes:
+        made: trials of the batch itself, by prompt, from before the search was cut off.
+        kept: stored trials of other runs that answer the rest.
+    """
 
-def _begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests: int, *, text_only: bool) -> SearchStart:
-    suite = context.suite_for(baseline)
-    # One order for a suite and its split, so that every search of it compares the same prompts first.
-    prompt_ids = spread({prompt.id: (prompt.kind, prompt.tool_set) for prompt in suite.select(baseline.split)})
-    entry = context.settings.endpoints[baseline.endpoint]
-    has: dict[Capability, bool] = {
-        "tools": not text_only,
-        "grammar": entry.takes_grammars,
-        "json_schema": entry.takes_any_schema,
-    }
-    capabilities = tuple(name for name, there in has.items() if there)
-    first: tuple[dict[str, str], ...] = ({"tools": "signatures"},) if text_only else ({}, {"tools": "signatures"})
-    return SearchStart(
-        search_id=_search_id(cycle, baseline),
-        cycle_id=cycle.cycle_id,
-        model=baseline.model,
-        phase=baseline.phase,
-        baseline_spec_id=baseline.spec_id,
-        suite_hash=baseline.suite_hash,
-        split=baseline.split,
-        prompt_ids=prompt_ids,
-        capabilities=capabilities,
-        start=first,
-        seed=0,
-        most_requests=most_requests,
-        at=context.now(),
-    )
+    batch_id: str
+    number: int
+    batch: WayBatch
+    spec: Spec
+    made: Mapping[str, Trial]
+    kept: Mapping[str, Trial]
+
+    @property
+    def own(self) -> list[str]:
+        """The prompts that the batch asks itself, those that it asked before included."""
+        return [prompt for prompt in self.batch.prompts if prompt not in self.kept]
 
 
 class _Searching:
-    """One search under way."""
+    """One search under way.
+
+    Attributes:
+        asked: how many trials it made.
+        reused: how many it took from the ledger beside them.
+    """
 
     def __init__(self, context: LoopContext, start: SearchStart, baseline: Spec) -> None:
         self._context = context
         self._start = start
         self._baseline = baseline
-        plan = SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed)
-        self._search = Search(plan, Objective(restraint=context.settings.policy.restraint_min))
+        self._search = search_of(context, start)
         self._batches = 0
+        self.asked = self.reused = 0
 
     @cached_property
     def _suite(self) -> Suite:
         return self._context.suite_for(self._baseline)
+
+    @property
+    def _desk(self) -> Desk:
+        return self._context.measure.arena.desk
+
+    @cached_property
+    def _later(self) -> int:
+        """How many trials are kept back for the candidates: a pass of each, and the held-out prompts."""
+        settings, prompts = self._context.settings.loop, len(self._start.prompt_ids)
+        return settings.max_candidates * (prompts + settings.sample_of(prompts)) + 2 * len(self._suite.select("heldout"))
 
     async def run(self) -> SearchEnd:
         """Search to the end, and keep what was found."""
@@ -128,59 +139,125 @@ class _Searching:
             batch = self._search.next()
             if batch is None:
                 break
-            stopped = self._enough(batch) or await self._ask(batch)
-        ranking = self._search.ranking()
-        if not ranking:
+            stopped = await self._next(batch)
+        if not self._search.ranking():
             raise BudgetError(f"the search stopped before anything was asked to the end: {stopped}; the same command goes on")
-        return await self._over(ranking, stopped)
+        return await self._over(stopped)
 
-    def _enough(self, batch: WayBatch) -> str | None:
-        """Why the search ends before this batch; None while it goes on.
-
-        What its candidates take afterwards is kept back: a pass of each, and the held-out prompts.
-        """
-        asked, most = self._search.requests + len(batch.prompts), self._start.most_requests
-        if asked > most:
-            return f"{counted(most, 'trial')} were for the search"
-        each = len(self._start.prompt_ids) + self._context.settings.loop.sample_of(len(self._start.prompt_ids))
-        later = self._context.settings.loop.max_candidates * each + 2 * len(self._suite.select("heldout"))
-        return self._context.measure.arena.desk.meter.shortfall(len(batch.prompts) + later)
-
-    async def _ask(self, batch: WayBatch) -> str | None:
-        """Ask a batch, and tell the search what came of it. Returns the cap that cut it off."""
+    async def _next(self, batch: WayBatch) -> str | None:
+        """Tell the search what came of a batch. Returns the cap that ends the search before that."""
+        batch_id = f"{self._start.search_id}/{self._batches}"
         spec = self._spec(batch.asking)
-        places = [Ask(spec.request_id, place, prompt_id) for place, prompt_id in enumerate(batch.prompts)]
-        order = BlockOrder(
-            block_id=f"{self._start.search_id}/{self._batches}",
-            number=self._batches,
+        known = find(self._context.ledger, SearchBatch, batch_id)
+        if known is not None:
+            trials = [held(self._context.ledger, Trial, trial_id) for trial_id in known.trial_ids]
+            self._told(batch, spec, trials, known.reused)
+            return None
+        order = await self._ordered(batch_id, batch, spec)
+        stopped = self._enough(order) or await self._ask(order)
+        if stopped is None:
+            self._context.on_step("search_batch")
+        return stopped
+
+    async def _ordered(self, batch_id: str, batch: WayBatch, spec: Spec) -> _Order:
+        ledger = self._context.ledger
+        runs = ledger.read(Run, {"group_id": batch_id, "request_id": spec.request_id})
+        made = {trial.prompt_id: trial for run in runs for trial in ledger.read(Trial, {"run_id": run.run_id})}
+        open_prompts = [prompt for prompt in batch.prompts if prompt not in made]
+        kept: Mapping[str, Trial] = {}
+        if open_prompts and not self._start.fresh:
+            kept = await self._context.measure.arena.earlier(spec, open_prompts, before=self._start.at)
+        return _Order(batch_id, self._batches, batch, spec, made, kept)
+
+    def _enough(self, order: _Order) -> str | None:
+        """Why the search ends before this batch; None while it goes on."""
+        most = self._start.most_requests
+        if self.asked + len(order.own) > most:
+            return f"{counted(most, 'trial')} were for the search"
+        waiting = len(order.own) - len(order.made)
+        return self._desk.meter.shortfall(waiting + self._later)
+
+    async def _ask(self, order: _Order) -> str | None:
+        """Ask what the ledger does not hold, and tell the search. Returns the cap that cut it off."""
+        found, closing = dict(order.kept), tuple[Record, ...]()
+        if order.own:
+            result = await self._block(order)
+            closing = result.closing
+            if result.fault is not None or result.stopped is not None:
+                await self._context.ledger.append(closing)
+                return result.fault or result.stopped
+            found |= {item.trial.prompt_id: item.trial for item in result.trials[order.spec.request_id]}
+        trials = [found[prompt] for prompt in order.batch.prompts]
+        self._told(order.batch, order.spec, trials, len(order.kept))
+        best = self._search.ranking()[0]
+        kept = SearchBatch(
+            batch_id=order.batch_id,
+            search_id=self._start.search_id,
+            number=order.number,
+            asking=dict(order.batch.asking),
+            by=order.batch.by,
+            trial_ids=tuple(trial.trial_id for trial in trials),
+            reused=len(order.kept),
+            best=standing_of(best, self._spec(best.point)),
+            at=self._context.now(),
+        )
+        await self._context.ledger.append([*closing, kept])
+        self._tell(order, kept)
+        return None
+
+    async def _block(self, order: _Order) -> BlockResult:
+        """Ask what is open of a batch. Whoever shows progress learns what is tried."""
+        spec, board = order.spec, self._desk.board
+        asks = [
+            Ask(spec.request_id, place, prompt) for place, prompt in enumerate(order.batch.prompts) if prompt not in order.kept
+        ]
+        block = BlockOrder(
+            block_id=order.batch_id,
+            number=order.number,
             discards=0,
-            asks=places,
+            asks=asks,
             specs={spec.request_id: spec},
             suite=self._suite,
             cycle_id=self._start.cycle_id,
             purpose="search",
         )
-        self._batches += 1
-        result = await self._context.measure.arena.block(order)
-        if result.closing:
-            await self._context.ledger.append(result.closing)
-        if result.fault is not None or result.stopped is not None:
-            return result.fault or result.stopped
-        self._search.told(batch, self._seen(batch.asking, spec, result))
-        self._tell(batch)
-        self._context.on_step("search_batch")
-        return None
+        board.search = self._now(order, board.done)
+        try:
+            return await self._context.measure.arena.block(block)
+        finally:
+            board.search = None
 
-    def _seen(self, asking: Point, spec: Spec, result: BlockResult) -> dict[str, dict[str, ReplyMark]]:
+    def _now(self, order: _Order, done: int) -> Callable[[], SearchNow]:
+        """What the search is doing while a batch is asked. done: of the board, when it began."""
+        best = next((standing_of(one, None) for one in self._search.ranking()), None)
+
+        def now() -> SearchNow:
+            asked = self.asked + self._desk.board.done - done
+            return SearchNow(
+                asked=asked,
+                most=self._start.most_requests,
+                reused=self.reused + len(order.kept),
+                trying=point_text(order.batch.asking),
+                prompts=len(order.batch.prompts),
+                by=order.batch.by,
+                best=best,
+                ends_s=self._desk.meter.ends_in_s(self._start.most_requests - asked, self._later),
+            )
+
+        return now
+
+    def _told(self, batch: WayBatch, spec: Spec, trials: Sequence[Trial], reused: int) -> None:
+        self._search.told(batch, self._seen(batch.asking, spec, trials))
+        self._batches += 1
+        self.asked += len(trials) - reused
+        self.reused += reused
+
+    def _seen(self, asking: Point, spec: Spec, trials: Sequence[Trial]) -> dict[str, dict[str, ReplyMark]]:
         """The marks of every reading of the replies."""
         chains = {reading_text(point): composed(point).parsers for point in readings_of(asking)}
-        trials = [item.trial for item in result.trials[spec.request_id]]
         verdicts = read_by_each(self._context.ledger, spec, self._suite, trials, chains)
         return {
-            reading: {
-                verdict.prompt_id: ReplyMark(verdict.outcome == "pass", verdict.needs_call, bool(verdict.parsed.tool_calls))
-                for verdict in each
-            }
+            reading: {trial.prompt_id: _mark(trial, verdict) for trial, verdict in zip(trials, each, strict=True)}
             for reading, each in verdicts.items()
         }
 
@@ -188,32 +265,29 @@ class _Searching:
         variant = composed(point, max_tokens=self._baseline.variant.sampling.max_tokens)
         return self._context.rendered(with_change(self._baseline, variant=variant))
 
-    def _tell(self, batch: WayBatch) -> None:
-        best = self._search.ranking()[0]
-        asked = f"{self._search.requests} of at most {counted(self._start.most_requests, 'trial')}"
-        self._context.say(
-            LoopEvent(
-                "search",
-                f"{asked}: {point_text(batch.asking)} on {counted(len(batch.prompts), 'prompt')} ({batch.by}); "
-                f"best so far: {point_text(best.point)}, {best.value:.2f} on {best.n}",
-            )
-        )
+    def _tell(self, order: _Order, known: SearchBatch) -> None:
+        asked = f"{self.asked} of at most {counted(self._start.most_requests, 'trial')}"
+        asked += f", {self.reused} reused" if self.reused else ""
+        tried = f"{point_text(order.batch.asking)} on {counted(len(order.batch.prompts), 'prompt')} ({order.batch.by})"
+        self._context.say(LoopEvent("search", f"{asked}: {tried}; best so far: {best_text(known.best)}", known))
 
-    async def _over(self, ranking: Sequence[RankedPoint], stopped: str | None) -> SearchEnd:
-        specs = [self._spec(standing.point) for standing in ranking]
-        end = SearchEnd(
-            search_id=self._start.search_id,
-            ranking=tuple(
-                SearchStanding(
-                    point=dict(standing.point), spec_id=spec.spec_id, value=standing.value, n=standing.n, by=standing.by
-                )
-                for standing, spec in zip(ranking, specs, strict=True)
-            ),
-            requests=self._search.requests,
-            compared=sum(len(look.marks) for look in self._search.archive.looks.values()),
-            stopped=stopped,
-            at=self._context.now(),
-        )
+    async def _over(self, stopped: str | None) -> SearchEnd:
+        end, specs = ended_search(self._start, self._search, self._spec)
+        counts = {"requests": self.asked, "reused": self.reused, "stopped": stopped, "at": self._context.now()}
+        end = SearchEnd(**{name: getattr(end, name) for name in SearchEnd.model_fields} | counts)
         await self._context.ledger.append([*unknown_specs(self._context.ledger, specs), end])
         self._context.on_step("searched")
         return end
+
+
+def _mark(trial: Trial, verdict: Verdict) -> ReplyMark:
+    """The mark of a trial. A reply that was lost or cut held nothing back, as in the metrics."""
+    passed = verdict.outcome == "pass"
+    return ReplyMark(
+        passed,
+        verdict.needs_call,
+        bool(verdict.parsed.tool_calls) or not (passed or verdict.needs_call),
+        trial.latency_ms / 1000,
+        (trial.usage.input_tokens or 0) + (trial.usage.output_tokens or 0),
+        len(trial.exchanges),
+    )

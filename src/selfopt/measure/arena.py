@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from selfopt.errors import EvidenceError
 from selfopt.home import counted
-from selfopt.records import Blob, Environment, Spec, Suite, WarmUpResult
+from selfopt.records import Blob, Environment, Spec, Suite, Trial, WarmUpResult
 from selfopt.scoring import scorer_of
 from selfopt.variants import render
 from selfopt.variants.rendering import as_rendered
 
 from .arms import model_status, observe, ready
 from .context import Desk
+from .earlier import earlier_trials
 from .race_block import BlockOrder, BlockResult, block_state, measure_block
 from .rescore import ensure_verdicts
 from .trial import JudgedTrial, make_request
@@ -72,6 +73,10 @@ class Arena:
                 "it asks for requests that were never made; race it without the spec that it shares replies with"
             )
         return found.trials
+
+    async def earlier(self, spec: Spec, prompt_ids: Collection[str], *, before: str) -> dict[str, Trial]:
+        """The stored trials that answer what a spec would ask now; see `earlier_trials`."""
+        return await earlier_trials(self.desk, spec, prompt_ids, before=before)
 
     async def begun(self, order: BlockOrder) -> int:
         """How many trials of a block the ledger has already."""

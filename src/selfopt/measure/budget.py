@@ -93,6 +93,23 @@ class BudgetMeter:
                 )
         return None
 
+    def ends_in_s(self, trials: int, keeping: int) -> float | None:
+        """In how many seconds so many more trials are made, at the pace so far, or a cap leaves no more
+        than other trials will take that are kept back. None while neither is known.
+
+        Args:
+            trials: how many more are to be made at most.
+            keeping: how many are kept back.
+        """
+        spent_s, budget = self._clock() - self._began, self.budget
+        if budget.max_trials is not None:
+            trials = max(0, min(trials, budget.max_trials - self.trials - self._reserved - keeping))
+        pace_s = spent_s / self.trials if self.trials else None
+        ends = [] if pace_s is None else [trials * pace_s]
+        if budget.max_minutes is not None:
+            ends.append(max(0.0, budget.max_minutes * 60 - spent_s - keeping * (pace_s or 0.0)))
+        return min(ends, default=None)
+
     def reserve(self) -> bool:
         """Reserve one trial. Returns False when a cap is reached."""
         if self.stop_reason is not None:

@@ -8,9 +8,34 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Literal
 
-from selfopt.records import Outcome
+from selfopt.records import Outcome, SearchStanding
 
 ProgressKind = Literal["run_started", "warm_up", "trial", "heartbeat", "run_ended", "note", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchNow:
+    """What a search is doing.
+
+    Attributes:
+        asked: how many trials it has made.
+        most: how many it may make.
+        reused: how many it took from the ledger beside them.
+        trying: the way to ask that is asked now, in one line.
+        prompts: on how many prompts.
+        by: who proposed it.
+        best: the best point so far; None before the first.
+        ends_s: the time until the search ends, in seconds; None while no trial tells.
+    """
+
+    asked: int
+    most: int
+    reused: int
+    trying: str
+    prompts: int
+    by: str
+    best: SearchStanding | None
+    ends_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +48,7 @@ class Progress:
         elapsed_s: since this process began.
         eta_s: the time that is left, at the pace of the finished trials; None until one is
             finished. It does not grow while a trial takes long.
+        search: what the search that asks is doing; None outside of one.
     """
 
     kind: ProgressKind
@@ -35,6 +61,7 @@ class Progress:
     prompt_id: str | None = None
     outcome: Outcome | None = None
     note: str = ""
+    search: SearchNow | None = None
 
 
 ProgressSink = Callable[[Progress], None]
@@ -50,6 +77,7 @@ class Board:
     Attributes:
         prompt_id: the prompt whose trial began last. Whoever begins a trial sets it.
         done, total: see `Progress`.
+        search: gives what `Progress.search` tells. Whoever searches sets it, and takes it back.
     """
 
     def __init__(self, sink: ProgressSink, clock: Callable[[], float], heartbeat_s: float = 1.0) -> None:
@@ -64,6 +92,7 @@ class Board:
         self.prompt_id: str | None = None
         self.done = 0
         self.total = 0
+        self.search: Callable[[], SearchNow] | None = None
 
     def at(self, label: str, run_index: int) -> None:
         """Say which run the next events are about."""
@@ -94,6 +123,7 @@ class Board:
                 prompt_id=prompt_id,
                 outcome=outcome,
                 note=note,
+                search=self.search() if self.search is not None else None,
             )
         )
 

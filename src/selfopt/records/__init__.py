@@ -114,7 +114,18 @@ from .rule import (
     RuleReason,
 )
 from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
-from .searches import Capability, SearchEnd, SearchStanding, SearchStart
+from .searches import (
+    Capability,
+    PartShare,
+    ProposerRating,
+    SearchBatch,
+    SearchEnd,
+    SearchObjective,
+    SearchStanding,
+    SearchStart,
+    TriedWay,
+    WayEnd,
+)
 from .spec import Environment, Spec, WarmUp
 from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
@@ -225,6 +236,7 @@ __all__ = [
     "Outcome",
     "OutcomeRow",
     "ParsedReply",
+    "PartShare",
     "Phase",
     "PhaseSummary",
     "PolicyRow",
@@ -235,6 +247,7 @@ __all__ = [
     "PromptReload",
     "PromptTest",
     "Proposer",
+    "ProposerRating",
     "Prose",
     "Purpose",
     "RaceBlock",
@@ -270,7 +283,9 @@ __all__ = [
     "Run",
     "RunEnd",
     "Sampling",
+    "SearchBatch",
     "SearchEnd",
+    "SearchObjective",
     "SearchSpace",
     "SearchStanding",
     "SearchStart",
@@ -287,6 +302,7 @@ __all__ = [
     "Trial",
     "TrialAbandoned",
     "TrialStart",
+    "TriedWay",
     "TrivialPolicy",
     "TruncationFigures",
     "UnreadFormatFigures",
@@ -297,6 +313,7 @@ __all__ = [
     "WarmUp",
     "WarmUpExperiment",
     "WarmUpResult",
+    "WayEnd",
     "canonical_json",
     "content_hash",
     "is_loopback",

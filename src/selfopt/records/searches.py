@@ -15,6 +15,31 @@ probabilities of its replies.
 """
 
 
+WayEnd = Literal["ranked", "below_best", "below_floor", "over_limit", "cut_off", "not_asked"]
+"""How a way to ask ended in a search.
+
+ranked: it was asked on all prompts, and meets the floor. below_best: it was not among the best third
+of those that came as far. below_floor: asked on all prompts, its best reading is thought to lack
+restraint. over_limit: it takes longer, or more tokens, than it may. cut_off: the search ended before
+it climbed on. not_asked: no reply came.
+"""
+
+
+class SearchObjective(Record):
+    """What a search looks for. The figures are those of `selfopt.search.Objective`.
+
+    Attributes:
+        restraint: the floor, of the policy.
+    """
+
+    restraint: float
+    call_weight: float = 0.0
+    latency_weight: float = 0.0
+    tokens_weight: float = 0.0
+    max_latency_s: float | None = None
+    max_tokens: int | None = None
+
+
 class SearchStart(Record, ledger_kind="search_start", id_field="search_id", index_fields=("cycle_id", "model", "phase")):
     """The beginning of a search for what a cycle tries.
 
@@ -26,6 +51,10 @@ class SearchStart(Record, ledger_kind="search_start", id_field="search_id", inde
         capabilities: what the server has.
         start: the points that come first.
         most_requests: how many trials the search may make.
+        fresh: whether it asks anew what the ledger already holds a reply to.
+        objective: what it looks for. None, as in searches of before: accuracy at the floor of the
+            policy.
+        priors: points that were promoted for other models, the newest first.
     """
 
     search_id: str
@@ -40,6 +69,9 @@ class SearchStart(Record, ledger_kind="search_start", id_field="search_id", inde
     start: tuple[dict[str, str], ...]
     seed: int
     most_requests: int = Field(ge=1)
+    fresh: bool = Field(default=False, exclude_if=lambda fresh: not fresh)
+    objective: SearchObjective | None = Field(default=None, exclude_if=lambda objective: objective is None)
+    priors: tuple[dict[str, str], ...] = Field(default=(), exclude_if=lambda priors: not priors)
     at: str
 
 
@@ -52,6 +84,10 @@ class SearchStanding(Record):
         value: what it is thought to be worth under the objective. At most 1.
         n: on how many prompts it was asked.
         by: who proposed it.
+        accuracy, call_accuracy, restraint: as they are estimated. None where no prompt tells, and
+            in searches of before.
+        latency_s, tokens, requests: what it takes on a prompt: the medians, and the mean of the
+            requests. None in searches of before.
     """
 
     point: dict[str, str]
@@ -59,6 +95,88 @@ class SearchStanding(Record):
     value: float
     n: int
     by: str
+    accuracy: float | None = Field(default=None, exclude_if=lambda figure: figure is None)
+    call_accuracy: float | None = Field(default=None, exclude_if=lambda figure: figure is None)
+    restraint: float | None = Field(default=None, exclude_if=lambda figure: figure is None)
+    latency_s: float | None = Field(default=None, exclude_if=lambda figure: figure is None)
+    tokens: float | None = Field(default=None, exclude_if=lambda figure: figure is None)
+    requests: float | None = Field(default=None, exclude_if=lambda figure: figure is None)
+
+
+class TriedWay(Record):
+    """A way to ask that a search tried: its best reading, and how it ended. `spec_id` is empty unless
+    it was asked on all prompts.
+    """
+
+    best: SearchStanding
+    ended: WayEnd
+
+
+class PartShare(Record):
+    """What one part of the best point contributes, on the search prompts that both were asked on.
+
+    Attributes:
+        part, choice, default: the part, what the point chooses, and what it is compared with.
+        possible: whether the point can be without it: other choices may need it.
+        n: on how many prompts both were asked. 0: the point without it was not asked.
+        gain, call_gain, restraint_gain: accuracy, call accuracy and restraint of the point, less
+            those of the point without it. None where nothing can tell.
+    """
+
+    part: str
+    choice: str
+    default: str
+    possible: bool = True
+    n: int = Field(default=0, ge=0)
+    gain: float | None = None
+    call_gain: float | None = None
+    restraint_gain: float | None = None
+
+
+class ProposerRating(Record):
+    """What came of what a proposer named.
+
+    Attributes:
+        by: its name.
+        ways: how many ways to ask it named.
+        paid: how many of them were asked on all prompts.
+        fixed, of_fixes: prompts that were passed as it expected, of those that could tell.
+        broken, of_breaks: prompts that were failed as it expected, likewise.
+    """
+
+    by: str
+    ways: int = Field(ge=0)
+    paid: int = Field(ge=0)
+    fixed: int = Field(default=0, ge=0)
+    of_fixes: int = Field(default=0, ge=0)
+    broken: int = Field(default=0, ge=0)
+    of_breaks: int = Field(default=0, ge=0)
+
+
+class SearchBatch(Record, ledger_kind="search_batch", id_field="batch_id", index_fields=("search_id",)):
+    """What a search learnt from one batch: one way to ask, on some prompts.
+
+    A search that goes on takes the same trials for the same batch, whatever the ledger got since.
+
+    Attributes:
+        batch_id: `SEARCH_ID/NUMBER`, which is also the group of the runs that the batch made.
+        number: from 0.
+        asking: the choices that shape the requests.
+        by: who proposed it.
+        trial_ids: what it was judged by, in the order of the prompts.
+        reused: how many of these trials the ledger held before.
+        best: the best point after this batch.
+    """
+
+    batch_id: str
+    search_id: str
+    number: int = Field(ge=0)
+    asking: dict[str, str]
+    by: str
+    trial_ids: tuple[str, ...]
+    reused: int = Field(ge=0)
+    best: SearchStanding
+    at: str
 
 
 class SearchEnd(Record, ledger_kind="search_end", id_field="search_id"):
@@ -66,13 +184,24 @@ class SearchEnd(Record, ledger_kind="search_end", id_field="search_id"):
 
     Attributes:
         requests: how many trials it made.
+        reused: how many trials it took from the ledger beside them.
         compared: how many points it ranked, every reading of every way to ask.
         stopped: the cap that ended it; None if every way was asked.
+        tried: every way to ask that was begun, the best first. Empty in searches of before, as are
+            the next three.
+        frontier: the points that nothing beats in both call accuracy and restraint.
+        parts: what each part of the best point contributes.
+        proposers: what came of what each proposer named.
     """
 
     search_id: str
     ranking: tuple[SearchStanding, ...]
     requests: int
+    reused: int = Field(default=0, exclude_if=lambda reused: reused == 0)
     compared: int = Field(ge=1)
     stopped: str | None = None
+    tried: tuple[TriedWay, ...] = Field(default=(), exclude_if=lambda tried: not tried)
+    frontier: tuple[SearchStanding, ...] = Field(default=(), exclude_if=lambda frontier: not frontier)
+    parts: tuple[PartShare, ...] = Field(default=(), exclude_if=lambda parts: not parts)
+    proposers: tuple[ProposerRating, ...] = Field(default=(), exclude_if=lambda proposers: not proposers)
     at: str

@@ -24,6 +24,7 @@ class LookCost(Record):
             included, deterministic ones too.
         earlier_looks, earlier_passes: how often these held-out prompts had been looked at before,
             for any model, and how often that was passed.
+        by_hand: how many of the looks of the family so far were taken by hand, this one included.
         history: the share of alpha that this history of verdicts has (`stats.history_share`). 1
             where replies are fresh.
     """
@@ -38,6 +39,7 @@ class LookCost(Record):
     compared: int = Field(default=0, ge=0)
     earlier_looks: int = Field(default=0, ge=0)
     earlier_passes: int = Field(default=0, ge=0)
+    by_hand: int = Field(default=0, ge=0, exclude_if=lambda looks: looks == 0)
     history: float = Field(default=1.0, gt=0, le=1)
 
     def cost(self) -> LookCost:
@@ -49,7 +51,8 @@ class AlphaSpent(LookCost, ledger_kind="alpha_spent", id_field="spending_id", in
     """A look is about to be taken, and has spent its alpha.
 
     It is appended before the first request of the look. A look that a crash cut off has spent it
-    too, and the same command takes the same look. Races and tests of versions before this record
+    too, and the same command takes the same look. A look that was taken by hand has no cycle, and is
+    kept when the next look of a cycle is taken. Races and tests of versions before this record
     count by their own `alpha`.
 
     Attributes:

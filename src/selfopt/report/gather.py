@@ -24,6 +24,8 @@ from selfopt.records import (
     whole_evaluations,
 )
 
+from .searches import ToldSearch, newest_searches
+
 
 @dataclass(frozen=True, slots=True)
 class WarmUpPair:
@@ -50,6 +52,7 @@ class ReportData:
         warm_ups: the newest pair of each model and phase, with the newest of all last.
         faults: what of the ledger is not as it was committed.
         bans: what was taken back and is not tried again.
+        searches: the newest finished ones, the newest first.
     """
 
     cycles: tuple[Cycle, ...] = ()
@@ -63,6 +66,7 @@ class ReportData:
     audit: tuple[AuditRecord, ...] = ()
     faults: tuple[LedgerFault, ...] = ()
     bans: tuple[Ban, ...] = ()
+    searches: tuple[ToldSearch, ...] = ()
 
     def newest(self, model: str, phase: Phase, spec_id: str | None = None) -> Evaluation | None:
         """The newest evaluation of a model and phase.
@@ -90,8 +94,9 @@ def gather(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[
     """Reads what the reports need. Raises CorruptError if the ledger is damaged."""
     newest = {(baseline.model, baseline.phase): baseline for baseline in ledger.read(Baseline)}
     evaluations = {e.evaluation_id: e for e in ledger.read(Evaluation)}
+    cycles = tuple(sorted(ledger.read(Cycle), key=lambda c: c.number))
     return ReportData(
-        cycles=tuple(sorted(ledger.read(Cycle), key=lambda c: c.number)),
+        cycles=cycles,
         evaluations=evaluations,
         baselines=tuple(newest[key] for key in sorted(newest)),
         decisions={d.decision_id: d for d in ledger.read(Decision)},
@@ -101,6 +106,7 @@ def gather(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[
         # An enforcer returns version 0 before any rules were put in force.
         config=config if config is not None and config.version > 0 else None,
         audit=tuple(audit),
+        searches=newest_searches(ledger, cycles),
     )
 
 

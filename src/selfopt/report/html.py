@@ -12,8 +12,10 @@ from selfopt.records import CycleTargetResult
 from selfopt.words.evidence import CLAIMS
 
 from .gather import ReportData
-from .race_figures import Course, GainBar, course_svg, gains_svg, text
+from .race_figures import Course, GainBar, course_svg, gains_svg
+from .search_figures import search_figures
 from .summary import report_text
+from .svg import text
 
 _FIGURES_AFTER = "## Warm-up impact"
 _CYCLES = 3
@@ -40,7 +42,7 @@ svg text { fill: var(--ink); } svg .small { fill: var(--faint); font-size: 10px;
 svg path, svg line { fill: none; stroke: var(--ink); stroke-width: 1; }
 svg .axis { stroke: var(--faint); } svg .border { stroke: var(--ink); stroke-dasharray: 1 3; }
 svg .for { stroke: var(--for); stroke-width: 2; } svg .against { stroke: var(--against); stroke-width: 2; stroke-dasharray: 5 3; }
-svg .band { fill: var(--band); stroke: none; } svg .interval { stroke: var(--for); stroke-width: 3; } svg .dot { fill: var(--for); } svg .against-dot { fill: var(--against); }
+svg .band { fill: var(--band); stroke: none; } svg .interval { stroke: var(--for); stroke-width: 3; } svg .dot { fill: var(--for); } svg .against-dot { fill: var(--against); } svg .other { fill: var(--faint); opacity: .6; }
 @media print {
   body { max-width: none; padding: 0; font-size: 10pt; } .wide { overflow: visible; } table { font-size: 7.5pt; }
   th, td { min-width: 0; } td code { overflow-wrap: anywhere; } tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
@@ -60,6 +62,8 @@ def report_html(data: ReportData, courses: Sequence[Course] = ()) -> str:
         if title == _FIGURES_AFTER:
             body += _figures(data, courses)
         body += _blocks(lines)
+        if title == "## Searches":
+            body += search_figures(data.searches)
     return "\n".join(
         [
             "<!DOCTYPE html>",

@@ -26,6 +26,7 @@ from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
 from .gather import ReportData, WarmUpPair
 from .markdown import Evidence, bullets, measured, table
+from .searches import searches_text
 
 _FAULTS = 10
 RUN_LOOP = "run `selfopt loop --cycles 1`"
@@ -39,6 +40,7 @@ def report_text(data: ReportData) -> str:
     lines = ["# Self-Optimizing Report", "", *_damage(data), _as_of(data), ""]
     for title, body in (
         ("Improvements made", _improvements(data, evidence)),
+        *((("Searches", searches_text(data.searches)),) if data.searches else ()),
         ("Warm-up impact", _warm_up(data, evidence)),
         ("Fallback impact", _fallbacks(data, evidence)),
         ("New baseline", _baselines(data, evidence)),

@@ -4,7 +4,7 @@ no model and keeps nothing.
 
 from .archive import Archive, RankedPoint, Seen, SeenWay, joined, reading_text
 from .foresight import Foresight, foresight
-from .marks import Objective, ReplyMark
+from .marks import Objective, ReplyMark, WayCost
 from .proposers import SEARCHERS, Given, Proposal, WayProposer
 from .search import Search, SearchPlan, WayBatch, spread
 
@@ -22,6 +22,7 @@ __all__ = [
     "Seen",
     "SeenWay",
     "WayBatch",
+    "WayCost",
     "WayProposer",
     "foresight",
     "joined",

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from selfopt.variants.space import Point, asking_part, point_of, point_text
 
-from .estimates import Estimates, Summary, estimated, summary
-from .marks import Objective, ReplyMark
+from .estimates import Estimates, PointEstimate, Summary, estimated, summary
+from .marks import Objective, ReplyMark, WayCost
 
 Seen = Mapping[str, Mapping[str, ReplyMark]]
 """The marks of every reading of the same replies: by `reading_text`, then by prompt id."""
@@ -27,6 +27,7 @@ class SeenWay:
         asked: on how many prompts of the plan it was asked.
         rung: how many batches of prompts it was asked.
         marks: by reading, then by prompt id. A prompt whose reply was lost has none.
+        cost: what it takes on a prompt, whatever the reading.
     """
 
     asking: Point
@@ -37,6 +38,7 @@ class SeenWay:
     asked: int = 0
     rung: int = 0
     marks: dict[str, dict[str, ReplyMark]] = field(default_factory=dict)
+    cost: WayCost = field(default_factory=WayCost)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +48,22 @@ class RankedPoint:
     Attributes:
         point: the choices.
         value: its estimated value under the objective.
+        accuracy: its estimated accuracy.
         call_accuracy: its estimated call accuracy; None where no prompt needs a call.
         restraint: its estimated restraint; None where every prompt needs a call.
         n: on how many prompts it was asked.
         by: who proposed the way to ask.
+        cost: what the way to ask takes on a prompt.
     """
 
     point: Point
     value: float
+    accuracy: float
     call_accuracy: float | None
     restraint: float | None
     n: int
     by: str
+    cost: WayCost = field(default_factory=WayCost)
 
 
 class Archive:
@@ -86,6 +92,7 @@ class Archive:
         for text, marks in seen.items():
             look.marks.setdefault(text, {}).update(marks)
         self._sums[point_text(look.asking)] = summary(look.marks)
+        look.cost = WayCost.of(next(iter(look.marks.values()), {}).values())
         self._estimates = None
 
     def estimates(self) -> Estimates:
@@ -100,10 +107,7 @@ class Archive:
     def standings(self, look: SeenWay) -> Sequence[RankedPoint]:
         """Every reading of a look. None before its first marks."""
         seen = self.estimates().of(point_text(look.asking))
-        return [
-            RankedPoint(joined(look.asking, reading), one.value, one.call_accuracy, one.restraint, look.asked, look.by)
-            for reading, one in seen.items()
-        ]
+        return [self._ranked(look, reading, one) for reading, one in seen.items()]
 
     def best_of(self, look: SeenWay) -> RankedPoint | None:
         """The best reading of a look. None before its first marks."""
@@ -112,11 +116,13 @@ class Archive:
             return None
         if text not in self._best:
             reading = max(seen, key=lambda one: (seen[one].value, -len(one), one))
-            one = seen[reading]
-            self._best[text] = RankedPoint(
-                joined(look.asking, reading), one.value, one.call_accuracy, one.restraint, look.asked, look.by
-            )
+            self._best[text] = self._ranked(look, reading, seen[reading])
         return self._best[text]
+
+    def _ranked(self, look: SeenWay, reading: str, one: PointEstimate) -> RankedPoint:
+        value = one.value - self.objective.price(look.cost)
+        point = joined(look.asking, reading)
+        return RankedPoint(point, value, one.accuracy, one.call_accuracy, one.restraint, look.asked, look.by, look.cost)
 
     def ranking(self, *, least: int = 0) -> list[RankedPoint]:
         """The best reading of each look that was asked on so many prompts, the best first."""

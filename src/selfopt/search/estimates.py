@@ -32,6 +32,7 @@ class PointEstimate:
     """What is thought of a point. Figures as in `RankedPoint`."""
 
     value: float
+    accuracy: float
     call_accuracy: float | None
     restraint: float | None
 
@@ -137,7 +138,8 @@ class Estimates:
     def _estimate(self, made: float | None, held: float | None, doubt: float) -> PointEstimate:
         made = None if made is None else min(1.0, max(0.0, made))
         held = None if held is None else min(1.0, max(0.0, held))
-        return PointEstimate(self._objective.of(made, held, self._calls, doubt), made, held)
+        accuracy = self._calls * (made or 0.0) + (1 - self._calls) * (held or 0.0)
+        return PointEstimate(self._objective.of(made, held, self._calls, doubt), accuracy, made, held)
 
 
 def estimated(looks: Mapping[str, tuple[Point, Summary]], objective: Objective) -> Estimates:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import NormalDist
+from statistics import NormalDist, fmean, median
 
 from selfopt.errors import UsageError
 
 _NORMAL = NormalDist()
+_BEHIND = 2.0  # more than any two values lie apart, what is lost below the floor aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +21,17 @@ class ReplyMark:
         passed: whether it was right.
         needs_call: whether the prompt needs a call.
         called: whether the reply called something.
+        latency_s: from the first byte sent to the last byte received, all requests together.
+        tokens: sent and received.
+        requests: how many were made.
     """
 
     passed: bool
     needs_call: bool
     called: bool
+    latency_s: float = 0.0
+    tokens: int = 0
+    requests: int = 1
 
     @property
     def good(self) -> bool:
@@ -33,14 +40,40 @@ class ReplyMark:
 
 
 @dataclass(frozen=True, slots=True)
+class WayCost:
+    """What a way to ask takes on a prompt: median latency in seconds, median tokens, mean requests."""
+
+    latency_s: float = 0.0
+    tokens: float = 0.0
+    requests: float = 1.0
+
+    @classmethod
+    def of(cls, marks: Iterable[ReplyMark]) -> WayCost:
+        """The cost that the marks of one reading show. Readings of the same replies cost the same."""
+        known = list(marks)
+        if not known:
+            return cls()
+        return cls(
+            median(mark.latency_s for mark in known),
+            median(mark.tokens for mark in known),
+            fmean(mark.requests for mark in known),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Objective:
-    """What a search looks for: accuracy above a floor of restraint.
+    """What a search looks for: accuracy above a floor of restraint, less what it takes.
 
     Attributes:
         restraint: the floor, from 0 to 1.
         call_weight: how much call accuracy counts beside accuracy, from 0 to 1.
         below: what each point of restraint below the floor costs, in points of accuracy; 0 or more.
         missed: what it costs to be below the floor at all, from 0 to 1: nothing is promoted then.
+        latency_weight: what a second of the median latency costs, in points of accuracy (0.01 each);
+            0 or more.
+        tokens_weight: what 1,000 tokens of the median prompt cost, likewise.
+        max_latency_s: ways to ask with a higher median stand behind all others. None: no limit.
+        max_tokens: likewise, of the tokens of the median prompt.
 
     Raises:
         UsageError: a figure is out of range.
@@ -50,6 +83,10 @@ class Objective:
     call_weight: float = 0.0
     below: float = 1.0
     missed: float = 0.2
+    latency_weight: float = 0.0
+    tokens_weight: float = 0.0
+    max_latency_s: float | None = None
+    max_tokens: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("restraint", "call_weight", "missed"):
@@ -57,11 +94,29 @@ class Objective:
                 raise UsageError(f"{name} {getattr(self, name)}: need a share from 0 to 1")
         if not 0 <= self.below < math.inf:
             raise UsageError(f"below {self.below}: need 0 or more points of accuracy")
+        for name in ("latency_weight", "tokens_weight"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UsageError(f"{name} {getattr(self, name)}: need 0 or more points of accuracy")
+        for name in ("max_latency_s", "max_tokens"):
+            limit = getattr(self, name)
+            if limit is not None and not 0 < limit < math.inf:
+                raise UsageError(f"{name} {limit}: need a limit above 0, or none")
+
+    def over_limit(self, cost: WayCost) -> bool:
+        """Whether a way to ask takes more than it may."""
+        limits = ((cost.latency_s, self.max_latency_s), (cost.tokens, self.max_tokens))
+        return any(limit is not None and taken > limit for taken, limit in limits)
+
+    def price(self, cost: WayCost) -> float:
+        """What is taken off the value of a way to ask for what it takes. 0 or more."""
+        points = self.latency_weight * cost.latency_s + self.tokens_weight * cost.tokens / 1000
+        return points / 100 + (_BEHIND if self.over_limit(cost) else 0.0)
 
     def value(self, marks: Iterable[ReplyMark]) -> float:
         """How good a point is, by its marks alone. At most 1; 0 without marks."""
+        known = list(marks)
         calls = right = idle = held = 0
-        for mark in marks:
+        for mark in known:
             if mark.needs_call:
                 calls, right = calls + 1, right + mark.good
             else:
@@ -69,7 +124,8 @@ class Objective:
         if calls + idle == 0:
             return 0.0
         call_accuracy = right / calls if calls else None
-        return self.of(call_accuracy, held / idle if idle else None, calls / (calls + idle))
+        found = self.of(call_accuracy, held / idle if idle else None, calls / (calls + idle))
+        return found - self.price(WayCost.of(known))
 
     def of(self, call_accuracy: float | None, restraint: float | None, calls: float, doubt: float = 0.0) -> float:
         """How good a point is, by its figures.

@@ -185,12 +185,19 @@ class Search:
     def _climber(self) -> SeenWay | None:
         """The best look that may climb, from the highest rung on which there is one."""
         for height in reversed(self.plan.heights[:-1]):
-            here = [look for look in self.archive.looks.values() if look.asked >= height and look.by != "start"]
-            best = sorted(here, key=self._value, reverse=True)[: len(here) // self.plan.keep]
-            waiting = [look for look in best if look.asked == height]
+            waiting = [look for look in self._best_at(height) if look.asked == height]
             if waiting:
                 return waiting[0]
         return None
+
+    def may_climb(self, look: SeenWay) -> bool:
+        """Whether a look is among the best third of those that came as far."""
+        return any(one is look for one in self._best_at(look.asked))
+
+    def _best_at(self, height: int) -> list[SeenWay]:
+        """The best third of those that came as far, the best first."""
+        here = [look for look in self.archive.looks.values() if look.asked >= height and look.by != "start"]
+        return sorted(here, key=self._value, reverse=True)[: len(here) // self.plan.keep]
 
     def _proposed(self) -> SeenWay | None:
         """The look at what one of the proposers names, in the order that the bandit draws."""

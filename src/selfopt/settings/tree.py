@@ -184,6 +184,25 @@ class EngineSettings(Table):
     sleep_idle_s: int = Field(default=300, ge=1)
 
 
+class ObjectiveSettings(Table):
+    """What a search looks for, beside accuracy above the policy's floor of restraint.
+
+    Attributes:
+        call_weight: How much call accuracy counts beside accuracy, from 0 to 1.
+        latency_weight: What a second of the median latency costs, in points of accuracy.
+        tokens_weight: What 1,000 tokens of the median prompt cost, in points of accuracy.
+        max_latency_s: The median latency of what may be tried. None: any.
+        max_tokens: The tokens of the median prompt, sent and received, of what may be tried. None:
+            any.
+    """
+
+    call_weight: float = Field(default=0.0, ge=0, le=1)
+    latency_weight: float = Field(default=0.0, ge=0, le=100)
+    tokens_weight: float = Field(default=0.0, ge=0, le=100)
+    max_latency_s: float | None = Field(default=None, gt=0, le=3600)
+    max_tokens: int | None = Field(default=None, ge=1)
+
+
 class LoopSettings(Table):
     """The loop.
 
@@ -194,6 +213,8 @@ class LoopSettings(Table):
         max_candidates: Candidates per model and cycle.
         search: Search the space of variants for what a cycle tries.
         search_trials: How many trials a search may make.
+        search_fresh: A search asks anew what the ledger already holds a reply to.
+        objective: What a search looks for.
         baseline: "MODEL PHASE VARIANT" of the first baseline.
     """
 
@@ -202,6 +223,8 @@ class LoopSettings(Table):
     max_candidates: int = Field(default=3, ge=0, le=100)
     search: bool = False
     search_trials: int = Field(default=1500, ge=1, le=1_000_000)
+    search_fresh: bool = False
+    objective: ObjectiveSettings = ObjectiveSettings()
     baseline: str = "local/smollm2-135m atomic native_api"
 
     def sample_of(self, prompts: int) -> int:

@@ -26,9 +26,10 @@ from selfopt.loop.candidates import describe_change, load_candidates
 from selfopt.loop.cycle import candidates_for
 from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.policy import heldout_claim
-from selfopt.records import Cycle, Finding, Spec, content_hash, sha256_hex
+from selfopt.records import Cycle, Finding, SearchEnd, SearchStart, Spec, content_hash, sha256_hex
 from selfopt.routing import diff
 from selfopt.wiring.app import App
+from selfopt.words.searches import frontier_text
 
 from .diagnosing import UNHEARD, loop_context
 from .foretelling import CycleForecast, RaceOdds, foretell
@@ -43,6 +44,7 @@ __all__ = [
     "parse_target",
     "preview",
     "run_loop",
+    "what_searches_found",
 ]
 
 
@@ -122,6 +124,18 @@ async def run_loop(
         if candidates is not None:
             chosen = [_with_candidates(app, context, t, candidates) for t in chosen]
         return await run_cycles(context, chosen, cycles, content_hash("loop", what), once=key is not None)
+
+
+def what_searches_found(app: App, cycles: Sequence[Cycle]) -> list[str]:
+    """What nothing beats among the points that the searches of these cycles looked at, in a few lines."""
+    lines: list[str] = []
+    for cycle in cycles:
+        for start in app.ledger.read(SearchStart, {"cycle_id": cycle.cycle_id}):
+            for end in app.ledger.read(SearchEnd, {"id": start.search_id}):
+                if end.frontier:
+                    lines.append(f"{start.model} {start.phase}: no point beats these on search prompts, as they are estimated:")
+                    lines += [f"  {line}" for line in frontier_text(end.frontier)]
+    return lines
 
 
 _MAX_CANDIDATES_BYTES = 1_000_000

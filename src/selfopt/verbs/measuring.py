@@ -10,14 +10,14 @@ from selfopt.errors import RefusedError, UsageError
 from selfopt.home import ProcessLock
 from selfopt.measure.context import Labels
 from selfopt.measure.options import MeasureOptions
-from selfopt.measure.progress import Progress, ignore_progress
+from selfopt.measure.progress import Progress, SearchNow, ignore_progress
 from selfopt.measure.resume import deliver
 from selfopt.measure.supervisor import SuperviseResult, supervise
 from selfopt.records import Evaluation, Outcome, Phase, RouteDecision, Spec, Split, Trial, Variant, Verdict, utc_now
 from selfopt.routing import log_routing_decision, validate_model_phase_compatibility
 from selfopt.wiring.app import App
 
-__all__ = ["MeasureRequest", "Measured", "Progress", "measure_model", "measure_request", "phase_of", "route"]
+__all__ = ["MeasureRequest", "Measured", "Progress", "SearchNow", "measure_model", "measure_request", "phase_of", "route"]
 
 
 def phase_of(text: str) -> Phase:

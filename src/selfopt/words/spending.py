@@ -26,6 +26,11 @@ def cost_text(cost: LookCost) -> list[str]:
 
 def _of_heldout(cost: LookCost) -> list[str]:
     lines = []
+    if cost.by_hand:
+        lines.append(
+            f"held out: {counted(cost.by_hand, 'look')} of these {'was' if cost.by_hand == 1 else 'were'} taken by hand, such as with "
+            "`selfopt run --split heldout`; who sees figures may choose by them, so they cost what other looks cost"
+        )
     if cost.compared > 1:
         lines.append(
             f"held out: {counted(cost.compared, 'candidate')} had been compared on the search prompts, deterministic ones too; one of "

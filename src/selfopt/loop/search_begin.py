@@ -1,0 +1,117 @@
+"""How a search begins: what it sets out from is kept, so that one that goes on is the same search."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from selfopt.errors import VariantError
+from selfopt.records import (
+    Capability,
+    CycleStart,
+    Decision,
+    SearchEnd,
+    SearchObjective,
+    SearchStart,
+    Spec,
+    content_hash,
+)
+from selfopt.search.marks import Objective
+from selfopt.search.proposers import SEARCHERS, WayProposer
+from selfopt.search.proposers.transfer import Transfer
+from selfopt.search.search import Search, SearchPlan, spread
+from selfopt.variants.space import composed, point_from
+
+from .context import LoopContext
+from .spending import names_of
+from .store import spec_by_id
+
+_MOST_PRIORS = 12
+
+
+def search_id_of(cycle: CycleStart, baseline: Spec) -> str:
+    """The id of the search of a cycle against a baseline."""
+    return content_hash("search", [cycle.cycle_id, baseline.spec_id])
+
+
+def begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests: int, *, text_only: bool) -> SearchStart:
+    """The beginning of a search, not appended. The arguments are those of `search`."""
+    suite = context.suite_for(baseline)
+    # One order for a suite and its split, so that every search of it compares the same prompts first.
+    prompt_ids = spread({prompt.id: (prompt.kind, prompt.tool_set) for prompt in suite.select(baseline.split)})
+    entry = context.settings.endpoints[baseline.endpoint]
+    has: dict[Capability, bool] = {
+        "tools": not text_only,
+        "grammar": entry.takes_grammars,
+        "json_schema": entry.takes_any_schema,
+    }
+    capabilities = tuple(name for name, there in has.items() if there)
+    first: tuple[dict[str, str], ...] = ({"tools": "signatures"},) if text_only else ({}, {"tools": "signatures"})
+    settings = context.settings.loop
+    return SearchStart(
+        search_id=search_id_of(cycle, baseline),
+        cycle_id=cycle.cycle_id,
+        model=baseline.model,
+        phase=baseline.phase,
+        baseline_spec_id=baseline.spec_id,
+        suite_hash=baseline.suite_hash,
+        split=baseline.split,
+        prompt_ids=prompt_ids,
+        capabilities=capabilities,
+        start=first,
+        seed=0,
+        most_requests=most_requests,
+        fresh=settings.search_fresh,
+        objective=SearchObjective(restraint=context.settings.policy.restraint_min, **settings.objective.model_dump()),
+        priors=priors(context, baseline),
+        at=context.now(),
+    )
+
+
+def search_of(context: LoopContext, start: SearchStart) -> Search:
+    """The search that a record began, with nothing seen yet."""
+    wanted = start.objective
+    objective = Objective(**wanted.model_dump()) if wanted else Objective(restraint=context.settings.policy.restraint_min)
+    proposers: Mapping[str, WayProposer] = SEARCHERS.all()
+    if start.priors:
+        proposers = {**proposers, "transfer": Transfer(start.priors)}
+    return Search(SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed), objective, proposers)
+
+
+def priors(context: LoopContext, baseline: Spec) -> tuple[dict[str, str], ...]:
+    """The points that were promoted for other models in this phase, the newest first, each once.
+
+    What held-out prompts said of the same model, under any of its names, is no prior: its next test
+    is to be independent of it. What was promoted and is no point of the space is passed over.
+    """
+    ledger, mine = context.ledger, set(names_of(context, baseline))
+    promoted = ledger.read(Decision, {"verdict": "promote"}, newest_first=True)
+    others = [one.candidate_spec_id for one in promoted if one.phase == baseline.phase and one.model not in mine]
+    known = {standing.spec_id: standing.point for end in ledger.read(SearchEnd) for standing in end.ranking} if others else {}
+    found: list[dict[str, str]] = []
+    for spec_id in dict.fromkeys(others):
+        point = known.get(spec_id)
+        if point is None:
+            point = _point_of(spec_by_id(ledger, spec_id))
+        elif not _in_space(point):
+            point = None
+        if point is not None and point not in found:
+            found.append(dict(point))
+    return tuple(found[:_MOST_PRIORS])
+
+
+def _in_space(point: Mapping[str, str]) -> bool:
+    try:
+        composed(point)
+    except VariantError:
+        return False
+    return True
+
+
+def _point_of(spec: Spec) -> dict[str, str] | None:
+    """The point that a spec's variant is, as its name tells; None if it is none."""
+    try:
+        named = point_from(spec.variant.name)
+        variant = composed(named, max_tokens=spec.variant.sampling.max_tokens)
+    except VariantError:
+        return None
+    return dict(named) if variant.variant_hash == spec.variant.variant_hash else None
