@@ -5,7 +5,7 @@ from __future__ import annotations
 from .part import PartChoice, VariantPart
 
 _SINGLE = frozenset({"single"})
-_NOT = frozenset({"no"})
+_UNVOTED = frozenset({"one"})
 
 STEP_PARTS: tuple[VariantPart, ...] = (
     VariantPart(
@@ -49,7 +49,7 @@ STEP_PARTS: tuple[VariantPart, ...] = (
                 "three",
                 "up to three, and what most of them call is called",
                 options={"votes": 3},
-                with_={"steps": _SINGLE, "retry": _NOT, "more": _NOT},
+                with_={"steps": _SINGLE},
                 requests=2,
             ),
         ),
@@ -60,7 +60,11 @@ STEP_PARTS: tuple[VariantPart, ...] = (
         (
             PartChoice("no", "nothing"),
             PartChoice(
-                "once", "it is shown with what is wrong with it", options={"retry": True}, with_={"steps": _SINGLE}, requests=1
+                "once",
+                "it is shown with what is wrong with it",
+                options={"retry": True},
+                with_={"steps": _SINGLE, "votes": _UNVOTED},
+                requests=1,
             ),
         ),
     ),
@@ -70,7 +74,11 @@ STEP_PARTS: tuple[VariantPart, ...] = (
         (
             PartChoice("no", "nothing"),
             PartChoice(
-                "ask", "it is asked which calls are missing", options={"more": True}, with_={"steps": _SINGLE}, requests=1
+                "ask",
+                "it is asked which calls are missing",
+                options={"more": True},
+                with_={"steps": _SINGLE, "votes": _UNVOTED},
+                requests=1,
             ),
         ),
     ),
