@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from selfopt.dialects.logprobs import LONGEST_ASKED
-from selfopt.endpoints.asked_logprobs import MAX_SUSPECTED
+from selfopt.dialects.asked_logprobs import MAX_SUSPECTED
+from selfopt.dialects.logprobs import LONGEST_ASKED, LONGEST_SUMMED
 from selfopt.endpoints.factory import create_endpoint, create_residency
 from selfopt.errors import EndpointError
 from selfopt.records import ChatReply, ChatRequest, Constraint, Endpoint, EndpointConfig, Sampling
@@ -90,7 +90,7 @@ async def serve() -> AsyncIterator[Serve]:
 
 def wanting(**changes: Any) -> ChatRequest:
     """A request that asks."""
-    return ask("x", logprobs=5, **changes)
+    return ask("x", **({"logprobs": 5} | changes))
 
 
 def strict(message: str, status: int = 400) -> Says:
@@ -232,14 +232,18 @@ async def test_requests_at_the_same_time_learn_without_failing(serve: Serve) -> 
         ({"max_tokens": LONGEST_ASKED + 1}, {}, False),
         ({"thinking_tokens": LONGEST_ASKED}, {}, False),
         ({"max_tokens": 256}, {"max_reply_bytes": 100_000}, False),
+        ({"max_tokens": 256}, {"max_reply_bytes": 100_000, "top": 1}, True),
+        ({"max_tokens": LONGEST_SUMMED}, {"top": 1}, True),
+        ({"max_tokens": LONGEST_SUMMED + 1}, {"top": 1}, False),
     ],
 )
 async def test_a_reply_that_could_become_too_large_has_none(
     serve: Serve, sampling: dict[str, int], changes: dict[str, Any], asked: bool
 ) -> None:
-    """They would take half a kilobyte a token, and a reply beyond the limit fails."""
+    """They would take half a kilobyte a token, or less where only the sum is wanted, and a reply beyond the limit fails."""
+    top = changes.pop("top", 5)
     server, endpoint = await serve(**changes)
-    assert (await endpoint.chat(wanting(sampling=Sampling(**sampling)))).content.text == "hi"
+    assert (await endpoint.chat(wanting(sampling=Sampling(**sampling), logprobs=top))).content.text == "hi"
     assert server.asked == [asked]
 
 

@@ -109,3 +109,22 @@ async def test_no_held_out_reply_is_taken(world: Make) -> None:
     taken: list[Any] = [trials[one] for batch in read(w, SearchBatch) for one in batch.trial_ids]
     assert {runs[trial.run_id].split for trial in taken} == {"search"}
     assert any(run.split == "heldout" for run in runs.values())
+
+
+async def test_a_search_whose_space_changed_meanwhile_goes_on_another_course_and_loses_nothing(world: Make) -> None:
+    """The ledger holds another batch in the place of the next one: neither is taken for the other."""
+    w = hinted(world)
+    with pytest.raises(Stopped):
+        await searched(w, stop_at("search_batch", 2))
+    first = read(w, SearchBatch)
+    foreign = first[0].model_copy(
+        update={"batch_id": f"{first[0].search_id}/2", "number": 2, "asking": {"form": "schema"}, "by": "an older proposer"}
+    )
+    with w.app() as app:
+        await app.ledger.append([foreign])
+    await searched(w)
+    (end,) = read(w, SearchEnd)
+    assert end.requests <= 200
+    made = [batch for batch in read(w, SearchBatch) if "~1/" in batch.batch_id]
+    assert [batch.number for batch in made] == list(range(2, 2 + len(made)))
+    assert [event.text for event in w.events if event.kind == "note" and "have changed" in event.text]

@@ -68,6 +68,8 @@ def written(name: str) -> str | None:
         return '[models.aliases]\nsmall = "openai/x"\n'
     if name == "endpoints":
         return "[endpoints.local]\nkind = 'scripted'\nscript = 'x.yaml'\n"
+    if name == "loop.objective":
+        return "[loop.objective]\ncall_weight = 0.5\n"
     section, _, key = name.partition(".")
     if not key:
         return f"{section} = 'other'\n"

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.errors import VariantError
+from selfopt.reading.chain import needs_logprobs, without_threshold
 from selfopt.records import Capability
 from selfopt.variants.space import (
     PARTS,
@@ -25,11 +26,11 @@ from selfopt.variants.space import (
     ways,
 )
 
-ALL: frozenset[Capability] = frozenset({"tools", "grammar", "json_schema"})
+ALL: frozenset[Capability] = frozenset({"tools", "grammar", "json_schema", "logprobs"})
 CAPABILITIES = st.frozensets(st.sampled_from(sorted(ALL)))
 ANY = st.fixed_dictionaries({}, optional={part.name: st.sampled_from([c.name for c in part.choices]) for part in PARTS})
 WAYS = some_ways(ALL, 600)
-POINTS = st.builds(lambda way, reading: list(readings_of(way))[reading], st.sampled_from(WAYS), st.integers(0, 23))
+POINTS = st.builds(lambda way, reading: list(readings_of(way, ALL))[reading], st.sampled_from(WAYS), st.integers(0, 251))
 
 
 @given(ANY)
@@ -60,7 +61,7 @@ def test_what_contradicts_itself_is_refused_in_one_line(choices: dict[str, str])
 @pytest.mark.parametrize("choices", [{"tols": "native"}, {"tools": "natve"}])
 def test_what_there_is_not_is_refused_with_what_there_is(choices: dict[str, str]) -> None:
     """The names of the parts, or of the choices of the part."""
-    with pytest.raises(VariantError, match=r"(parts are tools, .*backing|choices are native, signatures, schemas, brief)$"):
+    with pytest.raises(VariantError, match=r"(parts are tools, .*surety|choices are native, signatures, schemas, brief)$"):
         point_of(choices)
 
 
@@ -74,10 +75,23 @@ def test_every_way_to_ask_is_a_variant_of_its_own() -> None:
 @given(st.sampled_from(WAYS))
 def test_readings_share_requests_and_read_differently(way: Point) -> None:
     """So that stored replies tell what each of them brings."""
-    read = [composed(point) for point in readings_of(way)]
+    read = [composed(point) for point in readings_of(way, ALL)]
     assert {variant.render_hash for variant in read} == {composed(way).render_hash}
     assert len({variant.parser_hash for variant in read}) == len(read)
-    assert all(asking_part(point) == way for point in readings_of(way))
+    assert all(asking_part(point) == way for point in readings_of(way, ALL))
+
+
+@given(st.sampled_from(WAYS))
+def test_only_a_server_that_gives_log_probabilities_is_read_by_them(way: Point) -> None:
+    """And such a reading says so, and stands at the end of its chain."""
+    plain = [point_text(point) for point in readings_of(way)]
+    assert not any("surety" in text for text in plain)
+    for point in readings_of(way, {"logprobs"}):
+        needs = needs_logprobs(composed(point).parsers)
+        assert needs == ("surety" in point) == (point_text(point) not in plain)
+        assert possible(point, ALL)
+        assert possible(point, ALL - {"logprobs"}) != needs
+        assert without_threshold(composed(point).parsers)[0] == composed({**point, "surety": "any"}).parsers
 
 
 def test_points_are_ways_with_their_readings() -> None:

@@ -24,6 +24,7 @@ PassReason = Literal[
     "response_format",
     "fields",
     "grammar",
+    "no_logprobs",
 ]
 """Why a request goes past the promoted variant, which has no words for a part of it:
 
@@ -34,7 +35,8 @@ PassReason = Literal[
 - `sampling`: a number out of range;
 - `choices`, `logprobs`, `fields`: the answer would have parts that a variant's answer has not;
 - `response_format`: the variant limits or writes the reply itself;
-- `grammar`: the variant limits the reply by a grammar, for which the server has no words.
+- `grammar`: the variant limits the reply by a grammar, for which the server has no words;
+- `no_logprobs`: the variant asks how sure the model was, and the server gives no log probabilities.
 """
 
 

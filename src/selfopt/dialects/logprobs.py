@@ -16,10 +16,13 @@ TOP = 5
 LONGEST_ASKED = 4096
 """Tokens of a reply. One that may get longer is not asked for log probabilities."""
 
-BYTES_PER_TOKEN = 1024
-"""What a token takes in a reply with `TOP` alternatives: about 550 bytes with llama.cpp."""
+TOP_SUMMED = 1
+"""So many are asked for where only the sum over the reply is read."""
 
-_MAX_TOKENS = 2 * LONGEST_ASKED  # read
+LONGEST_SUMMED = 8192
+"""The same as `LONGEST_ASKED` for `TOP_SUMMED`."""
+
+_MAX_TOKENS = LONGEST_SUMMED  # read
 _MAX_TOP = 10  # kept
 _MAX_CHARS = 1000  # of one token
 _ROUNDING_ERROR = 1e-3  # servers that compute with few bits give a little more than 0
@@ -28,6 +31,14 @@ _DECIMALS = 5
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _choices = msgspec.json.Decoder(list[dict[str, msgspec.Raw]]).decode
 _NULL = msgspec.Raw(b"null")
+
+
+def longest_asked(top: int, max_reply_bytes: int) -> int:
+    """Tokens of a reply that may be asked for log probabilities with so many alternatives at each place.
+
+    A token with 5 alternatives takes about 550 bytes with llama.cpp, and 170 with one.
+    """
+    return min(LONGEST_SUMMED if top <= TOP_SUMMED else LONGEST_ASKED, max_reply_bytes // (124 + 180 * top))
 
 
 def read_logprobs(entries: list[Any]) -> LogProbs | None:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
+from selfopt.dialects.asked_logprobs import AskedLogProbs
 from selfopt.dialects.events import EventReader
 from selfopt.dialects.kinds import Dialect
 from selfopt.dialects.known_server import KnownServer
@@ -19,7 +20,6 @@ from selfopt.errors import EndpointError
 from selfopt.reading.thinking import ThinkingSplitter
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, EndpointConfig, EnoughError
 
-from .asked_logprobs import AskedLogProbs
 from .clean import CleanPieces, without_secrets
 from .http import PROBE_TIMEOUT_S, HttpClient
 from .http_stream import Call, HttpStream

@@ -10,6 +10,7 @@ import msgspec
 from selfopt.dialects.carrying import LIMIT_KEYS, THINKING_KEYS, says_nothing
 from selfopt.dialects.clients import ClientRequest, PassReason
 from selfopt.dialects.openai_client import NAME
+from selfopt.reading import needs_logprobs
 from selfopt.records import Variant
 from selfopt.variants import RenderedStep
 
@@ -38,6 +39,7 @@ LIMIT_FIELDS = frozenset(_LIMITING.split())
 _LIMITED_OWN = ("temperature", "stop", *sorted(THINKING_KEYS))
 LARGEST_LIMIT = 32_768
 """Tokens that a variant may be given for one reply. A larger limit of a client is forwarded as it came."""
+_OBSERVED = frozenset({"logprobs", "top_logprobs"})
 _LOOKED_AT = frozenset(_ANSWERED) | LIMIT_FIELDS
 _decode = msgspec.json.Decoder().decode
 
@@ -70,6 +72,8 @@ def unsent(variant: Variant, asked: ClientRequest, upstream: Upstream) -> PassRe
     """Say what of the variant's requests the server would not take, or not hear; None if there is nothing."""
     if variant.needs_grammar and not upstream.writes_grammars:
         return "grammar"
+    if needs_logprobs(variant.parsers) and not upstream.gives_logprobs:
+        return "no_logprobs"
     # A native variant that limits no output can't demand a call there.
     heard = limited(variant) or variant.tools != "native"
     return "tool_choice" if _unheard(asked, upstream) and not heard else None
@@ -118,6 +122,8 @@ def beside_step(variant: Variant, asked: ClientRequest, step: RenderedStep) -> d
     if not fields:
         return {}
     left_out = LIMIT_KEYS if (asked.max_tokens or 0) <= LARGEST_LIMIT else frozenset()
+    if needs_logprobs(variant.parsers):  # their limit, and whether to give them, is the variant's affair
+        left_out = LIMIT_KEYS | _OBSERVED
     if step.constraint is not None or not limited(variant):
         left_out = left_out.union(kept_by(variant, asked))
     if not step.tools:

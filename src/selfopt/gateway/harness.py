@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from typing import Any, cast
 
@@ -24,17 +25,18 @@ from selfopt.records import (
     ReplyContent,
     Sampling,
     ToolCall,
-    Usage,
     Variant,
 )
 from selfopt.variants import RenderedStep, render
 
+from .adding import NO_USAGE, added
 from .behind import LARGEST_LIMIT, beside_answer, beside_step, demanding, fields_of, kept_by, limited, unsent, why_past
 from .bounded import beside, by_steps
 from .cutting import LONG_RUN, SLACK, Cutter, each_once
 from .early import EarlyCalls, asked_once, drops_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
+from .observing import BlindModels, Observing
 from .offered import wants_other_form
 from .options import GatewayOptions
 from .passing import Passing, uncalled, unfit
@@ -48,7 +50,7 @@ THINKING_TOKENS = 4096  # beside those, where the client asks for thinking and s
 # A larger chat fills the context of any model that a variant was measured for.
 MAX_VARIANT_BYTES = MAX_TOOLS_BYTES
 # Whatever is put into these was read or decided here, and needs no validation.
-_BLANK, _NO_USAGE, _SAID = ChatRequest(model="", messages=()), Usage(), ReplyContent()
+_BLANK, _SAID = ChatRequest(model="", messages=()), ReplyContent()
 Taker = Callable[[ChatChunk], Awaitable[None]]
 
 
@@ -62,6 +64,7 @@ class Harness:
     def __init__(self, options: GatewayOptions, passing: Passing) -> None:
         self._options = options
         self._passing = passing
+        self._blind = BlindModels(time.monotonic)
 
     async def answer(self, exchange: LiveRequest) -> None:
         """Make one attempt, and answer the client.
@@ -79,7 +82,7 @@ class Harness:
             if asked.request.tool_choice == "none":
                 variant = None
             else:
-                ticket.passed = why_past(variant, asked) or unsent(variant, asked, upstream)
+                ticket.passed = why_past(variant, asked) or self._unsent(variant, asked, exchange)
         if asked is None or (direct and (variant is None or ticket.passed is not None)):
             await self._passing.answer(exchange)
             return
@@ -93,7 +96,8 @@ class Harness:
         try:
             async with asyncio.timeout(exchange.timeout_s) as limit:
                 work = _Work(self._options, exchange, upstream, flow, limit)
-                outcome = await (work.through(variant, asked) if variant is not None else work.plainly(asked))
+                observing = Observing(variant, exchange, self._blind) if variant is not None else None
+                outcome = await (work.through(variant, asked, observing) if variant and observing else work.plainly(asked))
                 if flow is not None:
                     flow.check(outcome.tool_calls)
         except TimeoutError:
@@ -125,6 +129,18 @@ class Harness:
             exchange.ticket.passed = odd.reason
             return None
 
+    def _unsent(self, variant: Variant, asked: ClientRequest, exchange: LiveRequest) -> PassReason | None:
+        """Say what of the variant's requests the server would not take, hear or answer; None if there is nothing.
+
+        Raises EndpointError where the rule rests on log probabilities that do not come, and another
+        model is left.
+        """
+        observing = Observing(variant, exchange, self._blind)
+        reason = unsent(variant, asked, exchange.upstream) or ("no_logprobs" if observing.in_vain else None)
+        if reason == "no_logprobs":
+            observing.give_up()
+        return reason
+
     def _variant(self, exchange: LiveRequest) -> tuple[Variant | None, PassReason | None]:
         """Return the rule's variant if the request has tools, or why it is too large for one."""
         rule, chat = exchange.rule, exchange.chat
@@ -147,10 +163,10 @@ class _Work:
         self._flow = flow
         self._limit_of_time = limit
         self._most_tokens: int | None = None
-        self.usage = _NO_USAGE
+        self.usage = NO_USAGE
         self.thinking = ""
 
-    async def through(self, variant: Variant, asked: ClientRequest) -> ReplyContent:
+    async def through(self, variant: Variant, asked: ClientRequest, observing: Observing) -> ReplyContent:
         """Ask as the variant does. Raises EndpointError for a reply that cannot be served."""
         if wants_other_form(self._exchange.chat):  # what comes in it is no call
             variant = asked_once(variant).model_copy(update={"parsers": without_text(variant.parsers)})
@@ -166,7 +182,9 @@ class _Work:
                 await early.settled(step.settled)
                 self._go_on()
             take = early.take if early is not None and early.wants_pieces and step.logprobs is None else None
-            content = await self._ask(step, self._limit(variant, asked, step), take, beside=beside_step(variant, asked, step))
+            sampling = observing.shortened(self._limit(variant, asked, step))
+            top = step.logprobs or observing.top
+            content = await self._ask(step, sampling, take, beside=beside_step(variant, asked, step), logprobs=top)
             size = asked.size + len(content.text)
             following = await beside(size, _sent, steps, content)
             if isinstance(following, ReplyContent):
@@ -175,6 +193,10 @@ class _Work:
             step = following
         family = self._upstream.family()
         parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages, family)
+        if observing.fails(parsed, content):
+            observing.give_up()
+            self._most_tokens = None
+            return await self.plainly(asked)
         found = await self._found(parsed, content, asked, variant.parsers)
         calls, begun = found.calls, flow is not None and flow.sent
         if self._exchange.ticket.cut and not (flow is not None and flow.calls):
@@ -295,6 +317,7 @@ class _Work:
         beside: dict[str, dict[str, Any]],
         as_said: bool = False,
         watched: bool = False,
+        logprobs: int | None = None,
     ) -> ReplyContent:
         limits = self._exchange.rule.limits if self._exchange.rule is not None else None
         request = _BLANK.model_copy(
@@ -310,15 +333,16 @@ class _Work:
                 "context_size": limits.context_size if limits is not None else None,
                 "beside": beside,
                 "as_said": as_said,
-                "logprobs": step.logprobs,
+                "logprobs": logprobs,
             }
         )
         endpoint: Endpoint = self._upstream.adapter()
-        flows = self._upstream.streamed and self._most_tokens is not None and step.logprobs is None
+        # llama.cpp gives no log probabilities with a stream of calls.
+        flows = self._upstream.streamed and self._most_tokens is not None and not (logprobs and step.tools)
         whole = take is None and not flows
         reply = await (endpoint.chat(request) if whole else self._flowing(endpoint, request, take, watched=watched))
-        self.usage, self.thinking = _sum(self.usage, reply.usage), reply.content.thinking
-        return reply.content if step.logprobs is None else reply.content.model_copy(update={"logprobs": reply.logprobs})
+        self.usage, self.thinking = added(self.usage, reply.usage), reply.content.thinking
+        return reply.content if logprobs is None else reply.content.model_copy(update={"logprobs": reply.logprobs})
 
     async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker | None, *, watched: bool) -> ChatReply:
         """Ask for a stream, and hand each piece to `take`. A variant's reply may be ended early, and one that is watched."""
@@ -348,24 +372,6 @@ class _Work:
         if self._flow is not None and self._flow.sent:
             now = asyncio.get_running_loop().time()
             self._limit_of_time.reschedule(min(now + self._exchange.timeout_s, self._exchange.deadline))
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    """Return the tokens of two requests. What neither server tells stays unknown."""
-    if one is _NO_USAGE and other.input_tokens is not None and other.output_tokens is not None:
-        return other
-    return _NO_USAGE.model_copy(
-        update={
-            "input_tokens": (one.input_tokens or 0) + (other.input_tokens or 0),
-            "output_tokens": (one.output_tokens or 0) + (other.output_tokens or 0),
-            "cached_tokens": _told(one.cached_tokens, other.cached_tokens),
-            "thinking_tokens": _told(one.thinking_tokens, other.thinking_tokens),
-        }
-    )
-
-
-def _told(one: int | None, other: int | None) -> int | None:
-    return other if one is None else one if other is None else one + other
 
 
 def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: ReplyContent) -> RenderedStep | ReplyContent:

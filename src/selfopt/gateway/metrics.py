@@ -49,6 +49,7 @@ class LiveCounters:
         self._attempts: dict[str, int] = {}
         self._tokens = [0, 0]
         self._mended = self._passed_calls = self._read = 0
+        self._unsure = self._unobserved = 0
         self._passed: dict[str, int] = {}
         self._cut: dict[str, int] = {}
         self._latency = _Histogram()
@@ -59,6 +60,8 @@ class LiveCounters:
         self._mended += ticket.mended_calls
         self._passed_calls += ticket.passed_calls
         self._read += ticket.read_calls
+        self._unsure += ticket.unsure
+        self._unobserved += ticket.unobserved
         fallback, passed, cut = ticket.fallback, ticket.passed, ticket.cut
         if passed is not None:
             self._passed[passed] = self._passed.get(passed, 0) + 1
@@ -119,6 +122,11 @@ class LiveCounters:
         lines.append(f"selfopt_passed_calls_total {self._passed_calls}")
         lines += _head("selfopt_read_calls_total", "counter", "Calls that were read from text where no variant served.")
         lines.append(f"selfopt_read_calls_total {self._read}")
+        for name, said, count in (
+            ("selfopt_unsure_replies_total", "Replies whose calls were withheld: the model was not sure.", self._unsure),
+            ("selfopt_unobserved_replies_total", "Replies without the log probabilities that the rule needs.", self._unobserved),
+        ):
+            lines += [*_head(name, "counter", said), f"{name} {count}"]
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
         lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
         for name, text, values in (

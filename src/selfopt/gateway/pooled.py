@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from selfopt.dialects.asked_logprobs import AskedLogProbs
 from selfopt.dialects.jsontext import dump_json, parse_json
 from selfopt.dialects.kinds import Dialect
 from selfopt.dialects.known_server import KnownServer
@@ -63,26 +64,35 @@ class PooledEndpoint:
         self._max_reply_bytes = max_reply_bytes
         self._finish = finish
         self._known = KnownServer(dialect) if isinstance(dialect, OpenAIChat) else None
+        self._logprobs = AskedLogProbs(max_reply_bytes)
         # A dialect that is almost this one may read its replies in another way.
         self._ordinary = getattr(type(dialect), "decode_reply", None) is OpenAIChat.decode_reply
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Return a whole reply. Raises EndpointError."""
         address = await self._connect()
-        dialect, known = self._dialect, self._known
+        known = self._known
         if known is not None and known.needed(request):
             told = partial(self._told, address, request)
             await known.ask(partial(told, address.get), partial(told, address.props))
-        try:
-            return await self._ask(address, request)
-        except EndpointError as error:
-            if (
-                error.kind != "bad_request"
-                or not isinstance(dialect, OpenAIChat)
-                or not dialect.refused(request, error.reply_body)
-            ):
-                raise
-        return await self._ask(address, request)
+        first = sent = self._logprobs.allowed(request, streamed=False)
+        corrected = False
+        while True:
+            try:
+                reply = await self._ask(address, sent)
+            except EndpointError as error:
+                plain = self._logprobs.blamed(first, sent, error, streamed=False)
+                if plain is None and (corrected or not self._taught(sent, error)):
+                    raise
+                corrected, sent = corrected or plain is None, plain or sent
+            else:
+                self._logprobs.answered(first, sent, streamed=False)
+                return reply
+
+    def _taught(self, request: ChatRequest, error: EndpointError) -> bool:
+        """Say whether the server refused a field of ours that the request can do without."""
+        dialect = self._dialect
+        return error.kind == "bad_request" and isinstance(dialect, OpenAIChat) and dialect.refused(request, error.reply_body)
 
     async def _told(self, address: HttpAddress, request: ChatRequest, question: bytes) -> Any:
         """Return the JSON of an answer; None if it is none."""

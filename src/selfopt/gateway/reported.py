@@ -12,7 +12,7 @@ from selfopt.dialects.clients import ClientRequest, RawCall
 from selfopt.reading import chain_of, read_calls
 from selfopt.reading.chain import NATIVE
 from selfopt.reading.readers.base import CALL_LIMIT
-from selfopt.reading.repairs import REPAIRS
+from selfopt.reading.repairs import is_repair
 from selfopt.records import ParsedReply, ReplyContent, ToolCall
 
 _MENDED = ("name", "syntax")
@@ -47,7 +47,7 @@ def wanted_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolC
 
 def without_text(parsers: Sequence[str]) -> tuple[str, ...]:
     """The chain that takes the calls that a server reports, and reads none from text."""
-    return (NATIVE, *(name for name in parsers if name in REPAIRS))
+    return (NATIVE, *(name for name in parsers if is_repair(name)))
 
 
 def lasting_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[ToolCall, ...]:
@@ -84,6 +84,8 @@ def found_calls(
         parsers: the names in the chain.
         sent: the calls that the client has already. They stay first.
     """
+    if parsed.withheld:
+        return FoundCalls()
     read = wanted_calls(parsed.tool_calls, asked)
     reported = len(content.tool_calls) + len(content.broken_tool_calls)
     native = (parsed.parser or "").partition("@")[0] == "native"
@@ -116,7 +118,7 @@ def _reported(content: ReplyContent, asked: ClientRequest, parsers: Sequence[str
     for number, broken in enumerate(content.broken_tool_calls):
         given = _decoded(broken)
         at = given.get("at")
-        alone = ReplyContent(broken_tool_calls=(broken,), finish_reason=content.finish_reason)
+        alone = ReplyContent(broken_tool_calls=(broken,), finish_reason=content.finish_reason, logprobs=content.logprobs)
         one = read_calls(chain, alone, tools, messages)
         places.insert(at if isinstance(at, int) else number, None if one.tool_calls or one.dropped else _raw(given))
     mended = [*read_calls(chain, content, tools, messages).tool_calls, *content.tool_calls[CALL_LIMIT:]]

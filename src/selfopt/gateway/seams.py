@@ -32,6 +32,7 @@ class Upstream:
         writes_grammars: whether the server can be asked for output that a grammar limits.
         finish: changes the fields of each request as the endpoint's settings want it; None where
             they want nothing.
+        gives_logprobs: whether the server can be asked for log probabilities.
         streamed: whether the server is always asked for a stream, so that a reply can be ended early.
         family: tells the family that the model's chat template showed; "unknown" before any did.
     """
@@ -52,6 +53,7 @@ class Upstream:
     family: Callable[[], str] = lambda: "unknown"
     known_as: str = ""
     streamed: bool = False
+    gives_logprobs: bool = True
 
 
 class Upstreams(Protocol):

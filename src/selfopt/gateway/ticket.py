@@ -116,6 +116,8 @@ class Ticket:
         kept: the client's fields in whose place the variant keeps its own.
         cut: why the reply was ended early; None where it was not.
         passed_calls: calls that the server reported, and that were passed on as they came.
+        unsure: replies whose calls were withheld, because the model was not sure of them.
+        unobserved: attempts whose replies had no log probabilities, on which the rule's variant rests.
     """
 
     began: float
@@ -138,6 +140,8 @@ class Ticket:
     mended_calls: int = 0
     passed_calls: int = 0
     read_calls: int = 0
+    unsure: int = 0
+    unobserved: int = 0
     unmet: Unmet | None = None
     cut: Cut | None = None
     outcome: str = "failed"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from selfopt.errors import VariantError
+from selfopt.measure.lookup import find
 from selfopt.records import (
     Capability,
     CycleStart,
@@ -23,7 +24,6 @@ from selfopt.variants.space import composed, point_from
 
 from .context import LoopContext
 from .spending import names_of
-from .store import spec_by_id
 
 _MOST_PRIORS = 12
 
@@ -33,7 +33,9 @@ def search_id_of(cycle: CycleStart, baseline: Spec) -> str:
     return content_hash("search", [cycle.cycle_id, baseline.spec_id])
 
 
-def begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests: int, *, text_only: bool) -> SearchStart:
+def begun(
+    context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests: int, *, text_only: bool, observed: bool
+) -> SearchStart:
     """The beginning of a search, not appended. The arguments are those of `search`."""
     suite = context.suite_for(baseline)
     # One order for a suite and its split, so that every search of it compares the same prompts first.
@@ -43,6 +45,7 @@ def begun(context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests
         "tools": not text_only,
         "grammar": entry.takes_grammars,
         "json_schema": entry.takes_any_schema,
+        "logprobs": observed,
     }
     capabilities = tuple(name for name, there in has.items() if there)
     first: tuple[dict[str, str], ...] = ({"tools": "signatures"},) if text_only else ({}, {"tools": "signatures"})
@@ -91,7 +94,8 @@ def priors(context: LoopContext, baseline: Spec) -> tuple[dict[str, str], ...]:
     for spec_id in dict.fromkeys(others):
         point = known.get(spec_id)
         if point is None:
-            point = _point_of(spec_by_id(ledger, spec_id))
+            spec = find(ledger, Spec, spec_id)
+            point = _point_of(spec) if spec is not None else None
         elif not _in_space(point):
             point = None
         if point is not None and point not in found:

@@ -14,6 +14,7 @@ from selfopt.errors import BudgetError
 from selfopt.home import counted
 from selfopt.measure.context import Desk
 from selfopt.measure.lookup import find, held
+from selfopt.measure.observing import gives_logprobs, is_observed
 from selfopt.measure.progress import SearchNow
 from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.measure.readings import read_by_each
@@ -69,7 +70,8 @@ async def search(
     """
     start = find(context.ledger, SearchStart, search_id_of(cycle, baseline))
     if start is None:
-        start = begun(context, cycle, baseline, most_requests, text_only=text_only)
+        observed = await gives_logprobs(context.measure.arena.desk, baseline)
+        start = begun(context, cycle, baseline, most_requests, text_only=text_only, observed=observed)
         await context.ledger.append([start])
         context.on_step("search_begun")
     end = find(context.ledger, SearchEnd, start.search_id)
@@ -115,7 +117,7 @@ class _Searching:
         self._start = start
         self._baseline = baseline
         self._search = search_of(context, start)
-        self._batches = 0
+        self._batches = self._course = 0
         self.asked = self.reused = 0
 
     @cached_property
@@ -146,28 +148,61 @@ class _Searching:
 
     async def _next(self, batch: WayBatch) -> str | None:
         """Tell the search what came of a batch. Returns the cap that ends the search before that."""
-        batch_id = f"{self._start.search_id}/{self._batches}"
         spec = self._spec(batch.asking)
-        known = find(self._context.ledger, SearchBatch, batch_id)
+        while self._is_of_another_course(batch, spec):
+            self._change_course()
+        known = find(self._context.ledger, SearchBatch, self._batch_id)
         if known is not None:
-            trials = [held(self._context.ledger, Trial, trial_id) for trial_id in known.trial_ids]
-            self._told(batch, spec, trials, known.reused)
+            self._told(batch, spec, self._trials_of(known), known.reused)
             return None
-        order = await self._ordered(batch_id, batch, spec)
+        order = await self._ordered(batch, spec)
         stopped = self._enough(order) or await self._ask(order)
         if stopped is None:
             self._context.on_step("search_batch")
         return stopped
 
-    async def _ordered(self, batch_id: str, batch: WayBatch, spec: Spec) -> _Order:
+    @property
+    def _batch_id(self) -> str:
+        """The id of the next batch."""
+        course = f"~{self._course}" if self._course else ""
+        return f"{self._start.search_id}{course}/{self._batches}"
+
+    def _trials_of(self, known: SearchBatch) -> list[Trial]:
+        return [held(self._context.ledger, Trial, trial_id) for trial_id in known.trial_ids]
+
+    def _made(self, spec: Spec) -> list[Trial]:
+        """The trials that the next batch made before the search was cut off."""
         ledger = self._context.ledger
-        runs = ledger.read(Run, {"group_id": batch_id, "request_id": spec.request_id})
-        made = {trial.prompt_id: trial for run in runs for trial in ledger.read(Trial, {"run_id": run.run_id})}
+        runs = ledger.read(Run, {"group_id": self._batch_id, "request_id": spec.request_id})
+        return [trial for run in runs for trial in ledger.read(Trial, {"run_id": run.run_id})]
+
+    def _is_of_another_course(self, batch: WayBatch, spec: Spec) -> bool:
+        """Whether the ledger holds another batch in the place of this one. The space may have got new
+        parts, or a proposer may have changed, since the search began.
+        """
+        known = find(self._context.ledger, SearchBatch, self._batch_id)
+        if known is not None:
+            asked = tuple(trial.prompt_id for trial in self._trials_of(known))
+            return (known.asking, asked) != (dict(batch.asking), batch.prompts)
+        return any(batch.prompts[trial.position : trial.position + 1] != (trial.prompt_id,) for trial in self._made(spec))
+
+    def _change_course(self) -> None:
+        if not self._course:
+            text = "the space or its proposers have changed since this search began; it goes on from what it has asked"
+            self._context.say(LoopEvent("note", text))
+        self._course += 1
+
+    async def _ordered(self, batch: WayBatch, spec: Spec) -> _Order:
+        made = {trial.prompt_id: trial for trial in self._made(spec)}
         open_prompts = [prompt for prompt in batch.prompts if prompt not in made]
         kept: Mapping[str, Trial] = {}
         if open_prompts and not self._start.fresh:
-            kept = await self._context.measure.arena.earlier(spec, open_prompts, before=self._start.at)
-        return _Order(batch_id, self._batches, batch, spec, made, kept)
+            # On another course, what the search itself asked on the first one is an old reply, too.
+            before = self._context.now() if self._course else self._start.at
+            kept = await self._context.measure.arena.earlier(spec, open_prompts, before=before)
+            if "logprobs" in self._start.capabilities:  # a reply without would count as unsure
+                kept = {prompt: trial for prompt, trial in kept.items() if is_observed(trial)}
+        return _Order(self._batch_id, self._batches, batch, spec, made, kept)
 
     def _enough(self, order: _Order) -> str | None:
         """Why the search ends before this batch; None while it goes on."""
@@ -254,7 +289,8 @@ class _Searching:
 
     def _seen(self, asking: Point, spec: Spec, trials: Sequence[Trial]) -> dict[str, dict[str, ReplyMark]]:
         """The marks of every reading of the replies."""
-        chains = {reading_text(point): composed(point).parsers for point in readings_of(asking)}
+        readings = readings_of(asking, self._start.capabilities)
+        chains = {reading_text(point): composed(point).parsers for point in readings}
         verdicts = read_by_each(self._context.ledger, spec, self._suite, trials, chains)
         return {
             reading: {trial.prompt_id: _mark(trial, verdict) for trial, verdict in zip(trials, each, strict=True)}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from selfopt.errors import CorruptError, SuiteError
+from selfopt.reading import needs_logprobs
 from selfopt.records import (
     ChainName,
     Ledger,
@@ -60,9 +61,11 @@ def stored_contents(ledger: Ledger, trial: Trial, *, observed: bool = False) -> 
     return [reply.observed() if observed else reply.content() for reply in stored_replies(ledger, trial)]
 
 
-def replied(ledger: Ledger, spec: Spec, trial: Trial) -> list[ReplyContent]:
-    """The replies of a trial as `replay` needs them: with their log probabilities where steps read them."""
-    return stored_contents(ledger, trial, observed=options_of(spec.variant).decide is not None)
+def replied(ledger: Ledger, spec: Spec, trial: Trial, *, observed: bool = False) -> list[ReplyContent]:
+    """The replies of a trial as `replay` needs them: with their log probabilities where they are
+    observed, or where steps read them.
+    """
+    return stored_contents(ledger, trial, observed=observed or options_of(spec.variant).decide is not None)
 
 
 def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent]) -> ReplyContent | None:
@@ -86,7 +89,7 @@ def rejudge(ledger: Ledger, spec: Spec, judge: Judge, suite: Suite, prompt: Prom
     """One stored trial of a spec under another judge; None when it cannot be replayed."""
     tools, final = suite.tools_of(prompt), None
     if trial.fault in (None, "truncated"):
-        final = replay(spec, prompt, tools, replied(ledger, spec, trial))
+        final = replay(spec, prompt, tools, replied(ledger, spec, trial, observed=needs_logprobs(judge.parsers)))
         if final is None:
             return None
     return judge.judged(trial, prompt, tools, final)

@@ -66,6 +66,10 @@ class Judge:
         parsed = ParsedReply(recognised="nothing")
         if content is not None:
             parsed = read_calls(self.parsers, content, tools, prompt.messages, self.family)
+        return self.of(trial, prompt, tools, parsed)
+
+    def of(self, trial: Trial, prompt: Prompt, tools: Sequence[ToolDefinition], parsed: ParsedReply) -> JudgedTrial:
+        """A trial with its verdict, given what the chain read."""
         judgment = self.scorer.judge(prompt, tools, parsed, trial.fault)
         verdict = Verdict(
             verdict_id=Verdict.make_id(trial.trial_id, self.parser_hash, self.scorer.scorer_hash),
@@ -80,6 +84,13 @@ class Judge:
             why=judgment.why if trial.asked else _NOT_ASKED,
         )
         return JudgedTrial(trial, verdict)
+
+    def as_own(self, verdict: Verdict) -> Verdict:
+        """Another judge's verdict on a reply that both read alike, as this one's."""
+        if verdict.parser_hash == self.parser_hash:
+            return verdict
+        made = Verdict.make_id(verdict.trial_id, self.parser_hash, verdict.scorer_hash)
+        return verdict.model_copy(update={"verdict_id": made, "parser_hash": self.parser_hash})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from .chain import chain_of, read_calls
+from .chain import chain_of, needs_logprobs, read_calls
 from .door import Reading, read
 from .families import FAMILIES, Family
 from .growing import GrowingReply, certain_calls
@@ -26,6 +26,7 @@ __all__ = [
     "calls_within",
     "certain_calls",
     "chain_of",
+    "needs_logprobs",
     "read",
     "read_calls",
 ]

@@ -18,8 +18,9 @@ from .families import FAMILIES, Family
 from .readers import READERS
 from .readers.base import CALL_LIMIT, NO_CALL_WORDS, Found, GrowingReader, Offered, Reader, ReadsFamilies
 from .readers.numbers import with_plain_texts
-from .repairs import DROPPING, REPAIRS, Repair
+from .repairs import DROPPING, REPAIRS, Repair, is_repair
 from .signs import sign_of_call
+from .surety import Surety, surety_of
 from .thinking import split_thinking
 
 LONGEST_WORD = 24  # characters of the longest reply that is checked for a word that means "no call"
@@ -50,7 +51,8 @@ class Chain:
         readers: asked in this order until one finds calls. The keys are the names in the chain.
         others: readers outside the chain. They say whether a reply holds a call that the chain
             can't read.
-        repairs: applied in this order to the calls that were read.
+        repairs: applied in this order to the calls that were read. A threshold drops them all, or
+            none.
         splits: whether thinking is split from the text before it is read.
         drops: whether a repair may drop a call, so that only a whole reply tells its calls.
         growing: the first reader, if it can read a reply that is still being written. Only the
@@ -59,10 +61,15 @@ class Chain:
 
     readers: Mapping[str, Reader]
     others: Mapping[str, Reader]
-    repairs: Mapping[str, Repair]
+    repairs: Mapping[str, Repair | Surety]
     splits: bool
     drops: bool
     growing: GrowingReader | None
+
+    @property
+    def needs_logprobs(self) -> bool:
+        """Whether the chain reads the log probabilities of a reply. Without them it makes no call."""
+        return any(isinstance(repair, Surety) for repair in self.repairs.values())
 
 
 @lru_cache(maxsize=1024)
@@ -78,17 +85,17 @@ def chain_of(names: tuple[str, ...], family: str = "") -> Chain:
         VariantError: a name is unknown, or names another version; or nothing is there that reads.
     """
     spelled = [part for name in names for part in _spelled(name)]
-    readers = {name: _reader(name) for name in spelled if name not in REPAIRS}
+    readers = {name: _reader(name) for name in spelled if not is_repair(name)}
     if LATEST in names and (row := FAMILIES.get(family) if family in FAMILIES.builtin else None) is not None:
         native = {name: reader for name, reader in readers.items() if name == NATIVE}
         readers = {**native, row.name: _reader_of(row), **readers}
-    repairs = {name: REPAIRS[name] for name in spelled if name in REPAIRS}
+    repairs = {name: surety_of(name) or REPAIRS[name] for name in spelled if is_repair(name)}
     if repairs and not readers:
         raise VariantError(f"{', '.join(map(repr, repairs))} repairs calls and reads none; write {LATEST} before it")
     splits = any(name in _NOW for name in readers)
     others = {} if splits else {name: _reader(name) for name in (*_BEFORE, *_NOW) if name not in readers}
     growing = next(iter(readers.values()), None)
-    drops = not DROPPING.isdisjoint(repairs)
+    drops = any(name in DROPPING or isinstance(repair, Surety) for name, repair in repairs.items())
     return Chain(readers, others, repairs, splits, drops, growing if isinstance(growing, GrowingReader) else None)
 
 
@@ -117,7 +124,7 @@ def _unknown(name: str, plain: str, installed: Reader | Family | None) -> str:
     hint = f"; did you mean {' or '.join(near)}" if near else ""
     return (
         f"unknown reader {name!r}{hint}; chains are {', '.join(CHAINS)}; "
-        f"readers are {', '.join(READERS.names())}; repairs are {', '.join(REPAIRS)}; docs/FORMATS.md lists the families"
+        f"readers are {', '.join(READERS.names())}; repairs are {', '.join(REPAIRS)} and sure-N; docs/FORMATS.md lists the families"
     )
 
 
@@ -197,7 +204,7 @@ def read_calls(
         # The token limit cut the last call off, so that an argument may be missing.
         found = found.without_last()
     if found.calls:
-        return _repaired(chain, name, found, messages, tools)
+        return _repaired(chain, name, found, content, (messages, tools))
     if found.unread and not (chain.splits and content.finish_reason == "length"):
         reads = LATEST if chain.others and ask(chain_of((LATEST,)).readers, content, tools)[1].calls else None
         return _unread_as(name, found.unread, _excerpt(content), reads)
@@ -206,17 +213,46 @@ def read_calls(
     return _unread(chain, content, tools) or _without_call("text" if content.text.strip() else "empty reply")
 
 
-def _repaired(chain: Chain, name: str, found: Found, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> ParsedReply:
+def _repaired(
+    chain: Chain, name: str, found: Found, content: ReplyContent, asked: tuple[Sequence[Message], Sequence[ToolDefinition]]
+) -> ParsedReply:
     read = tuple(found.calls[:CALL_LIMIT])
     calls, corrections = read, found.corrections
+
+    def so_far() -> ParsedReply:
+        words = _words(found) + (", fitted" if calls != read else "")
+        if not calls:
+            return ParsedReply(recognised=f"text, after {words}", corrections=corrections)
+        # Its parts are sound already.
+        return _NOTHING.model_copy(update={"tool_calls": calls, "parser": name, "recognised": words, "corrections": corrections})
+
     for repair in chain.repairs.values():
-        repaired, more = repair(calls, messages, tools)
+        if isinstance(repair, Surety):
+            if repair.doubt(content) is not None:
+                return doubted(so_far(), content, repair)
+            continue
+        repaired, more = repair(calls, *asked)
         calls, corrections = tuple(repaired), (*corrections, *(made for made in more if made not in found.corrections))
-    words = _words(found) + (", fitted" if calls != read else "")
-    if not calls:
-        return ParsedReply(recognised=f"text, after {words}", corrections=corrections)
-    # Its parts are sound already.
-    return _NOTHING.model_copy(update={"tool_calls": calls, "parser": name, "recognised": words, "corrections": corrections})
+    return so_far()
+
+
+def doubted(parsed: ParsedReply, content: ReplyContent, surety: Surety) -> ParsedReply:
+    """What a chain reads in a reply that ends with this threshold, given what it reads without it."""
+    made = surety.doubts(parsed.tool_calls, content)
+    if not made:
+        return parsed
+    return ParsedReply(recognised=f"text, after {parsed.recognised}", corrections=(*parsed.corrections, *made))
+
+
+def without_threshold(names: Sequence[str]) -> tuple[tuple[str, ...], Surety | None]:
+    """The names of a chain without the threshold that ends it, and that threshold; None if none does."""
+    surety = surety_of(names[-1]) if names else None
+    return (tuple(names), None) if surety is None else (tuple(names[:-1]), surety)
+
+
+def needs_logprobs(names: Sequence[str]) -> bool:
+    """Whether a chain of these names makes no call without log probabilities. VariantError as `chain_of`."""
+    return chain_of(tuple(names)).needs_logprobs
 
 
 def _split(content: ReplyContent) -> ReplyContent:

@@ -9,6 +9,7 @@ from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition
 
 from .chain import chain_of
 from .readers.base import CALL_LIMIT
+from .surety import Surety
 
 EARLY_LIMIT = 16_384
 """How many characters of an unfinished reply are searched for calls."""
@@ -41,12 +42,15 @@ def certain_calls(
         The certain calls; empty if none is certain yet.
     """
     chain = chain_of(tuple(parsers))
+    if chain.needs_logprobs:  # those of the whole reply
+        return ()
     reader, text = chain.growing, content.text
     if reader is None or (not by_native(parsers) and (len(text) > EARLY_LIMIT or not _AT_ONCE.match(text))):
         return ()
     calls: Sequence[ToolCall] = reader.certain(content, tools)[:CALL_LIMIT]
     for repair in chain.repairs.values() if calls else ():
-        calls, _ = repair(calls, messages, tools)
+        if not isinstance(repair, Surety):
+            calls, _ = repair(calls, messages, tools)
     return tuple(calls)
 
 

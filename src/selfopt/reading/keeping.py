@@ -41,4 +41,5 @@ def reply_of(calls: Sequence[ToolCall], reply: ReplyContent, variant: Variant) -
         tool_calls=tuple(calls) if native else (),
         thinking=reply.thinking,
         finish_reason=reply.finish_reason,
+        logprobs=reply.logprobs,
     )

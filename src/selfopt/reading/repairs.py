@@ -9,6 +9,7 @@ from selfopt.records import Correction, Message, ToolCall, ToolDefinition
 
 from .conversions import key_of
 from .earlier.fit import fit_calls as fit_calls_1
+from .surety import surety_of
 
 Repaired = tuple[Sequence[ToolCall], Sequence[Correction]]
 
@@ -77,4 +78,11 @@ REPAIRS: Mapping[str, Repair] = {
 }
 """Every repair by name. `fit` is the first version, which reports nothing."""
 DROPPING = frozenset({"ground@2", "offered", "once", "strict"})
-"""The repairs that may drop a call."""
+"""The repairs that may drop a call. So may every threshold (see `surety`)."""
+
+
+def is_repair(name: str) -> bool:
+    """Whether an entry of a chain changes or drops calls, and reads none. VariantError for a threshold
+    that is not spelled right.
+    """
+    return name in REPAIRS or surety_of(name) is not None

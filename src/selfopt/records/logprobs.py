@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import accumulate, chain
 from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -70,6 +72,21 @@ class LogProbs(Record):
     def __len__(self) -> int:
         """How many tokens there are."""
         return len(self.tokens)
+
+    @classmethod
+    def joined(cls, parts: Sequence[LogProbs | None]) -> LogProbs | None:
+        """Those of several replies, one after another. None if there is none, or one has none."""
+        known = [part for part in parts if part is not None]
+        if not known or len(known) < len(parts):
+            return None
+        starts = accumulate((len(part) for part in known), initial=0)
+        return cls(
+            tokens=tuple(chain.from_iterable(part.tokens for part in known)),
+            logprobs=tuple(chain.from_iterable(part.logprobs for part in known)),
+            top_tokens=tuple(chain.from_iterable(part.top_tokens for part in known)),
+            top_logprobs=tuple(chain.from_iterable(part.top_logprobs for part in known)),
+            raw={start + place: data for start, part in zip(starts, known, strict=False) for place, data in part.raw.items()},
+        )
 
     @property
     def total(self) -> float:

@@ -58,6 +58,8 @@ CorrectionKind = Literal[
     "not_offered",
     "written_twice",
     "as_said",
+    "unsure",
+    "unsure_unknown",
 ]
 """What was done to a call after the model wrote it.
 
@@ -67,8 +69,14 @@ that the schema does not know was dropped. `not_asked_for`: an optional argument
 for was dropped. `not_backed`: an optional argument that the conversation does not back was dropped.
 `call_not_backed`: the call was dropped because nothing backs this required argument. `not_fitted`:
 a value does not fit its schema and was kept as it came. `not_offered`: the call was dropped because
-its tool is not offered. `written_twice`: an identical call of the same reply was dropped. `as_said`: a misspelt text was replaced by what somebody said.
+its tool is not offered. `written_twice`: an identical call of the same reply was dropped.
+`as_said`: a misspelt text was replaced by what somebody said. `unsure`: the
+call was dropped because the log probabilities of its reply are below the threshold of the chain.
+`unsure_unknown`: it was dropped because the chain has a threshold and the reply has none.
 """
+
+
+_DROPPED: frozenset[CorrectionKind] = frozenset({"call_not_backed", "not_offered", "unsure", "unsure_unknown"})
 
 
 class Correction(Record):
@@ -110,8 +118,20 @@ class ParsedReply(Record):
 
     @property
     def dropped(self) -> bool:
-        """Whether all calls were dropped: nothing backs them, or their tools are not offered."""
-        return not self.tool_calls and any(made.kind in ("call_not_backed", "not_offered") for made in self.corrections)
+        """Whether all calls were dropped: nothing backs them, their tools are not offered, or the model
+        was not sure of them.
+        """
+        return not self.tool_calls and any(made.kind in _DROPPED for made in self.corrections)
+
+    @property
+    def withheld(self) -> bool:
+        """Whether the calls of the whole reply were dropped because it is not sure."""
+        return any(made.kind in ("unsure", "unsure_unknown") for made in self.corrections)
+
+    @property
+    def unobserved(self) -> bool:
+        """Whether calls were dropped because the reply has no log probabilities."""
+        return any(made.kind == "unsure_unknown" for made in self.corrections)
 
     @property
     def status(self) -> ReadStatus:

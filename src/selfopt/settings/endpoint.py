@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from selfopt.dialects.kinds import ENDPOINT_KINDS, EndpointKind
+from selfopt.dialects.logprobs import TOP
 from selfopt.records import Record, ServerKind, is_loopback
 
 from .proxies import NONE as NO_PROXY
@@ -53,7 +54,7 @@ class EndpointSettings(Table):
         extra_body: Fields that all its requests get, in place of their own.
         logprobs: Measurements ask for the log probabilities of tokens, which change no reply and no
             evidence. None: where the kind of the endpoint may have them. A server that refuses is
-            asked without.
+            asked without. A variant that reads them asks for them in any case.
         script: YAML file of a scripted endpoint.
         slots: Requests at the same time. None: as `Settings.concurrency_of` says.
         max_reply_bytes: How much of one reply is read.
@@ -131,6 +132,19 @@ class EndpointSettings(Table):
         """Whether measurements ask it for log probabilities."""
         wanted = self.traits.logprobs is not False if self.logprobs is None else self.logprobs
         return wanted and "logprobs" not in self.omit
+
+    @property
+    def may_give_logprobs(self) -> bool:
+        """Whether it can be asked for log probabilities, wanted or not: by a variant that reads them."""
+        return (self.traits.logprobs is not False or self.logprobs is True) and "logprobs" not in self.omit
+
+    def logprobs_asked(self, *, read: bool) -> int | None:
+        """Returns how many of the likeliest tokens a measurement asks it for at each place, with the log
+        probabilities of all tokens; None when it asks for none.
+
+        read: whether the variant reads them, and is nothing without.
+        """
+        return TOP if self.asks_logprobs or (read and self.may_give_logprobs) else None
 
     @property
     def takes_grammars(self) -> bool:

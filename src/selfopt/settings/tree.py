@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from selfopt.dialects.logprobs import TOP
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp
 
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
+from .objective import ObjectiveSettings
 from .serve import GatewaySettings
 
 
@@ -184,25 +184,6 @@ class EngineSettings(Table):
     sleep_idle_s: int = Field(default=300, ge=1)
 
 
-class ObjectiveSettings(Table):
-    """What a search looks for, beside accuracy above the policy's floor of restraint.
-
-    Attributes:
-        call_weight: How much call accuracy counts beside accuracy, from 0 to 1.
-        latency_weight: What a second of the median latency costs, in points of accuracy.
-        tokens_weight: What 1,000 tokens of the median prompt cost, in points of accuracy.
-        max_latency_s: The median latency of what may be tried. None: any.
-        max_tokens: The tokens of the median prompt, sent and received, of what may be tried. None:
-            any.
-    """
-
-    call_weight: float = Field(default=0.0, ge=0, le=1)
-    latency_weight: float = Field(default=0.0, ge=0, le=100)
-    tokens_weight: float = Field(default=0.0, ge=0, le=100)
-    max_latency_s: float | None = Field(default=None, gt=0, le=3600)
-    max_tokens: int | None = Field(default=None, ge=1)
-
-
 class LoopSettings(Table):
     """The loop.
 
@@ -368,12 +349,6 @@ class Settings(Table):
         capped = limits.max_cost is not None or limits.max_tokens is not None
         usual = self.engine.slots if kind.engine else kind.slots if entry.is_local or capped else kind.slots_elsewhere
         return self.limits.concurrency or entry.slots or usual
-
-    def logprobs_of(self, name: str) -> int | None:
-        """Returns how many of the likeliest tokens a measurement asks an endpoint for at each place,
-        with the log probabilities of all tokens; None when it asks for none.
-        """
-        return TOP if self.endpoints[name].asks_logprobs else None
 
     def live_concurrency_of(self, name: str) -> int:
         """Returns how many requests the gateway sends to an endpoint at the same time."""

@@ -15,7 +15,7 @@ from selfopt.reading.earlier.literals import decode_object
 from selfopt.reading.families import NO_CALL, SEPARATOR
 from selfopt.reading.keeping import reply_keeping, reply_of
 from selfopt.reading.wire_names import with_wire_names
-from selfopt.records import Constraint, Message, ReplyContent, ToolCall, ToolDefinition, Variant, remembered
+from selfopt.records import Constraint, LogProbs, Message, ReplyContent, ToolCall, ToolDefinition, Variant, remembered
 
 from .call_schema import arguments_schema, calls_schema, choice_schema
 from .grammar import arguments_grammar, calls_grammar, choice_grammar
@@ -191,7 +191,7 @@ def _choose_then_fill(
         return choice
     talk = [*opening.messages, Message(role="assistant", content=choice_text([ToolCall(name=name) for name in names]))]
     calls: list[ToolCall] = []
-    worst = choice
+    worst, replies = choice, [choice]
     for index, name in enumerate(names):
         which = f" (call {names[: index + 1].count(name)})" if names.count(name) > 1 else ""
         talk = fill_messages(variant, messages, by_name[name], talk, which)
@@ -203,10 +203,12 @@ def _choose_then_fill(
             settled=_settled(variant, _kept(options, calls, messages, tools)),
         )
         talk = [*talk, Message(role="assistant", content=filled.text.strip())]
+        replies.append(filled)
         if filled.finish_reason == "length":
             worst = filled
         calls.append(ToolCall(name=name, arguments=decode_object(filled.text) or {}))
-    whole = ReplyContent(finish_reason=worst.finish_reason)
+    observed = LogProbs.joined([reply.logprobs for reply in replies])
+    whole = ReplyContent(finish_reason=worst.finish_reason, logprobs=observed)
     return reply_of(_kept(options, calls, messages, tools), whole, variant)
 
 

@@ -19,6 +19,7 @@ from selfopt.records import Capability, Variant
 from .catalogue import example_set
 from .options import options_of
 from .part import PartChoice, VariantPart
+from .reading_parts import READING_PARTS, READING_REPAIRS
 from .step_parts import STEP_PARTS
 
 Point = Mapping[str, str]
@@ -154,53 +155,11 @@ PARTS: tuple[VariantPart, ...] = (
         ),
     ),
     *STEP_PARTS,
-    VariantPart(
-        "fit",
-        "whether calls are fitted to their tools",
-        (PartChoice("no", "no"), PartChoice("yes", "names, types, unknown and unwanted arguments")),
-        reads=True,
-    ),
-    VariantPart(
-        "offered",
-        "whether calls of other tools are left out",
-        (
-            PartChoice("no", "no"),
-            PartChoice("yes", "calls of tools that are not offered are left out"),
-            PartChoice("once", "these, and the same call written again"),
-        ),
-        reads=True,
-    ),
-    VariantPart(
-        "spelling",
-        "whose spelling counts",
-        (PartChoice("model", "the model's"), PartChoice("said", "misspelt names and codes become what was said")),
-        reads=True,
-    ),
-    VariantPart(
-        "backing",
-        "which calls are believed",
-        (
-            PartChoice("any", "all"),
-            PartChoice("ground", "those whose arguments the conversation backs"),
-            PartChoice("strict", "those whose required arguments somebody said"),
-        ),
-        reads=True,
-    ),
+    *READING_PARTS,
 )
 """Every part, in the order in which a point is written."""
 
 _DRAWS = 40  # how often it is tried to draw a way, for each that is wanted
-
-_REPAIRS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
-    {
-        ("fit", "yes"): ("fit@2",),
-        ("offered", "yes"): ("offered",),
-        ("offered", "once"): ("offered", "once"),
-        ("spelling", "said"): ("as_said",),
-        ("backing", "ground"): ("ground@2",),
-        ("backing", "strict"): ("ground@2", "strict"),
-    }
-)
 
 
 @cache
@@ -284,7 +243,7 @@ def composed(point: Point, *, max_tokens: int = 160) -> Variant:
         choice = parts_by_name()[name].choice(chosen)
         fields |= choice.fields
         options |= choice.options
-        parsers += _REPAIRS.get((name, chosen), ())
+        parsers += READING_REPAIRS.get((name, chosen), ())
     if isinstance(fields.get("examples"), str):
         fields["examples"] = example_set(fields["examples"])
     if fields.get("constraint", "none") != "none" or fields.get("steps", "single") != "single":
@@ -301,12 +260,17 @@ def asking_part(point: Point) -> Point:
     return {name: choice for name, choice in point_of(point).items() if not parts_by_name()[name].reads}
 
 
-def readings_of(point: Point) -> Iterator[Point]:
-    """Every point with the same requests, so that stored replies tell what each brings."""
+def readings_of(point: Point, capabilities: Iterable[Capability] = ()) -> Iterator[Point]:
+    """Every point with the same requests, so that stored replies tell what each brings.
+
+    capabilities: what the server has. What a reading needs beyond them, it can't be read with.
+    """
+    has = frozenset(capabilities)
     points: list[dict[str, str]] = [dict(asking_part(point))]
     for part in PARTS:
         if part.reads:
-            points = [{**one, part.name: choice.name} for one in points for choice in part.choices]
+            choices = [choice for choice in part.choices if choice.needs <= has]
+            points = [{**one, part.name: choice.name} for one in points for choice in choices]
     yield from (point_of(one) for one in points)
 
 

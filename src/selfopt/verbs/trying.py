@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from selfopt.measure.attempt import status_of
-from selfopt.reading import chain_of, read_calls
+from selfopt.reading import chain_of, needs_logprobs, read_calls
 from selfopt.records import ChatReply, ChatRequest, Message, ParsedReply, ReplyContent
 from selfopt.variants import render
 from selfopt.wiring.app import App
+from selfopt.wiring.ready import require_logprobs
 
 from .tools import Tools, read_tools
 
@@ -38,11 +39,14 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
 
     Raises:
         EndpointError: the request failed.
+        VariantError: the variant reads log probabilities, and the endpoint gives none.
     """
     name = app.resolve_model(model)
     app.require_ready([name])
     provider, entry = app.settings.endpoint_of(name)
     chosen = app.fitting(app.variant(variant), provider)
+    require_logprobs(app.settings, chosen, provider)
+    observe = entry.logprobs_asked(read=True) if needs_logprobs(chosen.parsers) else None
     endpoint = app.sender.endpoint(name, asked=name)
     steps: list[TriedStep] = []
     messages = (Message(role="user", content=prompt),)
@@ -62,7 +66,7 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
                 timeout_s=timeout_s or app.settings.limits.timeout_s,
                 connect_timeout_s=app.settings.limits.connect_timeout_s,
                 context_size=app.settings.engine.context_size if entry.traits.engine else None,
-                logprobs=step.logprobs,
+                logprobs=step.logprobs or observe,
             )
             reply = await endpoint.chat(request)
             steps.append(TriedStep(step.step, request, reply))

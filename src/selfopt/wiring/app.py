@@ -14,6 +14,7 @@ from selfopt.engine.catalogue import load_catalogue
 from selfopt.engine.store import ModelStore
 from selfopt.errors import StoreError, UnknownModelError
 from selfopt.home import NOT_MADE_HERE, Home, KeyFile, escape_control, look_for_home
+from selfopt.reading import needs_logprobs
 from selfopt.records import Environment, Ledger, Phase, Spec, Suite, Variant
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Project, Settings, read_settings
@@ -199,9 +200,17 @@ class App:
         return variant
 
     def variants_for(self, endpoint: str, *, proposed: bool = False) -> dict[str, Variant]:
-        """Adapt all variants to an endpoint. proposed: omit those whose schema it may refuse."""
-        fitted = {name: self.fitting(variant, endpoint) for name, variant in self.variants.items()}
-        sure = not proposed or self.settings.endpoints[endpoint].takes_any_schema
+        """Adapt all variants to an endpoint that can be asked with them.
+
+        proposed: omit those whose schema it may refuse.
+        """
+        entry = self.settings.endpoints[endpoint]
+        fitted = {
+            name: self.fitting(variant, endpoint)
+            for name, variant in self.variants.items()
+            if entry.may_give_logprobs or not needs_logprobs(variant.parsers)
+        }
+        sure = not proposed or entry.takes_any_schema
         return {name: v for name, v in fitted.items() if sure or v.constraint != "json_schema"}
 
     def suite(self, name: str) -> Suite:
@@ -338,7 +347,9 @@ class App:
             warm_up=WarmUpRunner(self.settings.warm_up.enabled),
             slots_for=lambda spec: self.settings.concurrency_of(spec.endpoint),
             price_for=lambda spec, usage: self.settings.cost_of(spec.model, usage),
-            logprobs_for=lambda spec: self.settings.logprobs_of(spec.endpoint),
+            logprobs_for=lambda spec: self.settings.endpoints[spec.endpoint].logprobs_asked(
+                read=needs_logprobs(spec.variant.parsers)
+            ),
             progress=progress or ignore_progress,
             hardware=f"{platform.system()} {platform.machine()}, {os.cpu_count() or 1} cores",
         )

@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from selfopt.errors import ModelStoreError, SettingsError
+from selfopt.errors import ModelStoreError, SettingsError, VariantError
+from selfopt.reading import needs_logprobs
+from selfopt.records import Variant
+from selfopt.settings import Settings
 
 if TYPE_CHECKING:
     from .app import App
+
+
+def require_logprobs(settings: Settings, variant: Variant, endpoint: str) -> None:
+    """VariantError when a variant reads log probabilities and its endpoint can't be asked for any."""
+    entry = settings.endpoints[endpoint]
+    if not needs_logprobs(variant.parsers) or entry.may_give_logprobs:
+        return
+    why = "omit names them in its settings" if "logprobs" in entry.omit else f"its kind, {entry.kind}, has none"
+    raise VariantError(
+        f"variant {variant.name!r} makes no call without the log probabilities of a reply, and endpoint {endpoint!r} gives none "
+        f"({why}); take a variant without sure-N in its parsers, or another endpoint"
+    )
 
 
 def require_all(app: App, models: Iterable[str]) -> None:

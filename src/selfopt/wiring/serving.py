@@ -108,6 +108,7 @@ class AppUpstreams:
             family=lambda: self._families.get(app.settings.one_name(model), "unknown"),
             known_as=app.settings.one_name(model),
             streamed=entry.traits.engine,
+            gives_logprobs=entry.may_give_logprobs,
         )
 
     def _endpoint(self, model: str) -> Endpoint:

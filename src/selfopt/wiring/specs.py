@@ -11,6 +11,8 @@ from selfopt.errors import UsageError
 from selfopt.records import Phase, Spec, Split, Variant
 from selfopt.variants.rendering import as_rendered
 
+from .ready import require_logprobs
+
 if TYPE_CHECKING:
     from .app import App
 
@@ -30,6 +32,8 @@ def spec_of(app: App, model: str, phase: Phase, variant: str | Variant, options:
             "run and supervise can take another by --split, the loop searches on split search: give some prompts that split, "
             "or the suite scope: whole"
         )
+    fitted = app.fitting(app.variant(variant) if isinstance(variant, str) else variant, provider)
+    require_logprobs(app.settings, fitted, provider)
     try:
         made = Spec(
             endpoint=provider,
@@ -38,7 +42,7 @@ def spec_of(app: App, model: str, phase: Phase, variant: str | Variant, options:
             suite=suite.name,
             suite_hash=suite.content_id(),
             split=split,
-            variant=app.fitting(app.variant(variant) if isinstance(variant, str) else variant, provider),
+            variant=fitted,
             context_size=chosen.get("context_size", app.settings.engine.context_size if entry.traits.engine else None),
             timeout_s=chosen.get("timeout_s", limits.timeout_s),
             connect_timeout_s=limits.connect_timeout_s,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from selfopt.dialects.logprobs import BYTES_PER_TOKEN, LONGEST_ASKED
 from selfopt.errors import EndpointError
 from selfopt.records import ChatRequest
+
+from .logprobs import longest_asked
 
 MAX_SUSPECTED = 3
 """So many requests of a form are sent again in vain."""
@@ -22,7 +23,7 @@ class AskedLogProbs:
     """
 
     def __init__(self, max_reply_bytes: int) -> None:
-        self._longest = min(LONGEST_ASKED, max_reply_bytes // BYTES_PER_TOKEN)
+        self._max_reply_bytes = max_reply_bytes
         self._refused: set[Form] = set()
         self._taken: set[Form] = set()
         self._in_vain: dict[Form, int] = {}
@@ -34,7 +35,8 @@ class AskedLogProbs:
         if request.logprobs is None:
             return request
         sampling = request.sampling
-        longer = sampling.max_tokens + sampling.thinking_tokens > self._longest
+        longest = longest_asked(request.logprobs, self._max_reply_bytes)
+        longer = sampling.max_tokens + sampling.thinking_tokens > longest
         return _plain(request) if longer or _form(request, streamed) in self._refused else request
 
     def blamed(self, first: ChatRequest, sent: ChatRequest, error: EndpointError, *, streamed: bool) -> ChatRequest | None:

@@ -1,0 +1,92 @@
+"""Live traffic under variants that read the log probabilities of replies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from selfopt.dialects.logprobs import LONGEST_SUMMED, TOP_SUMMED
+from selfopt.errors import EndpointError
+from selfopt.reading import needs_logprobs
+from selfopt.records import ParsedReply, ReplyContent, Sampling, Variant
+
+from .live_request import LiveRequest
+from .passing import unfit
+
+BLIND_S = 60.0
+"""So long a model whose replies lacked log probabilities is not asked for them again."""
+
+
+class BlindModels:
+    """Remembers which models gave no log probabilities just before."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        """now: seconds of a clock that never goes back."""
+        self._now = now
+        self._until: dict[str, float] = {}
+
+    def __contains__(self, model: str) -> bool:
+        """Whether a model, by the one name for all of its names, need not be asked now."""
+        until = self._until.get(model)
+        if until is not None and until <= self._now():
+            del self._until[model]
+            return False
+        return until is not None
+
+    def add(self, model: str) -> None:
+        """Take note that a reply of this model had none."""
+        self._until[model] = self._now() + BLIND_S
+
+
+class Observing:
+    """What one attempt makes of a variant that reads log probabilities.
+
+    Attributes:
+        top: how many of the likeliest tokens its requests ask for; None where the variant reads
+            none, and nothing is asked for.
+    """
+
+    def __init__(self, variant: Variant, exchange: LiveRequest, blind: BlindModels) -> None:
+        self._exchange = exchange
+        self._blind = blind
+        self._shortened = False
+        self.top = TOP_SUMMED if needs_logprobs(variant.parsers) else None
+
+    @property
+    def in_vain(self) -> bool:
+        """Whether the model gave none just before."""
+        return self.top is not None and self._exchange.upstream.known_as in self._blind
+
+    def shortened(self, sampling: Sampling) -> Sampling:
+        """The sampling with a limit that a reply with log probabilities may have."""
+        if self.top is None or sampling.max_tokens <= LONGEST_SUMMED:
+            return sampling
+        self._shortened = True
+        return sampling.model_copy(update={"max_tokens": LONGEST_SUMMED})
+
+    def fails(self, parsed: ParsedReply, content: ReplyContent) -> bool:
+        """Say whether a reply is no evidence for what the rule promises, and take note of it.
+
+        Its calls have no log probabilities, or it ended at the limit that they set.
+        """
+        ticket = self._exchange.ticket
+        if parsed.unobserved:
+            self._blind.add(self._exchange.upstream.known_as)
+            return True
+        ticket.unsure += parsed.withheld
+        return self._shortened and content.finish_reason == "length"
+
+    def give_up(self) -> None:
+        """Let another model answer, if one is left; else the attempt goes past the variant.
+
+        Raises EndpointError.
+        """
+        ticket = self._exchange.ticket
+        ticket.unobserved += 1
+        if self._exchange.helped:
+            raise unobserved()
+        ticket.variant, ticket.passed, ticket.kept = None, "no_logprobs", ()
+
+
+def unobserved() -> EndpointError:
+    """Return the error for a reply without the log probabilities that the rule's variant reads."""
+    return unfit("the reply has no log probabilities, on which the variant rests")
