@@ -25,7 +25,7 @@ from statistics import mean
 from search_parts.asking import CAPABILITIES, FLOOR, Asking
 from search_parts.ours import ours, with_optuna, with_reflection
 from search_parts.rivals import gepa_alone, optuna_points, optuna_ways, random_points, random_ways
-from selfopt.simulate.search_worlds import SearchWorld, best_points
+from selfopt.simulate.search_worlds import WORLD_PARTS, SearchWorld, best_points
 from selfopt.variants.space import ways
 
 SEARCHES: Mapping[str, tuple[Callable[[Asking], None], str | None]] = {
@@ -63,7 +63,7 @@ def searched(name: str, seed: int, budget: int) -> tuple[str, int, Row]:
 def best_of(seed: int) -> float:
     """What the best point of a world is worth. Where none meets the floor, that is the start."""
     world = SearchWorld(seed)
-    found = best_points(world, ways(CAPABILITIES), restraint=FLOOR)
+    found = best_points(world, ways(CAPABILITIES, parts=WORLD_PARTS), restraint=FLOOR)
     return found[0][0] if found else world.truth({}).accuracy
 
 

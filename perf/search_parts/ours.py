@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from selfopt.search.archive import reading_text
 from selfopt.search.proposers import SEARCHERS, Given, Proposal, WayProposer
 from selfopt.search.search import Search, SearchPlan
+from selfopt.simulate.search_worlds import WORLD_PARTS
 from selfopt.variants.space import asking_part
 
 from .asking import CAPABILITIES, Asking, SpentError
@@ -34,7 +35,7 @@ class Reflecting:
 
 def ours(asking: Asking, proposers: Mapping[str, WayProposer] | None = None) -> None:
     """Search until the budget is spent."""
-    plan = SearchPlan(asking.prompts, CAPABILITIES, seed=asking.seed)
+    plan = SearchPlan(asking.prompts, CAPABILITIES, seed=asking.seed, parts=WORLD_PARTS)
     search = Search(plan, asking.objective, proposers)
     try:
         while (batch := search.next()) is not None:

@@ -15,6 +15,7 @@ from typing import Any
 from selfopt.search.archive import reading_text
 from selfopt.search.marks import ReplyMark
 from selfopt.search.proposers.tpe import imported, sampler, suggested
+from selfopt.simulate.search_worlds import WORLD_PARTS
 from selfopt.variants.space import Point, point_of, point_text, possible, readings_of, ways
 
 from .asking import CAPABILITIES, Asking, SpentError
@@ -36,7 +37,7 @@ class _Best:
 def random_ways(asking: Asking) -> None:
     """Ways to ask at random, each with its best reading. The first is the start, as for all."""
     rng, best = random.Random(asking.seed), _Best(asking)
-    space = list(ways(CAPABILITIES))
+    space = list(ways(CAPABILITIES, parts=WORLD_PARTS))
     rng.shuffle(space)
     with contextlib.suppress(SpentError):
         for way in ({}, *space):
@@ -45,7 +46,7 @@ def random_ways(asking: Asking) -> None:
 
 def random_points(asking: Asking) -> None:
     """Points at random, readings included."""
-    rng, best, space = random.Random(asking.seed), _Best(asking), list(ways(CAPABILITIES))
+    rng, best, space = random.Random(asking.seed), _Best(asking), list(ways(CAPABILITIES, parts=WORLD_PARTS))
     with contextlib.suppress(SpentError):
         for _ in range(100 * asking.budget):
             point = rng.choice(list(readings_of(rng.choice(space))))
@@ -69,7 +70,7 @@ def _optuna(asking: Asking, *, reads: bool) -> None:
         best.seen(*asking.best({}, asking.marks({}, asking.prompts)))
         for _ in range(3 * asking.budget // len(asking.prompts)):  # a point that comes again costs nothing
             trial = study.ask()
-            point = suggested(trial.suggest_categorical, CAPABILITIES, reads=reads)
+            point = suggested(trial.suggest_categorical, CAPABILITIES, reads=reads, parts=WORLD_PARTS)
             if not possible(point, CAPABILITIES):
                 study.tell(trial, state=imported().trial.TrialState.FAIL)
                 continue

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from selfopt.records import Capability
 from selfopt.search import SEARCHERS, Archive, Given, Objective, Proposal, WayProposer
+from selfopt.simulate.search_worlds import WORLD_PARTS
 from selfopt.variants.space import asking_part, point_of, point_text, possible, ways
 from tests.search.kit import archive_of
 
@@ -19,7 +20,7 @@ CAPABILITIES = st.frozensets(st.sampled_from(("tools", "grammar", "json_schema")
 
 def given_of(archive: Archive, has: frozenset[Capability], seed: int) -> Given:
     """What a search hands to its proposers."""
-    return Given(archive, tuple(ways(has)), has, random.Random(seed))
+    return Given(archive, tuple(ways(has, parts=WORLD_PARTS)), has, random.Random(seed))
 
 
 def proposed(name: str, given: Given) -> Proposal | None:
@@ -34,7 +35,7 @@ def proposed(name: str, given: Given) -> Proposal | None:
 @given(has=CAPABILITIES, seed=st.integers(0, 99), looks=st.integers(0, 12))
 def test_what_is_proposed_can_be_asked_and_was_not_begun(name: str, has: frozenset[Capability], seed: int, looks: int) -> None:
     """Whatever the server has, after however many looks."""
-    archive = archive_of(list(ways(has)), looks, seed)
+    archive = archive_of(list(ways(has, parts=WORLD_PARTS)), looks, seed)
     proposal = proposed(name, given_of(archive, has, seed))
     if proposal is not None:
         asking = asking_part(point_of(proposal.asking))
@@ -48,7 +49,9 @@ def test_what_is_proposed_can_be_asked_and_was_not_begun(name: str, has: frozens
 def test_the_same_archive_gives_the_same_proposal(name: str, seed: int, looks: int) -> None:
     """So that a search which is replayed asks the same."""
     has: frozenset[Capability] = frozenset({"tools", "grammar"})
-    one, other = (proposed(name, given_of(archive_of(list(ways(has)), looks, seed), has, seed)) for _ in range(2))
+    one, other = (
+        proposed(name, given_of(archive_of(list(ways(has, parts=WORLD_PARTS)), looks, seed), has, seed)) for _ in range(2)
+    )
     assert one == other
 
 
@@ -57,6 +60,6 @@ def test_nothing_is_proposed_where_nothing_is_left(name: str) -> None:
     """Every way was begun."""
     has: frozenset[Capability] = frozenset()
     archive = Archive(Objective())
-    for way in ways(has):
+    for way in ways(has, parts=WORLD_PARTS):
         archive.begin(way, "start")
     assert proposed(name, given_of(archive, has, 1)) is None

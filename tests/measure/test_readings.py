@@ -10,7 +10,19 @@ import selfopt.measure.readings as readings_module
 from selfopt.measure.readings import read_by_each
 from selfopt.measure.rescore import ensure_verdicts
 from selfopt.reading import read_calls
-from selfopt.records import ChatReply, ChatRequest, Ledger, LogProbs, Outcome, ReplyContent, ToolCall, Trial, Variant, Verdict
+from selfopt.records import (
+    ChatReply,
+    ChatRequest,
+    Ledger,
+    LogProbs,
+    Outcome,
+    ParsedReply,
+    ReplyContent,
+    ToolCall,
+    Trial,
+    Variant,
+    Verdict,
+)
 from selfopt.variants.space import composed, point_text, readings_of
 
 from .kit import Bench, FakeEndpoint, make_spec, make_suite, right_answer, run_once
@@ -62,7 +74,12 @@ async def test_thresholds_cost_no_reading(bench: Bench, ledger: Ledger, monkeypa
     """As many as there are chains without them."""
     spec, trials = await _measured(bench, ledger)
     reads: list[object] = []
-    monkeypatch.setattr(readings_module, "read_calls", lambda *given: reads.append(given) or read_calls(*given))
+
+    def counted(*given: Any) -> ParsedReply:
+        reads.append(given)
+        return read_calls(*given)
+
+    monkeypatch.setattr(readings_module, "read_calls", counted)
     chains = {name: ("all@2", *name.split()) for name in ("fit@2", "fit@2 sure-1", "fit@2 sure-4", "sure-1", "sure-4 fit@2")}
     read_by_each(ledger, spec, bench.suite, trials, chains)
     assert len(reads) == 3 * len(trials)

@@ -190,6 +190,15 @@ def test_the_same_reply_is_read_once_and_another_one_anew() -> None:
         assert by.reads == reads
 
 
+def test_a_call_that_is_written_again_counts_once_and_is_reported() -> None:
+    """Whatever the order of its arguments; a call that differs in one stays."""
+    given: list[dict[str, object]] = [{"a": 1, "b": [2]}, {"a": 2, "b": [2]}, {"b": [2], "a": 1}, {"a": True, "b": [2]}]
+    reply = ReplyContent(tool_calls=tuple(ToolCall(name="t", arguments=arguments) for arguments in given))
+    parsed = read_calls(("all@2", "once"), reply, [ToolDefinition(name="t")])
+    assert [call.arguments["a"] for call in parsed.tool_calls] == [1, 2, True]
+    assert [(made.kind, made.tool) for made in parsed.corrections] == [("written_twice", "t")]
+
+
 def test_calls_of_tools_that_are_not_offered_are_left_out_and_reported() -> None:
     tools = [ToolDefinition(name="city_weather", parameters={"properties": {"city": {"type": "string"}}})]
     content = ReplyContent(tool_calls=(ToolCall(name="city_weather", arguments={"city": "Graz"}), ToolCall(name="fly")))

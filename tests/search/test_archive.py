@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.search import Archive, Objective, ReplyMark, joined, reading_text
+from selfopt.simulate.search_worlds import WORLD_PARTS
 from selfopt.variants.space import Point, asking_part, point_of, readings_of, ways
 from tests.search.kit import MARKS, PROMPTS, READINGS, archive_of, marked
 
-WAYS = list(ways(("tools", "grammar", "json_schema")))
+WAYS = list(ways(("tools", "grammar", "json_schema"), parts=WORLD_PARTS))
 ANY_LOOK = st.dictionaries(st.sampled_from(READINGS[:4]), st.dictionaries(st.sampled_from(PROMPTS), MARKS), max_size=3)
 
 
@@ -87,7 +88,7 @@ def test_a_way_is_foretold_by_those_like_it() -> None:
     for way in fresh:
         told.setdefault(way["examples"], []).append(archive.estimates().foretold(way, [""]))
     means = {name: sum(value for value, _ in found) / len(found) for name, found in told.items()}
-    assert means["one_tool"] > means["everyday"] + 0.15
+    assert means["one_tool"] > means["everyday"] + 0.1
     seen = Archive(Objective())
     seen.add(seen.begin({}, "start"), level(0.5))
     near, far = {"required_only": "yes"}, WAYS[-1]

@@ -16,7 +16,9 @@ def parts_table(parts: Sequence[VariantPart]) -> str:
     """The parts and their choices, as the page has them."""
     rows = ["| part | what is chosen | choices | costs requests |", "|---|---|---|---|"]
     for part in parts:
-        choices = "<br>".join(f"`{choice.name}`: {choice.title}" for choice in part.choices)
+        choices = "<br>".join(
+            f"`{choice.name}`: {choice.title}{f' (+{choice.requests})' if choice.requests else ''}" for choice in part.choices
+        )
         rows.append(f"| `{part.name}` | {part.title} | {choices} | {'no' if part.reads else 'yes'} |")
     return "\n".join(rows)
 

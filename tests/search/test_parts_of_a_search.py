@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from selfopt.search import Archive, Foresight, Objective, ReplyMark, foresight
 from selfopt.search.bandit import Bandit
 from selfopt.search.likeness import Likeness, choices_of, covariances
+from selfopt.simulate.search_worlds import WORLD_PARTS
 from selfopt.variants.space import ways
 
-WAYS = [choices_of(way) for way in ways(("tools", "grammar", "json_schema"))]
+WAYS = [choices_of(way) for way in ways(("tools", "grammar", "json_schema"), parts=WORLD_PARTS)]
 
 
 def test_what_paid_is_drawn_first_more_often() -> None:

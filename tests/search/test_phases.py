@@ -11,7 +11,6 @@ from selfopt.search import SEARCHERS, Given, Objective, ReplyMark, Search, Searc
 from selfopt.search.likeness import choices_of, covariances
 from selfopt.search.proposers.tpe import Optuna
 from selfopt.search.proposers.transfer import Transfer
-from selfopt.search.search import listed
 from selfopt.variants.space import parts_of, point_text, possible, readings_of
 
 from .kit import PROMPTS, needs_call, played
@@ -68,16 +67,6 @@ def test_ways_are_alike_by_the_parts_of_their_phase(phase: Phase) -> None:
     assert len(one) == sum(not part.reads for part in parts_of(phase))
     near, same = covariances(one, [other, one])
     assert near < same == pytest.approx(1.0)
-
-
-def test_a_space_that_is_too_large_to_list_is_drawn_from() -> None:
-    """The same ways for the same seed, in their order; a small one is listed whole."""
-    space = [{"tools": "brief", "n": str(i)} for i in range(100)]
-    assert listed(iter(space), 1) == tuple(space)
-    drawn = listed(iter(space), 1, most=10)
-    assert drawn == listed(iter(space), 1, most=10) != listed(iter(space), 2, most=10)
-    assert [one for one in space if one in drawn] == list(drawn)
-    assert len(drawn) == 10
 
 
 def test_optuna_asks_for_the_parts_of_the_phase() -> None:

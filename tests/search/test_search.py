@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,8 @@ from tests.search.kit import MARKS, PROMPTS, READINGS, marked, played
 
 TEXT_ONLY: frozenset[Capability] = frozenset()
 ALL: frozenset[Capability] = frozenset({"tools", "grammar", "json_schema"})
-PLAN = SearchPlan(PROMPTS, ALL, rungs=(6, 15))
+PARTS = frozenset({"tools", "required_only", "form", "examples", "instructions"})
+PLAN = SearchPlan(PROMPTS, ALL, rungs=(6, 15), parts=PARTS)
 
 
 def by_parts(asking: Point, reading: str) -> float:
@@ -35,7 +37,7 @@ def told_by_parts(batch: WayBatch) -> Seen:
 @given(st.integers(0, 99), st.integers(0, 40))
 def test_a_search_that_is_replayed_asks_the_same(seed: int, cut: int) -> None:
     """The same plan and marks give the same batches, also where it was cut off and begun anew."""
-    plan = SearchPlan(PROMPTS, ALL, seed=seed, rungs=(6, 15))
+    plan = replace(PLAN, seed=seed)
     whole = Search(plan, Objective())
     batches = played(whole, told_by_parts, 40)
     again = Search(plan, Objective())
@@ -64,12 +66,13 @@ def test_nothing_is_asked_twice_whatever_the_marks(seed: int, data: st.DataObjec
 
 def test_a_search_ends_when_every_way_was_asked_on_every_prompt() -> None:
     """And not before."""
-    plan = SearchPlan(PROMPTS[:2], TEXT_ONLY, start=(), rungs=(1,))
+    parts = frozenset({"tools", "required_only", "examples", "instructions"})
+    plan = SearchPlan(PROMPTS[:2], TEXT_ONLY, start=(), rungs=(1,), parts=parts)
     search = Search(plan, Objective())
     batches = played(search, lambda batch: {"": told_by_parts(batch)[""]}, 10_000)
     assert search.next() is None
     assert sorted((point_text(b.asking), p) for b in batches for p in b.prompts) == sorted(
-        (point_text(way), prompt) for way in ways(TEXT_ONLY) for prompt in plan.prompts
+        (point_text(way), prompt) for way in ways(TEXT_ONLY, parts=parts) for prompt in plan.prompts
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from selfopt.records import Capability
 from selfopt.simulate import search_worlds
-from selfopt.simulate.search_worlds import SearchWorld, best_points
+from selfopt.simulate.search_worlds import WORLD_PARTS, SearchWorld, best_points
 from selfopt.variants.space import Point, asking_part, readings_of, ways
 
 ALL: tuple[Capability, ...] = ("tools", "grammar", "json_schema")
@@ -54,7 +54,7 @@ def test_the_reflection_is_right_about_half_of_the_time() -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(0, 99), st.sampled_from(list(ways(ALL))))
+@given(st.integers(0, 99), st.sampled_from(list(ways(ALL, parts=WORLD_PARTS))))
 def test_marks_come_as_often_as_the_chances_say(seed: int, way: Point) -> None:
     """For every reading, over many prompts; what calls nothing passes where no call is needed."""
     world = SearchWorld(seed, tool_sets=(30, 1), prompts=30)
@@ -67,7 +67,7 @@ def test_marks_come_as_often_as_the_chances_say(seed: int, way: Point) -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.integers(0, 99), st.sampled_from(list(ways(ALL))), st.integers(0, 23))
+@given(st.integers(0, 99), st.sampled_from(list(ways(ALL, parts=WORLD_PARTS))), st.integers(0, 23))
 def test_the_truth_of_a_point_is_the_mean_of_its_chances(seed: int, way: Point, reading: int) -> None:
     """On held-out prompts, kind by kind."""
     world = SearchWorld(seed, tool_sets=(1, 2))
@@ -92,7 +92,7 @@ def test_the_same_request_gives_the_same_reply() -> None:
 def test_few_points_are_good_and_parts_help_together() -> None:
     """At the floor, the best is far above the middle, and few come near it."""
     world = SearchWorld(1000)
-    found = best_points(world, ways(ALL), restraint=0.8)
+    found = best_points(world, ways(ALL, parts=WORLD_PARTS), restraint=0.8)
     best, middle = found[0][0], found[len(found) // 2][0]
     assert best - middle > 0.15
     assert sum(accuracy > best - 0.05 for accuracy, _ in found) <= 20

@@ -23,15 +23,16 @@ from selfopt.variants.space import (
     points,
     possible,
     readings_of,
+    some_ways,
     ways,
 )
 
 ALL: frozenset[Capability] = frozenset({"tools", "grammar", "json_schema", "logprobs"})
 CAPABILITIES = st.frozensets(st.sampled_from(sorted(ALL)))
 ANY = st.fixed_dictionaries({}, optional={part.name: st.sampled_from([c.name for c in part.choices]) for part in PARTS})
-WAYS = list(ways(ALL))
-EXTENDED = list(ways(ALL, "extended"))
-POINTS = st.builds(lambda way, reading: list(readings_of(way, ALL))[reading], st.sampled_from(WAYS), st.integers(0, 167))
+WAYS = some_ways(ALL, 600)
+EXTENDED = some_ways(ALL, 2000, phase="extended")
+POINTS = st.builds(lambda way, reading: list(readings_of(way, ALL))[reading], st.sampled_from(WAYS), st.integers(0, 251))
 
 
 @settings(deadline=None)
@@ -99,8 +100,9 @@ def test_only_a_server_that_gives_log_probabilities_is_read_by_them(way: Point) 
 
 def test_points_are_ways_with_their_readings() -> None:
     """Each once, for a server that has nothing but text."""
-    found = [point_text(point) for point in points(())]
-    expected = {point_text(point) for way in ways(()) for point in readings_of(way)}
+    parts = {part.name for part in PARTS if part.reads} | {"tools", "required_only", "examples"}
+    found = [point_text(point) for point in points((), parts=parts)]
+    expected = {point_text(point) for way in ways((), parts=parts) for point in readings_of(way)}
     assert set(found) == expected
     assert len(found) == len(expected)
 
@@ -119,10 +121,10 @@ def test_neighbours_are_valid_and_differ_in_one_part(point: Point, has: frozense
 def test_a_server_is_asked_what_it_can_answer() -> None:
     """Without tools of its own no way is native, and without limits none is limited."""
     for has in (frozenset[Capability](), frozenset[Capability]({"tools"}), frozenset[Capability]({"grammar"})):
-        for way in ways(has):
+        for way in some_ways(has, 200):
             chosen = [part.choice(way.get(part.name, part.default)) for part in PARTS]
             assert all(choice.needs <= has for choice in chosen)
-        assert any(way.get("tools", "native") == "native" for way in ways(has)) == ("tools" in has)
+        assert any(way.get("tools", "native") == "native" for way in some_ways(has, 200)) == ("tools" in has)
 
 
 def test_parts_are_named_once_and_need_what_there_is() -> None:
@@ -182,3 +184,21 @@ def test_instructions_of_several_parts_are_told_one_after_another() -> None:
     """In the order of the parts."""
     one, other = composed({"instructions": "hold"}), composed({"ask_first": "missing"})
     assert composed({"ask_first": "missing", "instructions": "hold"}).instructions == f"{one.instructions} {other.instructions}"
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ways_that_are_drawn_are_ways_each_once(seed: int) -> None:
+    """As many as are wanted, the same for the same seed; all of them where there are few."""
+    drawn = some_ways(ALL, 300, seed)
+    assert drawn == some_ways(ALL, 300, seed) != some_ways(ALL, 300, seed + 1)
+    assert len({point_text(way) for way in drawn}) == len(drawn) == 300
+    assert all(possible(way, ALL) and asking_part(way) == way for way in drawn)
+    few = {"tools", "form"}
+    assert list(some_ways(ALL, 300, seed, parts=few)) == list(ways(ALL, parts=few))
+
+
+def test_parts_that_are_not_named_stay_as_by_default() -> None:
+    """In ways, in points and in neighbours."""
+    few = {"tools", "backing"}
+    assert all(set(point) <= few for point in points(ALL, parts=few))
+    assert {name for near in neighbours_of({}, ALL, parts=few) for name in near} == few

@@ -37,7 +37,10 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @command.command("parts")
 @json_option
 def parts(as_json: bool) -> None:
-    """List the parts that points are put together from, with their choices. The first is the default."""
+    """List the parts that points are put together from, with their choices. The first is the default.
+
+    (+2): a prompt may take up to two requests more.
+    """
     from selfopt.verbs.variants import list_parts
 
     rows = [
@@ -47,7 +50,13 @@ def parts(as_json: bool) -> None:
             "reads": part.reads,
             "phases": sorted(part.phases),
             "choices": [
-                {"name": c.name, "title": c.title, "needs": sorted(c.needs), "phases": sorted(c.phases & part.phases)}
+                {
+                    "name": c.name,
+                    "title": c.title,
+                    "needs": sorted(c.needs),
+                    "requests": c.requests,
+                    "phases": sorted(c.phases & part.phases),
+                }
                 for c in part.choices
             ],
         }
@@ -58,10 +67,17 @@ def parts(as_json: bool) -> None:
         for part in list_parts()
         for line in (
             f"{part.name}: {part.title}{', judged on stored replies' if part.reads else ''}{_only(part.phases)}",
-            *(f"  {c.name:20}{c.title}{_only(c.phases) if c.phases < part.phases else ''}" for c in part.choices),
+            *(
+                f"  {c.name:20}{c.title}{_more(c.requests)}{_only(c.phases) if c.phases < part.phases else ''}"
+                for c in part.choices
+            ),
         )
     )
     answer(rows, lines, as_json=as_json, hang=22)
+
+
+def _more(requests: int) -> str:
+    return f" (+{requests})" if requests else ""
 
 
 def _only(phases: Collection[str]) -> str:

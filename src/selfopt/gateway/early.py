@@ -8,6 +8,7 @@ from selfopt.dialects.clients import ClientRequest
 from selfopt.reading import GrowingReply, chain_of, read_calls
 from selfopt.reading.growing import by_native
 from selfopt.records import ChatChunk, ReplyContent, ToolCall, Variant
+from selfopt.variants import options_of
 
 from .bounded import beside
 from .flow import Flow
@@ -15,8 +16,16 @@ from .reported import lasting_calls, wanted_calls
 
 
 def drops_calls(variant: Variant) -> bool:
-    """Say whether the variant drops calls that it reads, which takes a whole reply."""
-    return bool(variant.options.get("ground")) or chain_of(variant.parsers).drops
+    """Say whether the variant may drop or replace calls that it reads, which takes whole replies."""
+    return bool(variant.options.get("ground")) or options_of(variant).asks_again or chain_of(variant.parsers).drops
+
+
+def asked_once(variant: Variant) -> Variant:
+    """Return the variant without requests about a reply, for replies that are in a client's own form."""
+    if not options_of(variant).asks_again:
+        return variant
+    options = {key: value for key, value in variant.options.items() if key not in ("votes", "retry", "more")}
+    return variant.model_copy(update={"options": options})
 
 
 class EarlyCalls:

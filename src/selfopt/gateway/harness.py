@@ -33,7 +33,7 @@ from .adding import NO_USAGE, added
 from .behind import LARGEST_LIMIT, beside_answer, beside_step, demanding, fields_of, kept_by, limited, unsent, why_past
 from .bounded import beside, by_steps
 from .cutting import LONG_RUN, SLACK, Cutter, each_once
-from .early import EarlyCalls, drops_calls
+from .early import EarlyCalls, asked_once, drops_calls
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
 from .observing import BlindModels, Observing
@@ -169,7 +169,7 @@ class _Work:
     async def through(self, variant: Variant, asked: ClientRequest, observing: Observing) -> ReplyContent:
         """Ask as the variant does. Raises EndpointError for a reply that cannot be served."""
         if wants_other_form(self._exchange.chat):  # what comes in it is no call
-            variant = variant.model_copy(update={"parsers": without_text(variant.parsers)})
+            variant = asked_once(variant).model_copy(update={"parsers": without_text(variant.parsers)})
         # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
@@ -181,9 +181,10 @@ class _Work:
             if early is not None:
                 await early.settled(step.settled)
                 self._go_on()
-            take = early.take if early is not None and early.wants_pieces else None
+            take = early.take if early is not None and early.wants_pieces and step.logprobs is None else None
             sampling = observing.shortened(self._limit(variant, asked, step))
-            content = await self._ask(step, sampling, take, beside=beside_step(variant, asked, step), logprobs=observing.top)
+            top = step.logprobs or observing.top
+            content = await self._ask(step, sampling, take, beside=beside_step(variant, asked, step), logprobs=top)
             size = asked.size + len(content.text)
             following = await beside(size, _sent, steps, content)
             if isinstance(following, ReplyContent):
@@ -298,6 +299,8 @@ class _Work:
 
     def _limit(self, variant: Variant, asked: ClientRequest, step: RenderedStep) -> Sampling:
         """Return the step's sampling. A free answer may be as long as the client allows."""
+        if step.logprobs is not None:  # it reads these alone
+            return step.sampling
         free = step.constraint is None
         wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
         if free and asked.max_tokens is None and wants_thinking(fields_of(asked)):

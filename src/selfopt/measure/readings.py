@@ -26,7 +26,7 @@ from selfopt.records import (
 from selfopt.scoring import scorer_of
 
 from .lookup import find
-from .rescore import replay, stored_contents
+from .rescore import replay, replied
 from .trial import Judge
 
 
@@ -67,7 +67,7 @@ def read_by_each(
         prompt = prompts[trial.prompt_id]
         tools, final = suite.tools_of(prompt), None
         if trial.fault in (None, "truncated"):
-            final = replay(spec, prompt, tools, stored_contents(ledger, trial, observed=observed))
+            final = replay(spec, prompt, tools, replied(ledger, spec, trial, observed=observed))
         if trial.run_id not in families:
             run = find(ledger, Run, trial.run_id)
             families[trial.run_id] = run.family if run is not None else "unknown"

@@ -22,7 +22,7 @@ from selfopt.records import (
     content_hash,
 )
 from selfopt.scoring import scorer_of
-from selfopt.variants import render
+from selfopt.variants import options_of, render
 
 from .lookup import find, held
 from .stored import stored_replies
@@ -61,6 +61,13 @@ def stored_contents(ledger: Ledger, trial: Trial, *, observed: bool = False) -> 
     return [reply.observed() if observed else reply.content() for reply in stored_replies(ledger, trial)]
 
 
+def replied(ledger: Ledger, spec: Spec, trial: Trial, *, observed: bool = False) -> list[ReplyContent]:
+    """The replies of a trial as `replay` needs them: with their log probabilities where they are
+    observed, or where steps read them.
+    """
+    return stored_contents(ledger, trial, observed=observed or options_of(spec.variant).decide is not None)
+
+
 def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent]) -> ReplyContent | None:
     """The reply that the parsers would read if these replies came now.
 
@@ -82,7 +89,7 @@ def rejudge(ledger: Ledger, spec: Spec, judge: Judge, suite: Suite, prompt: Prom
     """One stored trial of a spec under another judge; None when it cannot be replayed."""
     tools, final = suite.tools_of(prompt), None
     if trial.fault in (None, "truncated"):
-        final = replay(spec, prompt, tools, stored_contents(ledger, trial, observed=needs_logprobs(judge.parsers)))
+        final = replay(spec, prompt, tools, replied(ledger, spec, trial, observed=needs_logprobs(judge.parsers)))
         if final is None:
             return None
     return judge.judged(trial, prompt, tools, final)

@@ -144,7 +144,7 @@ def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool, l
     """The request of one step under the spec's limits.
 
     A spec with warm-up also asks the server to keep the model loaded. logprobs: as in
-    `ChatRequest`; it is observed, and no part of the spec.
+    `ChatRequest`; it is observed, and no part of the spec. A step that needs some asks for its own.
     """
     return ChatRequest(
         model=model,
@@ -158,7 +158,7 @@ def make_request(spec: Spec, model: str, step: RenderedStep, *, isolate: bool, l
         isolate=isolate,
         context_size=spec.context_size,
         keep_alive_s=_KEEP_ALIVE_S if spec.warm_up.enabled else None,
-        logprobs=logprobs,
+        logprobs=step.logprobs or logprobs,
     )
 
 
@@ -175,7 +175,7 @@ async def run_trial(job: TrialJob, slot: int) -> TrialResult:
     """Send all requests that the variant makes for a prompt, and judge the reply.
 
     `Trial.fault` is "truncated" when any reply was cut at the token limit, even if a parser can
-    read it.
+    read it. A reply of which only the log probabilities are read is not meant.
     """
     arm, spec = job.arm, job.arm.spec
     exchanges: list[Exchange] = []
@@ -194,7 +194,7 @@ async def run_trial(job: TrialJob, slot: int) -> TrialResult:
             fault, error = result.fault, result.error
             steps.close()
             break
-        if result.content.finish_reason == "length":
+        if result.content.finish_reason == "length" and step.logprobs is None:
             fault = "truncated"
         try:
             step = steps.send(result.content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from math import isfinite
 from typing import Any
@@ -41,6 +42,17 @@ def is_kind(value: Any, kind: object) -> bool:
 def same(one: Any, other: Any) -> bool:
     """Whether two values are equal in JSON: 1 is 1.0, but not true."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
+
+
+def key_of(value: Any) -> str:
+    """A text that two values share if they are equal in JSON, whatever the order of members.
+
+    What is too deep to write is equal to nothing.
+    """
+    try:
+        return json.dumps(value, sort_keys=True, default=str)
+    except (ValueError, TypeError, RecursionError):
+        return f"{id(value)}"
 
 
 def alike(value: Any, choice: Any) -> bool:

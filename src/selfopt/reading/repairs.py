@@ -7,6 +7,7 @@ from typing import Protocol
 
 from selfopt.records import Correction, Message, ToolCall, ToolDefinition
 
+from .conversions import key_of
 from .earlier.fit import fit_calls as fit_calls_1
 from .surety import surety_of
 
@@ -44,6 +45,16 @@ def _offered(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequ
     return [call for call in calls if call.name in names], dropped
 
 
+def _once(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Repaired:
+    """Keep the first of identical calls: a small model sometimes can't stop writing the same one."""
+    first: dict[tuple[str, str], ToolCall] = {}
+    dropped: list[Correction] = []
+    for call in calls:
+        if first.setdefault((call.name, key_of(call.arguments)), call) is not call:
+            dropped.append(Correction(kind="written_twice", tool=call.name))
+    return list(first.values()), dropped
+
+
 def _as_said(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Repaired:
     from .as_said import as_said
 
@@ -78,6 +89,7 @@ REPAIRS: Mapping[str, Repair] = {
     "fit": _fit_1,
     "fit@2": _fit_2,
     "offered": _offered,
+    "once": _once,
     "as_said": _as_said,
     "ground@2": _ground_2,
     "strict": _strict,
@@ -86,7 +98,7 @@ REPAIRS: Mapping[str, Repair] = {
     "repeat_ever": _repeat_ever,
 }
 """Every repair by name. `fit` is the first version, which reports nothing."""
-DROPPING = frozenset({"ground@2", "offered", "strict", "heard", "repeat", "repeat_ever"})
+DROPPING = frozenset({"ground@2", "offered", "once", "strict", "heard", "repeat", "repeat_ever"})
 """The repairs that may drop a call. So may every threshold (see `surety`)."""
 
 

@@ -56,6 +56,7 @@ CorrectionKind = Literal[
     "call_not_backed",
     "not_fitted",
     "not_offered",
+    "written_twice",
     "as_said",
     "unsure",
     "unsure_unknown",
@@ -69,7 +70,8 @@ that the schema does not know was dropped. `not_asked_for`: an optional argument
 for was dropped. `not_backed`: an optional argument that the conversation does not back was dropped.
 `call_not_backed`: the call was dropped because nothing backs this required argument. `not_fitted`:
 a value does not fit its schema and was kept as it came. `not_offered`: the call was dropped because
-its tool is not offered. `as_said`: a misspelt text was replaced by what somebody said. `unsure`: the
+its tool is not offered. `written_twice`: an identical call of the same reply was dropped.
+`as_said`: a misspelt text was replaced by what somebody said. `unsure`: the
 call was dropped because the log probabilities of its reply are below the threshold of the chain.
 `unsure_unknown`: it was dropped because the chain has a threshold and the reply has none.
 `made_before`: it was dropped because the conversation has made it, and has its result.

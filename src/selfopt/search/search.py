@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 from selfopt.errors import UsageError
 from selfopt.records import Capability, Phase, WrittenChoice
-from selfopt.variants.space import Point, asking_part, point_of, point_text, possible, ways
+from selfopt.variants.space import Point, asking_part, point_of, point_text, possible, some_ways
 from selfopt.variants.written import names_written
 
 from .archive import Archive, RankedPoint, Seen, SeenWay
@@ -25,8 +25,6 @@ from .patience import within
 from .proposers import SEARCHERS, Given, Proposal, WayProposer
 
 logger = logging.getLogger("selfopt.search")
-MOST_LISTED = 20_000
-"""Ways to ask that are looked through for each proposal: conversations have more than a search can list."""
 
 
 def spread(prompts: Mapping[str, Hashable], seed: int = 0) -> tuple[str, ...]:
@@ -47,16 +45,6 @@ def spread(prompts: Mapping[str, Hashable], seed: int = 0) -> tuple[str, ...]:
     return tuple(sorted(places, key=lambda one: (places[one], one)))
 
 
-def listed(space: Iterable[Point], seed: int, most: int = MOST_LISTED) -> tuple[Point, ...]:
-    """The ways to ask that proposers choose from: all of them, or so many drawn at random, in their
-    order. Neighbours and children of these are not bound to them.
-    """
-    every = tuple(space)
-    if len(every) <= most:
-        return every
-    return tuple(every[place] for place in sorted(random.Random(seed).sample(range(len(every)), most)))
-
-
 @dataclass(frozen=True, slots=True)
 class SearchPlan:
     """What a search is made of.
@@ -70,6 +58,10 @@ class SearchPlan:
         rungs: after how many prompts it is decided who climbs on.
         keep: one of so many climbs on from each rung; 2 or more.
         phase: the kind of work, which says what parts there are.
+        parts: the names of the parts that may differ from their defaults; None: all. Ways of the
+            start may differ in others.
+        most_ways: how many ways are drawn from the space, where it has more. Changing and crossing
+            what was asked leads to all others.
 
     Raises:
         UsageError: there is no prompt, one is named twice, rungs don't rise, or `keep` is too small.
@@ -82,6 +74,8 @@ class SearchPlan:
     rungs: tuple[int, ...] = (12, 36)
     keep: int = 3
     phase: Phase = "atomic"
+    parts: frozenset[str] | None = None
+    most_ways: int = 600
 
     def __post_init__(self) -> None:
         if not self.prompts or len(set(self.prompts)) < len(self.prompts):
@@ -90,6 +84,11 @@ class SearchPlan:
             raise UsageError(f"keep {self.keep}: need 2 or more, as one of so many climbs on")
         if list(self.rungs) != sorted({rung for rung in self.rungs if rung > 0}):
             raise UsageError(f"rungs {self.rungs}: need rising numbers of prompts above 0, such as (12, 36)")
+
+    def allows(self, asking: Point) -> bool:
+        """Whether a way to ask may be asked."""
+        within = self.parts is None or self.parts.issuperset(asking)
+        return within and possible(asking, self.capabilities, self.phase)
 
     @property
     def heights(self) -> tuple[int, ...]:
@@ -141,14 +140,16 @@ class Search:
         self._patience_s = patience_s
         self._proposers = dict(proposers if proposers is not None else SEARCHERS.all())
         self.bandit = Bandit(list(self._proposers), self._rng)
-        self._space = listed(ways(plan.capabilities, plan.phase), plan.seed)
+        self._space = some_ways(plan.capabilities, plan.most_ways, plan.seed, phase=plan.phase, parts=plan.parts)
         self._open: WayBatch | None = None
         self._order: list[str] = []
         for point in plan.start:
             self.archive.begin(point, "start")
 
     def next(self) -> WayBatch | None:
-        """What to ask next: the same until it is told. None when every way was asked on every prompt."""
+        """What to ask next: the same until it is told. None when no proposer knows another way, and
+        every way that was drawn or begun was asked on every prompt.
+        """
         if self._open is None:
             look = self._waiting_start() or self._climber() or self._proposed() or self._left()
             self._open = self._batch(look) if look is not None else None
@@ -247,7 +248,7 @@ class Search:
         return self.archive.begin(fresh, "rest") if fresh is not None else None
 
     def _given(self) -> Given:
-        return Given(self.archive, self._space, self.plan.capabilities, self._rng)
+        return Given(self.archive, self._space, self.plan.capabilities, self._rng, self.plan.parts)
 
     def _asked(self, name: str) -> Proposal | None:
         """What a proposer names, if it can be asked and was not begun. A proposer may be anybody's."""
@@ -267,7 +268,7 @@ class Search:
         except Exception as error:  # code of anybody: it must not end a search
             logger.warning("proposer %r failed with %s and is passed over", name, type(error).__name__)
             return None
-        if not possible(asking, self.plan.capabilities, self.plan.phase) or point_text(asking) in self.archive.looks:
+        if not self.plan.allows(asking) or point_text(asking) in self.archive.looks:
             return None
         written = {**self.written, **{one.name: one for one in proposal.written}}
         used = {name: written.get(name) for name in names_written(asking)}

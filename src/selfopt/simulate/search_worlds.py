@@ -27,6 +27,11 @@ PromptKind = Literal["one", "two", "none", "missing"]
 FAULTS = ("shape", "spelling", "foreign", "invented")
 """What can be wrong with a call. Each choice of a reading part mends one of them now and then."""
 
+WORLD_PARTS = frozenset(
+    ["tools", "required_only", "form", "steps", "examples", "instructions", "words", "fit", "offered", "spelling", "backing"]
+)
+"""The parts of the space when the worlds were frozen. Searches are compared within them."""
+
 _NORMAL = NormalDist()
 _KINDS: tuple[PromptKind, ...] = ("one", "one", "one", "two", "none", "missing")
 _SKILL: Mapping[PromptKind, float] = {"one": 0.0, "two": -1.2, "none": 0.0, "missing": 0.0}
@@ -160,7 +165,7 @@ class SearchWorld:
         It thinks of six changes of a single part. Half of the time it knows which of them helps
         these prompts most. Its expectations are right about as often.
         """
-        near = list(neighbours_of(point, ("tools", "grammar", "json_schema")))
+        near = list(neighbours_of(point, ("tools", "grammar", "json_schema"), parts=WORLD_PARTS))
         if not near or not failed:
             return None
         looked_at = rng.sample(near, min(_LOOKED_AT, len(near)))

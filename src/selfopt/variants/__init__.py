@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .catalogue import get_variant, load_variants
 from .options import VariantOptions, options_of
-from .render import RenderedStep, render
+from .render import render
+from .step import RenderedStep
 
 __all__ = ["RenderedStep", "VariantOptions", "get_variant", "load_variants", "options_of", "render"]

@@ -179,7 +179,7 @@ def _answer(example: Example, variant: Variant) -> str:
 
 @remembered
 def _examples_as_text(variant: Variant, options: VariantOptions) -> str:
-    told = ["Examples with other tools:"]
+    told = ["Examples:" if options.examples_by == "own_tools" else "Examples with other tools:"]
     for example in variant.examples:
         tools = f"Tools:\n{describe_tools(example.tools, options.tool_style)}\n" if example.tools else ""
         told.append(f"{tools}{tell_conversation(example.messages, variant.call_format)}\nAnswer: {_answer(example, variant)}")

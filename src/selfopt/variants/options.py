@@ -35,6 +35,20 @@ class VariantOptions(BaseModel):
             and values, or without the fields that hold nothing. Calls are read against the whole.
         after_result: `answer`: where the conversation ends with a tool's result, the model is told to
             answer, and to call a tool only for what is still missing. Not where a call is demanded.
+        keep_tools: how many tools are shown: those that have most words in common with the request,
+            and those that the conversation has called. A call of another tool that the client
+            offers counts all the same. None: all.
+        examples_by: which worked examples are shown. `set`: those of the variant. `similarity`:
+            three of these, the most similar to the request last. `own_tools`: in their place, those
+            made from the tools of the request (see `own_examples`).
+        decide: ask first whether a call is needed, and call nothing where the log odds of yes, less
+            those for a request without content, are below this many nats. Not where a call is
+            demanded. None: don't ask.
+        votes: 3: ask with the tools in up to three orders, and take what most replies call.
+        retry: whether a reply with a call that can't be right is shown again, once, with what is
+            wrong with it. The second reply counts.
+        more: whether it is asked, after a reply with one call to a request that may ask for
+            several things, which calls are missing.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +65,17 @@ class VariantOptions(BaseModel):
     turns: Literal["all", "latest"] = "all"
     results: Literal["whole", "lines", "filled"] = "whole"
     after_result: Literal["nothing", "answer"] = "nothing"
+    keep_tools: int | None = Field(default=None, ge=1, le=64)
+    examples_by: Literal["set", "similarity", "own_tools"] = "set"
+    decide: float | None = Field(default=None, ge=-20, le=20)
+    votes: Literal[1, 3] = 1
+    retry: bool = False
+    more: bool = False
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether further requests may change what a reply calls."""
+        return self.votes > 1 or self.retry or self.more
 
 
 @remembered
@@ -75,4 +100,10 @@ def options_of(variant: Variant) -> VariantOptions:
         raise VariantError(f"variant {variant.name!r}: option 'choice: named' needs layout 'turn' and steps that choose first")
     if options.agree and variant.steps != "choose_then_answer":
         raise VariantError(f"variant {variant.name!r}: option 'agree' needs steps 'choose_then_answer'")
+    if variant.steps != "single" and (options.asks_again or options.decide is not None):
+        raise VariantError(f"variant {variant.name!r}: options 'decide', 'votes', 'retry' and 'more' need steps 'single'")
+    if options.votes > 1 and (options.retry or options.more):
+        raise VariantError(f"variant {variant.name!r}: option 'votes' excludes 'retry' and 'more'")
+    if options.examples_by == "similarity" and not variant.examples:
+        raise VariantError(f"variant {variant.name!r}: option 'examples_by: similarity' needs `examples` to choose from")
     return options

@@ -27,6 +27,7 @@ class PartChoice:
         with_: the choices of other parts that it needs, by part. They come before its own part.
         needs: what the server must have.
         phases: the kinds of work in which it can be chosen.
+        requests: how many requests more a prompt may take with it, at most.
     """
 
     name: str
@@ -36,6 +37,7 @@ class PartChoice:
     with_: Mapping[str, frozenset[str]] = field(default_factory=dict)
     needs: frozenset[Capability] = frozenset()
     phases: frozenset[Phase] = EVERY_PHASE
+    requests: int = 0
 
 
 @dataclass(frozen=True, slots=True)

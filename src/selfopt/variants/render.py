@@ -6,49 +6,26 @@ stored trial can be replayed.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import replace
 
 from selfopt.reading.chain import chain_of
 from selfopt.reading.earlier.ground import ground_calls
 from selfopt.reading.earlier.literals import decode_object
-from selfopt.reading.families import SEPARATOR
+from selfopt.reading.families import NO_CALL, SEPARATOR
 from selfopt.reading.keeping import reply_keeping, reply_of
 from selfopt.reading.wire_names import with_wire_names
-from selfopt.records import Constraint, LogProbs, Message, ReplyContent, Sampling, ToolCall, ToolDefinition, Variant, remembered
+from selfopt.records import Constraint, LogProbs, Message, ReplyContent, ToolCall, ToolDefinition, Variant, remembered
 
 from .call_schema import arguments_schema, calls_schema, choice_schema
 from .grammar import arguments_grammar, calls_grammar, choice_grammar
 from .layout import choice_text, fill_messages, native_messages, text_messages
 from .options import VariantOptions, options_of
 from .shown import Conversation, as_shown
+from .step import RenderedStep, Request, Steps
 
-Steps = Generator["RenderedStep", ReplyContent, ReplyContent]
-
-
-@dataclass(frozen=True, slots=True)
-class RenderedStep:
-    """One request of a trial, before endpoint, model and timeout are known.
-
-    Attributes:
-        step: "answer", "choose" or "fill N".
-        messages: the messages to send.
-        tools: the tools that the server gets.
-        tool_choice: what the server is told about calling them.
-        constraint: the constraint on the reply.
-        sampling: the sampling parameters.
-        settled: a reply with the calls that are certain before this step, if there are any. The
-            parsers read them first, whatever the further steps bring.
-    """
-
-    step: str
-    messages: tuple[Message, ...]
-    tools: tuple[ToolDefinition, ...] = ()
-    tool_choice: Literal["auto", "none", "required"] = "auto"
-    constraint: Constraint | None = None
-    sampling: Sampling = field(default_factory=Sampling)
-    settled: ReplyContent | None = None
+_SIMILAR = 3  # examples that are chosen by similarity
+_FIRST_QUESTION = frozenset({"choice", "agree", "examples_by"})  # options that only the first question of two heeds
 
 
 def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition], *, required: bool = False) -> Steps:
@@ -68,12 +45,14 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         VariantError: the options of the variant are impossible.
     """
     options = options_of(variant)
-    tools = lean_tools(tools) if options.lean else tools
+    offered = lean_tools(tools) if options.lean else tools
+    tools = _kept_tools(options, messages, offered)
     shown = as_shown(messages, options, required=required)
     asked = _answering(variant) if required and variant.steps == "choose_then_answer" else variant
+    asked = _with_examples(asked, messages, tools)
     opening = _opening(asked, options, shown, tools, required)
     if variant.steps == "choose_then_fill":
-        return (yield from _choose_then_fill(variant, options, opening, Conversation(messages, shown), tools))
+        return (yield from _choose_then_fill(asked, options, opening, Conversation(messages, shown), tools))
     chosen: list[str] | None = None
     if variant.steps == "choose_then_answer" and not required:
         choice = yield opening
@@ -82,18 +61,73 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
             return choice
         answering = _answering(variant)
         opening = _opening(answering, options_of(answering), shown, tools, required)
-    reply = yield opening
+    if options.asks_again or options.decide is not None:
+        request = Request(asked, messages, shown, tools, offered)
+        reply = yield from _in_several_steps(request, options, opening, required=required)
+    else:
+        reply = yield opening
     if chosen is not None and options.agree:
-        reply = reply_keeping(lambda calls: [c for c in calls if c.name in chosen], reply, tools, variant)
+        reply = reply_keeping(lambda calls: [c for c in calls if c.name in chosen], reply, offered, variant)
     if options.ground:
-        reply = reply_keeping(lambda calls: ground_calls(calls, messages, tools), reply, tools, variant)
+        reply = reply_keeping(lambda calls: ground_calls(calls, messages, offered), reply, offered, variant)
     return reply
+
+
+def _in_several_steps(request: Request, options: VariantOptions, opening: RenderedStep, *, required: bool) -> Steps:
+    """Decide, vote, correct and complete, as far as the variant does."""
+    # What reads and judges replies is only loaded for who asks again.
+    from .again import completed, corrected
+    from .decide import blank_of, call_needed
+    from .votes import voted
+
+    variant, messages, tools = request.variant, request.shown, request.tools
+    if options.decide is not None and not required:
+        blank = _opening(variant, options, blank_of(messages), tools, False)
+        if not (yield from call_needed(opening, blank, options.decide)):
+            return ReplyContent(text=NO_CALL, finish_reason="stop")
+    if options.votes > 1:
+        return (yield from voted(request, opening, lambda order: _opening(variant, options, messages, order, required)))
+    reply = yield opening
+    unforced = replace(opening, tool_choice="auto", constraint=_limit(variant, options, tools, False))
+    if options.retry:
+        reply = yield from corrected(request, unforced, reply)
+    if options.more:
+        reply = yield from completed(request, unforced, reply)
+    return reply
+
+
+def _kept_tools(
+    options: VariantOptions, messages: Sequence[Message], tools: Sequence[ToolDefinition]
+) -> Sequence[ToolDefinition]:
+    """The tools that the model is shown."""
+    if options.keep_tools is None:
+        return tools
+    from .relevance import shown_tools  # its tables of words are only loaded for who needs them
+
+    return shown_tools(tools, messages, options.keep_tools)
+
+
+@remembered
+def _with_examples(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Variant:
+    """The variant with the examples that it shows to this request."""
+    options = options_of(variant)
+    if options.examples_by == "set":
+        return variant
+    if options.examples_by == "similarity":
+        from .relevance import similar_examples
+
+        examples = similar_examples(variant.examples, messages, _SIMILAR)
+    else:
+        from .own_examples import own_examples
+
+        examples = own_examples(tools, options.layout == "turn")
+    return variant.model_copy(update={"examples": examples})
 
 
 @remembered
 def _answering(variant: Variant) -> Variant:
     """The variant for the second question of choose_then_answer."""
-    options = {key: value for key, value in variant.options.items() if key not in ("choice", "agree")}
+    options = {key: value for key, value in variant.options.items() if key not in _FIRST_QUESTION}
     plain = {"steps": "single", "constraint": "none", "instructions": "", "examples": (), "options": options}
     return variant.model_copy(update=plain)
 

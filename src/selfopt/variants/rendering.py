@@ -37,7 +37,11 @@ def rendering_of(variant: Variant, suite: Suite) -> int:
     if options.tool_style == "json":
         return 1
     told = [tool for example in variant.examples for tool in example.tools]
-    if variant.tools == "system_prompt" or (variant.steps != "single" and options.choice == "listed"):
+    if (
+        options.examples_by == "own_tools"
+        or variant.tools == "system_prompt"
+        or (variant.steps != "single" and options.choice == "listed")
+    ):
         told += offered
     return 2 if any(_told_anew(tool, brief=options.tool_style == "brief") for tool in told) else 1
 

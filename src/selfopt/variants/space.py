@@ -7,9 +7,11 @@ one phase alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import random
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -20,16 +22,16 @@ from .catalogue import example_set
 from .conversation_parts import CONVERSATION_PARTS, CONVERSATION_REPAIRS
 from .options import options_of
 from .part import PartChoice, VariantPart
+from .reading_parts import READING_PARTS, READING_REPAIRS
+from .step_parts import STEP_PARTS
 from .written import fields_of_written, is_written
 
 Point = Mapping[str, str]
 """The choice of each part that differs from its default, by the part's name."""
 
 
-_SURETIES = ("6", "4", "2.5", "1.5", "1", "0.6")
-"""What the sum of a reply's log probabilities may lack to 0, in nats: each about two thirds of the one
-before. Sure calls of small models begin at 0.6; what lacks more than 6 is seldom right.
-"""
+MAX_CALLS = 2
+"""How many calls a limited reply of a point may hold."""
 
 _ATOMIC: frozenset[Phase] = frozenset({"atomic"})
 ALL_DEFAULT = "native"
@@ -95,6 +97,7 @@ PARTS: tuple[VariantPart, ...] = (
                 {"steps": "choose_then_fill"},
                 {"layout": "turn", "choice": "named"},
                 with_={"tools": _IN_TEXT, "form": frozenset({"grammar", "schema"})},
+                requests=MAX_CALLS,
             ),
             PartChoice(
                 "choose_then_answer",
@@ -103,6 +106,7 @@ PARTS: tuple[VariantPart, ...] = (
                 {"layout": "turn", "choice": "named", "agree": True},
                 with_={"tools": frozenset({"native"}), "form": frozenset({"free"})},
                 needs=frozenset({"grammar"}),
+                requests=1,
             ),
         ),
     ),
@@ -113,6 +117,13 @@ PARTS: tuple[VariantPart, ...] = (
             PartChoice("none", "none"),
             PartChoice("one_tool", "one tool each, each a turn of its own", {"examples": "one_tool"}, {"layout": "turn"}),
             PartChoice("everyday", "three tools each, each a turn of its own", {"examples": "everyday"}, {"layout": "turn"}),
+            PartChoice(
+                "similar",
+                "the three of `one_tool` that are most like the request",
+                {"examples": "one_tool"},
+                {"layout": "turn", "examples_by": "similarity"},
+            ),
+            PartChoice("own_tools", "made from the tools of the request", options={"examples_by": "own_tools"}),
             PartChoice(
                 "talks",
                 "conversations, two tools each",
@@ -135,6 +146,12 @@ PARTS: tuple[VariantPart, ...] = (
                 "both, and to copy names as they are written",
                 {"instructions": f"{_CALL} Copy names, codes and words as the user wrote them. {_HOLD}"},
             ),
+            PartChoice(
+                "think",
+                "both, and to say first in a sentence what is asked for",
+                {"instructions": f"First say in one short sentence what I ask for. {_CALL} {_HOLD}"},
+                with_={"steps": _SINGLE, "form": frozenset({"free"})},
+            ),
         ),
     ),
     VariantPart(
@@ -151,63 +168,15 @@ PARTS: tuple[VariantPart, ...] = (
         ),
         phases=_ATOMIC,  # in conversations values come from results too
     ),
-    VariantPart(
-        "fit",
-        "whether calls are fitted to their tools",
-        (PartChoice("no", "no"), PartChoice("yes", "names, types, unknown and unwanted arguments")),
-        reads=True,
-    ),
-    VariantPart(
-        "offered",
-        "whether calls of other tools are left out",
-        (PartChoice("no", "no"), PartChoice("yes", "calls of tools that are not offered are left out")),
-        reads=True,
-    ),
-    VariantPart(
-        "spelling",
-        "whose spelling counts",
-        (PartChoice("model", "the model's"), PartChoice("said", "misspelt names and codes become what was said")),
-        reads=True,
-    ),
-    VariantPart(
-        "backing",
-        "which calls are believed",
-        (
-            PartChoice("any", "all"),
-            PartChoice("ground", "those whose arguments the conversation backs"),
-            PartChoice("strict", "those whose required arguments somebody said"),
-        ),
-        reads=True,
-    ),
-    VariantPart(
-        "surety",
-        "how sure the model has to be of a reply with calls",
-        (
-            PartChoice("any", "not at all"),
-            *(
-                PartChoice(nats, f"its log probabilities sum to -{nats} nats or more", needs=frozenset({"logprobs"}))
-                for nats in _SURETIES
-            ),
-        ),
-        reads=True,
-        phases=_ATOMIC,
-    ),
+    *STEP_PARTS,
+    *READING_PARTS,
     *CONVERSATION_PARTS,
 )
 """Every part, in the order in which a point is written."""
 
+_DRAWS = 40  # how often it is tried to draw a way, for each that is wanted
 _NOTHING_WRITTEN: Mapping[str, WrittenChoice] = MappingProxyType({})
-_REPAIRS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType(
-    {
-        ("fit", "yes"): ("fit@2",),
-        ("offered", "yes"): ("offered",),
-        ("spelling", "said"): ("as_said",),
-        ("backing", "ground"): ("ground@2",),
-        ("backing", "strict"): ("ground@2", "strict"),
-        **{("surety", nats): (f"sure-{nats}",) for nats in _SURETIES},
-        **CONVERSATION_REPAIRS,
-    }
-)
+_REPAIRS: Mapping[tuple[str, str], tuple[str, ...]] = MappingProxyType({**READING_REPAIRS, **CONVERSATION_REPAIRS})
 
 
 @cache
@@ -308,7 +277,7 @@ def composed(point: Point, *, max_tokens: int = 160, written: Mapping[str, Writt
     if isinstance(fields.get("examples"), str):
         fields["examples"] = example_set(fields["examples"])
     if fields.get("constraint", "none") != "none" or fields.get("steps", "single") != "single":
-        options["max_calls"] = 2
+        options["max_calls"] = MAX_CALLS
     variant = Variant.model_validate(
         {**fields, "name": point_text(point), "options": options, "parsers": parsers, "sampling": {"max_tokens": max_tokens}}
     )
@@ -338,10 +307,14 @@ def readings_of(point: Point, capabilities: Iterable[Capability] = (), phase: Ph
     yield from (point_of(one) for one in points)
 
 
-def neighbours_of(point: Point, capabilities: Iterable[Capability], phase: Phase = "atomic") -> Iterator[Point]:
-    """Every valid point that differs in one part."""
+def neighbours_of(
+    point: Point, capabilities: Iterable[Capability], phase: Phase = "atomic", parts: Collection[str] | None = None
+) -> Iterator[Point]:
+    """Every valid point that differs in one part: one of `parts`; None: any."""
     has = frozenset(capabilities)
     for part in parts_of(phase):
+        if parts is not None and part.name not in parts:
+            continue
         for choice in part.choices:
             if choice.name != point.get(part.name, part.default):
                 near = point_of({**point, part.name: choice.name})
@@ -357,19 +330,65 @@ def possible(point: Point, capabilities: frozenset[Capability], phase: Phase = "
     return of_phase and fit and contradiction(point) is None
 
 
-def ways(capabilities: Iterable[Capability], phase: Phase = "atomic") -> Iterator[Point]:
-    """Every possible way to ask, in a fixed order: the points without their readings."""
-    yield from _grown([part for part in parts_of(phase) if not part.reads], frozenset(capabilities))
+def ways(capabilities: Iterable[Capability], phase: Phase = "atomic", parts: Collection[str] | None = None) -> Iterator[Point]:
+    """Every possible way to ask, in a fixed order: the points without their readings.
+
+    Args:
+        capabilities: what the server has.
+        phase: the kind of work.
+        parts: the names of the parts that may differ from their defaults; None: all. There are
+            tens of thousands of ways then; `some_ways` draws among them.
+    """
+    yield from _grown([part for part in parts_of(phase) if not part.reads], frozenset(capabilities), parts)
 
 
-def points(capabilities: Iterable[Capability], phase: Phase = "atomic") -> Iterator[Point]:
-    """Every possible point, in a fixed order. There are some thousands."""
-    yield from _grown(parts_of(phase), frozenset(capabilities))
+def points(capabilities: Iterable[Capability], phase: Phase = "atomic", parts: Collection[str] | None = None) -> Iterator[Point]:
+    """Every possible point, in a fixed order. See `ways`."""
+    yield from _grown(parts_of(phase), frozenset(capabilities), parts)
 
 
-def _grown(parts: Sequence[VariantPart], has: frozenset[Capability]) -> Iterator[Point]:
+def some_ways(
+    capabilities: Iterable[Capability],
+    most: int,
+    seed: int = 0,
+    *,
+    phase: Phase = "atomic",
+    parts: Collection[str] | None = None,
+) -> tuple[Point, ...]:
+    """Every possible way to ask where there are at most so many; else as many that are drawn.
+
+    Each part of a drawn way is as by default with a chance of one half, and of three quarters if it
+    costs requests: what many choices bring together is for a search to find out. The same seed
+    draws the same ways.
+    """
+    has, rng = frozenset(capabilities), random.Random(seed)
+    found = list(islice(ways(has, phase, parts), most + 1))
+    if len(found) <= most:
+        return tuple(found)
+    free = [part for part in parts_of(phase) if not part.reads and (parts is None or part.name in parts)]
+    drawn: dict[str, Point] = {}
+    for _ in range(most * _DRAWS):
+        drawn_parts = [part for part in free if rng.random() < (0.25 if part.choices[-1].requests else 0.5)]
+        chosen = {part.name: rng.choice(part.choices[1:]).name for part in drawn_parts}
+        point = point_of(chosen)
+        if possible(point, has, phase):
+            drawn.setdefault(point_text(point), point)
+        if len(drawn) == most:
+            break
+    return tuple(drawn.values())
+
+
+def most_requests(point: Point) -> int:
+    """How many requests a prompt takes at most."""
+    return 1 + sum(parts_by_name()[name].choice(choice).requests for name, choice in point_of(point).items())
+
+
+def _grown(parts: Sequence[VariantPart], has: frozenset[Capability], free: Collection[str] | None) -> Iterator[Point]:
     """Every valid choice of these parts. What contradicts itself is left as soon as it does."""
-    by_place = [[choice for choice in part.choices if choice.needs <= has] for part in parts]
+    by_place = [
+        [choice for choice in part.choices[: None if free is None or part.name in free else 1] if choice.needs <= has]
+        for part in parts
+    ]
     places = {part.name: place for place, part in enumerate(parts)}
 
     def grown(chosen: tuple[PartChoice, ...]) -> Iterator[Point]:

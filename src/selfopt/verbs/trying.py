@@ -66,7 +66,7 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
                 timeout_s=timeout_s or app.settings.limits.timeout_s,
                 connect_timeout_s=app.settings.limits.connect_timeout_s,
                 context_size=app.settings.engine.context_size if entry.traits.engine else None,
-                logprobs=observe,
+                logprobs=step.logprobs or observe,
             )
             reply = await endpoint.chat(request)
             steps.append(TriedStep(step.step, request, reply))

@@ -71,7 +71,8 @@ def _content(variant: Variant) -> dict[str, Any]:
 def render_variant(app: App, variant: str, tools: Tools, prompt: str) -> list[dict[str, Any]]:
     """Return the requests that a variant makes of a prompt, without sending them.
 
-    A variant that chooses first is shown with the request for the arguments of the first tool.
+    A variant that chooses first is shown with the request for the arguments of the first tool, and
+    one that decides first with the request that follows.
     Where the prompt tells of tools in words, `signatures` has these; `left_free` has what a limit
     on the arguments leaves freer than the tools' schemas.
     """
@@ -80,6 +81,8 @@ def render_variant(app: App, variant: str, tools: Tools, prompt: str) -> list[di
     shown = [next(steps)]
     if chosen.steps == "choose_then_fill" and offered:
         shown.append(steps.send(ReplyContent(text=offered[0].name)))
+    elif shown[0].logprobs is not None:
+        shown.append(steps.send(ReplyContent()))  # without probabilities nothing is decided, and the request follows
     steps.close()
     options = options_of(chosen)
     told = (chosen.tools == "system_prompt" or chosen.steps != "single") and options.tool_style != "json"

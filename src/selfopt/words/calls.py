@@ -88,6 +88,7 @@ _CORRECTED: dict[CorrectionKind, str] = {
     "call_not_backed": "the call was dropped, since nothing in the conversation backs it",
     "not_fitted": "does not fit its schema, and was kept as it came",
     "not_offered": "the call was dropped, since the tool is not offered",
+    "written_twice": "the same call again was dropped",
     "as_said": "a misspelt text was replaced by what somebody said",
     "unsure": "the call was dropped, since the model was not as sure of its reply as the variant asks",
     "unsure_unknown": "the call was dropped, since the variant asks how sure the model was and the reply has no log probabilities",

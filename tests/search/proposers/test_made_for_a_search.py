@@ -14,6 +14,7 @@ from selfopt.records import Capability
 from selfopt.search import SEARCHERS, Given, Objective, Search, SearchPlan
 from selfopt.search.proposers.tpe import Optuna, suggested
 from selfopt.search.proposers.transfer import Transfer
+from selfopt.simulate.search_worlds import WORLD_PARTS
 from selfopt.variants.space import Point, possible, ways
 from tests.search.kit import PROMPTS, archive_of, marked, played
 
@@ -22,7 +23,7 @@ ALL: frozenset[Capability] = frozenset({"tools", "grammar", "json_schema"})
 
 def given_of(looks: int, has: frozenset[Capability] = ALL, seed: int = 3) -> Given:
     """What a search hands to its proposers after so many looks."""
-    space = tuple(ways(has))
+    space = tuple(ways(has, parts=WORLD_PARTS))
     return Given(archive_of(space, looks, seed), space, has, random.Random(seed))
 
 

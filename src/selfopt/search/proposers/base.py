@@ -18,15 +18,18 @@ class Given:
 
     Attributes:
         archive: what was seen.
-        space: every way to ask that the server can take, without readings.
+        space: ways to ask that the server can take, without readings: all of them where there are
+            few, else as many as were drawn.
         capabilities: what the server has.
         rng: the only source of chance, so that a search can be repeated.
+        parts: the names of the parts that may differ from their defaults; None: all.
     """
 
     archive: Archive
     space: Sequence[Point]
     capabilities: frozenset[Capability]
     rng: random.Random
+    parts: frozenset[str] | None = None
 
     @property
     def phase(self) -> Phase:

@@ -17,7 +17,8 @@ class Nearby:
         best = given.archive.ranking()[:_BEST]
         given.rng.shuffle(best)
         for standing in best:
-            near = map(asking_part, neighbours_of(asking_part(standing.point), given.capabilities, given.phase))
+            point = asking_part(standing.point)
+            near = [asking_part(one) for one in neighbours_of(point, given.capabilities, given.phase, given.parts)]
             fresh = [point for point in near if point_text(point) not in given.archive.looks]
             if fresh:
                 return Proposal(given.rng.choice(fresh))

@@ -22,6 +22,7 @@ def suggested(
     *,
     reads: bool = False,
     phase: Phase = "atomic",
+    parts: frozenset[str] | None = None,
 ) -> Point:
     """A valid point, part by part. A part is asked for only where more than one of its choices goes
     with what was chosen before.
@@ -31,10 +32,11 @@ def suggested(
         capabilities: what the server has.
         reads: whether parts that only change how replies are read are chosen too.
         phase: the kind of work.
+        parts: the names of the parts that may differ from their defaults; None: all.
     """
     chosen: dict[str, str] = {}
     for part in parts_of(phase):
-        if part.reads and not reads:
+        if (part.reads and not reads) or (parts is not None and part.name not in parts):
             continue
         allowed = [choice.name for choice in part.choices if choice.needs <= capabilities and _goes(choice.with_, chosen)]
         # Optuna wants the same choices under the same name, so a name tells what is left to choose from.
@@ -64,7 +66,7 @@ class Optuna:
             study.add_trial(self._told(standing.point, standing.value, given))
         for _ in range(_TRIES):
             trial = study.ask()
-            point = suggested(trial.suggest_categorical, given.capabilities, phase=given.phase)
+            point = suggested(trial.suggest_categorical, given.capabilities, phase=given.phase, parts=given.parts)
             if possible(point, given.capabilities, given.phase) and point_text(point) not in given.archive.looks:
                 return Proposal(point)
             study.tell(trial, state=self._optuna.trial.TrialState.FAIL)
@@ -80,7 +82,7 @@ class Optuna:
             params[name] = point.get(part, parts_by_name()[part].default)
             return params[name]
 
-        suggested(known, given.capabilities, phase=given.phase)
+        suggested(known, given.capabilities, phase=given.phase, parts=given.parts)
         return self._optuna.trial.create_trial(params=params, distributions=kinds, value=value)
 
 

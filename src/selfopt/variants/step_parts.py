@@ -1,0 +1,93 @@
+"""The parts of the space of variants that leave tools out, and those that ask more than once."""
+
+from __future__ import annotations
+
+from selfopt.records import Phase
+
+from .part import PartChoice, VariantPart
+
+_SINGLE = frozenset({"single"})
+_UNVOTED = frozenset({"one"})
+_ATOMIC: frozenset[Phase] = frozenset({"atomic"})
+
+STEP_PARTS: tuple[VariantPart, ...] = (
+    VariantPart(
+        "keep_tools",
+        "how many tools are shown, those with most words in common with the request",
+        (
+            PartChoice("all", "all"),
+            PartChoice("five", "five", options={"keep_tools": 5}),
+            PartChoice("three", "three", options={"keep_tools": 3}),
+            PartChoice("one", "one", options={"keep_tools": 1}),
+        ),
+    ),
+    VariantPart(
+        "decide",
+        "whether it is asked first if a call is needed, by the probabilities of yes and no",
+        (
+            PartChoice("no", "no"),
+            *(
+                PartChoice(
+                    name,
+                    f"none is made where yes is {how}, beside a request without content",
+                    options={"decide": threshold},
+                    with_={"steps": _SINGLE},
+                    needs=frozenset({"logprobs"}),
+                    requests=2,
+                )
+                for name, how, threshold in (
+                    ("loose", "7 times less likely", -2.0),
+                    ("even", "less likely", 0.0),
+                    ("firm", "less than 7 times as likely", 2.0),
+                )
+            ),
+        ),
+        phases=_ATOMIC,
+    ),
+    VariantPart(
+        "votes",
+        "how many orders of the tools are asked",
+        (
+            PartChoice("one", "one"),
+            PartChoice(
+                "three",
+                "up to three, and what most of them call is called",
+                options={"votes": 3},
+                with_={"steps": _SINGLE},
+                requests=2,
+            ),
+        ),
+        phases=_ATOMIC,
+    ),
+    VariantPart(
+        "retry",
+        "what follows a call that can't be right",
+        (
+            PartChoice("no", "nothing"),
+            PartChoice(
+                "once",
+                "it is shown with what is wrong with it",
+                options={"retry": True},
+                with_={"steps": _SINGLE, "votes": _UNVOTED},
+                requests=1,
+            ),
+        ),
+        phases=_ATOMIC,
+    ),
+    VariantPart(
+        "more",
+        "what follows a single call where several things may be asked for",
+        (
+            PartChoice("no", "nothing"),
+            PartChoice(
+                "ask",
+                "it is asked which calls are missing",
+                options={"more": True},
+                with_={"steps": _SINGLE, "votes": _UNVOTED},
+                requests=1,
+            ),
+        ),
+        phases=_ATOMIC,
+    ),
+)
+"""These parts, in the order in which a point is written."""

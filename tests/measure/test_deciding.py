@@ -1,0 +1,60 @@
+"""A trial that decides first asks for probabilities, and its stored replies are judged as it was."""
+
+from __future__ import annotations
+
+from selfopt.measure.readings import read_by_each
+from selfopt.records import ChatReply, ChatRequest, LogProbs, Outcome, ReplyContent, Trial, Verdict
+from selfopt.variants.space import composed
+
+from .kit import Bench, FakeEndpoint, make_spec, right_answer, run_once
+
+
+class Deciding(FakeEndpoint):
+    """Says yes to what asks for the weather, no to the rest, and calls something whenever it is asked to answer."""
+
+    async def chat(self, request: ChatRequest) -> ChatReply:
+        reply = await super().chat(request)
+        if request.sampling.max_tokens > 1:
+            return reply
+        text = request.messages[-1].content
+        chances = (-0.1, -3.0) if "weather of" in text else (-3.0, -0.1) if "hello" in text else (-0.7, -0.7)
+        words = ("yes", "no")
+        observed = LogProbs(tokens=("yes",), logprobs=(chances[0],), top_tokens=(words,), top_logprobs=(chances,))
+        said = ReplyContent(text="yes", finish_reason="length")
+        return reply.model_copy(update={"content": said, "logprobs": observed if request.logprobs else None})
+
+
+def eager(request: ChatRequest) -> ReplyContent:
+    """Calls for everything."""
+    return right_answer(request) if "weather of" in request.messages[-1].content else calling()
+
+
+def calling() -> ReplyContent:
+    return ReplyContent(text='{"name": "get_weather", "arguments": {"city": "Oslo"}}', finish_reason="stop")
+
+
+async def test_what_needs_no_call_takes_two_requests_of_a_token_and_none_for_an_answer(bench: Bench) -> None:
+    """Their end at the token limit is no fault, and the verdicts are the same when stored replies are read again."""
+    bench.endpoint = Deciding(eager)
+    spec = make_spec(bench.suite, variant=composed({"decide": "even"}))
+    result = await run_once(spec, context=bench.context())
+    trials = [trial for run_id in result.run_ids for trial in bench.ledger.read(Trial, {"run_id": run_id})]
+    steps = {trial.prompt_id: [one.step for one in trial.exchanges] for trial in trials}
+    assert {tuple(told) for one, told in steps.items() if one.startswith("c")} == {("decide", "decide N/A", "answer")}
+    assert {tuple(told) for one, told in steps.items() if one.startswith("s")} == {("decide", "decide N/A")}
+    assert {trial.fault for trial in trials} == {None}
+    outcomes = {v.prompt_id: v.outcome for run_id in result.run_ids for v in bench.ledger.read(Verdict, {"run_id": run_id})}
+    assert set(outcomes.values()) == {Outcome.PASS}
+    again = read_by_each(bench.ledger, spec, bench.suite, trials, {"own": spec.variant.parsers})["own"]
+    assert {verdict.prompt_id: verdict.outcome for verdict in again} == outcomes
+
+
+async def test_a_server_without_probabilities_is_asked_for_the_answer(bench: Bench) -> None:
+    """Nothing is decided then, so nothing is held back."""
+    bench.endpoint = FakeEndpoint(lambda request: calling())
+    spec = make_spec(bench.suite, variant=composed({"decide": "firm"}))
+    result = await run_once(spec, context=bench.context())
+    trials = [trial for run_id in result.run_ids for trial in bench.ledger.read(Trial, {"run_id": run_id})]
+    assert {tuple(one.step for one in trial.exchanges) for trial in trials} == {("decide", "answer")}
+    asked = [request.logprobs for request in bench.endpoint.asked if request.sampling.max_tokens == 1]
+    assert set(asked) == {10}
