@@ -85,7 +85,7 @@ def test_readings_share_requests_and_read_differently(way: Point) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.sampled_from(WAYS))
+@given(st.sampled_from([way for way in WAYS if "decide" not in way]))
 def test_only_a_server_that_gives_log_probabilities_is_read_by_them(way: Point) -> None:
     """And such a reading says so, and stands at the end of its chain."""
     plain = [point_text(point) for point in readings_of(way)]
@@ -149,7 +149,7 @@ def test_conversations_have_points_of_their_own(way: Point, reading: int) -> Non
     assert asking_part(point) == way
     assert possible(point, ALL, "extended")
     own = {part.name for part in parts_of("extended")} - {part.name for part in parts_of("atomic")}
-    assert possible(point, ALL) == (not own & set(point))
+    assert possible(point, ALL) == (not own & set(point) and point.get("examples") != "talks")
     assert all(possible(near, ALL, "extended") for near in neighbours_of(point, ALL, "extended"))
 
 

@@ -37,7 +37,7 @@ from selfopt.variants import render
 from selfopt.variants.space import composed
 from selfopt.words.tuning import dropped_text, no_prompts_text, too_few_text
 
-from .soliciting import Question, Solicitor
+from .soliciting import Solicitor, WriterQuestion
 
 MAX_ROUNDS = 6
 _IDLE_ROUNDS = 2
@@ -176,14 +176,14 @@ class PromptMaker:
                 found[n] += new
         return [draft for drafts in found.values() for draft in drafts]
 
-    async def _ask_writer(self, questions: Sequence[Question], turn: int) -> list[ReplyContent | None]:
+    async def _ask_writer(self, questions: Sequence[WriterQuestion], turn: int) -> list[ReplyContent | None]:
         if not questions or self.authors.writer is None:
             return []
         return await self.solicitor.ask(self.authors.writer, "write", questions, f"prompts, round {turn + 1}")
 
-    def _question(self, messages: tuple[Message, ...], turn: int) -> Question:
+    def _question(self, messages: tuple[Message, ...], turn: int) -> WriterQuestion:
         sampling = Sampling(max_tokens=WRITER_TOKENS, temperature=_WARMTH, seed=turn)
-        return Question(messages, sampling=sampling)
+        return WriterQuestion(messages, sampling=sampling)
 
     def _quota(self, kind: DraftKind, tool: ToolDefinition) -> int:
         """How many drafts of a kind a tool may have. One that requires nothing has the more near misses."""
@@ -263,7 +263,7 @@ class PromptMaker:
             asked = []
             for one in offers:
                 step = next(render(variant, (Message(role="user", content=one.draft.text),), self._tools(one)))
-                asked.append(Question(step.messages, step.tools, step.tool_choice, step.sampling, step.constraint))
+                asked.append(WriterQuestion(step.messages, step.tools, step.tool_choice, step.sampling, step.constraint))
             replies = await self.solicitor.ask(model, "solve", asked, f"solver {number}")
             left = []
             for one, reply in zip(offers, replies, strict=True):

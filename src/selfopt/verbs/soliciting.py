@@ -20,7 +20,7 @@ _WRITING = 10  # times the limit for one reply: a writer writes much more than a
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class WriterQuestion:
     """One request to a writer or a solver, before endpoint and limits are known."""
 
     messages: tuple[Message, ...]
@@ -50,7 +50,7 @@ class Solicitor:
         self._context = app.measure_context()
 
     async def ask(
-        self, model: str, purpose: Literal["write", "solve"], questions: Sequence[Question], label: str
+        self, model: str, purpose: Literal["write", "solve"], questions: Sequence[WriterQuestion], label: str
     ) -> list[ReplyContent | None]:
         """Ask a model, as many questions at once as its endpoint takes. None: it did not answer.
 
@@ -73,8 +73,10 @@ class Solicitor:
             self._app.on_step(f"{purpose}_asked")
         return found
 
-    async def _one(self, model: str, purpose: Literal["write", "solve"], question: Question) -> ReplyContent | None:
-        reply_id = content_hash("reply", [model, purpose, *(_plain(getattr(question, name)) for name in Question.__slots__)])
+    async def _one(self, model: str, purpose: Literal["write", "solve"], question: WriterQuestion) -> ReplyContent | None:
+        reply_id = content_hash(
+            "reply", [model, purpose, *(_plain(getattr(question, name)) for name in WriterQuestion.__slots__)]
+        )
         known = find(self._app.ledger, AuthoredReply, reply_id)
         if known is not None:
             return known.content
@@ -99,7 +101,7 @@ class Solicitor:
             await self._app.ledger.append([record])
         return content
 
-    async def _exchanged(self, model: str, purpose: str, question: Question) -> ExchangeResult:
+    async def _exchanged(self, model: str, purpose: str, question: WriterQuestion) -> ExchangeResult:
         app, asked = self._app, self._asked[model]
         limits, entry = app.settings.limits, app.settings.endpoint_of(model)[1]
         name = app.sender.server_model(model)
