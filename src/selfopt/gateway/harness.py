@@ -203,9 +203,8 @@ class _Work:
             calls = each_once(calls)
         if content.refused and not calls:
             return content
-        required = asked.request.tool_choice == "required"
+        required, rule = asked.request.tool_choice == "required", self._exchange.rule
         if self._exchange.helped and not begun:
-            rule = self._exchange.rule
             if required and not calls:
                 raise uncalled()
             unread = found.unread and (calls or parsed.unread is not None)
