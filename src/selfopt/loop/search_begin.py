@@ -52,7 +52,8 @@ def begun(
         "logprobs": observed,
     }
     capabilities = tuple(name for name, there in has.items() if there)
-    first: tuple[dict[str, str], ...] = ({"tools": "signatures"},) if text_only else ({}, {"tools": "signatures"})
+    # One way alone is asked on all prompts whatever it brings: what another is worth is for the rungs to say.
+    first: tuple[dict[str, str], ...] = ({"tools": "signatures"},) if text_only else ({},)
     settings = context.settings.loop
     return SearchStart(
         search_id=search_id_of(cycle, baseline),
