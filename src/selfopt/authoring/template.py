@@ -66,6 +66,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
 _FAMILIES = 40
 _MOST_LACKING = 24
 _OPTIONAL = 3  # of every so many requests one names an optional argument too
+_DEPTH, _ALTERNATIVES = 4, 8  # lists in lists, and alternatives of each, that are looked at: a schema may name itself
 
 
 def template_drafts(tool: ToolDefinition) -> Iterator[Draft]:
@@ -88,7 +89,8 @@ def template_drafts(tool: ToolDefinition) -> Iterator[Draft]:
     for form in _NEAR:
         text = _sentence(form, what, {})
         yield Draft("near miss", text, (), tool.name, content_hash("family", [tool.name, text]))
-    lacking = [dict(some) for size in range(len(needed)) for some in combinations(_arguments(tool, needed, 1).items(), size)]
+    # A generator: of many required arguments there are more choices than anybody can hold.
+    lacking = (dict(some) for size in range(len(needed)) for some in combinations(_arguments(tool, needed, 1).items(), size))
     told: list[tuple[str, dict[str, Any]]] = [(form, {}) for form in _MISSING] if needed else []
     told += [
         (_ASKS[place % len(_ASKS)], arguments) for place, arguments in enumerate(islice(lacking, _MOST_LACKING)) if arguments
@@ -132,12 +134,13 @@ def _plain_parts(tool: ToolDefinition) -> dict[str, Any] | None:
     return found
 
 
-def _plain(part: Any, root: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    for option in options(part, root):
+def _plain(part: Any, root: Mapping[str, Any], depth: int = 0) -> Mapping[str, Any] | None:
+    """The plain alternative of a part. depth: in how many lists it is."""
+    for option in islice(options(part, root), _ALTERNATIVES) if depth <= _DEPTH else ():
         kind = option.get("type", "string")
         if choices_of(option) is not None or kind in ("string", "integer", "number"):
             return option
-        if kind == "array" and _plain(next(iter(items_of(option, 1)), None), root) is not None:
+        if kind == "array" and _plain(next(iter(items_of(option, 1)), None), root, depth + 1) is not None:
             return option
     return None
 
@@ -155,14 +158,14 @@ def _arguments(tool: ToolDefinition, needed: Mapping[str, Any], place: int) -> d
     return arguments
 
 
-def _value(name: str, part: Mapping[str, Any], place: int, root: Mapping[str, Any]) -> Any:
+def _value(name: str, part: Mapping[str, Any], place: int, root: Mapping[str, Any], depth: int = 0) -> Any:
     choices = choices_of(part)
     if choices:
         return choices[place % len(choices)]
     kind = part.get("type", "string")
     if kind == "array":
-        item = _plain(next(iter(items_of(part, 1)), None), root) or {}
-        return [_value(name, item, place, root)]
+        item = _plain(next(iter(items_of(part, 1)), None), root, depth + 1) or {}
+        return [_value(name, item, place, root, depth + 1)]
     if kind in ("integer", "number"):
         low, high = _bound(part, "minimum", 1), _bound(part, "maximum", None)
         return low + place if high is None else low + place % max(1, high - low + 1)
