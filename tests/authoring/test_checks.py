@@ -13,7 +13,7 @@ from selfopt.authoring.drafts import Draft, DraftKind
 from selfopt.records import ToolCall, ToolDefinition
 from selfopt.suites.warn.similar import grams, jaccard, normalised
 
-from .tools import CLOCK, LAMP, WEATHER
+from .tools import CLOCK, LAMP, WEATHER, tool
 
 TOOLS = (WEATHER, LAMP, CLOCK)
 
@@ -54,6 +54,14 @@ def test_a_request_that_says_what_it_needs_is_kept() -> None:
 def test_a_request_that_does_not_fit_its_call_is_dropped(text: str, name: str, arguments: dict[str, Any], reason: str) -> None:
     """Each for its own reason."""
     assert checker().checked(draft(text, (name, arguments)), TOOLS) == reason
+
+
+@pytest.mark.parametrize("bound", ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"])
+def test_an_integer_of_any_length_is_held_against_a_bound(bound: str) -> None:
+    """Also one that no float can hold."""
+    pay = tool("pay", ("sum",), sum={"type": "integer", bound: 5.5})
+    found = checker(pay).checked(draft(f"Pay {10**400}", ("pay", {"sum": 10**400}), tool="pay"), (pay,))
+    assert (found == "bad_arguments") == bound.endswith("aximum")
 
 
 def test_one_of_two_calls_that_does_not_fit_drops_both() -> None:

@@ -148,7 +148,7 @@ def _between(size: float, option: Mapping[str, Any], low: str, high: str, *, ope
     bounds: Iterable[tuple[Any, int]] = ((option.get(low), 1), (option.get(high), -1))
     for bound, sign in bounds:
         if isinstance(bound, int | float) and not isinstance(bound, bool):
-            room = (size - bound) * sign
-            if room < 0 or (open_ and room == 0):
+            # Compared and not subtracted: an integer may be too large for a float.
+            if (size < bound if sign > 0 else size > bound) or (open_ and size == bound):
                 return False
     return True
