@@ -8,7 +8,7 @@ from itertools import combinations, islice
 from typing import Any
 
 from selfopt.reading.schema import arguments_of, choices_of, items_of, options, properties_of, required_of
-from selfopt.records import ToolCall, ToolDefinition, content_hash
+from selfopt.records import ToolCall, ToolDefinition
 
 from .drafts import Draft
 
@@ -79,16 +79,11 @@ def template_drafts(tool: ToolDefinition) -> Iterator[Draft]:
         return
     for place in range(_FAMILIES):
         arguments = _arguments(tool, needed, place)
-        family = content_hash("family", [tool.name, arguments])
         for turn in range(2):
             ask = _ASKS[(place * 2 + turn) % len(_ASKS)]
-            text = _sentence(ask, what, arguments)
-            yield Draft(
-                "paraphrase" if turn else "direct", text, (ToolCall(name=tool.name, arguments=arguments),), tool.name, family
-            )
+            yield Draft("direct", _sentence(ask, what, arguments), (ToolCall(name=tool.name, arguments=arguments),), tool.name)
     for form in _NEAR:
-        text = _sentence(form, what, {})
-        yield Draft("near miss", text, (), tool.name, content_hash("family", [tool.name, text]))
+        yield Draft("near miss", _sentence(form, what, {}), (), tool.name)
     # A generator: of many required arguments there are more choices than anybody can hold.
     lacking = (dict(some) for size in range(len(needed)) for some in combinations(_arguments(tool, needed, 1).items(), size))
     told: list[tuple[str, dict[str, Any]]] = [(form, {}) for form in _MISSING] if needed else []
@@ -97,7 +92,7 @@ def template_drafts(tool: ToolDefinition) -> Iterator[Draft]:
     ]
     for form, arguments in told:
         text = _sentence(form, what, {name: value for name, value in arguments.items() if name in needed})
-        yield Draft("needed detail missing", text, (), tool.name, content_hash("family", [tool.name, text]))
+        yield Draft("needed detail missing", text, (), tool.name)
 
 
 def template_pairs(tools: tuple[ToolDefinition, ...]) -> Iterator[Draft]:
@@ -110,7 +105,7 @@ def template_pairs(tools: tuple[ToolDefinition, ...]) -> Iterator[Draft]:
         )
         halves = [_sentence(_ASKS[5], _what(t), c.arguments).rstrip(".") for t, c in zip((one, two), calls, strict=True)]
         text = f"{halves[0]}. And {halves[1][0].lower()}{halves[1][1:]}."
-        yield Draft("two at once", text, calls, one.name, content_hash("family", [[c.name, c.arguments] for c in calls]))
+        yield Draft("two at once", text, calls, one.name)
 
 
 def _what(tool: ToolDefinition) -> str:
