@@ -67,7 +67,12 @@ def test_an_integer_of_any_length_is_held_against_a_bound(bound: str) -> None:
 def test_the_same_facts_are_one_family_however_they_are_written() -> None:
     """The first is a request and the others are paraphrases of it, also across replies."""
     mine = checker()
-    texts = ("Weather in Oslo for 5 days?", "How will it be in Oslo, 5 days on?", "Tell me of Oslo and its next 5 days", "Oslo, 5 days")
+    texts = (
+        "Weather in Oslo for 5 days?",
+        "How will it be in Oslo, 5 days on?",
+        "Tell me of Oslo and its next 5 days",
+        "Oslo, 5 days",
+    )
     found = [
         mine.checked(draft(text, ("get_weather", {"city": "Oslo", "days": days})), TOOLS)
         for text, days in zip(texts, (5, "5", 5.0, 5), strict=True)
@@ -86,9 +91,7 @@ def test_two_calls_are_one_family_in_either_order() -> None:
     mine, tools = checker(WEATHER, lamp), (WEATHER, lamp)
     one, two = ("get_weather", {"city": "Oslo"}), ("dim", {"level": 5})
     first = mine.checked(draft("Weather in Oslo, and dim to 5.", one, two, kind="two at once"), tools)
-    second = mine.checked(
-        draft("Dim it to 5 and say how warm Oslo is.", ("dim", {"level": 5.0}), one, kind="two at once"), tools
-    )
+    second = mine.checked(draft("Dim it to 5 and say how warm Oslo is.", ("dim", {"level": 5.0}), one, kind="two at once"), tools)
     assert isinstance(first, Draft)
     assert isinstance(second, Draft)
     assert first.family == second.family

@@ -254,9 +254,7 @@ async def test_consent_that_was_taken_back_is_missed_where_the_question_is_sent(
 
 
 @pytest.mark.parametrize("reflection", [{}, {"model": "scripted/m"}])
-async def test_a_search_that_goes_on_asks_no_model_that_the_settings_do_not_name(
-    world: Make, reflection: dict[str, str]
-) -> None:
+async def test_a_search_that_goes_on_asks_no_model_that_the_settings_do_not_name(world: Make, reflection: dict[str, str]) -> None:
     w = advised(world, adviser(WISE_EDIT))
     with pytest.raises(Stopped):
         await cycle(w, stop_at("reflected"))

@@ -168,8 +168,9 @@ def _in_limits(value: Any, option: Mapping[str, Any]) -> bool:
 def _between(size: float, option: Mapping[str, Any], low: str, high: str, *, open_: bool = False) -> bool:
     bounds: Iterable[tuple[Any, int]] = ((option.get(low), 1), (option.get(high), -1))
     for bound, sign in bounds:
-        if isinstance(bound, int | float) and not isinstance(bound, bool):
-            # Compared and not subtracted: an integer may be too large for a float.
-            if (size < bound if sign > 0 else size > bound) or (open_ and size == bound):
-                return False
+        if not isinstance(bound, int | float) or isinstance(bound, bool):
+            continue
+        # Compared and not subtracted: an integer may be too large for a float.
+        if (size < bound if sign > 0 else size > bound) or (open_ and size == bound):
+            return False
     return True

@@ -94,9 +94,7 @@ def _place(tools: Sequence[ToolDefinition], name: str) -> int:
     return next(place for place, tool in enumerate(tools, 1) if tool.name == name)
 
 
-def prompt_of(
-    draft: Draft, tool_set: str = "t", *, prompt_id: str = "p", split: Split = "search"
-) -> Prompt:
+def prompt_of(draft: Draft, tool_set: str = "t", *, prompt_id: str = "p", split: Split = "search") -> Prompt:
     """The prompt that a draft is: exactly its calls are right, with exactly its values."""
     calls = tuple(
         ExpectedCall(name=call.name, arguments={key: [value] for key, value in call.arguments.items()}) for call in draft.calls

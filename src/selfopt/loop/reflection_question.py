@@ -124,7 +124,9 @@ def gepa_question(variant: Variant, trials: Sequence[ReadTrial], suite: Suite, *
         shown.pop()
     # GEPA names no bound, and what is longer is refused.
     text = text[: max_chars - len(_BOUND)] + _BOUND
-    return ReflectionQuestion((Message(role="user", content=text),), text, tuple(trial.prompt.id for trial in shown), tuple(_tool_sets(shown)))
+    return ReflectionQuestion(
+        (Message(role="user", content=text),), text, tuple(trial.prompt.id for trial in shown), tuple(_tool_sets(shown))
+    )
 
 
 def gepa_edits(answer: str) -> dict[str, Any]:

@@ -75,7 +75,10 @@ def _twins(suite: Suite) -> dict[str, list[str]]:
     by_calls: dict[str, list[str]] = {}
     for prompt in suite.prompts:
         if prompt.needs_call and prompt.expected != "any":
-            told = sorted(canonical_json(sorted(canonical_json(call.model_dump(mode="json")) for call in calls)) for calls in prompt.expected)
+            told = sorted(
+                canonical_json(sorted(canonical_json(call.model_dump(mode="json")) for call in calls))
+                for calls in prompt.expected
+            )
             by_calls.setdefault(canonical_json([prompt.split, told]), []).append(prompt.id)
     return {one: twins for twins in by_calls.values() for one in twins}
 
