@@ -119,7 +119,9 @@ async def run_loop(
     app.require_ready({t.model for t in chosen})
     require_adviser(app, {t.model for t in chosen})
     asked = [(t.model, t.phase, t.baseline.spec_id if t.baseline else None) for t in chosen]
-    what = key or [asked, cycles, sha256_hex(_text(candidates)) if candidates else None, max_candidates]
+    # What is asked and whether it is searched counts, too: a loop on other suites is no answer to this one.
+    on = [app.settings.suites.model_dump(mode="json"), app.settings.loop.search]
+    what = key or [asked, cycles, sha256_hex(_text(candidates)) if candidates else None, max_candidates, on]
     app.home.ensure()
     with ProcessLock(app.home.lock)("loop"):
         context = loop_context(app, listener, progress, max_candidates)
