@@ -30,6 +30,7 @@ from selfopt.records import Cycle, Finding, SearchEnd, SearchStart, Spec, conten
 from selfopt.routing import diff
 from selfopt.wiring.advising import require_adviser
 from selfopt.wiring.app import App
+from selfopt.words.evidence import on_prompts
 from selfopt.words.searches import frontier_text
 
 from .diagnosing import UNHEARD, loop_context
@@ -137,7 +138,8 @@ def what_searches_found(app: App, cycles: Sequence[Cycle]) -> list[str]:
         for start in app.ledger.read(SearchStart, {"cycle_id": cycle.cycle_id}):
             for end in app.ledger.read(SearchEnd, {"id": start.search_id}):
                 if end.frontier:
-                    lines.append(f"{start.model} {start.phase}: no point beats these on search prompts, as they are estimated:")
+                    told = f"{start.model} {start.phase}: no point beats these on search prompts, as they are estimated"
+                    lines.append(f"{on_prompts(told, synthetic=start.synthetic)}:")
                     lines += [f"  {line}" for line in frontier_text(end.frontier)]
     return lines
 
