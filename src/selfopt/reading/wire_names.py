@@ -46,13 +46,19 @@ def own_names(names: tuple[str, ...]) -> Mapping[str, str]:
 
 @remembered
 def with_wire_names(
-    messages: Sequence[Message], tools: Sequence[ToolDefinition]
+    messages: Sequence[Message], tools: Sequence[ToolDefinition], offered: Sequence[ToolDefinition]
 ) -> tuple[Sequence[Message], Sequence[ToolDefinition]]:
-    """The conversation and its tools under wire names.
+    """The conversation and the tools that are shown under wire names.
 
-    The same objects if no name has to change.
+    Args:
+        messages: the conversation.
+        tools: those of the offered tools that are shown, in any order.
+        offered: all tools in the order in which readers get them, who number alike names so.
+
+    Returns:
+        The same objects if no name has to change.
     """
-    renamed = _renamed(tuple(tool.name for tool in tools))
+    renamed = _renamed(tuple(tool.name for tool in offered))
     if not renamed:
         return messages, tools
     return (

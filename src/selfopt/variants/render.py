@@ -50,7 +50,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
     shown = as_shown(messages, options, required=required)
     asked = _answering(variant) if required and variant.steps == "choose_then_answer" else variant
     asked = _with_examples(asked, messages, tools)
-    opening = _opening(asked, options, shown, tools, required)
+    opening = _opening(asked, options, shown, tools, offered, required)
     if variant.steps == "choose_then_fill":
         return (yield from _choose_then_fill(asked, options, opening, Conversation(messages, shown), tools))
     chosen: list[str] | None = None
@@ -60,7 +60,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         if chosen == []:
             return choice
         answering = _answering(variant)
-        opening = _opening(answering, options_of(answering), shown, tools, required)
+        opening = _opening(answering, options_of(answering), shown, tools, offered, required)
     if options.asks_again or options.decide is not None:
         request = Request(asked, messages, shown, tools, offered)
         reply = yield from _in_several_steps(request, options, opening, required=required)
@@ -80,13 +80,13 @@ def _in_several_steps(request: Request, options: VariantOptions, opening: Render
     from .decide import blank_of, call_needed
     from .votes import voted
 
-    variant, messages, tools = request.variant, request.shown, request.tools
+    variant, messages, tools, offered = request.variant, request.shown, request.tools, request.offered
     if options.decide is not None and not required:
-        blank = _opening(variant, options, blank_of(messages), tools, False)
+        blank = _opening(variant, options, blank_of(messages), tools, offered, False)
         if not (yield from call_needed(opening, blank, options.decide)):
             return ReplyContent(text=NO_CALL, finish_reason="stop")
     if options.votes > 1:
-        return (yield from voted(request, opening, lambda order: _opening(variant, options, messages, order, required)))
+        return (yield from voted(request, opening, lambda order: _opening(variant, options, messages, order, offered, required)))
     reply = yield opening
     unforced = replace(opening, tool_choice="auto", constraint=_limit(variant, options, tools, False))
     if options.retry:
@@ -134,13 +134,18 @@ def _answering(variant: Variant) -> Variant:
 
 @remembered
 def _opening(
-    variant: Variant, options: VariantOptions, messages: Sequence[Message], tools: Sequence[ToolDefinition], required: bool
+    variant: Variant,
+    options: VariantOptions,
+    messages: Sequence[Message],
+    tools: Sequence[ToolDefinition],
+    offered: Sequence[ToolDefinition],
+    required: bool,
 ) -> RenderedStep:
     """The first request. Most variants make no other."""
     native = variant.tools == "native"
     choosing = variant.steps != "single"
     if native and not choosing:
-        messages, tools = with_wire_names(messages, tools)
+        messages, tools = with_wire_names(messages, tools, offered)
     in_text = not native or variant.steps == "choose_then_answer"
     sent = text_messages(variant, messages, tools) if in_text else native_messages(variant, messages)
     return RenderedStep(
