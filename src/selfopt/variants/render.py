@@ -90,7 +90,7 @@ def _in_several_steps(request: Request, options: VariantOptions, opening: Render
     reply = yield opening
     unforced = replace(opening, tool_choice="auto", constraint=_limit(variant, options, tools, False))
     if options.retry:
-        reply = yield from corrected(request, unforced, reply)
+        reply = yield from corrected(request, unforced, reply, required=required)
     if options.more:
         reply = yield from completed(request, unforced, reply)
     return reply
