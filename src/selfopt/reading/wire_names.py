@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from selfopt.records import Message, ToolDefinition, remembered
+from selfopt.records import Message, ToolDefinition, as_kind_of, remembered
 
 MAX_LENGTH = 64
 _REFUSED = re.compile(r"[^a-zA-Z0-9_-]")
@@ -61,10 +61,8 @@ def with_wire_names(
     renamed = _renamed(tuple(tool.name for tool in offered))
     if not renamed:
         return messages, tools
-    return (
-        tuple(_with_calls_renamed(message, renamed) for message in messages),
-        tuple(tool.model_copy(update={"name": renamed[tool.name]}) if tool.name in renamed else tool for tool in tools),
-    )
+    sent = tuple(tool.model_copy(update={"name": renamed[tool.name]}) if tool.name in renamed else tool for tool in tools)
+    return tuple(_with_calls_renamed(message, renamed) for message in messages), as_kind_of(tools, sent)
 
 
 def _with_calls_renamed(message: Message, renamed: Mapping[str, str]) -> Message:

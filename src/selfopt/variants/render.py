@@ -15,7 +15,7 @@ from selfopt.reading.earlier.literals import decode_object
 from selfopt.reading.families import NO_CALL, SEPARATOR
 from selfopt.reading.keeping import reply_keeping, reply_of
 from selfopt.reading.wire_names import with_wire_names
-from selfopt.records import Constraint, LogProbs, Message, ReplyContent, ToolCall, ToolDefinition, Variant, remembered
+from selfopt.records import Constraint, LogProbs, Message, ReplyContent, ToolCall, ToolDefinition, Variant, as_kind_of, remembered
 
 from .call_schema import arguments_schema, calls_schema, choice_schema
 from .grammar import arguments_grammar, calls_grammar, choice_grammar
@@ -45,7 +45,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         VariantError: the options of the variant are impossible.
     """
     options = options_of(variant)
-    offered = lean_tools(tools) if options.lean else tools
+    offered = as_kind_of(tools, lean_tools(tools)) if options.lean else tools
     tools = _kept_tools(options, messages, offered)
     shown = as_shown(messages, options, required=required)
     asked = _answering(variant) if required and variant.steps == "choose_then_answer" else variant
@@ -116,7 +116,7 @@ def _with_examples(variant: Variant, messages: Sequence[Message], tools: Sequenc
     if options.examples_by == "similarity":
         from .relevance import similar_examples
 
-        examples = similar_examples(variant.examples, messages, _SIMILAR)
+        examples = as_kind_of(messages, similar_examples(variant.examples, messages, _SIMILAR))
     else:
         from .own_examples import own_examples
 
