@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selfopt.errors import VariantError
-from selfopt.reading.chain import chain_of
+from selfopt.reading.chain import chain_of, needs_logprobs
 from selfopt.records import ChainName, Variant, remembered
 
 
@@ -115,3 +115,8 @@ def _checked(
     if options.examples_by == "similarity" and not has_examples:
         raise VariantError(f"variant {name!r}: option 'examples_by: similarity' needs `examples` to choose from")
     return options
+
+
+def rests_on_logprobs(variant: Variant) -> bool:
+    """Whether what a variant promises rests on log probabilities: it decides by them, or withholds calls."""
+    return needs_logprobs(variant.parsers) or options_of(variant).decide is not None
