@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from selfopt.errors import EndpointError
 from selfopt.loop import Listener
+from selfopt.measure.arena import Arena
+from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.records import CyclePlan, Decision, Run, SearchEnd, SearchStart, Spec, Trial
 from selfopt.verbs.looping import run_loop
 from selfopt.words.calls import variant_lines
@@ -96,3 +99,29 @@ async def test_each_batch_says_what_is_tried_and_what_is_best(world: Make) -> No
     told = [event.text for event in w.events if event.kind == "search"]
     assert told[0].startswith("0 of at most 200 trials, 20 reused: native on 20 prompts (start); best so far: ")
     assert all("best so far: " in text for text in told)
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_server_that_goes_away_ends_no_search(world: Make, monkeypatch: pytest.MonkeyPatch, comes_back: bool) -> None:
+    """The batch is asked again when it answers; else the same command goes on."""
+    real, faults = Arena.block, iter([False, True])
+
+    async def block(self: Arena, order: BlockOrder, **more: Any) -> BlockResult:
+        if order.purpose == "search" and next(faults, False):
+            return BlockResult({}, (), {}, fault="the server does not answer")
+        return await real(self, order, **more)
+
+    async def recover(self: Arena, spec: Spec) -> bool:
+        return comes_back
+
+    monkeypatch.setattr(Arena, "block", block)
+    monkeypatch.setattr(Arena, "recover", recover)
+    w = hinted(world)
+    if not comes_back:
+        with pytest.raises(EndpointError, match="the same command goes on"):
+            await searched(w)
+        assert read(w, SearchEnd) == []
+    await searched(w)
+    (end,) = read(w, SearchEnd)
+    assert end.ranking[0].point["instructions"] in ("call", "call_and_hold", "copy")
+    assert next(faults, None) is None, "the server did go away"

@@ -118,7 +118,7 @@ def test_the_section_tells_of_the_frontier_the_parts_and_why_each_way_came_no_fu
     """In words, from the typed facts."""
     text = "\n".join(searches_text([TOLD]))
     for words in (
-        "88 trials of at most 100, 40 replies taken from the ledger; 48 points compared; it ended because 100 trials were for the search",
+        "88 trials of at most 100, 40 replies taken from the ledger; 48 points compared; it ended at a limit: 100 trials were for the search",
         "It looked for accuracy at a restraint of 0.8 or more, in at most 2 s",
         "| tools=signatures backing=strict | 0.62 | 0.48 | 0.90 | 1.62 s | 300 | 1.5 |",
         "not asked without it",

@@ -130,6 +130,7 @@ def search_line(now: SearchNow, columns: int) -> str:
     """What a search is doing, in one line of so many columns: the best so far, what it has spent, when
     it ends, and what it tries. The longer the line, the more words.
     """
+    from selfopt.home import counted
     from selfopt.words.searches import figures_text, point_words, time_text
 
     best, spent = now.best, f"{now.asked}/{now.most}"
@@ -139,7 +140,7 @@ def search_line(now: SearchNow, columns: int) -> str:
     accuracy = figures.partition(" (")[0]
     name = f": {point_words(best.point)}" if best is not None else ""
     forms = [
-        f"  search {spent} trials{reused}{left}{figures}{name}; trying on {now.prompts} ({now.by}): ",
+        f"  search {now.asked}/{counted(now.most, 'trial')}{reused}{left}{figures}{name}; trying on {now.prompts} ({now.by}): ",
         f"  search {spent}{reused}{left}{figures}; {now.by}: ",
         f"  search {spent}{reused}{left}{accuracy}; {now.by}: ",
         f"  {spent}{left}{accuracy}; ",

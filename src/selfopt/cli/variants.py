@@ -37,9 +37,9 @@ def list_(ctx: click.Context, /, as_json: bool) -> None:
 @command.command("parts")
 @json_option
 def parts(as_json: bool) -> None:
-    """List the parts that points are put together from, with their choices. The first is the default.
+    """List the parts of points and their choices.
 
-    (+2): a prompt may take up to two requests more.
+    The first choice is the default. (+2): a prompt may take up to two requests more.
     """
     from selfopt.verbs.variants import list_parts
 

@@ -80,4 +80,4 @@ def _plain(request: ChatRequest) -> ChatRequest:
 
 def _form(request: ChatRequest, streamed: bool) -> Form:
     constraint = request.constraint.kind if request.constraint is not None else None
-    return request.model, streamed, bool(request.tools), constraint
+    return request.model, request.logprobs, streamed, bool(request.tools), constraint

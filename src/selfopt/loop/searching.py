@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from selfopt.errors import BudgetError
+from selfopt.errors import BudgetError, EndpointError
 from selfopt.home import counted
 from selfopt.measure.context import Desk
 from selfopt.measure.lookup import find, held
@@ -23,6 +23,7 @@ from selfopt.records import (
     CycleStart,
     Record,
     Run,
+    RunEnd,
     SearchBatch,
     SearchEnd,
     SearchStart,
@@ -92,6 +93,7 @@ class _Order:
     Attributes:
         made: trials of the batch itself, by prompt, from before the search was cut off.
         kept: stored trials of other runs that answer the rest.
+        drops: how often the batch was asked before and lost replies to a fault of the server.
     """
 
     batch_id: str
@@ -100,6 +102,7 @@ class _Order:
     spec: Spec
     made: Mapping[str, Trial]
     kept: Mapping[str, Trial]
+    drops: int
 
     @property
     def own(self) -> list[str]:
@@ -183,10 +186,10 @@ class _Searching:
     def _trials_of(self, known: SearchBatch) -> list[Trial]:
         return [held(self._context.ledger, Trial, trial_id) for trial_id in known.trial_ids]
 
-    def _made(self, spec: Spec) -> list[Trial]:
+    def _made(self, spec: Spec, drops: int = 0) -> list[Trial]:
         """The trials that the next batch made before the search was cut off."""
         ledger = self._context.ledger
-        runs = ledger.read(Run, {"group_id": self._batch_id, "request_id": spec.request_id})
+        runs = ledger.read(Run, {"group_id": self._group(drops), "request_id": spec.request_id})
         return [trial for run in runs for trial in ledger.read(Trial, {"run_id": run.run_id})]
 
     def _is_of_another_course(self, batch: WayBatch, spec: Spec) -> bool:
@@ -206,7 +209,8 @@ class _Searching:
         self._course += 1
 
     async def _ordered(self, batch: WayBatch, spec: Spec) -> _Order:
-        made = {trial.prompt_id: trial for trial in self._made(spec)}
+        drops = self._drops(batch, spec)
+        made = {trial.prompt_id: trial for trial in self._made(spec, drops)}
         open_prompts = [prompt for prompt in batch.prompts if prompt not in made]
         kept: Mapping[str, Trial] = {}
         if open_prompts and not self._start.fresh:
@@ -215,7 +219,7 @@ class _Searching:
             kept = await self._context.measure.arena.earlier(spec, open_prompts, before=before)
             if "logprobs" in self._start.capabilities:  # a reply without would count as unsure
                 kept = {prompt: trial for prompt, trial in kept.items() if is_observed(trial)}
-        return _Order(self._batch_id, self._batches, batch, spec, made, kept)
+        return _Order(self._batch_id, self._batches, batch, spec, made, kept, drops)
 
     def _enough(self, order: _Order) -> str | None:
         """Why the search ends before this batch; None while it goes on."""
@@ -233,7 +237,9 @@ class _Searching:
             closing = result.closing
             if result.fault is not None or result.stopped is not None:
                 await self._context.ledger.append(closing)
-                return result.fault or result.stopped
+                if result.fault is not None:
+                    await self._answering_again(order, result.fault)
+                return result.stopped
             found |= {item.trial.prompt_id: item.trial for item in result.trials[order.spec.request_id]}
         trials = [found[prompt] for prompt in order.batch.prompts]
         self._told(order.batch, order.spec, trials, len(order.kept))
@@ -253,6 +259,32 @@ class _Searching:
         self._tell(order, kept)
         return None
 
+    async def _answering_again(self, order: _Order, fault: str) -> None:
+        """Wait until the server answers. The batch is then asked anew: a fault says nothing of it.
+
+        EndpointError: the server does not come back, or the batch was asked in vain too often.
+        """
+        self._context.say(LoopEvent("note", f"{fault}; the batch is asked again when the server answers"))
+        often = order.drops >= self._context.settings.policy.max_discards
+        if often or not await self._context.measure.arena.recover(order.spec):
+            raise EndpointError(f"the search waits for {order.spec.endpoint}: {fault}; the same command goes on", kind="connect")
+
+    def _group(self, drops: int) -> str:
+        return self._batch_id if drops == 0 else f"{self._batch_id}/{drops}"
+
+    def _drops(self, batch: WayBatch, spec: Spec) -> int:
+        """How often the next batch was dropped: asked in part, with replies that a fault has lost."""
+        ledger, drops = self._context.ledger, 0
+        while True:
+            made = self._made(spec, drops)
+            lost = any(trial.fault not in (None, "truncated") for trial in made)
+            if not lost or len({trial.prompt_id for trial in made}) >= len(batch.prompts):
+                return drops
+            open_ = {run.run_id for run in ledger.read(Run, {"group_id": self._group(drops)})}
+            if not all((end := find(ledger, RunEnd, run)) is not None and end.status == "interrupted" for run in open_):
+                return drops
+            drops += 1
+
     async def _block(self, order: _Order) -> BlockResult:
         """Ask what is open of a batch. Whoever shows progress learns what is tried."""
         spec, board = order.spec, self._desk.board
@@ -262,7 +294,7 @@ class _Searching:
         block = BlockOrder(
             block_id=order.batch_id,
             number=order.number,
-            discards=0,
+            discards=order.drops,
             asks=asks,
             specs={spec.request_id: spec},
             suite=self._suite,

@@ -13,6 +13,8 @@ from selfopt.records import Message, ToolCall
 _LARGEST = 20_000  # characters of a result that is looked at
 _FAULTS = ("error", "errors", "exception", "fault", "failure", "failed", "retry", "iserror", "is_error")
 _GOOD = ("ok", "success", "succeeded", "successful")
+_FINISHED = ("done", "ready", "finished", "complete", "completed")
+_SHARES = ("progress", "percent")
 _STATES = ("status", "state", "result", "outcome")
 _NOT_DONE = frozenset(
     [
@@ -111,8 +113,10 @@ def tells_of_failure(result: str) -> bool:
 def _is_fault(key: str, value: Any) -> bool:
     if key in _FAULTS:
         return bool(value)
-    if key in _GOOD:
+    if key in _GOOD or key in _FINISHED:
         return value is False
+    if key in _SHARES and isinstance(value, int | float) and not isinstance(value, bool):
+        return 0 <= value < 100 and not (isinstance(value, float) and value == 1.0)
     if key in ("code", "status", "status_code", "http_status") and isinstance(value, int) and not isinstance(value, bool):
         return 400 <= value < 600
     return key in _STATES and isinstance(value, str) and value.strip().lower().replace(" ", "_") in _NOT_DONE

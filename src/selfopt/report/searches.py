@@ -82,7 +82,7 @@ def searches_text(searches: Sequence[ToldSearch]) -> list[str]:
 def _summary(one: ToldSearch) -> str:
     end = one.end
     reused = f", {counted(end.reused, 'reply')} taken from the ledger" if end.reused else ""
-    over = f"it ended because {end.stopped}" if end.stopped else "it asked every way on every prompt"
+    over = f"it ended at a limit: {end.stopped}" if end.stopped else "it asked every way on every prompt"
     wanted = f" It looked for {objective_text(one.start.objective)}." if one.start.objective is not None else ""
     return (
         f"{counted(end.requests, 'trial')} of at most {one.start.most_requests}{reused}; {counted(end.compared, 'point')} compared; "
@@ -152,7 +152,7 @@ def _tried(one: ToldSearch) -> list[str]:
         for way in one.end.tried[:_TRIED]
     ]
     more = len(one.end.tried) - len(rows)
-    rest = [f"And {counted(more, 'more way')} to ask, of which no one came further.", ""] if more > 0 else []
+    rest = [f"And {counted(more, 'more way')} to ask, none of which came further.", ""] if more > 0 else []
     heads = ["way to ask, read best", "value", "what came of it", "prompts", "proposer"]
     return ["What was tried:", "", *table(heads, rows), "", *rest]
 

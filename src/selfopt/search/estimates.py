@@ -23,7 +23,9 @@ _CHANCE = 0.15
 """The variance of one prompt's mark, its difficulty set off."""
 _PASSES = 4
 _MOST_WAYS = 400
-"""From so many ways on, the first ones are left out: a fit takes the cube of their number."""
+"""From so many ways on, those with the fewest prompts are left out, the newest of them first: a fit
+takes the cube of their number.
+"""
 _ELSEWHERE = 0.05
 """How far restraint on other tools lies from restraint on these: the standard deviation."""
 
@@ -74,7 +76,7 @@ class _Figure:
     def __init__(self, needs_call: bool, looks: Mapping[str, tuple[Point, Summary]], phase: Phase) -> None:
         self.phase: Phase = phase
         average = {text: summed.average[needs_call] for text, (_, summed) in looks.items() if summed.average[needs_call]}
-        self.seen = list(average)[-_MOST_WAYS:]
+        self.seen = sorted(average, key=lambda text: -len(average[text]))[:_MOST_WAYS]
         difficulty = _difficulty([average[text] for text in self.seen])
         self.prompts = len(difficulty)
         self.scale = _VARIANCE[needs_call] ** 0.5
