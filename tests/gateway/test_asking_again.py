@@ -11,7 +11,9 @@ import pytest
 from selfopt.variants.space import composed
 
 from .kit import Answer, gateway_world
+from .servers import Said, raw_upstream, whole
 from .test_harness import asking, promote
+from .test_streaming import entry
 
 OSLO = {"name": "get_weather", "arguments": {"city": "Oslo"}}
 TURKU = {"name": "get_weather", "arguments": {"city": "Turku"}}
@@ -124,3 +126,84 @@ async def test_where_a_call_is_needed_the_request_follows_as_it_is(tmp_path: Pat
         assert calls_of(answer) == [("get_weather", {"city": "Oslo"})]
         assert [(request.body or {}).get("logprobs") for request in world.upstream.journal] == [True, True, None]
         assert "First answer" not in str(world.upstream.journal[-1].body)
+
+
+class InTurn:
+    """A server that gives its replies one after the other, and the last one from then on."""
+
+    def __init__(self, *replies: Said) -> None:
+        self.replies = list(replies)
+        self.bodies: list[dict[str, Any]] = []
+
+    def answer(self, asked: dict[str, Any]) -> bytes:
+        """Return the answer to a request with this body."""
+        self.bodies.append(asked)
+        return (self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]).answer(asked)
+
+
+WHOLE, DAMAGED = ("get_weather", json.dumps({"city": "Oslo"})), ("play", '{"song": "Vals')
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("point", [{"votes": "three"}, {"more": "ask"}])
+async def test_a_damaged_call_of_a_reply_that_is_not_taken_stays_out_of_sight(
+    tmp_path: Path, point: dict[str, str], stream: bool
+) -> None:
+    """The client gets the reply that was taken, and nothing of another one."""
+    server = InTurn(Said("", (WHOLE,)), Said("", (DAMAGED,)))
+    async with raw_upstream(server) as url, gateway_world(tmp_path, settings=entry("raw", url)) as world:
+        await promote(world, composed(point), "raw/m")
+        answer = await world.post({**asking("weather in Oslo and in Turku?", stream=stream), "model": "raw/m"})
+        assert calls_of(answer) == [("get_weather", {"city": "Oslo"})]
+        assert len(server.bodies) == 2
+
+
+class Beginning:
+    """A server whose answer to a question is the beginning of a call, though "no" was likelier than it mostly is."""
+
+    def answer(self, asked: dict[str, Any]) -> bytes:
+        """Return the answer to a request with this body."""
+        if "First answer one question" not in str(asked["messages"]):
+            return Said("Just talking.").answer(asked)
+        token = "yes" if "N/A" in str(asked["messages"]) else "no"
+        known = {"token": token, "logprob": -0.05, "bytes": None}
+        call = {"id": "c1", "type": "function", "function": {"name": DAMAGED[0], "arguments": DAMAGED[1]}}
+        choice = {
+            "index": 0,
+            "message": {"role": "assistant", "content": "", "tool_calls": [call]},
+            "logprobs": {"content": [{**known, "top_logprobs": [known]}]},
+            "finish_reason": "length",
+        }
+        return whole(json.dumps({"choices": [choice]}).encode(), b"200 OK", b"Connection: close")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_damaged_call_in_answer_to_the_first_question_is_none(tmp_path: Path, stream: bool) -> None:
+    """The one token of the answer may be the beginning of a call."""
+    async with raw_upstream(Beginning()) as url, gateway_world(tmp_path, settings=entry("raw", url)) as world:
+        await promote(world, composed({"decide": "even"}), "raw/m")
+        answer = await world.post({**asking("how are you?", stream=stream), "model": "raw/m"})
+        assert (calls_of(answer), text_of(answer)) == ([], "Just talking.")
+
+
+async def test_the_question_goes_without_what_a_client_says_of_the_answer(tmp_path: Path) -> None:
+    """One token without a limit, a stop or a form of the client's; the answer has them all."""
+    fields: dict[str, Any] = {
+        "max_completion_tokens": 50,
+        "stop": ["yes"],
+        "temperature": 0.9,
+        "logprobs": False,
+        "top_logprobs": 0,
+        "reasoning_effort": "high",
+        "user": "ann",
+    }
+    async with gateway_world(tmp_path, deciding("yes")) as world:
+        await promote(world, composed({"decide": "even"}))
+        answer = await world.post(asking("weather in Oslo?", **fields))
+        assert calls_of(answer) == [("get_weather", {"city": "Oslo"})]
+        *questions, last = [request.body or {} for request in world.upstream.journal]
+        for body in questions:
+            assert (body["logprobs"], body["top_logprobs"], body["max_tokens"], body["temperature"]) == (True, 10, 1, 0.0)
+            assert body["user"] == "ann"
+            assert not {"max_completion_tokens", "stop", "reasoning_effort"} & body.keys()
+        assert (last["stop"], last["temperature"], last["reasoning_effort"]) == (["yes"], 0.9, "high")

@@ -10,6 +10,7 @@ import pytest
 
 from selfopt.gateway.observing import BLIND_S, BlindModels
 from selfopt.records import Variant
+from selfopt.variants.space import composed
 
 from .kit import Answer, World, chat, gateway_world
 from .servers import Said, raw_upstream, whole
@@ -92,6 +93,19 @@ async def test_a_sure_call_is_served_and_an_unsure_one_is_withheld(tmp_path: Pat
         assert await figures(world) == {"unsure": 1, "unobserved": 0, "passed": 0}
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_demanded_call_is_not_withheld(tmp_path: Path, stream: bool) -> None:
+    """The threshold was measured where the model might have called nothing. Nor is the request refused for want of it."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await promote(world, SURE, "up/m")
+        for text in ("weather, maybe", "in text, maybe", "blind"):
+            answer = await world.post(asking(text, stream=stream, tool_choice="required"))
+            assert told(answer, stream=stream)[0] == ["get_weather"]
+            assert answer.headers["x-selfopt-variant"] == "sure"
+        assert [(turn.body or {}).get("logprobs") for turn in world.upstream.journal] == [None] * 3
+        assert await figures(world) == {"unsure": 0, "unobserved": 0, "passed": 0}
+
+
 async def test_only_a_rule_that_reads_them_asks_for_them(tmp_path: Path) -> None:
     """Neither other variants nor the plain answer after a withheld call do."""
     async with gateway_world(tmp_path, MODELS) as world:
@@ -147,6 +161,41 @@ async def test_without_them_a_fallback_that_was_measured_answers(tmp_path: Path,
         sure = await world.post(asking("weather, surely", stream=stream))
         assert sure.headers["x-selfopt-model"] == "up/other", "until the minute is over"
         assert (await figures(world))["unobserved"] == 3
+
+
+DECIDES = composed({"decide": "even"})
+UNDECIDED: dict[str, Any] = {
+    "m": {"replies": [{"match": {"contains": "First answer one question"}, "text": "no"}], "default": CALL},
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_variant_that_decides_by_them_promises_nothing_without(tmp_path: Path, stream: bool) -> None:
+    """As one with a threshold: the request goes past it, the model is not asked in vain again, and both are counted."""
+    async with gateway_world(tmp_path, UNDECIDED) as world:
+        await promote(world, DECIDES, "up/m")
+        for requests in (2, 3):
+            answer = await world.post(asking("weather", stream=stream))
+            assert told(answer, stream=stream)[0] == ["get_weather"]
+            assert len(world.upstream.journal) == requests
+        assert answer.headers["x-selfopt-passed"] == "no_logprobs"
+        assert await figures(world) == {"unsure": 0, "unobserved": 2, "passed": 2}
+        demanded = await world.post(asking("weather", stream=stream, tool_choice="required"))
+        assert demanded.headers["x-selfopt-variant"] == DECIDES.name, "nothing is decided there"
+
+
+async def test_a_fallback_answers_for_a_variant_that_cannot_decide(tmp_path: Path) -> None:
+    """Where the server gives none, and where the settings leave them out."""
+    async with gateway_world(tmp_path, UNDECIDED) as world:
+        await promote(world, DECIDES, "up/m", fallback="up/other")
+        await promote_other(world)
+        assert (await world.post(asking("weather"))).headers["x-selfopt-model"] == "up/other"
+        asked = len(world.upstream.journal)
+        world.app.settings.endpoints["up"] = world.app.settings.endpoints["up"].model_copy(update={"omit": ("logprobs",)})
+        await promote(world, DECIDES, "up/m")
+        answer = await world.post(asking("weather"))
+        assert answer.headers["x-selfopt-passed"] == "no_logprobs"
+        assert len(world.upstream.journal) == asked + 1
 
 
 async def promote_other(world: World) -> None:

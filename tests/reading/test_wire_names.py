@@ -14,6 +14,7 @@ from selfopt.reading.wire_names import own_names, with_wire_names
 from selfopt.records import CallFormat, ChainName, Message, ReplyContent, ToolCall, ToolDefinition
 from selfopt.variants import load_variants, render
 from selfopt.variants.grammar import calls_grammar, choice_grammar
+from selfopt.variants.space import composed
 from tests.variants.gbnf import Grammar
 
 TAKEN = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -87,8 +88,8 @@ def test_every_variant_sends_names_that_are_taken(name: str) -> None:
 
 def test_tools_whose_names_are_taken_go_out_as_they_are() -> None:
     """The very objects: nothing that is remembered about them is lost."""
-    assert with_wire_names(TALK, (PLAIN,))[1] == (PLAIN,)
-    messages, tools = with_wire_names(ASK, (PLAIN,))
+    assert with_wire_names(TALK, (PLAIN,), (PLAIN,))[1] == (PLAIN,)
+    messages, tools = with_wire_names(ASK, (PLAIN,), (PLAIN,))
     assert messages is ASK
     assert tools[0] is PLAIN
 
@@ -96,17 +97,36 @@ def test_tools_whose_names_are_taken_go_out_as_they_are() -> None:
 def test_a_tool_that_has_the_other_name_keeps_it() -> None:
     """Both orders."""
     for tools in ((GCD, PLAIN), (PLAIN, GCD)):
-        sent = [tool.name for tool in with_wire_names(ASK, tools)[1]]
+        sent = [tool.name for tool in with_wire_names(ASK, tools, tools)[1]]
         assert sorted(sent) == ["math_gcd", "math_gcd_2"]
         reply = ReplyContent(tool_calls=tuple(call(name) for name in sent))
         assert [c.name for c in read_calls(("native",), reply, tools).tool_calls] == [tool.name for tool in tools]
+
+
+@pytest.mark.parametrize("point", [{"keep_tools": "one"}, {"votes": "three"}])
+def test_a_call_is_read_as_the_tool_that_was_shown(point: dict[str, str]) -> None:
+    """Also where only some tools are shown, or all in another order: wire names are those of all offered tools."""
+    dotted = ToolDefinition(name="files.read", description="Lists invoices.", parameters=SCHEMA)
+    slashed = ToolDefinition(name="files/read", description="Waters plants.", parameters=SCHEMA)
+    spaced = ToolDefinition(name="files read", description="Feeds horses.", parameters=SCHEMA)
+    tools, variant = (dotted, slashed, spaced), composed(point)
+    steps = render(variant, (Message(role="user", content="Water the plants."),), tools)
+    told, step = {tool.name: tool.description for tool in tools}, next(steps)
+    for number in range(3):
+        reply = ReplyContent(tool_calls=tuple(call(tool.name) for tool in step.tools))
+        read = [c.name for c in read_calls(("native",), reply, tools).tool_calls]
+        assert [told[name] for name in read] == [tool.description for tool in step.tools]
+        try:  # no two replies agree
+            step = steps.send(ReplyContent(tool_calls=(ToolCall(name="files.read", arguments={"a": number}),)))
+        except StopIteration:
+            break
 
 
 @given(st.lists(st.text("ab._-/é ", max_size=70), unique=True, max_size=12))
 def test_wire_names_are_taken_distinct_and_read_back(names: list[str]) -> None:
     """Any names: too long, empty, alike but for what is replaced."""
     tools = tuple(ToolDefinition(name=name) for name in names)
-    sent = [tool.name for tool in with_wire_names(ASK, tools)[1]]
+    sent = [tool.name for tool in with_wire_names(ASK, tools, tools)[1]]
     assert all(TAKEN.fullmatch(name) for name in sent)
     assert len(set(sent)) == len(names)
     own = own_names(tuple(names))

@@ -168,6 +168,13 @@ def test_nothing_is_forced_the_second_time() -> None:
     assert [(step.constraint.grammar or "").count('"none"') for step in steps if step.constraint] == [0, 1]
 
 
+def test_a_demanded_call_is_not_taken_back() -> None:
+    """The second reply counts if it calls something; one that calls nothing is no answer to the caller."""
+    first = said(ToolCall(name="set_lamp"))
+    for second, calls in ((said(HALL), (HALL,)), (said(text="none"), first.tool_calls), (said(text="Which?"), first.tool_calls)):
+        assert played({"retry": "once"}, [first, second], required=True)[1] == calls
+
+
 def test_most_orders_decide_and_the_first_one_where_all_differ() -> None:
     """A sure majority is asked no further; the order of arguments makes no difference."""
     steps, calls, _ = played({"votes": "three"}, [said(HALL), said(CELLAR), said(CELLAR)])

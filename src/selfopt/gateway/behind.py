@@ -11,8 +11,9 @@ from selfopt.dialects.carrying import LIMIT_KEYS, THINKING_KEYS, says_nothing
 from selfopt.dialects.clients import ClientRequest, PassReason
 from selfopt.dialects.openai_client import NAME
 from selfopt.reading import needs_logprobs
-from selfopt.records import Variant
-from selfopt.variants import RenderedStep
+from selfopt.reading.chain import without_threshold
+from selfopt.records import Variant, remembered
+from selfopt.variants import RenderedStep, rests_on_logprobs
 
 from .seams import Upstream
 
@@ -72,7 +73,7 @@ def unsent(variant: Variant, asked: ClientRequest, upstream: Upstream) -> PassRe
     """Say what of the variant's requests the server would not take, or not hear; None if there is nothing."""
     if variant.needs_grammar and not upstream.writes_grammars:
         return "grammar"
-    if needs_logprobs(variant.parsers) and not upstream.gives_logprobs:
+    if rests_on_logprobs(variant) and not upstream.gives_logprobs:
         return "no_logprobs"
     # A native variant that limits no output can't demand a call there.
     heard = limited(variant) or variant.tools != "native"
@@ -80,14 +81,26 @@ def unsent(variant: Variant, asked: ClientRequest, upstream: Upstream) -> PassRe
 
 
 def demanding(variant: Variant, asked: ClientRequest, upstream: Upstream) -> Variant:
-    """Return the variant that demands a required call of a server that ignores the choice.
+    """Return the variant that makes a required call; the same one where none is required.
 
-    Where the variant's calls are the JSON that a schema can ask for, its replies are limited to
-    them. A variant of another form asks in words alone.
+    Nothing withholds the call or decides about it: that was never measured for calls that are
+    demanded. Of a server that ignores the choice it is demanded another way. Where the variant's
+    calls are the JSON that a schema can ask for, its replies are limited to them. A variant of
+    another form asks in words alone.
     """
-    if not _unheard(asked, upstream) or limited(variant) or variant.tools == "native" or variant.call_format != "json":
+    if asked.request.tool_choice != "required":
+        return variant
+    variant = _undoubting(variant) if rests_on_logprobs(variant) else variant
+    if not upstream.ignores_choice or limited(variant) or variant.tools == "native" or variant.call_format != "json":
         return variant
     return variant.model_copy(update={"constraint": "json_schema"})
+
+
+@remembered
+def _undoubting(variant: Variant) -> Variant:
+    """The variant without its threshold, and without the question whether a call is needed."""
+    options = {key: value for key, value in variant.options.items() if key != "decide"}
+    return variant.model_copy(update={"parsers": without_threshold(variant.parsers)[0], "options": options})
 
 
 def _unheard(asked: ClientRequest, upstream: Upstream) -> bool:
@@ -124,6 +137,8 @@ def beside_step(variant: Variant, asked: ClientRequest, step: RenderedStep) -> d
     left_out = LIMIT_KEYS if (asked.max_tokens or 0) <= LARGEST_LIMIT else frozenset()
     if needs_logprobs(variant.parsers):  # their limit, and whether to give them, is the variant's affair
         left_out = LIMIT_KEYS | _OBSERVED
+    if step.logprobs is not None:  # a question for one token, whose probabilities are read and nothing else
+        left_out = LIMIT_KEYS | _OBSERVED | LIMIT_FIELDS | set(_LIMITED_OWN)
     if step.constraint is not None or not limited(variant):
         left_out = left_out.union(kept_by(variant, asked))
     if not step.tools:

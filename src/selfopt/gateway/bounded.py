@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 from selfopt.dialects.chat_body import STEP_BYTES
 from selfopt.home import Redactor
+from selfopt.records import ReplyContent
+from selfopt.variants import RenderedStep
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -25,6 +27,14 @@ async def by_steps(steps: Generator[None, None, T]) -> T:
             found: T = end.value
             return found
         await asyncio.sleep(0)
+
+
+def next_step(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: ReplyContent) -> RenderedStep | ReplyContent:
+    """Return the step after this reply, or the content for the parsers after the last one."""
+    try:
+        return steps.send(content)
+    except StopIteration as end:
+        return cast("ReplyContent", end.value)
 
 
 async def redacted(body: bytes, redactor: Redactor) -> bytes:

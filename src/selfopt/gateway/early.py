@@ -28,6 +28,16 @@ def asked_once(variant: Variant) -> Variant:
     return variant.model_copy(update={"options": options})
 
 
+def may_flow(variant: Variant, asked: ClientRequest) -> bool:
+    """Say whether the text of a reply may go to the client as it comes.
+
+    It may not where a constraint shapes it, where it is corrected once it is whole, and where
+    another attempt follows if it holds no call.
+    """
+    corrected = drops_calls(variant)
+    return variant.constraint == "none" and variant.steps == "single" and not corrected and asked.request.tool_choice == "auto"
+
+
 class EarlyCalls:
     """Reads a variant's reply as it comes, and sends what is certain."""
 

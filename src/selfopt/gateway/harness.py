@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
-from typing import Any, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any
 
 from selfopt.dialects.carrying import wants_thinking
 from selfopt.dialects.client_tools import MAX_TOOLS, MAX_TOOLS_BYTES
@@ -31,9 +31,9 @@ from selfopt.variants import RenderedStep, render
 
 from .adding import NO_USAGE, added
 from .behind import LARGEST_LIMIT, beside_answer, beside_step, demanding, fields_of, kept_by, limited, unsent, why_past
-from .bounded import beside, by_steps
+from .bounded import beside, by_steps, next_step
 from .cutting import LONG_RUN, SLACK, Cutter, each_once
-from .early import EarlyCalls, asked_once, drops_calls
+from .early import EarlyCalls, asked_once, may_flow
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
 from .observing import BlindModels, Observing
@@ -82,12 +82,12 @@ class Harness:
             if asked.request.tool_choice == "none":
                 variant = None
             else:
+                variant = demanding(variant, asked, upstream)
                 ticket.passed = why_past(variant, asked) or self._unsent(variant, asked, exchange)
         if asked is None or (direct and (variant is None or ticket.passed is not None)):
             await self._passing.answer(exchange)
             return
         if variant is not None and ticket.passed is None:
-            variant = demanding(variant, asked, upstream)
             ticket.variant, ticket.kept = variant.name, kept_by(variant, asked)
         else:
             variant = None
@@ -170,33 +170,14 @@ class _Work:
         """Ask as the variant does. Raises EndpointError for a reply that cannot be served."""
         if wants_other_form(self._exchange.chat):  # what comes in it is no call
             variant = asked_once(variant).model_copy(update={"parsers": without_text(variant.parsers)})
-        # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
-        tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
-        steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
-        step, content = await beside(asked.size, next, steps), _SAID
-        self._most_tokens = max(variant.sampling.max_tokens * SLACK, TEXT_TOKENS)
-        flow, talks = self._flow, _may_flow(variant, asked)
-        early = EarlyCalls(variant, asked, flow, talks=talks) if flow is not None else None
-        while True:
-            if early is not None:
-                await early.settled(step.settled)
-                self._go_on()
-            take = early.take if early is not None and early.wants_pieces and step.logprobs is None else None
-            sampling = observing.shortened(self._limit(variant, asked, step))
-            top = step.logprobs or observing.top
-            content = await self._ask(step, sampling, take, beside=beside_step(variant, asked, step), logprobs=top)
-            size = asked.size + len(content.text)
-            following = await beside(size, _sent, steps, content)
-            if isinstance(following, ReplyContent):
-                content = with_damaged(following, content, asked, variant.parsers)
-                break
-            step = following
-        family = self._upstream.family()
+        flow, talks = self._flow, may_flow(variant, asked)
+        content = await self._steps(variant, asked, observing, talks=talks)
+        if content is None:
+            return await self._past(asked, observing)
+        family, size = self._upstream.family(), asked.size + len(content.text)
         parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages, family)
         if observing.fails(parsed, content):
-            observing.give_up()
-            self._most_tokens = None
-            return await self.plainly(asked)
+            return await self._past(asked, observing)
         found = await self._found(parsed, content, asked, variant.parsers)
         calls, begun = found.calls, flow is not None and flow.sent
         if self._exchange.ticket.cut and not (flow is not None and flow.calls):
@@ -226,6 +207,36 @@ class _Work:
         ):
             return await self.plainly(asked, with_tools=False)
         return ReplyContent(text=content.text, finish_reason=content.finish_reason)
+
+    async def _steps(self, variant: Variant, asked: ClientRequest, observing: Observing, *, talks: bool) -> ReplyContent | None:
+        """Return what the parsers read; None where a step's answer lacks the log probabilities that it reads."""
+        # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
+        tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
+        steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
+        step = await beside(asked.size, next, steps)
+        self._most_tokens = max(variant.sampling.max_tokens * SLACK, TEXT_TOKENS)
+        early = EarlyCalls(variant, asked, self._flow, talks=talks) if self._flow is not None else None
+        while True:
+            if early is not None:
+                await early.settled(step.settled)
+                self._go_on()
+            take = early.take if early is not None and early.wants_pieces and step.logprobs is None else None
+            sampling = observing.shortened(self._limit(variant, asked, step))
+            top = step.logprobs or observing.top
+            content = await self._ask(step, sampling, take, beside=beside_step(variant, asked, step), logprobs=top)
+            if observing.misses(step, content):
+                return None
+            size = asked.size + len(content.text)
+            following = await beside(size, next_step, steps, content)
+            if isinstance(following, ReplyContent):
+                return with_damaged(following, content, asked, variant, step)
+            step = following
+
+    async def _past(self, asked: ClientRequest, observing: Observing) -> ReplyContent:
+        """Ask without the variant whose log probabilities did not come. Raises EndpointError if another model is left."""
+        observing.give_up()
+        self._most_tokens = None
+        return await self.plainly(asked)
 
     async def _only_talks(self, variant: Variant, content: ReplyContent, asked: ClientRequest) -> bool:
         """Say whether the text beside calls that the server reported is what the model says, and holds no call."""
@@ -371,24 +382,6 @@ class _Work:
         if self._flow is not None and self._flow.sent:
             now = asyncio.get_running_loop().time()
             self._limit_of_time.reschedule(min(now + self._exchange.timeout_s, self._exchange.deadline))
-
-
-def _sent(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: ReplyContent) -> RenderedStep | ReplyContent:
-    """Return the next step, or the content for the parsers after the last one."""
-    try:
-        return steps.send(content)
-    except StopIteration as end:
-        return cast("ReplyContent", end.value)
-
-
-def _may_flow(variant: Variant, asked: ClientRequest) -> bool:
-    """Say whether the text of a reply may go to the client as it comes.
-
-    It may not where a constraint shapes it, where it is corrected once it is whole, and where
-    another attempt follows if it holds no call.
-    """
-    corrected = drops_calls(variant)
-    return variant.constraint == "none" and variant.steps == "single" and not corrected and asked.request.tool_choice == "auto"
 
 
 def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Exception:

@@ -8,6 +8,7 @@ from selfopt.dialects.logprobs import LONGEST_SUMMED, TOP_SUMMED
 from selfopt.errors import EndpointError
 from selfopt.reading import needs_logprobs
 from selfopt.records import ParsedReply, ReplyContent, Sampling, Variant
+from selfopt.variants import RenderedStep, rests_on_logprobs
 
 from .live_request import LiveRequest
 from .passing import unfit
@@ -41,8 +42,8 @@ class Observing:
     """What one attempt makes of a variant that reads log probabilities.
 
     Attributes:
-        top: how many of the likeliest tokens its requests ask for; None where the variant reads
-            none, and nothing is asked for.
+        top: how many of the likeliest tokens its requests ask for; None where the chain reads none.
+            A step that reads them alone asks for its own.
     """
 
     def __init__(self, variant: Variant, exchange: LiveRequest, blind: BlindModels) -> None:
@@ -50,11 +51,12 @@ class Observing:
         self._blind = blind
         self._shortened = False
         self.top = TOP_SUMMED if needs_logprobs(variant.parsers) else None
+        self._rests = rests_on_logprobs(variant)
 
     @property
     def in_vain(self) -> bool:
         """Whether the model gave none just before."""
-        return self.top is not None and self._exchange.upstream.known_as in self._blind
+        return self._rests and self._exchange.upstream.known_as in self._blind
 
     def shortened(self, sampling: Sampling) -> Sampling:
         """The sampling with a limit that a reply with log probabilities may have."""
@@ -62,6 +64,14 @@ class Observing:
             return sampling
         self._shortened = True
         return sampling.model_copy(update={"max_tokens": LONGEST_SUMMED})
+
+    def misses(self, step: RenderedStep, content: ReplyContent) -> bool:
+        """Say whether a step that reads log probabilities alone got none, and take note of it."""
+        if step.logprobs is None or content.logprobs:
+            return False
+        if content.text:  # else there may have been no token to give one for
+            self._blind.add(self._exchange.upstream.known_as)
+        return True
 
     def fails(self, parsed: ParsedReply, content: ReplyContent) -> bool:
         """Say whether a reply is no evidence for what the rule promises, and take note of it.

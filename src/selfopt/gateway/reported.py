@@ -13,7 +13,8 @@ from selfopt.reading import chain_of, read_calls
 from selfopt.reading.chain import NATIVE
 from selfopt.reading.readers.base import CALL_LIMIT
 from selfopt.reading.repairs import is_repair
-from selfopt.records import ParsedReply, ReplyContent, ToolCall
+from selfopt.records import ParsedReply, ReplyContent, ToolCall, Variant
+from selfopt.variants import RenderedStep, options_of
 
 _MENDED = ("name", "syntax")
 
@@ -59,14 +60,25 @@ def lasting_calls(calls: Sequence[ToolCall], asked: ClientRequest) -> tuple[Tool
     return wanted_calls(list(takewhile(lambda call: call.name in offered, calls)), asked)
 
 
-def with_damaged(made: ReplyContent, came: ReplyContent, asked: ClientRequest, parsers: Sequence[str]) -> ReplyContent:
+def with_damaged(
+    made: ReplyContent, came: ReplyContent, asked: ClientRequest, variant: Variant, step: RenderedStep
+) -> ReplyContent:
     """Return what a variant made of a reply, with the damaged calls that it left out.
 
     A variant that drops calls writes the others anew. The first chains read no damaged call beside a
     whole one, which their evidence rests on, so these would be lost to the client.
+
+    Args:
+        made: what the variant made.
+        came: the reply to its last step. Where it asks again, another reply may have been taken.
+        asked: the request.
+        variant: the variant.
+        step: its last step. One that reads log probabilities alone has no calls of its own.
     """
+    if options_of(variant).asks_again or step.logprobs is not None:
+        return made
     left = [broken for broken in came.broken_tool_calls if broken not in made.broken_tool_calls]
-    if chain_of(tuple(parsers)).splits:  # it has read those that can be mended
+    if chain_of(variant.parsers).splits:  # it has read those that can be mended
         alone = [(broken, ReplyContent(broken_tool_calls=(broken,))) for broken in left]
         left = [broken for broken, one in alone if not read_calls((NATIVE,), one, asked.request.tools).tool_calls]
     return made.model_copy(update={"broken_tool_calls": (*made.broken_tool_calls, *left)}) if left else made

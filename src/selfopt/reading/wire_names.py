@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
-from selfopt.records import Message, ToolDefinition, remembered
+from selfopt.records import Message, ToolDefinition, as_kind_of, remembered
 
 MAX_LENGTH = 64
 _REFUSED = re.compile(r"[^a-zA-Z0-9_-]")
@@ -46,19 +46,23 @@ def own_names(names: tuple[str, ...]) -> Mapping[str, str]:
 
 @remembered
 def with_wire_names(
-    messages: Sequence[Message], tools: Sequence[ToolDefinition]
+    messages: Sequence[Message], tools: Sequence[ToolDefinition], offered: Sequence[ToolDefinition]
 ) -> tuple[Sequence[Message], Sequence[ToolDefinition]]:
-    """The conversation and its tools under wire names.
+    """The conversation and the tools that are shown under wire names.
 
-    The same objects if no name has to change.
+    Args:
+        messages: the conversation.
+        tools: those of the offered tools that are shown, in any order.
+        offered: all tools in the order in which readers get them, who number alike names so.
+
+    Returns:
+        The same objects if no name has to change.
     """
-    renamed = _renamed(tuple(tool.name for tool in tools))
+    renamed = _renamed(tuple(tool.name for tool in offered))
     if not renamed:
         return messages, tools
-    return (
-        tuple(_with_calls_renamed(message, renamed) for message in messages),
-        tuple(tool.model_copy(update={"name": renamed[tool.name]}) if tool.name in renamed else tool for tool in tools),
-    )
+    sent = tuple(tool.model_copy(update={"name": renamed[tool.name]}) if tool.name in renamed else tool for tool in tools)
+    return tuple(_with_calls_renamed(message, renamed) for message in messages), as_kind_of(tools, sent)
 
 
 def _with_calls_renamed(message: Message, renamed: Mapping[str, str]) -> Message:

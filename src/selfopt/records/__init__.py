@@ -102,7 +102,7 @@ from .race import (
     RaceState,
     StandingReason,
 )
-from .remember import remembered
+from .remember import as_kind_of, remembered
 from .rule import (
     ROUTING_SCHEMA_VERSION,
     AuditRecord,
@@ -341,6 +341,7 @@ __all__ = [
     "WayEnd",
     "WrittenChoice",
     "WrittenPart",
+    "as_kind_of",
     "canonical_json",
     "content_hash",
     "is_loopback",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 _LIMIT = 512
 
@@ -44,3 +45,8 @@ def remembered(make: Callable[P, R]) -> Callable[P, R]:
         return found[1]
 
     return look_up
+
+
+def as_kind_of(given: Sequence[object], made: Sequence[T]) -> Sequence[T]:
+    """What was made from a sequence as a list if that is one, so that neither is remembered."""
+    return list(made) if isinstance(given, list) and not isinstance(made, list) else made

@@ -36,22 +36,24 @@ def calls_in(reply: ReplyContent, tools: Sequence[ToolDefinition]) -> tuple[tupl
     return tuple(found.calls[:CALL_LIMIT]), bool(found.unread) and not found.calls
 
 
-def corrected(request: Request, opening: RenderedStep, reply: ReplyContent) -> Steps:
-    """Show a reply with what is wrong with it, if anything is, and take the second reply."""
+def corrected(request: Request, opening: RenderedStep, reply: ReplyContent, *, required: bool) -> Steps:
+    """Show a reply with what is wrong with it, if anything is, and take the second reply.
+
+    Where a call is demanded (`required`), a second reply without one is not taken.
+    """
     calls, unread = calls_in(reply, request.offered)
     wrong = Complaint("unread") if unread else complaint_about(calls, request.messages, request.offered)
     if wrong is None or reply.finish_reason == "length":
         return reply
     shown = write_calls(calls, request.variant.call_format) if calls else reply.text.strip()
     shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-    return (
-        yield continued_as(
-            opening,
-            "retry",
-            f"You replied: {shown}\n{wrong.text()} Reply again. "
-            f"If a required detail is missing, or no tool is needed, answer {NO_CALL}.",
-        )
+    second = yield continued_as(
+        opening,
+        "retry",
+        f"You replied: {shown}\n{wrong.text()} Reply again. "
+        f"If a required detail is missing, or no tool is needed, answer {NO_CALL}.",
     )
+    return second if not required or calls_in(second, request.offered)[0] else reply
 
 
 def completed(request: Request, opening: RenderedStep, reply: ReplyContent) -> Steps:

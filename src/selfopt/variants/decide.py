@@ -10,7 +10,7 @@ import math
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from selfopt.records import LogProbs, Message, ReplyContent
+from selfopt.records import LogProbs, Message, ReplyContent, as_kind_of
 
 from .step import RenderedStep, continued_as
 
@@ -23,9 +23,10 @@ _LIKELIEST = 10  # tokens that are asked for at each place
 _LEAST = 1e-6  # a probability below this is no figure to go by
 
 
-def blank_of(messages: Sequence[Message]) -> tuple[Message, ...]:
+def blank_of(messages: Sequence[Message]) -> Sequence[Message]:
     """A conversation with the same standing orders and without content."""
-    return (*(message for message in messages if message.role == "system"), Message(role="user", content=NO_CONTENT))
+    standing = (message for message in messages if message.role == "system")
+    return as_kind_of(messages, (*standing, Message(role="user", content=NO_CONTENT)))
 
 
 def call_needed(opening: RenderedStep, blank: RenderedStep, threshold: float) -> Generator[RenderedStep, ReplyContent, bool]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from selfopt.reading.families import NO_CALL, SEPARATOR, write_calls
-from selfopt.records import Example, Message, ToolCall, ToolDefinition, Variant, remembered
+from selfopt.records import CallFormat, Example, Message, ToolCall, ToolDefinition, Variant, remembered
 
 from .digest import state_digest
 from .options import VariantOptions, options_of
@@ -19,7 +19,11 @@ def native_messages(variant: Variant, messages: Sequence[Message]) -> list[Messa
 
     A system message with instructions, examples and digest comes first.
     """
-    parts = [variant.instructions, _examples_as_text(variant, options_of(variant)), _digest(variant, messages)]
+    parts = [
+        variant.instructions,
+        _examples_as_text(variant.examples, variant.call_format, options_of(variant)),
+        _digest(variant, messages),
+    ]
     spoken = _rendered(variant, messages) if variant.history == "rendered" else list(_told(variant, messages))
     return _with_system(parts, messages, spoken)
 
@@ -33,7 +37,7 @@ def text_messages(variant: Variant, messages: Sequence[Message], tools: Sequence
         variant.instructions,
         f"Tools:\n{describe_tools(tools, options.tool_style)}",
         "" if variant.steps != "single" else explain_format(variant.call_format),
-        _examples_as_text(variant, options),
+        _examples_as_text(variant.examples, variant.call_format, options),
         _digest(variant, messages),
     ]
     spoken = _rendered(variant, messages) if variant.history == "rendered" else _spoken(variant, _told(variant, messages))
@@ -105,7 +109,7 @@ def _turns(
         if variant.steps != "single":
             out += _example_steps(variant, example, options)
         else:
-            out.append(Message(role="assistant", content=_answer(example, variant)))
+            out.append(Message(role="assistant", content=_answer(example, variant.call_format)))
     out.append(Message(role="user", content=_turn(variant, messages, tools, options)))
     return out
 
@@ -173,14 +177,14 @@ def _spoken(variant: Variant, messages: Sequence[Message]) -> list[Message]:
     return out
 
 
-def _answer(example: Example, variant: Variant) -> str:
-    return write_calls(example.tool_calls, variant.call_format) if example.tool_calls or not example.text else example.text
+def _answer(example: Example, call_format: CallFormat) -> str:
+    return write_calls(example.tool_calls, call_format) if example.tool_calls or not example.text else example.text
 
 
 @remembered
-def _examples_as_text(variant: Variant, options: VariantOptions) -> str:
+def _examples_as_text(examples: Sequence[Example], call_format: CallFormat, options: VariantOptions) -> str:
     told = ["Examples:" if options.examples_by == "own_tools" else "Examples with other tools:"]
-    for example in variant.examples:
+    for example in examples:
         tools = f"Tools:\n{describe_tools(example.tools, options.tool_style)}\n" if example.tools else ""
-        told.append(f"{tools}{tell_conversation(example.messages, variant.call_format)}\nAnswer: {_answer(example, variant)}")
-    return "\n\n".join(told) if variant.examples else ""
+        told.append(f"{tools}{tell_conversation(example.messages, call_format)}\nAnswer: {_answer(example, call_format)}")
+    return "\n\n".join(told) if examples else ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from selfopt.errors import VariantError
-from selfopt.reading.chain import chain_of
-from selfopt.records import Variant, remembered
+from selfopt.reading.chain import chain_of, needs_logprobs
+from selfopt.records import ChainName, Variant, remembered
 
 
 class VariantOptions(BaseModel):
@@ -78,32 +79,44 @@ class VariantOptions(BaseModel):
         return self.votes > 1 or self.retry or self.more
 
 
-@remembered
 def options_of(variant: Variant) -> VariantOptions:
     """Check the options and the chain of a variant.
 
     Raises VariantError for what is unknown or out of range.
     """
+    # Not by the variant itself: its examples may be made from the tools of one request.
+    return _checked(variant.name, variant.parsers, variant.steps, variant.options, bool(variant.examples))
+
+
+@remembered
+def _checked(
+    name: str, parsers: tuple[ChainName, ...], steps: str, given: Mapping[str, Any], has_examples: bool
+) -> VariantOptions:
     try:
-        chain_of(variant.parsers)
+        chain_of(parsers)
     except VariantError as error:
-        raise VariantError(f"variant {variant.name!r}: {error}") from None
+        raise VariantError(f"variant {name!r}: {error}") from None
     try:
-        options = VariantOptions.model_validate(variant.options)
+        options = VariantOptions.model_validate(given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "options"
         allowed = ", ".join(VariantOptions.model_fields)
-        message = f"variant {variant.name!r}: option {where!r}: {first['msg']}; options are {allowed}"
+        message = f"variant {name!r}: option {where!r}: {first['msg']}; options are {allowed}"
         raise VariantError(message) from None
-    if options.choice == "named" and (options.layout != "turn" or variant.steps == "single"):
-        raise VariantError(f"variant {variant.name!r}: option 'choice: named' needs layout 'turn' and steps that choose first")
-    if options.agree and variant.steps != "choose_then_answer":
-        raise VariantError(f"variant {variant.name!r}: option 'agree' needs steps 'choose_then_answer'")
-    if variant.steps != "single" and (options.asks_again or options.decide is not None):
-        raise VariantError(f"variant {variant.name!r}: options 'decide', 'votes', 'retry' and 'more' need steps 'single'")
+    if options.choice == "named" and (options.layout != "turn" or steps == "single"):
+        raise VariantError(f"variant {name!r}: option 'choice: named' needs layout 'turn' and steps that choose first")
+    if options.agree and steps != "choose_then_answer":
+        raise VariantError(f"variant {name!r}: option 'agree' needs steps 'choose_then_answer'")
+    if steps != "single" and (options.asks_again or options.decide is not None):
+        raise VariantError(f"variant {name!r}: options 'decide', 'votes', 'retry' and 'more' need steps 'single'")
     if options.votes > 1 and (options.retry or options.more):
-        raise VariantError(f"variant {variant.name!r}: option 'votes' excludes 'retry' and 'more'")
-    if options.examples_by == "similarity" and not variant.examples:
-        raise VariantError(f"variant {variant.name!r}: option 'examples_by: similarity' needs `examples` to choose from")
+        raise VariantError(f"variant {name!r}: option 'votes' excludes 'retry' and 'more'")
+    if options.examples_by == "similarity" and not has_examples:
+        raise VariantError(f"variant {name!r}: option 'examples_by: similarity' needs `examples` to choose from")
     return options
+
+
+def rests_on_logprobs(variant: Variant) -> bool:
+    """Whether what a variant promises rests on log probabilities: it decides by them, or withholds calls."""
+    return needs_logprobs(variant.parsers) or options_of(variant).decide is not None

@@ -51,7 +51,7 @@ class _NoValueError(Exception):
 
 
 @remembered
-def own_examples(tools: Sequence[ToolDefinition], shown: bool) -> tuple[Example, ...]:
+def own_examples(tools: Sequence[ToolDefinition], shown: bool) -> Sequence[Example]:
     """Worked examples with these tools: one in which nothing is called, as the request leaves a
     required detail out, then up to two with a call.
 
@@ -60,7 +60,8 @@ def own_examples(tools: Sequence[ToolDefinition], shown: bool) -> tuple[Example,
         shown: whether each example shows the tools anew, as a turn of its own does.
 
     Returns:
-        The examples; none where no tool can be called with values made from its schema.
+        The examples; none where no tool can be called with values made from its schema. Where the
+        tools are a list, the examples are one, and so are their tools: none of them is remembered.
     """
     calls: list[tuple[ToolDefinition, Mapping[str, Any]]] = []
     # Tools that need arguments show more than those that need none.
@@ -75,6 +76,8 @@ def own_examples(tools: Sequence[ToolDefinition], shown: bool) -> tuple[Example,
     for tool, arguments in reversed(calls):
         asked = Message(role="user", content=_request(tool, arguments))
         examples.append(Example(tools=kept, messages=(asked,), tool_calls=(ToolCall(name=tool.name, arguments=dict(arguments)),)))
+    if isinstance(tools, list):
+        return [one.model_copy(update={"tools": tools}) for one in examples] if shown else examples
     return tuple(examples)
 
 

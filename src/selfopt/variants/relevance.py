@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from selfopt.reading.spoken import fold
-from selfopt.records import Example, Message, ToolDefinition, remembered
+from selfopt.records import Example, Message, ToolDefinition, as_kind_of, remembered
 
 Weighted = Sequence[tuple[str, float]]
 """Texts, each with the weight of a word in it."""
@@ -160,7 +160,7 @@ def _shown(tools: Sequence[ToolDefinition], messages: Sequence[Message], keep: i
     best = sorted(range(len(tools)), key=lambda place: (-scores[place], place))[:keep]
     earlier = {call.name for message in messages for call in message.tool_calls} if called else set()
     kept = {*best, *(place for place, tool in enumerate(tools) if tool.name in earlier)}
-    return tuple(tool for place, tool in enumerate(tools) if place in kept)
+    return as_kind_of(tools, tuple(tool for place, tool in enumerate(tools) if place in kept))
 
 
 def similar_examples(examples: Sequence[Example], messages: Sequence[Message], most: int) -> tuple[Example, ...]:

@@ -15,7 +15,7 @@ from selfopt.reading.earlier.literals import decode_object
 from selfopt.reading.families import NO_CALL, SEPARATOR
 from selfopt.reading.keeping import reply_keeping, reply_of
 from selfopt.reading.wire_names import with_wire_names
-from selfopt.records import Constraint, LogProbs, Message, ReplyContent, ToolCall, ToolDefinition, Variant, remembered
+from selfopt.records import Constraint, LogProbs, Message, ReplyContent, ToolCall, ToolDefinition, Variant, as_kind_of, remembered
 
 from .call_schema import arguments_schema, calls_schema, choice_schema
 from .grammar import arguments_grammar, calls_grammar, choice_grammar
@@ -45,12 +45,12 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         VariantError: the options of the variant are impossible.
     """
     options = options_of(variant)
-    offered = lean_tools(tools) if options.lean else tools
+    offered = as_kind_of(tools, lean_tools(tools)) if options.lean else tools
     tools = _kept_tools(options, messages, offered)
     shown = as_shown(messages, options, required=required)
     asked = _answering(variant) if required and variant.steps == "choose_then_answer" else variant
     asked = _with_examples(asked, messages, tools)
-    opening = _opening(asked, options, shown, tools, required)
+    opening = _opening(asked, options, shown, tools, offered, required)
     if variant.steps == "choose_then_fill":
         return (yield from _choose_then_fill(asked, options, opening, Conversation(messages, shown), tools))
     chosen: list[str] | None = None
@@ -60,7 +60,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         if chosen == []:
             return choice
         answering = _answering(variant)
-        opening = _opening(answering, options_of(answering), shown, tools, required)
+        opening = _opening(answering, options_of(answering), shown, tools, offered, required)
     if options.asks_again or options.decide is not None:
         request = Request(asked, messages, shown, tools, offered)
         reply = yield from _in_several_steps(request, options, opening, required=required)
@@ -80,17 +80,17 @@ def _in_several_steps(request: Request, options: VariantOptions, opening: Render
     from .decide import blank_of, call_needed
     from .votes import voted
 
-    variant, messages, tools = request.variant, request.shown, request.tools
+    variant, messages, tools, offered = request.variant, request.shown, request.tools, request.offered
     if options.decide is not None and not required:
-        blank = _opening(variant, options, blank_of(messages), tools, False)
+        blank = _opening(variant, options, blank_of(messages), tools, offered, False)
         if not (yield from call_needed(opening, blank, options.decide)):
             return ReplyContent(text=NO_CALL, finish_reason="stop")
     if options.votes > 1:
-        return (yield from voted(request, opening, lambda order: _opening(variant, options, messages, order, required)))
+        return (yield from voted(request, opening, lambda order: _opening(variant, options, messages, order, offered, required)))
     reply = yield opening
     unforced = replace(opening, tool_choice="auto", constraint=_limit(variant, options, tools, False))
     if options.retry:
-        reply = yield from corrected(request, unforced, reply)
+        reply = yield from corrected(request, unforced, reply, required=required)
     if options.more:
         reply = yield from completed(request, unforced, reply)
     return reply
@@ -116,7 +116,7 @@ def _with_examples(variant: Variant, messages: Sequence[Message], tools: Sequenc
     if options.examples_by == "similarity":
         from .relevance import similar_examples
 
-        examples = similar_examples(variant.examples, messages, _SIMILAR)
+        examples = as_kind_of(messages, similar_examples(variant.examples, messages, _SIMILAR))
     else:
         from .own_examples import own_examples
 
@@ -134,13 +134,18 @@ def _answering(variant: Variant) -> Variant:
 
 @remembered
 def _opening(
-    variant: Variant, options: VariantOptions, messages: Sequence[Message], tools: Sequence[ToolDefinition], required: bool
+    variant: Variant,
+    options: VariantOptions,
+    messages: Sequence[Message],
+    tools: Sequence[ToolDefinition],
+    offered: Sequence[ToolDefinition],
+    required: bool,
 ) -> RenderedStep:
     """The first request. Most variants make no other."""
     native = variant.tools == "native"
     choosing = variant.steps != "single"
     if native and not choosing:
-        messages, tools = with_wire_names(messages, tools)
+        messages, tools = with_wire_names(messages, tools, offered)
     in_text = not native or variant.steps == "choose_then_answer"
     sent = text_messages(variant, messages, tools) if in_text else native_messages(variant, messages)
     return RenderedStep(

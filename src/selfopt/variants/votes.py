@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from selfopt.reading.conversions import key_of
-from selfopt.records import ReplyContent, ToolDefinition
+from selfopt.records import ReplyContent, ToolDefinition, as_kind_of
 
 from .again import calls_in
 from .step import RenderedStep, Request, Steps
@@ -41,7 +41,8 @@ def voted(request: Request, opening: RenderedStep, opening_with: Callable[[Seque
     keys: list[str] = []
     orders = orders_of(request.tools)
     for number, order in enumerate(orders, 1):
-        reply = yield opening if number == 1 else replace(opening_with(order), step=f"vote {number}")
+        again = None if number == 1 else opening_with(as_kind_of(request.tools, order))
+        reply = yield opening if again is None else replace(again, step=f"vote {number}")
         key = _key(reply, request.offered)
         replies.append(reply)
         keys.append(key)

@@ -18,7 +18,7 @@ from selfopt.reading import needs_logprobs
 from selfopt.records import Environment, Ledger, Phase, Spec, Suite, Variant
 from selfopt.routing import Enforcer, RouteOptions
 from selfopt.settings import Project, Settings, read_settings
-from selfopt.variants import get_variant, load_variants
+from selfopt.variants import get_variant, load_variants, rests_on_logprobs
 
 from .names import as_known
 from .ready import require_all
@@ -208,7 +208,7 @@ class App:
         fitted = {
             name: self.fitting(variant, endpoint)
             for name, variant in self.variants.items()
-            if entry.may_give_logprobs or not needs_logprobs(variant.parsers)
+            if entry.may_give_logprobs or not rests_on_logprobs(variant)
         }
         sure = not proposed or entry.takes_any_schema
         return {name: v for name, v in fitted.items() if sure or v.constraint != "json_schema"}

@@ -9,20 +9,23 @@ from selfopt.errors import ModelStoreError, SettingsError, VariantError
 from selfopt.reading import needs_logprobs
 from selfopt.records import Variant
 from selfopt.settings import Settings
+from selfopt.variants import rests_on_logprobs
 
 if TYPE_CHECKING:
     from .app import App
 
 
 def require_logprobs(settings: Settings, variant: Variant, endpoint: str) -> None:
-    """VariantError when a variant reads log probabilities and its endpoint can't be asked for any."""
+    """VariantError when a variant rests on log probabilities and its endpoint can't be asked for any."""
     entry = settings.endpoints[endpoint]
-    if not needs_logprobs(variant.parsers) or entry.may_give_logprobs:
+    if not rests_on_logprobs(variant) or entry.may_give_logprobs:
         return
     why = "omit names them in its settings" if "logprobs" in entry.omit else f"its kind, {entry.kind}, has none"
+    reads = needs_logprobs(variant.parsers)
+    does, cause = ("makes no call without", "sure-N in its parsers") if reads else ("decides by", "decide among its options")
     raise VariantError(
-        f"variant {variant.name!r} makes no call without the log probabilities of a reply, and endpoint {endpoint!r} gives none "
-        f"({why}); take a variant without sure-N in its parsers, or another endpoint"
+        f"variant {variant.name!r} {does} the log probabilities of a reply, and endpoint {endpoint!r} gives none "
+        f"({why}); take a variant without {cause}, or another endpoint"
     )
 
 
