@@ -13,7 +13,7 @@ from selfopt.authoring.drafts import Draft, DraftKind
 from selfopt.records import ToolCall, ToolDefinition
 from selfopt.suites.warn.similar import grams, jaccard, normalised
 
-from .tools import CLOCK, LAMP, WEATHER
+from .tools import CLOCK, LAMP, WEATHER, tool
 
 TOOLS = (WEATHER, LAMP, CLOCK)
 
@@ -25,7 +25,7 @@ def checker(*tools: ToolDefinition) -> Checker:
 
 def draft(text: str, *calls: tuple[str, dict[str, Any]], kind: DraftKind = "direct", tool: str = "get_weather") -> Draft:
     """A request that needs these calls."""
-    return Draft(kind, text, tuple(ToolCall(name=name, arguments=arguments) for name, arguments in calls), tool, text)
+    return Draft(kind, text, tuple(ToolCall(name=name, arguments=arguments) for name, arguments in calls), tool)
 
 
 def test_a_request_that_says_what_it_needs_is_kept() -> None:
@@ -54,6 +54,48 @@ def test_a_request_that_says_what_it_needs_is_kept() -> None:
 def test_a_request_that_does_not_fit_its_call_is_dropped(text: str, name: str, arguments: dict[str, Any], reason: str) -> None:
     """Each for its own reason."""
     assert checker().checked(draft(text, (name, arguments)), TOOLS) == reason
+
+
+@pytest.mark.parametrize("bound", ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"])
+def test_an_integer_of_any_length_is_held_against_a_bound(bound: str) -> None:
+    """Also one that no float can hold."""
+    pay = tool("pay", ("sum",), sum={"type": "integer", bound: 5.5})
+    found = checker(pay).checked(draft(f"Pay {10**400}", ("pay", {"sum": 10**400}), tool="pay"), (pay,))
+    assert (found == "bad_arguments") == bound.endswith("aximum")
+
+
+def test_the_same_facts_are_one_family_however_they_are_written() -> None:
+    """The first is a request and the others are paraphrases of it, also across replies."""
+    mine = checker()
+    texts = (
+        "Weather in Oslo for 5 days?",
+        "How will it be in Oslo, 5 days on?",
+        "Tell me of Oslo and its next 5 days",
+        "Oslo, 5 days",
+    )
+    found = [
+        mine.checked(draft(text, ("get_weather", {"city": "Oslo", "days": days})), TOOLS)
+        for text, days in zip(texts, (5, "5", 5.0, 5), strict=True)
+    ]
+    kept = [one for one in found if isinstance(one, Draft)]
+    assert [one.kind for one in kept] == ["direct", *["paraphrase"] * 3]
+    assert len({one.family for one in kept}) == 1
+    other = mine.checked(draft("Weather in Oslo for 6 days, please", ("get_weather", {"city": "Oslo", "days": 6})), TOOLS)
+    assert isinstance(other, Draft)
+    assert (other.kind, other.family == kept[0].family) == ("direct", False)
+
+
+def test_two_calls_are_one_family_in_either_order() -> None:
+    """And numbers count by their value."""
+    lamp = tool("dim", ("level",), level={"type": "number"})
+    mine, tools = checker(WEATHER, lamp), (WEATHER, lamp)
+    one, two = ("get_weather", {"city": "Oslo"}), ("dim", {"level": 5})
+    first = mine.checked(draft("Weather in Oslo, and dim to 5.", one, two, kind="two at once"), tools)
+    second = mine.checked(draft("Dim it to 5 and say how warm Oslo is.", ("dim", {"level": 5.0}), one, kind="two at once"), tools)
+    assert isinstance(first, Draft)
+    assert isinstance(second, Draft)
+    assert first.family == second.family
+    assert first.kind == second.kind == "two at once"
 
 
 def test_one_of_two_calls_that_does_not_fit_drops_both() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +24,14 @@ BEST = SearchStanding(
 )
 NOW = SearchNow(412, 1500, 140, "tools=signatures examples=one_tool instructions=copy", 12, "single change", BEST, 743.0)
 WIDE = 10_000
+
+
+def test_a_figure_on_synthetic_prompts_says_so_in_any_width() -> None:
+    """Where there is no room for that, there is no figure."""
+    for columns in range(20, 240):
+        line = search_line(replace(NOW, synthetic=True), columns)
+        assert ("best 0.62" in line) == ("on synthetic prompts" in line)
+    assert "on synthetic prompts" in line
 
 
 def test_it_says_everything_where_there_is_room() -> None:

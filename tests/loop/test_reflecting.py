@@ -36,7 +36,7 @@ from .test_continue import Stopped, stop_at
 Make = Callable[..., World]
 TOWNS = towns(120)
 WISE = "Never guess: the town that the user names is what the tool wants."
-PLAIN: dict[str, Any] = {"search": True, "search_trials": 130, "max_candidates": 1}
+PLAIN: dict[str, Any] = {"search": True, "search_trials": 400, "max_candidates": 1}
 SETTINGS: dict[str, Any] = {"loop": {**PLAIN, "reflection": {"model": "scripted/r", "questions": 6}}}
 
 
@@ -238,16 +238,30 @@ async def test_without_consent_nothing_of_a_local_model_goes_to_a_remote_one(wor
     assert list(w.engine.journal) == [], "it is told before anything is measured"
 
 
-async def test_consent_that_was_taken_back_is_missed_where_the_question_is_sent(world: Make) -> None:
+async def test_consent_that_was_taken_back_is_missed_where_the_question_is_sent(
+    world: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     w = advised(world, adviser(WISE_EDIT))
     server = server_of(w)
     with pytest.raises(Stopped):
         await cycle(w, stop_at("search_begun"), allow_remote=True, **FAR, **far(w))
     assert read(w, SearchStart)[0].reflection == "far/r"
+    monkeypatch.setattr("selfopt.verbs.looping.require_adviser", lambda *_: None)
     with pytest.raises(ConsentError):
-        await cycle(w, loop=PLAIN, **far(w))
+        await cycle(w, **FAR, **far(w))
     assert list(server.journal) == []
     assert read(w, Reflection) == []
+
+
+@pytest.mark.parametrize("reflection", [{}, {"model": "scripted/m"}])
+async def test_a_search_that_goes_on_asks_no_model_that_the_settings_do_not_name(world: Make, reflection: dict[str, str]) -> None:
+    w = advised(world, adviser(WISE_EDIT))
+    with pytest.raises(Stopped):
+        await cycle(w, stop_at("reflected"))
+    assert read(w, SearchStart)[0].reflection == "scripted/r"
+    await searched(w, loop={**PLAIN, "reflection": reflection})
+    assert len(questions(w)) == 1
+    assert rating(w).questions == len(read(w, Reflection)) == 1, "what was answered before still counts"
 
 
 async def test_with_consent_a_remote_model_is_asked(world: Make) -> None:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.loop.reflection_question import ReadTrial, ReflectionQuestion, gepa_edits, gepa_question, own_question
-from selfopt.records import Capability, Correction, Outcome, ParsedReply, Prompt, ToolCall, Verdict
+from selfopt.records import MAX_WRITTEN_CHARS, Capability, Correction, Outcome, ParsedReply, Prompt, ToolCall, Verdict
 from selfopt.variants.space import Point, composed
-from tests.search.written_kit import HELD_OUT, SEARCHED, SUITE
+from tests.search.written_kit import HELD_OUT, SEARCHED, SUITE, tool
 
 HAS: frozenset[Capability] = frozenset({"tools"})
 POINT: Point = {"instructions": "call", "backing": "strict"}
@@ -59,7 +59,7 @@ def test_a_question_tells_what_was_asked_said_expected_and_dropped() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.lists(st.sampled_from(SEARCHED), min_size=1, max_size=8), st.text(max_size=900), st.integers(4000, 20_000))
+@given(st.lists(st.sampled_from(SEARCHED), min_size=1, max_size=8), st.text(max_size=900), st.integers(6000, 20_000))
 def test_a_question_fits_its_bound(prompts: list[Prompt], said: str, max_chars: int) -> None:
     """Whatever was said. The first trials stay."""
     for found in (
@@ -78,6 +78,29 @@ def test_gepa_asks_for_instructions_in_its_own_words() -> None:
     assert composed(POINT).instructions in found.known
     assert "write a new instruction" in found.known
     assert gepa_edits("Sure:\n```\nBe brief.\n```") == {"edits": [{"instructions": "Be brief."}]}
+
+
+def test_gepa_is_told_the_bound_of_what_it_may_write() -> None:
+    """However short the question is cut, and that no value of the examples may be in it."""
+    for said, most in (("Hm.", 20_000), ("Hm. " * 5_000, 6_000)):
+        found = gepa_question(composed(POINT), [trial(one, said) for one in SEARCHED], SUITE, max_chars=most)
+        told = found.messages[-1].content
+        assert len(told) <= most
+        assert f"at most {MAX_WRITTEN_CHARS} characters" in told[-300:]
+        assert "no values of the examples" in told[-300:]
+
+
+def test_tools_that_no_trial_needs_are_left_out_before_trials_are() -> None:
+    """At the least bound there is, a trial of many long tools stands in full."""
+    long = tuple(tool(f"tool_with_a_long_name_{n}", *(f"argument_{k}_{'x' * 40}" for k in range(9))) for n in range(8))
+    suite = SUITE.model_copy(update={"tool_sets": {**SUITE.tool_sets, "t": (*SUITE.tool_sets["t"][:2], *long)}})
+    trials = [trial(one, "Hm. " * 90) for one in SEARCHED[:3]]
+    wide = own_question(POINT, composed(POINT), trials, suite, HAS, max_chars=60_000)
+    narrow = own_question(POINT, composed(POINT), trials, suite, HAS, max_chars=6_000)
+    assert wide.messages[-1].content.count("tool_with_a_long_name") > 2
+    body = json.loads(narrow.messages[-1].content)
+    assert [one["id"] for one in body["trials"]] == ["p0", "p1", "p2"]
+    assert [told.split("(")[0] for told in body["tool sets"]["t"]] == ["get_weather", "book"]
 
 
 @pytest.mark.parametrize("answer", ["", "```", "``````", "no block", "{" * 100])

@@ -57,6 +57,12 @@ def test_another_number_is_not_heard(said: str, value: float) -> None:
     assert not heard(said).says_number(value)
 
 
+def test_an_integer_that_no_float_holds_is_not_said() -> None:
+    """And it raises nothing."""
+    assert not heard("Pay 5 of 100").says_number(10**400)
+    assert not heard("Pay 5 of 100").says_number(-(10**400))
+
+
 @pytest.mark.parametrize(
     ("said", "value", "backed"),
     [

@@ -24,6 +24,7 @@ from selfopt.report import gather, report_html
 from selfopt.report.search_figures import curve_svg, frontier_svg, latency_svg, search_figures
 from selfopt.report.searches import ToldSearch, newest_searches, searches_text
 from selfopt.report.summary import report_text
+from selfopt.words.evidence import SYNTHETIC
 from tests.ledger.samples import put
 
 from . import world
@@ -129,6 +130,16 @@ def test_the_section_tells_of_the_frontier_the_parts_and_why_each_way_came_no_fu
         "2 of 5 prompts fixed, 1 of 2 broken",
     ):
         assert words in text, words
+
+
+def test_each_figure_on_synthetic_prompts_says_so() -> None:
+    """Summary, frontier, parts, ways and captions; none where the prompts are real."""
+    marked = ToldSearch(START.model_copy(update={"synthetic": True}), END, BATCHES)
+    text, figures = "\n".join(searches_text([marked])), "".join(search_figures([marked]))
+    assert text.count(SYNTHETIC) == 4
+    assert figures.count(SYNTHETIC) == figures.count("<figcaption>") > 0
+    plain = "\n".join(searches_text([TOLD])) + "".join(search_figures([TOLD]))
+    assert SYNTHETIC not in plain
 
 
 def test_what_raced_has_the_fate_that_its_decision_gave_it() -> None:

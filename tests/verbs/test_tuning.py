@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from selfopt.errors import BudgetError, ConsentError, EndpointError, SelfoptError, UsageError
-from selfopt.records import AuthoredReply, Decision, Evaluation, SearchEnd
+from selfopt.records import AuthoredReply, Decision, Evaluation, SearchEnd, SearchStart, Spec
 from selfopt.suites import load_suite
+from selfopt.verbs.looping import what_searches_found
 from tests.loop.kit import World
 from tests.loop.test_continue import Stopped, stop_at
 
@@ -66,6 +67,11 @@ async def test_every_figure_says_that_the_prompts_are_synthetic(world: Callable[
     for name in ("SELF_OPTIMIZING_REPORT.md", "META_LEARNINGS.md", "SELF_OPTIMIZING_REPORT.html"):
         assert "on synthetic prompts" in (w.home / "reports" / name).read_text("utf-8"), name
     assert next(event.text for event in w.events if event.kind == "promoted").endswith("on synthetic prompts")
+    assert all(one.synthetic for one in read(w, SearchStart))
+    assert all(event.text.endswith("on synthetic prompts") for event in w.events if event.kind == "search")
+    with w.app() as app:
+        lines = what_searches_found(app, found.cycles)
+    assert "on synthetic prompts" in lines[0]
 
 
 async def test_the_suite_is_an_ordinary_one_that_says_who_wrote_it(world: Callable[..., World]) -> None:
@@ -113,6 +119,17 @@ async def test_what_was_killed_goes_on_and_asks_nothing_twice(world: Callable[..
     assert load_suite(killed.suite.name, w.home / "suites") == load_suite(straight.suite.name, whole.home / "suites")
     assert Counter(asked_of(w, "w")) == Counter(asked_of(whole, "w"))
     assert w.rules()["scripted/m", "atomic"].spec_id == whole.rules()["scripted/m", "atomic"].spec_id
+
+
+async def test_a_loop_on_other_tools_that_was_cut_off_is_no_answer(world: Callable[..., World]) -> None:
+    """Each suite gets a cycle of its own."""
+    w = world(other=writing())
+    with pytest.raises(Stopped):
+        await tuned(w, stop_at("reported"))
+    other = tools_file(w.folder / "other", {**TOOL, "description": "How the weather is somewhere"})
+    found = await tuned(w, tools=other, writer="scripted/other")
+    measured = next(one for one in read(w, Spec) if one.spec_id == found.cycles[0].targets[0].baseline_spec_id)
+    assert measured.suite_hash == load_suite(found.suite.name, w.home / "suites").content_id()
 
 
 async def test_prompts_that_the_solvers_do_not_agree_on_are_dropped(world: Callable[..., World]) -> None:

@@ -54,6 +54,8 @@ def test_the_best_candidate_that_was_not_promoted_is_named_with_the_gate_that_st
     best = best_hold([tie, worse, loose, better])
     assert best is loose
     assert best_hold_text(loose) == "Best candidate: v-spec-d; stopped by the gate restraint: restraint 0.667, minimum 0.800."
+    marked = best_hold_text(loose.model_copy(update={"synthetic": True}))
+    assert marked.endswith("restraint 0.667, minimum 0.800, on synthetic prompts.")
     held = best_hold([tie, worse])
     assert held is not None
     assert "the gate promote_margin" in best_hold_text(held)

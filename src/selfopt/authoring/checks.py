@@ -18,10 +18,10 @@ from selfopt.reading.schema import (
     resolved,
 )
 from selfopt.reading.strict import strictly_backed
-from selfopt.records import DropReason, Message, ToolCall, ToolDefinition
+from selfopt.records import DropReason, Message, ToolCall, ToolDefinition, canonical_json, content_hash
 from selfopt.suites.warn.similar import grams, jaccard, normalised
 
-from .drafts import Draft
+from .drafts import Draft, DraftKind
 
 NEAR = 0.85
 """The similarity from which two requests are one."""
@@ -39,9 +39,12 @@ class Checker:
     tools: Mapping[str, ToolDefinition]
     _seen: dict[str, frozenset[str]] = field(default_factory=dict)
     _values: dict[tuple[str, str], list[Any]] = field(default_factory=dict)
+    _families: set[str] = field(default_factory=set)
 
     def checked(self, draft: Draft, offered: Sequence[ToolDefinition]) -> Draft | DropReason:
-        """The draft with its arguments as the schema types them, or why it is dropped.
+        """The draft with its arguments as the schema types them and with its family, or why it is dropped.
+
+        A request with the facts of an earlier one is a paraphrase, whoever wrote either and however.
 
         offered: the tools that its prompt offers.
         """
@@ -71,7 +74,10 @@ class Checker:
         for call in fitted:
             for name, value in call.arguments.items():
                 self._values.setdefault((call.name, name), []).append(value)
-        return Draft(draft.kind, draft.text, fitted, draft.tool, draft.family)
+        family = _family(fitted, draft)
+        kind: DraftKind = "paraphrase" if draft.kind == "direct" and family in self._families else draft.kind
+        self._families.add(family)
+        return Draft(kind, draft.text, fitted, draft.tool, family)
 
     def _fitted(self, call: ToolCall) -> ToolCall | DropReason:
         tool = self.tools.get(call.name)
@@ -111,6 +117,21 @@ class Checker:
         return True
 
 
+def _family(calls: Sequence[ToolCall], draft: Draft) -> str:
+    """What drafts of the same facts share, in whatever order their calls are. A draft without calls is alone."""
+    facts = sorted(canonical_json([call.name, _plain(call.arguments)]) for call in calls)
+    return content_hash("family", facts or [draft.tool, draft.text])
+
+
+def _plain(value: Any) -> Any:
+    """A value in which 5.0 is 5."""
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def needed_of(tool: ToolDefinition) -> dict[str, Mapping[str, Any]]:
     """The arguments that a tool requires, without those that have a default."""
     schema = arguments_of(tool.parameters)
@@ -147,8 +168,9 @@ def _in_limits(value: Any, option: Mapping[str, Any]) -> bool:
 def _between(size: float, option: Mapping[str, Any], low: str, high: str, *, open_: bool = False) -> bool:
     bounds: Iterable[tuple[Any, int]] = ((option.get(low), 1), (option.get(high), -1))
     for bound, sign in bounds:
-        if isinstance(bound, int | float) and not isinstance(bound, bool):
-            room = (size - bound) * sign
-            if room < 0 or (open_ and room == 0):
-                return False
+        if not isinstance(bound, int | float) or isinstance(bound, bool):
+            continue
+        # Compared and not subtracted: an integer may be too large for a float.
+        if (size < bound if sign > 0 else size > bound) or (open_ and size == bound):
+            return False
     return True

@@ -29,14 +29,14 @@ class Draft:
         text: what the user says.
         calls: the calls that are right; empty: none is.
         tool: the tool that it is about; the first of two.
-        family: what drafts of the same facts share. They stay in one split.
+        family: what drafts of the same facts share; they stay in one split. Empty until it is checked.
     """
 
     kind: DraftKind
     text: str
     calls: tuple[ToolCall, ...]
     tool: str
-    family: str
+    family: str = ""
 
 
 @dataclass(frozen=True, slots=True)

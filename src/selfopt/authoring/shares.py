@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Literal
 
 from selfopt.records import (
@@ -17,7 +16,7 @@ from selfopt.records import (
     Suite,
     SyntheticPrompts,
     ToolDefinition,
-    content_hash,
+    sha256_hex,
 )
 
 from .drafts import Draft
@@ -26,7 +25,10 @@ MIN_EACH = 12
 """So many prompts of each split are the least that a search ranks on."""
 HELDOUT = 100
 """So many held-out prompts a decision about prompts like these needs (`policy.MIN_HELDOUT_PROMPTS`)."""
-_MIN_SEARCH = 40
+HELDOUT_SHARE = 0.55
+"""The share of families that is held out."""
+
+Split = Literal["search", "heldout"]
 
 ToolSets = Sequence[tuple[ToolDefinition, ...]]
 
@@ -63,7 +65,7 @@ def made_suite(name: str, title: str, sets: ToolSets, kept: Sequence[OfferedDraf
     """The suite of kept prompts, split by sets of tools where both splits get enough, else by prompts."""
     splits = _by_sets(kept, len(sets))
     held_out: SplitBy = "tool_sets" if splits is not None else "prompts"
-    chosen = splits if splits is not None else _by_prompts(kept)
+    chosen = splits if splits is not None else [_split_of(one.draft.family) for one in kept]
     named: dict[str, tuple[ToolDefinition, ...]] = {}
     prompts: list[Prompt] = []
     for number, (one, split) in enumerate(zip(kept, chosen, strict=True), 1):
@@ -92,9 +94,7 @@ def _place(tools: Sequence[ToolDefinition], name: str) -> int:
     return next(place for place, tool in enumerate(tools, 1) if tool.name == name)
 
 
-def prompt_of(
-    draft: Draft, tool_set: str = "t", *, prompt_id: str = "p", split: Literal["search", "heldout"] = "search"
-) -> Prompt:
+def prompt_of(draft: Draft, tool_set: str = "t", *, prompt_id: str = "p", split: Split = "search") -> Prompt:
     """The prompt that a draft is: exactly its calls are right, with exactly its values."""
     calls = tuple(
         ExpectedCall(name=call.name, arguments={key: [value] for key, value in call.arguments.items()}) for call in draft.calls
@@ -110,39 +110,19 @@ def prompt_of(
     )
 
 
-def _by_sets(kept: Sequence[OfferedDraft], sets: int) -> list[Literal["search", "heldout"]] | None:
-    """Every second set of tools is held out. None where a split would get too few prompts."""
-    splits: list[Literal["search", "heldout"]] = ["heldout" if one.group % 2 else "search" for one in kept]
-    held = splits.count("heldout")
-    return splits if sets > 1 and held >= HELDOUT and len(splits) - held >= _MIN_SEARCH else None
+def _by_sets(kept: Sequence[OfferedDraft], sets: int) -> list[Split] | None:
+    """Every second set of tools is held out, of an odd number the more. None where a split would get too few prompts."""
+    held = 1 - sets % 2
+    splits: list[Split] = ["heldout" if one.group % 2 == held else "search" for one in kept]
+    return splits if sets > 1 and min(splits.count("heldout"), splits.count("search")) >= MIN_EACH else None
 
 
-def _by_prompts(kept: Sequence[OfferedDraft]) -> list[Literal["search", "heldout"]]:
-    """Half of each tool's and kind's families are held out, and more where that makes a hundred of them.
-
-    The order of families is that of their hashes, so that it depends on what they say alone.
+def _split_of(family: str) -> Split:
+    """The split of a family. It depends on what the family says alone, and not on how many others there are: a prompt that
+    was searched on in one suite is never held out in a larger one of the same tools.
     """
-    total = len(kept)
-    share = max(0.5, HELDOUT / total) if total >= HELDOUT + _MIN_SEARCH else 0.5
-    order = sorted(range(total), key=lambda place: (kept[place].draft.tool, _kind(kept[place]), _hash(kept[place])))
-    splits: list[Literal["search", "heldout"]] = ["search"] * total
-    held = seen = 0
-    for _, places in groupby(order, key=lambda place: kept[place].draft.family):
-        members = list(places)
-        seen += len(members)
-        if held + len(members) <= share * seen + 0.5 * len(members):
-            held += len(members)
-            for place in members:
-                splits[place] = "heldout"
-    return splits
-
-
-def _kind(one: OfferedDraft) -> str:
-    return "direct" if one.draft.kind == "paraphrase" else one.draft.kind
-
-
-def _hash(one: OfferedDraft) -> str:
-    return content_hash("order", [one.draft.family])
+    place = int(sha256_hex(family)[:8], 16) / 16**8
+    return "heldout" if place < HELDOUT_SHARE else "search"
 
 
 def dropped_of(*counts: Mapping[DropReason, int]) -> dict[DropReason, int]:

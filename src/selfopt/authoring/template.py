@@ -8,7 +8,7 @@ from itertools import combinations, islice
 from typing import Any
 
 from selfopt.reading.schema import arguments_of, choices_of, items_of, options, properties_of, required_of
-from selfopt.records import ToolCall, ToolDefinition, content_hash
+from selfopt.records import ToolCall, ToolDefinition
 
 from .drafts import Draft
 
@@ -66,6 +66,7 @@ _TEXTS: Mapping[str, tuple[str, ...]] = {
 _FAMILIES = 40
 _MOST_LACKING = 24
 _OPTIONAL = 3  # of every so many requests one names an optional argument too
+_DEPTH, _ALTERNATIVES = 4, 8  # lists in lists, and alternatives of each, that are looked at: a schema may name itself
 
 
 def template_drafts(tool: ToolDefinition) -> Iterator[Draft]:
@@ -78,24 +79,20 @@ def template_drafts(tool: ToolDefinition) -> Iterator[Draft]:
         return
     for place in range(_FAMILIES):
         arguments = _arguments(tool, needed, place)
-        family = content_hash("family", [tool.name, arguments])
         for turn in range(2):
             ask = _ASKS[(place * 2 + turn) % len(_ASKS)]
-            text = _sentence(ask, what, arguments)
-            yield Draft(
-                "paraphrase" if turn else "direct", text, (ToolCall(name=tool.name, arguments=arguments),), tool.name, family
-            )
+            yield Draft("direct", _sentence(ask, what, arguments), (ToolCall(name=tool.name, arguments=arguments),), tool.name)
     for form in _NEAR:
-        text = _sentence(form, what, {})
-        yield Draft("near miss", text, (), tool.name, content_hash("family", [tool.name, text]))
-    lacking = [dict(some) for size in range(len(needed)) for some in combinations(_arguments(tool, needed, 1).items(), size)]
+        yield Draft("near miss", _sentence(form, what, {}), (), tool.name)
+    # A generator: of many required arguments there are more choices than anybody can hold.
+    lacking = (dict(some) for size in range(len(needed)) for some in combinations(_arguments(tool, needed, 1).items(), size))
     told: list[tuple[str, dict[str, Any]]] = [(form, {}) for form in _MISSING] if needed else []
     told += [
         (_ASKS[place % len(_ASKS)], arguments) for place, arguments in enumerate(islice(lacking, _MOST_LACKING)) if arguments
     ]
     for form, arguments in told:
         text = _sentence(form, what, {name: value for name, value in arguments.items() if name in needed})
-        yield Draft("needed detail missing", text, (), tool.name, content_hash("family", [tool.name, text]))
+        yield Draft("needed detail missing", text, (), tool.name)
 
 
 def template_pairs(tools: tuple[ToolDefinition, ...]) -> Iterator[Draft]:
@@ -108,7 +105,7 @@ def template_pairs(tools: tuple[ToolDefinition, ...]) -> Iterator[Draft]:
         )
         halves = [_sentence(_ASKS[5], _what(t), c.arguments).rstrip(".") for t, c in zip((one, two), calls, strict=True)]
         text = f"{halves[0]}. And {halves[1][0].lower()}{halves[1][1:]}."
-        yield Draft("two at once", text, calls, one.name, content_hash("family", [[c.name, c.arguments] for c in calls]))
+        yield Draft("two at once", text, calls, one.name)
 
 
 def _what(tool: ToolDefinition) -> str:
@@ -132,12 +129,13 @@ def _plain_parts(tool: ToolDefinition) -> dict[str, Any] | None:
     return found
 
 
-def _plain(part: Any, root: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    for option in options(part, root):
+def _plain(part: Any, root: Mapping[str, Any], depth: int = 0) -> Mapping[str, Any] | None:
+    """The plain alternative of a part. depth: in how many lists it is."""
+    for option in islice(options(part, root), _ALTERNATIVES) if depth <= _DEPTH else ():
         kind = option.get("type", "string")
         if choices_of(option) is not None or kind in ("string", "integer", "number"):
             return option
-        if kind == "array" and _plain(next(iter(items_of(option, 1)), None), root) is not None:
+        if kind == "array" and _plain(next(iter(items_of(option, 1)), None), root, depth + 1) is not None:
             return option
     return None
 
@@ -155,14 +153,14 @@ def _arguments(tool: ToolDefinition, needed: Mapping[str, Any], place: int) -> d
     return arguments
 
 
-def _value(name: str, part: Mapping[str, Any], place: int, root: Mapping[str, Any]) -> Any:
+def _value(name: str, part: Mapping[str, Any], place: int, root: Mapping[str, Any], depth: int = 0) -> Any:
     choices = choices_of(part)
     if choices:
         return choices[place % len(choices)]
     kind = part.get("type", "string")
     if kind == "array":
-        item = _plain(next(iter(items_of(part, 1)), None), root) or {}
-        return [_value(name, item, place, root)]
+        item = _plain(next(iter(items_of(part, 1)), None), root, depth + 1) or {}
+        return [_value(name, item, place, root, depth + 1)]
     if kind in ("integer", "number"):
         low, high = _bound(part, "minimum", 1), _bound(part, "maximum", None)
         return low + place if high is None else low + place % max(1, high - low + 1)

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from selfopt.home.plain_json import PlainJsonError, read_plain_json
-from selfopt.records import DropReason, ToolCall, content_hash
+from selfopt.records import DropReason, ToolCall
 
 from .drafts import Draft
 
@@ -29,14 +29,10 @@ def tool_drafts(reply: str, tool: str) -> tuple[list[Draft], Counter[DropReason]
         if not isinstance(arguments, dict):
             dropped["unreadable"] += 1
             continue
-        call, family = ToolCall(name=tool, arguments=arguments), _family(tool, arguments)
-        for text in _texts(item, "texts", dropped):
-            kind = "paraphrase" if drafts and drafts[-1].family == family else "direct"
-            drafts.append(Draft("direct" if kind == "direct" else "paraphrase", text, (call,), tool, family))
-    for text in _texts(body, "near_misses", dropped):
-        drafts.append(Draft("near miss", text, (), tool, _family(tool, text)))
-    for text in _texts(body, "missing_detail", dropped):
-        drafts.append(Draft("needed detail missing", text, (), tool, _family(tool, text)))
+        call = ToolCall(name=tool, arguments=arguments)
+        drafts += [Draft("direct", text, (call,), tool) for text in _texts(item, "texts", dropped)]
+    drafts += [Draft("near miss", text, (), tool) for text in _texts(body, "near_misses", dropped)]
+    drafts += [Draft("needed detail missing", text, (), tool) for text in _texts(body, "missing_detail", dropped)]
     if not drafts and not dropped:
         dropped["unreadable"] += 1
     return drafts, dropped
@@ -54,13 +50,8 @@ def pair_drafts(reply: str) -> tuple[list[Draft], Counter[DropReason]]:
             dropped["unreadable"] += 1
             continue
         for text in _texts({"text": [item.get("text")]}, "text", dropped):
-            family = _family(calls[0].name, [[call.name, call.arguments] for call in calls])
-            drafts.append(Draft("two at once", text, calls, calls[0].name, family))
+            drafts.append(Draft("two at once", text, calls, calls[0].name))
     return drafts, dropped
-
-
-def _family(tool: str, facts: Any) -> str:
-    return content_hash("family", [tool, facts])
 
 
 def _object_in(reply: str) -> dict[str, Any] | None:

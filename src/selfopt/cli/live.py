@@ -131,13 +131,15 @@ def search_line(now: SearchNow, columns: int) -> str:
     it ends, and what it tries. The longer the line, the more words.
     """
     from selfopt.home import counted
+    from selfopt.words.evidence import on_prompts
     from selfopt.words.searches import figures_text, point_words, time_text
 
     best, spent = now.best, f"{now.asked}/{now.most}"
     left = f", {time_text(now.ends_s)} left" if now.ends_s is not None else ""
     reused = f" +{now.reused} reused" if now.reused else ""
     figures = f"; best {figures_text(best)}" if best is not None else ""
-    accuracy = figures.partition(" (")[0]
+    accuracy = on_prompts(figures.partition(" (")[0], synthetic=now.synthetic and best is not None)
+    figures = on_prompts(figures, synthetic=now.synthetic and best is not None)
     name = f": {point_words(best.point)}" if best is not None else ""
     forms = [
         f"  search {now.asked}/{counted(now.most, 'trial')}{reused}{left}{figures}{name}; trying on {now.prompts} ({now.by}): ",

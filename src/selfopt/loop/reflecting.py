@@ -107,6 +107,9 @@ class Reflecting:
             self._search.missed(NAME)  # nothing is right yet, or nothing fails
             return
         kept = find(self._context.ledger, Reflection, self._id(number))
+        if kept is None and not self._may_ask():
+            self._search.missed(NAME)
+            return
         reflection = kept if kept is not None else await self._ask(number, batches, parent, trials)
         if reflection is None:
             return  # a cap is reached, and the search will see it
@@ -118,6 +121,11 @@ class Reflecting:
             self._search.missed(NAME)
         self._context.say(LoopEvent(NAME, reflection_text(reflection), reflection))
         self._context.on_step("reflected")
+
+    def _may_ask(self) -> bool:
+        """Whether the settings still name the model: a search that goes on asks nobody whom the user took out."""
+        wanted = self._context.settings.loop.reflection.model
+        return wanted is not None and self._context.stages.resolve(wanted) == self._model
 
     def _id(self, number: int) -> str:
         return f"{self._start.search_id}/{NAME}/{number}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,10 @@ _TASK = (
     f"Each edit has at least one of instructions (at most {MAX_WRITTEN_CHARS} characters, which replace the present ones), examples "
     f"(at most {MAX_WRITTEN_EXAMPLES}, invented, with tools of a tool set that you see; no calls where none is needed), and parts. "
     "fixes and breaks say which of the prompts you expect to pass now, or to fail."
+)
+_BOUND = (
+    f"\n\nThe new instruction may have at most {MAX_WRITTEN_CHARS} characters, and may name no values of the examples above: "
+    "no names, numbers or words of theirs."
 )
 _MOST_CONVERSATION = 600
 _MOST_REPLY = 300
@@ -74,27 +79,32 @@ class ReflectionQuestion:
 def own_question(
     point: Point, variant: Variant, trials: Sequence[ReadTrial], suite: Suite, has: frozenset[Capability], *, max_chars: int
 ) -> ReflectionQuestion:
-    """The question in this program's own words, with as many of the trials as fit."""
-    shown = list(trials)
+    """The question in this program's own words, with as many of the trials as fit. Tools that no trial needs go before
+    trials do.
+    """
+    shown, brief = list(trials), False
     while True:
         body = {
             "choices now": {part.name: point.get(part.name, part.default) for part in parts_of(suite.phase)},
             "instructions now": variant.instructions,
             "choices there are": _choices(has, suite.phase),
-            "tool sets": {one: _tools(suite.tool_sets[one]) for one in _tool_sets(shown)},
+            # Last and in this order: if a single trial is still too long, the tools are cut and not the trial.
             "trials": [_told(trial) for trial in shown],
+            "tool sets": _shown_tools(shown, suite, brief=brief),
         }
-        text = canonical_json(body)
-        if len(_TASK) + len(text) <= max_chars or len(shown) <= 1:
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        if len(_TASK) + len(text) <= max_chars or (brief and len(shown) <= 1):
             break
-        shown.pop()
+        if brief:
+            shown.pop()
+        brief = True
     messages = (Message(role="system", content=_TASK), Message(role="user", content=text[: max_chars - len(_TASK)]))
     known = "\n".join((_TASK, *texts_in(body, keys=True)))
     return ReflectionQuestion(messages, known, tuple(trial.prompt.id for trial in shown), tuple(_tool_sets(shown)))
 
 
 def gepa_question(variant: Variant, trials: Sequence[ReadTrial], suite: Suite, *, max_chars: int) -> ReflectionQuestion:
-    """The question in the words of GEPA (Agrawal et al. 2025), which asks for new instructions.
+    """The question in the words of GEPA (Agrawal et al. 2025), which asks for new instructions, and the bound of these.
 
     UsageError: GEPA is not installed.
     """
@@ -109,11 +119,14 @@ def gepa_question(variant: Variant, trials: Sequence[ReadTrial], suite: Suite, *
             for one in shown
         ]
         text = _gepa().prompt_renderer({"current_instruction_doc": variant.instructions, "dataset_with_feedback": dataset})
-        if len(text) <= max_chars or len(shown) <= 1:
+        if len(text) + len(_BOUND) <= max_chars or len(shown) <= 1:
             break
         shown.pop()
-    messages = (Message(role="user", content=text[:max_chars]),)
-    return ReflectionQuestion(messages, text, tuple(trial.prompt.id for trial in shown), tuple(_tool_sets(shown)))
+    # GEPA names no bound, and what is longer is refused.
+    text = text[: max_chars - len(_BOUND)] + _BOUND
+    return ReflectionQuestion(
+        (Message(role="user", content=text),), text, tuple(trial.prompt.id for trial in shown), tuple(_tool_sets(shown))
+    )
 
 
 def gepa_edits(answer: str) -> dict[str, Any]:
@@ -143,6 +156,15 @@ def _choices(has: frozenset[Capability], phase: Phase) -> dict[str, dict[str, st
 
 def _tool_sets(trials: Sequence[ReadTrial]) -> list[str]:
     return list(dict.fromkeys(trial.prompt.tool_set for trial in trials))
+
+
+def _shown_tools(trials: Sequence[ReadTrial], suite: Suite, *, brief: bool) -> dict[str, list[str]]:
+    """The tools of each tool set. brief: those alone that a trial called or should have called."""
+    needed = {call.name for one in trials for call in one.verdict.parsed.tool_calls}
+    needed |= {call.name for one in trials if one.prompt.expected != "any" for calls in one.prompt.expected for call in calls}
+    return {
+        name: _tools([tool for tool in suite.tool_sets[name] if not brief or tool.name in needed]) for name in _tool_sets(trials)
+    }
 
 
 def _tools(tools: Sequence[ToolDefinition]) -> list[str]:

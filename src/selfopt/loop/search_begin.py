@@ -73,6 +73,7 @@ def begun(
         priors=priors(context, baseline),
         beside=beside_of(suite, settings.reflection.model),
         **_reflection(context),
+        synthetic=suite.synthetic is not None,
         at=context.now(),
     )
 

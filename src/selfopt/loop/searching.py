@@ -38,6 +38,7 @@ from selfopt.search.proposers.queued import Queued
 from selfopt.search.search import WayBatch
 from selfopt.variants.space import Point, composed, point_text, readings_of
 from selfopt.variants.written import names_written
+from selfopt.words.evidence import on_prompts
 from selfopt.words.searches import best_text
 
 from .candidates import with_change
@@ -321,6 +322,7 @@ class _Searching:
                 prompts=len(order.batch.prompts),
                 by=order.batch.by,
                 best=best,
+                synthetic=self._start.synthetic,
                 ends_s=self._desk.meter.ends_in_s(self._start.most_requests - asked, self._later),
             )
 
@@ -354,7 +356,8 @@ class _Searching:
         asked = f"{self.asked} of at most {counted(self._start.most_requests, 'trial')}"
         asked += f", {self.reused} reused" if self.reused else ""
         tried = f"{point_text(order.batch.asking)} on {counted(len(order.batch.prompts), 'prompt')} ({order.batch.by})"
-        self._context.say(LoopEvent("search", f"{asked}: {tried}; best so far: {best_text(known.best)}", known))
+        best = on_prompts(best_text(known.best), synthetic=self._start.synthetic)
+        self._context.say(LoopEvent("search", f"{asked}: {tried}; best so far: {best}", known))
 
     async def _over(self, stopped: str | None) -> SearchEnd:
         reflections = self._reflecting.reflections if self._reflecting is not None else ()

@@ -26,6 +26,7 @@ class SearchNow:
         by: who proposed it.
         best: the best point so far; None before the first.
         ends_s: the time until the search ends, in seconds; None while no trial tells.
+        synthetic: a model or a template wrote the prompts.
     """
 
     asked: int
@@ -36,6 +37,7 @@ class SearchNow:
     by: str
     best: SearchStanding | None
     ends_s: float | None
+    synthetic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

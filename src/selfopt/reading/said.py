@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
+from sys import float_info
 from typing import Any
 
 from selfopt.records import Message
@@ -135,6 +136,8 @@ class Said:
         size = abs(value)
         if size in (0, 1) or size in self._near or (size == 100 and self.words & WHOLE):
             return True
+        if size > float_info.max:  # an integer that no float holds: nobody says it
+            return False
         digits = _digits_of(size)
         if (len(digits) > 1 and digits in self._digits) or self._swapped(f"{size:.0f}"):
             return True

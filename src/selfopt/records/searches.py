@@ -63,6 +63,7 @@ class SearchStart(Record, ledger_kind="search_start", id_field="search_id", inde
         objective: what it looks for. None, as in searches of before: accuracy at the floor of the
             policy.
         priors: points that were promoted for other models, the newest first.
+        synthetic: a model or a template wrote the prompts.
     """
 
     search_id: str
@@ -84,6 +85,7 @@ class SearchStart(Record, ledger_kind="search_start", id_field="search_id", inde
     fresh: bool = Field(default=False, exclude_if=lambda fresh: not fresh)
     objective: SearchObjective | None = Field(default=None, exclude_if=lambda objective: objective is None)
     priors: tuple[dict[str, str], ...] = Field(default=(), exclude_if=lambda priors: not priors)
+    synthetic: bool = Field(default=False, exclude_if=lambda synthetic: not synthetic)
     at: str
 
 

@@ -145,7 +145,7 @@ def _figures(data: ReportData, courses: Sequence[Course]) -> list[str]:
                 made.append(f"<figure><figcaption>{caption}</figcaption>{gains_svg(bars)}</figure>")
     for course in courses:
         where = f"cycle {course.cycle}, " if course.cycle is not None else ""
-        prompts = "held-out prompts" if course.purpose == "heldout" else "search prompts"
+        prompts = on_prompts("held-out prompts" if course.purpose == "heldout" else "search prompts", synthetic=course.synthetic)
         caption = f"{where}{text(course.model)} {text(course.phase)}, {prompts}: <b>{text(course.name)}</b>, {text(course.ended)}"
         made.append(f"<figure><figcaption>{caption}</figcaption>{course_svg(course)}</figure>")
     if not made:

@@ -48,6 +48,7 @@ class Course:
         null_mean: the gain that counts as not better.
         confidence: of the intervals.
         unit: what is counted along the way.
+        synthetic: a model or a template wrote the prompts.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Course:
     confidence: float
     points: tuple[CoursePoint, ...]
     unit: str = "trials"
+    synthetic: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from selfopt.words.evidence import on_prompts
+
 from . import svg
 from .searches import ToldSearch
 from .svg import LEFT, RIGHT, WIDTH, text
@@ -22,7 +24,7 @@ def search_figures(searches: Sequence[ToldSearch]) -> list[str]:
             ("the best value over trials", curve_svg(one)),
         ]
         made += [
-            f"<figure><figcaption>{text(one.name)}: {caption}</figcaption>{figure}</figure>"
+            f"<figure><figcaption>{text(one.name)}: {on_prompts(caption, synthetic=one.start.synthetic)}</figcaption>{figure}</figure>"
             for caption, figure in figures
             if figure
         ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from selfopt.home import counted
 from selfopt.records import CandidateResult, Cycle, Ledger, SearchBatch, SearchEnd, SearchStanding, SearchStart, TriedWay
 from selfopt.words.decisions import REASONS
+from selfopt.words.evidence import on_prompts
 from selfopt.words.searches import ended_text, objective_text, part_text, point_words, rating_text
 
 from .escape import code, safe_markdown
@@ -83,6 +84,7 @@ def _summary(one: ToldSearch) -> str:
     end = one.end
     reused = f", {counted(end.reused, 'reply')} taken from the ledger" if end.reused else ""
     over = f"it ended at a limit: {end.stopped}" if end.stopped else "it asked every way on every prompt"
+    over = on_prompts(over, synthetic=one.start.synthetic)
     wanted = f" It looked for {objective_text(one.start.objective)}." if one.start.objective is not None else ""
     return (
         f"{counted(end.requests, 'trial')} of at most {one.start.most_requests}{reused}; {counted(end.compared, 'point')} compared; "
@@ -103,10 +105,10 @@ def _frontier(one: ToldSearch) -> list[str]:
         ]
         for point in one.end.frontier
     ]
-    intro = (
-        f"No point beats these in both call accuracy and restraint. Figures are estimates from {counted(len(one.start.prompt_ids), 'search prompt')}, "
-        "and those of the best are likely too good:"
+    told = on_prompts(
+        f"Figures are estimates from {counted(len(one.start.prompt_ids), 'search prompt')}", synthetic=one.start.synthetic
     )
+    intro = f"No point beats these in both call accuracy and restraint. {told}, and those of the best are likely too good:"
     heads = ["point", "accuracy", "call accuracy", "restraint", "p50", "tokens", "requests"]
     return [intro, "", *table(heads, rows), ""]
 
@@ -130,7 +132,7 @@ def _parts(one: ToldSearch) -> list[str]:
     rows = [[code(part.part), code(part.choice), code(part.default), safe_markdown(part_text(part))] for part in one.end.parts]
     best = safe_markdown(point_words(one.end.ranking[0].point)) if one.end.ranking else ""
     return [
-        f"What each part of the best point brings, on the same search prompts ({best}):",
+        f"{on_prompts(f'What each part of the best point brings, on the same search prompts ({best})', synthetic=one.start.synthetic)}:",
         "",
         *table(["part", "choice", "instead of", "brings"], rows),
         "",
@@ -154,7 +156,7 @@ def _tried(one: ToldSearch) -> list[str]:
     more = len(one.end.tried) - len(rows)
     rest = [f"And {counted(more, 'more way')} to ask, none of which came further.", ""] if more > 0 else []
     heads = ["way to ask, read best", "value", "what came of it", "prompts", "proposer"]
-    return ["What was tried:", "", *table(heads, rows), "", *rest]
+    return [f"{on_prompts('What was tried', synthetic=one.start.synthetic)}:", "", *table(heads, rows), "", *rest]
 
 
 def _fate(one: ToldSearch, way: TriedWay, spec_id: str | None) -> str:

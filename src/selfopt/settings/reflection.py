@@ -30,4 +30,4 @@ class ReflectionSettings(Table):
     questions: int = Field(default=20, ge=1, le=1000)
     timeout_s: float = Field(default=180.0, gt=0, le=3600)
     max_tokens: int = Field(default=1500, ge=64, le=32_768)
-    max_chars: int = Field(default=8000, ge=4000, le=200_000)
+    max_chars: int = Field(default=8000, ge=6000, le=200_000)

@@ -59,6 +59,8 @@ def _courses(ledger: Ledger, start: RaceStart) -> list[Course]:
                 points[standing.spec_id].append(_point(race, standing))
             last[standing.spec_id] = standing
     cycle, changes = _cycle(ledger, start.cycle_id)
+    measured = ledger.read(Evaluation, {"spec_id": start.baseline_spec_id}, limit=1)
+    synthetic = any(evaluation.synthetic for evaluation in measured)
     return [
         Course(
             name=_name(ledger, standing.spec_id, changes),
@@ -72,6 +74,7 @@ def _courses(ledger: Ledger, start: RaceStart) -> list[Course]:
             null_mean=standing.null_mean,
             confidence=standing.confidence,
             points=tuple(points[standing.spec_id]),
+            synthetic=synthetic,
         )
         for standing in _ended(ledger, start, last)
         if points[standing.spec_id]
@@ -118,6 +121,7 @@ def _tested(ledger: Ledger, test: PromptTest) -> list[Course]:
             confidence=test.confidence,
             points=tuple(points),
             unit="prompts",
+            synthetic=ours.synthetic,
         )
     ]
 

@@ -30,6 +30,7 @@ from selfopt.records import Cycle, Finding, SearchEnd, SearchStart, Spec, conten
 from selfopt.routing import diff
 from selfopt.wiring.advising import require_adviser
 from selfopt.wiring.app import App
+from selfopt.words.evidence import on_prompts
 from selfopt.words.searches import frontier_text
 
 from .diagnosing import UNHEARD, loop_context
@@ -119,7 +120,9 @@ async def run_loop(
     app.require_ready({t.model for t in chosen})
     require_adviser(app, {t.model for t in chosen})
     asked = [(t.model, t.phase, t.baseline.spec_id if t.baseline else None) for t in chosen]
-    what = key or [asked, cycles, sha256_hex(_text(candidates)) if candidates else None, max_candidates]
+    # What is asked and whether it is searched counts, too: a loop on other suites is no answer to this one.
+    on = [app.settings.suites.model_dump(mode="json"), app.settings.loop.search]
+    what = key or [asked, cycles, sha256_hex(_text(candidates)) if candidates else None, max_candidates, on]
     app.home.ensure()
     with ProcessLock(app.home.lock)("loop"):
         context = loop_context(app, listener, progress, max_candidates)
@@ -135,7 +138,8 @@ def what_searches_found(app: App, cycles: Sequence[Cycle]) -> list[str]:
         for start in app.ledger.read(SearchStart, {"cycle_id": cycle.cycle_id}):
             for end in app.ledger.read(SearchEnd, {"id": start.search_id}):
                 if end.frontier:
-                    lines.append(f"{start.model} {start.phase}: no point beats these on search prompts, as they are estimated:")
+                    told = f"{start.model} {start.phase}: no point beats these on search prompts, as they are estimated"
+                    lines.append(f"{on_prompts(told, synthetic=start.synthetic)}:")
                     lines += [f"  {line}" for line in frontier_text(end.frontier)]
     return lines
 

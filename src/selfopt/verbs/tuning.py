@@ -31,7 +31,7 @@ __all__ = ["TuneRequest", "Tuned", "TunedSuite", "tune_model"]
 
 NO_WRITER = "none"
 MIN_PROMPTS, MAX_PROMPTS, PROMPTS = 24, 1_000, 240
-_FORM = 1  # raised where the same tools and authors give other prompts
+_FORM = 2  # raised where the same tools and authors give other prompts
 
 
 @dataclass(frozen=True, slots=True)

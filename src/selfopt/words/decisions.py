@@ -84,7 +84,9 @@ def best_hold_text(decision: Decision) -> str:
     name, gate = decision.candidate_variant or decision.candidate_spec_id, deciding_gate(decision)
     if gate is None:
         return f"Best candidate: {name}; it was not judged by any gate."
-    return f"Best candidate: {name}; stopped by the gate {gate.name}: {gate.detail}."
+    return (
+        f"{on_prompts(f'Best candidate: {name}; stopped by the gate {gate.name}: {gate.detail}', synthetic=decision.synthetic)}."
+    )
 
 
 def explain(decision: Decision) -> list[str]:

@@ -51,6 +51,15 @@ def test_failures_become_examples_and_are_named_as_their_sources() -> None:
     assert variant.options["layout"] == "turn"
 
 
+def test_paraphrases_of_a_failure_are_sources_too() -> None:
+    """Their answer could be copied from the example as well."""
+    twin = SEARCHED[2].model_copy(update={"id": "p99", "messages": SEARCHED[3].messages})
+    other = SUITE.model_copy(update={"prompts": (*SUITE.prompts, twin)})
+    proposal = Worked("s", other, "failures").propose(given_of(failing("p1", "p2")))
+    assert proposal is not None
+    assert proposal.written[0].sources == ("p1", "p2", "p99")
+
+
 def test_where_nothing_fails_there_are_no_examples() -> None:
     """Nor before anything was asked."""
     assert Worked("s", SUITE, "failures").propose(given_of(failing())) is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from selfopt.records import Example, Prompt, Suite, ToolCall, ToolDefinition, WrittenChoice
+from selfopt.records import Example, Prompt, Suite, ToolCall, ToolDefinition, WrittenChoice, canonical_json
 from selfopt.search.archive import reading_text
 from selfopt.variants.space import asking_part, point_of, point_text
 
@@ -22,7 +22,8 @@ class Worked:
     """Proposes one of the three best ways with one or two of its failures as worked examples: their
     expected calls are known. No model is asked.
 
-    The prompts are the sources of the examples, so the search neither asks nor judges them with it.
+    The prompts and all that expect the same calls are the sources of the examples, so the search neither asks nor
+    judges them with it: an answer to a paraphrase would be copied as well.
 
     Args:
         search_id: of the search.
@@ -35,6 +36,7 @@ class Worked:
         self._examples = {
             prompt.id: example for prompt in suite.prompts if (example := example_of(prompt, suite.tools_of(prompt))) is not None
         }
+        self._twins = _twins(suite)
         self._calls = {prompt.id for prompt in suite.prompts if prompt.needs_call}
 
     def propose(self, given: Given) -> Proposal | None:
@@ -48,7 +50,8 @@ class Worked:
         chosen = self._chosen(failed, given)
         if not chosen:
             return None
-        sources, examples = tuple(sorted(chosen)), tuple(self._examples[one] for one in chosen)
+        sources = tuple(sorted({twin for one in chosen for twin in self._twins.get(one, (one,))}))
+        examples = tuple(self._examples[one] for one in chosen)
         try:
             written = WrittenChoice.of(self._search_id, examples, by=self._by, sources=sources)
         except ValueError:
@@ -65,6 +68,19 @@ class Worked:
         calls = [one for one in failed if one in self._calls]
         idle = [one for one in failed if one not in self._calls]
         return [given.rng.choice(group) for group in (calls, idle) if group]
+
+
+def _twins(suite: Suite) -> dict[str, list[str]]:
+    """The prompts of its split that expect the same calls, for each prompt that needs any."""
+    by_calls: dict[str, list[str]] = {}
+    for prompt in suite.prompts:
+        if prompt.needs_call and prompt.expected != "any":
+            told = sorted(
+                canonical_json(sorted(canonical_json(call.model_dump(mode="json")) for call in calls))
+                for calls in prompt.expected
+            )
+            by_calls.setdefault(canonical_json([prompt.split, told]), []).append(prompt.id)
+    return {one: twins for twins in by_calls.values() for one in twins}
 
 
 def example_of(prompt: Prompt, tools: Sequence[ToolDefinition]) -> Example | None:
