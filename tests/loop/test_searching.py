@@ -125,3 +125,27 @@ async def test_a_server_that_goes_away_ends_no_search(world: Make, monkeypatch: 
     (end,) = read(w, SearchEnd)
     assert end.ranking[0].point["instructions"] in ("call", "call_and_hold", "copy")
     assert next(faults, None) is None, "the server did go away"
+
+
+async def test_a_server_that_says_it_answers_and_never_does_is_not_waited_for_for_ever(
+    world: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search stops after some tries, and the same command goes on."""
+    real, tries = Arena.block, list[str]()
+
+    async def block(self: Arena, order: BlockOrder, **more: Any) -> BlockResult:
+        if order.purpose != "search":
+            return await real(self, order, **more)
+        tries.append(order.block_id)
+        return BlockResult({}, (), {}, fault="the server does not answer")
+
+    async def recover(self: Arena, spec: Spec) -> bool:
+        return True
+
+    monkeypatch.setattr(Arena, "block", block)
+    monkeypatch.setattr(Arena, "recover", recover)
+    w = hinted(world)
+    with pytest.raises(EndpointError, match="the same command goes on"):
+        await searched(w, policy={"max_discards": 2})
+    assert len(tries) == 3
+    assert read(w, SearchEnd) == []

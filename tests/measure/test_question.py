@@ -11,7 +11,7 @@ from selfopt.errors import ConsentError, EndpointError
 from selfopt.measure.budget import Budget, BudgetMeter
 from selfopt.measure.context import Desk
 from selfopt.measure.question import Adviser, Question, put_question
-from selfopt.records import ChatReply, ChatRequest, Message, ReplyContent, Sampling, Usage
+from selfopt.records import ChatReply, ChatRequest, Constraint, Message, ReplyContent, Sampling, Usage
 
 from .kit import Bench, FakeEndpoint
 
@@ -30,7 +30,8 @@ def adviser(bench: Bench, *, takes_schema: bool = True, cost: float | None = 0.5
 
 def question(retries: int = 0) -> Question:
     """What would help?"""
-    return Question("reflection", (Message(role="user", content="What would help?"),), Sampling(), 9.0, retries, SCHEMA)
+    limit = Constraint(kind="json_schema", json_schema=SCHEMA)
+    return Question("reflection", (Message(role="user", content="What would help?"),), Sampling(), 9.0, retries, constraint=limit)
 
 
 def answering(text: str) -> FakeEndpoint:

@@ -81,7 +81,7 @@ def _more(requests: int) -> str:
 
 
 def _only(phases: Collection[str]) -> str:
-    return "" if len(phases) > 1 else f", in the phase {' '.join(phases)} alone"
+    return "" if len(phases) > 1 else f"; only {' '.join(phases)}"
 
 
 @command.command("show")

@@ -17,7 +17,18 @@ from selfopt.measure.question import Adviser, Question, QuestionAnswer, put_ques
 from selfopt.measure.readings import read_by_each
 from selfopt.measure.rescore import stored_contents
 from selfopt.policy import heldout_claim
-from selfopt.records import Record, ReflectedEdit, Reflection, Sampling, SearchStart, Spec, Suite, Trial, WrittenChoice
+from selfopt.records import (
+    Constraint,
+    Record,
+    ReflectedEdit,
+    Reflection,
+    Sampling,
+    SearchStart,
+    Spec,
+    Suite,
+    Trial,
+    WrittenChoice,
+)
 from selfopt.search.archive import RankedPoint, reading_text
 from selfopt.search.edits import ANSWER_SCHEMA, EditRules, ReadEdits, read_edits
 from selfopt.search.pareto import drawn
@@ -210,11 +221,11 @@ class Reflecting:
         settings = self._context.settings
         told = Question(
             step=NAME,
-            messages=question.messages,
+            messages=tuple(question.messages),
             sampling=Sampling(temperature=_TEMPERATURE, seed=number, max_tokens=settings.loop.reflection.max_tokens),
             timeout_s=settings.loop.reflection.timeout_s,
             retries=settings.limits.retries,
-            schema=None if self._by_gepa else dict(ANSWER_SCHEMA),
+            constraint=None if self._by_gepa else Constraint(kind="json_schema", json_schema=dict(ANSWER_SCHEMA)),
         )
         return await put_question(self._context.measure.arena.desk, self._adviser, told)
 

@@ -129,7 +129,7 @@ class _Searching:
         self._reflecting: Reflecting | None = None
         if start.reflection is not None:
             self._reflecting = Reflecting(context, start, self._suite, self._search, self._ways.__getitem__)
-        self._batches = self._course = 0
+        self._batches = self._course = self._faults = 0
         self.asked = self.reused = 0
 
     @cached_property
@@ -242,6 +242,7 @@ class _Searching:
                     await self._answering_again(order, result.fault)
                 return result.stopped
             found |= {item.trial.prompt_id: item.trial for item in result.trials[order.spec.request_id]}
+        self._faults = 0
         trials = [found[prompt] for prompt in order.batch.prompts]
         self._told(order.batch, order.spec, trials, len(order.kept))
         best = self._search.ranking()[0]
@@ -266,7 +267,8 @@ class _Searching:
         EndpointError: the server does not come back, or the batch was asked in vain too often.
         """
         self._context.say(LoopEvent("note", f"{fault}; the batch is asked again when the server answers"))
-        often = order.drops >= self._context.settings.policy.max_discards
+        self._faults += 1  # a fault that comes at once drops nothing
+        often = max(order.drops, self._faults) > self._context.settings.policy.max_discards
         if often or not await self._context.measure.arena.recover(order.spec):
             raise EndpointError(f"the search waits for {order.spec.endpoint}: {fault}; the same command goes on", kind="connect")
 

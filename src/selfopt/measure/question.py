@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+from selfopt.errors import EndpointError
 from selfopt.reading.json_within import object_within
 from selfopt.records import (
     Blob,
@@ -14,8 +15,10 @@ from selfopt.records import (
     Endpoint,
     Exchange,
     Message,
+    ReplyContent,
     Residency,
     Sampling,
+    ToolDefinition,
     Unanswered,
     Usage,
 )
@@ -35,6 +38,7 @@ class Adviser:
         residency: of its server.
         takes_schema: whether a JSON Schema can limit its answer.
         cost_of: what a reply costs; None when unknown.
+        context_size: tokens that the server is to make room for; None: as it does anyway.
     """
 
     model: str
@@ -43,6 +47,7 @@ class Adviser:
     residency: Residency
     takes_schema: bool
     cost_of: Callable[[Usage], float | None]
+    context_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +56,19 @@ class Question:
 
     Attributes:
         step: its name among the exchanges that are kept.
-        schema: the form of the answer, for a server that takes one; None: any.
+        timeout_s: for each attempt, in seconds.
+        retries: further attempts after a fault that may pass.
+        constraint: on the answer. A JSON Schema is left out where the server takes none.
     """
 
     step: str
-    messages: Sequence[Message]
+    messages: tuple[Message, ...]
     sampling: Sampling
     timeout_s: float
     retries: int
-    schema: dict[str, Any] | None = None
+    tools: tuple[ToolDefinition, ...] = ()
+    tool_choice: Literal["auto", "none", "required"] = "auto"
+    constraint: Constraint | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +77,27 @@ class QuestionAnswer:
 
     Attributes:
         exchange: the request and its attempts, to be kept with `blobs`.
-        text: the answer without thinking; "" where none came.
-        unanswered: why none came; None where one did.
+        content: the answer; None where none came.
+        error: the last error where none came.
     """
 
     exchange: Exchange
     blobs: tuple[Blob, ...]
-    text: str
-    unanswered: Unanswered | None
+    content: ReplyContent | None
+    error: EndpointError | None
+
+    @property
+    def text(self) -> str:
+        """The answer without thinking; "" where none came."""
+        return self.content.text if self.content is not None else ""
+
+    @property
+    def unanswered(self) -> Unanswered | None:
+        """Why no answer came; None where one did."""
+        if self.content is not None:
+            return None
+        kind = self.error.kind if self.error is not None else None
+        return kind if kind in ("timeout", "loading") else "error"
 
     def json(self, key: str) -> dict[str, Any] | None:
         """The JSON object with this key in the answer. None where there is none."""
@@ -95,28 +117,26 @@ async def put_question(desk: Desk, adviser: Adviser, question: Question) -> Ques
         return None
     committed = False
     try:
-        watch = ResidencyWatch(adviser.residency, adviser.server_model, desk.context.clock, desk.context.idle_s)
-        schema = question.schema if adviser.takes_schema else None
+        watch = ResidencyWatch(adviser.residency, adviser.server_model, desk.context.clock, desk.context.idle_s, first="unknown")
+        limited = question.constraint is not None and (question.constraint.kind != "json_schema" or adviser.takes_schema)
         request = ChatRequest(
             model=adviser.server_model,
-            messages=tuple(question.messages),
+            messages=question.messages,
+            tools=question.tools,
+            tool_choice=question.tool_choice,
             sampling=question.sampling,
-            constraint=Constraint(kind="json_schema", json_schema=schema) if schema is not None else None,
+            constraint=question.constraint if limited else None,
             timeout_s=question.timeout_s,
+            context_size=adviser.context_size,
         )
         channel = Channel(adviser.endpoint, watch, desk.context)
         async with desk.board.alive():
             result = await exchange(channel, question.step, request, question.retries)
-        usage = result.exchange.attempts[-1].usage
-        desk.meter.charge(usage, adviser.cost_of(usage), adviser.model)
+        for attempt in result.exchange.attempts:
+            desk.meter.charge(attempt.usage, adviser.cost_of(attempt.usage), adviser.model)
         desk.meter.commit()
         committed = True
     finally:
         if not committed:
             desk.meter.release()
-    text = result.content.text if result.content is not None else ""
-    return QuestionAnswer(result.exchange, result.blobs, text, _unanswered(result.fault) if result.content is None else None)
-
-
-def _unanswered(fault: str | None) -> Unanswered:
-    return "timeout" if fault == "timeout" else "loading" if fault == "loading" else "error"
+    return QuestionAnswer(result.exchange, result.blobs, result.content, result.error)

@@ -16,31 +16,11 @@ _GOOD = ("ok", "success", "succeeded", "successful")
 _FINISHED = ("done", "ready", "finished", "complete", "completed")
 _SHARES = ("progress", "percent")
 _STATES = ("status", "state", "result", "outcome")
-_NOT_DONE = frozenset(
-    [
-        "error",
-        "failed",
-        "failure",
-        "fail",
-        "denied",
-        "rejected",
-        "refused",
-        "unavailable",
-        "timeout",
-        "timed_out",
-        "pending",
-        "queued",
-        "running",
-        "in_progress",
-        "processing",
-        "waiting",
-        "busy",
-        "aborted",
-        "cancelled",
-        "canceled",
-        "retry",
-    ]
-)
+_NOT_DONE = frozenset([
+    "error", "failed", "failure", "fail", "denied", "rejected", "refused", "unavailable", "timeout", "timed_out",
+    "pending", "queued", "running", "in_progress", "processing", "waiting", "busy", "aborted", "cancelled", "canceled",
+    "retry",
+])  # fmt: skip
 _FAILED = re.compile(
     r"\b(?:errors?|exception|fail(?:ed|ure|s)?|traceback|unavailable|timed? ?-?out|unreachable|try again|pending|in progress)\b",
     re.I,

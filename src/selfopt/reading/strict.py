@@ -31,8 +31,8 @@ def strictly_backed(
     An argument is said if `ground` believes it, and
 
     - for a choice: a word of it is mentioned by its first four letters, or it is a code, such as
-      EUR. Conversations in another
-      language than the tools are not asked for that, and neither are switches.
+      EUR. Conversations in another language than the tools are not asked for that, and neither are
+      switches.
     - for a text: half of its longer words are said. Dates, times and numbers are as in `ground`.
     - for two texts of one call: they differ.
 

@@ -74,7 +74,10 @@ class VariantPart:
             return PartChoice(name, "written during a search")
         found = next((choice for choice in self.choices if choice.name == name), None)
         if found is None:
-            raise VariantError(
-                f"part {self.name!r} has no choice {name!r}; choices are {', '.join(c.name for c in self.choices)}"
-            )
+            import difflib  # only where something is wrong
+
+            names = [choice.name for choice in self.choices]
+            near = difflib.get_close_matches(name, names, n=2)
+            hint = f"; did you mean {' or '.join(near)}" if near else ""
+            raise VariantError(f"part {self.name!r} has no choice {name!r}{hint}; choices are {', '.join(names)}")
         return found

@@ -29,16 +29,16 @@ STEP_PARTS: tuple[VariantPart, ...] = (
             *(
                 PartChoice(
                     name,
-                    f"none is made where yes is {how}, beside a request without content",
+                    f"no call where the odds of yes are below {how} for an empty request",
                     options={"decide": threshold},
                     with_={"steps": _SINGLE},
                     needs=frozenset({"logprobs"}),
                     requests=2,
                 )
                 for name, how, threshold in (
-                    ("loose", "7 times less likely", -2.0),
-                    ("even", "less likely", 0.0),
-                    ("firm", "less than 7 times as likely", 2.0),
+                    ("loose", "a seventh of those", -2.0),
+                    ("even", "those", 0.0),
+                    ("firm", "seven times those", 2.0),
                 )
             ),
         ),

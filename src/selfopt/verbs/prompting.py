@@ -27,6 +27,7 @@ from selfopt.authoring.shares import (
 from selfopt.authoring.template import BY_TEMPLATE, template_drafts, template_pairs
 from selfopt.authoring.written import pair_drafts, tool_drafts
 from selfopt.errors import SelfoptError
+from selfopt.measure.question import Question
 from selfopt.reading import read_calls
 from selfopt.records import DropReason, Message, Outcome, ReplyContent, Sampling, Suite, SyntheticPrompts, ToolDefinition
 from selfopt.scoring import scorer_of
@@ -37,7 +38,7 @@ from selfopt.variants import render
 from selfopt.variants.space import composed
 from selfopt.words.tuning import dropped_text, no_prompts_text, too_few_text
 
-from .soliciting import Solicitor, WriterQuestion
+from .soliciting import Solicitor
 
 MAX_ROUNDS = 6
 _IDLE_ROUNDS = 2
@@ -176,14 +177,14 @@ class PromptMaker:
                 found[n] += new
         return [draft for drafts in found.values() for draft in drafts]
 
-    async def _ask_writer(self, questions: Sequence[WriterQuestion], turn: int) -> list[ReplyContent | None]:
+    async def _ask_writer(self, questions: Sequence[Question], turn: int) -> list[ReplyContent | None]:
         if not questions or self.authors.writer is None:
             return []
         return await self.solicitor.ask(self.authors.writer, "write", questions, f"prompts, round {turn + 1}")
 
-    def _question(self, messages: tuple[Message, ...], turn: int) -> WriterQuestion:
+    def _question(self, messages: tuple[Message, ...], turn: int) -> Question:
         sampling = Sampling(max_tokens=WRITER_TOKENS, temperature=_WARMTH, seed=turn)
-        return WriterQuestion(messages, sampling=sampling)
+        return self.solicitor.question("write", messages, sampling)
 
     def _quota(self, kind: DraftKind, tool: ToolDefinition) -> int:
         """How many drafts of a kind a tool may have. One that requires nothing has the more near misses."""
@@ -263,7 +264,8 @@ class PromptMaker:
             asked = []
             for one in offers:
                 step = next(render(variant, (Message(role="user", content=one.draft.text),), self._tools(one)))
-                asked.append(WriterQuestion(step.messages, step.tools, step.tool_choice, step.sampling, step.constraint))
+                shape = {"tools": step.tools, "tool_choice": step.tool_choice, "constraint": step.constraint}
+                asked.append(self.solicitor.question("solve", step.messages, step.sampling, **shape))
             replies = await self.solicitor.ask(model, "solve", asked, f"solver {number}")
             left = []
             for one, reply in zip(offers, replies, strict=True):

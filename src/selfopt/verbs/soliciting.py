@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from selfopt.authoring.written import MAX_REPLY
 from selfopt.errors import BudgetError
-from selfopt.measure.attempt import Channel, ExchangeResult, ResidencyWatch, exchange
 from selfopt.measure.budget import BudgetMeter
+from selfopt.measure.context import Desk
 from selfopt.measure.lookup import find
-from selfopt.records import AuthoredReply, ChatRequest, Constraint, Message, ReplyContent, Sampling, ToolDefinition, content_hash
+from selfopt.measure.question import Question, put_question
+from selfopt.records import AuthoredReply, Message, ReplyContent, Sampling, content_hash
+from selfopt.wiring.advising import adviser_of
 from selfopt.wiring.app import App
+
+AuthorPurpose = Literal["write", "solve"]
 
 _IN_A_ROW = 3
 _WRITING = 10  # times the limit for one reply: a writer writes much more than a model that calls
-
-
-@dataclass(frozen=True, slots=True)
-class WriterQuestion:
-    """One request to a writer or a solver, before endpoint and limits are known."""
-
-    messages: tuple[Message, ...]
-    tools: tuple[ToolDefinition, ...] = ()
-    tool_choice: Literal["auto", "none", "required"] = "auto"
-    sampling: Sampling = field(default_factory=Sampling)
-    constraint: Constraint | None = None
+_SHAPES = ("messages", "tools", "tool_choice", "sampling", "constraint")  # what an answer depends on
 
 
 class Solicitor:
@@ -44,13 +37,18 @@ class Solicitor:
     def __init__(self, app: App, asked: Mapping[str, str], meter: BudgetMeter, show: Callable[[str], None]) -> None:
         self._app = app
         self._asked = asked
-        self._meter = meter
+        self._desk = Desk.of(app.measure_context(), meter)
         self._show = show
         self._failed = 0
-        self._context = app.measure_context()
+
+    def question(self, purpose: AuthorPurpose, messages: tuple[Message, ...], sampling: Sampling, **more: Any) -> Question:
+        """What to ask a model for this purpose, within the limits of the settings. more: as for `Question`."""
+        limits = self._app.settings.limits
+        timeout_s = min(3600.0, limits.timeout_s * (_WRITING if purpose == "write" else 1))
+        return Question(purpose, messages, sampling, timeout_s, limits.retries, **more)
 
     async def ask(
-        self, model: str, purpose: Literal["write", "solve"], questions: Sequence[WriterQuestion], label: str
+        self, model: str, purpose: AuthorPurpose, questions: Sequence[Question], label: str
     ) -> list[ReplyContent | None]:
         """Ask a model, as many questions at once as its endpoint takes. None: it did not answer.
 
@@ -73,58 +71,26 @@ class Solicitor:
             self._app.on_step(f"{purpose}_asked")
         return found
 
-    async def _one(self, model: str, purpose: Literal["write", "solve"], question: WriterQuestion) -> ReplyContent | None:
-        reply_id = content_hash(
-            "reply", [model, purpose, *(_plain(getattr(question, name)) for name in WriterQuestion.__slots__)]
-        )
+    async def _one(self, model: str, purpose: AuthorPurpose, question: Question) -> ReplyContent | None:
+        reply_id = content_hash("reply", [model, purpose, *(_plain(getattr(question, name)) for name in _SHAPES)])
         known = find(self._app.ledger, AuthoredReply, reply_id)
         if known is not None:
             return known.content
-        if not self._meter.reserve():
-            raise BudgetError(f"stopped while prompts were made: {self._meter.stop_reason}; the same command goes on")
-        try:
-            result = await self._exchanged(model, purpose, question)
-        except BaseException:
-            self._meter.release()
-            raise
-        self._meter.commit()
-        self._charge(model, result)
-        if result.content is None:
+        answer = await put_question(self._desk, adviser_of(self._app, model, self._asked[model]), question)
+        if answer is None:
+            raise BudgetError(f"stopped while prompts were made: {self._desk.meter.stop_reason}; the same command goes on")
+        if answer.content is None:
             self._failed += 1
-            if result.error is not None and self._failed >= _IN_A_ROW:
-                raise result.error
+            if answer.error is not None and self._failed >= _IN_A_ROW:
+                raise answer.error
             return None
         self._failed = 0
-        content = _cut(result.content)
-        record = AuthoredReply(reply_id=reply_id, model=model, purpose=purpose, content=content, at=self._context.now())
+        content = _cut(answer.content)
+        at = self._desk.context.now()
+        record = AuthoredReply(reply_id=reply_id, model=model, purpose=purpose, content=content, at=at)
         if find(self._app.ledger, AuthoredReply, reply_id) is None:
             await self._app.ledger.append([record])
         return content
-
-    async def _exchanged(self, model: str, purpose: str, question: WriterQuestion) -> ExchangeResult:
-        app, asked = self._app, self._asked[model]
-        limits, entry = app.settings.limits, app.settings.endpoint_of(model)[1]
-        name = app.sender.server_model(model)
-        timeout_s = min(3600.0, limits.timeout_s * (_WRITING if purpose == "write" else 1))
-        request = ChatRequest(
-            model=name,
-            messages=question.messages,
-            tools=question.tools,
-            tool_choice=question.tool_choice,
-            sampling=question.sampling,
-            constraint=question.constraint,
-            timeout_s=timeout_s,
-            connect_timeout_s=limits.connect_timeout_s,
-            context_size=app.settings.engine.context_size if entry.traits.engine else None,
-        )
-        context = self._context
-        watch = ResidencyWatch(app.sender.residency(model, asked=asked), name, context.clock, context.idle_s, first="unknown")
-        channel = Channel(app.sender.endpoint(model, asked=asked), watch, context)
-        return await exchange(channel, purpose, request, limits.retries)
-
-    def _charge(self, model: str, result: ExchangeResult) -> None:
-        for attempt in result.exchange.attempts:
-            self._meter.charge(attempt.usage, self._app.settings.cost_of(model, attempt.usage), model)
 
 
 def _plain(value: object) -> object:

@@ -108,8 +108,9 @@ async def tune_model(
         BudgetError: a cap ended it early. LockedError: another measurement works in this home.
     """
     hears = listener or TuneListener()
-    plan = _planned(app, request)
+    # A file that is not there is told first: it is what was just typed.
     usable = usable_tools(await read_tools(app, request.tools, request.tools_timeout_s))
+    plan = _planned(app, request)
     app.home.ensure()
     meter = BudgetMeter(app.budget, clock)
     began = clock()

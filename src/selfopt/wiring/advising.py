@@ -29,13 +29,15 @@ def adviser_of(app: App, model: str, asked: str) -> Adviser:
     from selfopt.measure.question import Adviser
 
     full = app.full_name(model)
+    entry = app.settings.endpoint_of(full)[1]
     return Adviser(
         model=full,
         server_model=app.sender.server_model(full),
         endpoint=app.sender.endpoint(full, asked=asked),
         residency=app.sender.residency(full, asked=asked),
-        takes_schema=app.settings.endpoint_of(full)[1].takes_any_schema,
+        takes_schema=entry.takes_any_schema,
         cost_of=lambda usage: app.settings.cost_of(full, usage),
+        context_size=app.settings.engine.context_size if entry.traits.engine else None,
     )
 
 

@@ -75,8 +75,8 @@ def result_text(model: str, phase: Phase, before: Evaluation | None, after: Eval
 def kept_away_text(fallback: str | None) -> str:
     """Who answers for a model that may not serve a phase."""
     if fallback is not None:
-        return f"is kept away; {fallback} answers in its place"
-    return "is kept away, and its requests are refused; a stronger model that is measured on them becomes the fallback"
+        return f"kept away; {fallback} answers in its place"
+    return "kept away, and its requests are refused; a stronger model that is measured on them becomes the fallback"
 
 
 def uninvited_text(restraint: float | None) -> str:

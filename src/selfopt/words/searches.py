@@ -72,7 +72,7 @@ def _points(gain: float) -> str:
 
 def rating_text(one: ProposerRating) -> str:
     """What came of a proposer: how many ways it named, and how its predictions came true."""
-    told = f"{counted(one.ways, 'way')} to ask, {one.paid} of them asked on all prompts"
+    told = f"{one.paid} of {counted(one.ways, 'way')} to ask reached all prompts"
     if one.of_fixes or one.of_breaks:
         told += (
             f"; predictions that came true: {one.fixed} of {one.of_fixes} prompts fixed, {one.broken} of {one.of_breaks} broken"
