@@ -41,6 +41,22 @@ def said(*calls: ToolCall, text: str = "") -> ReplyContent:
     return ReplyContent(text=text, tool_calls=calls, finish_reason="stop")
 
 
+def observed(reply: ReplyContent, total: float) -> ReplyContent:
+    """The reply with log probabilities that sum to this."""
+    logprobs = LogProbs(tokens=("x",), logprobs=(total,), top_tokens=((),), top_logprobs=((),))
+    return reply.model_copy(update={"logprobs": logprobs})
+
+
+def test_calls_of_two_replies_are_as_sure_as_both() -> None:
+    """A threshold looks at all that they were made from; at the first alone where the second adds nothing."""
+    _, calls, final = played({"more": "ask"}, [observed(said(HALL), -0.5), observed(said(CELLAR), -2.0)])
+    assert (len(calls), final.logprobs and final.logprobs.total) == (2, -2.5)
+    _, calls, final = played({"more": "ask"}, [observed(said(HALL), -0.5), observed(said(text="none"), -2.0)])
+    assert (len(calls), final.logprobs and final.logprobs.total) == (1, -0.5)
+    _, _, final = played({"more": "ask"}, [observed(said(HALL), -0.5), said(CELLAR)])
+    assert final.logprobs is None
+
+
 def first_token(**chances: float) -> ReplyContent:
     """A reply of one token with these log probabilities of the likeliest ones."""
     top = tuple(chances)

@@ -10,7 +10,7 @@ from selfopt.reading.conversions import key_of
 from selfopt.reading.families import NO_CALL, write_calls
 from selfopt.reading.keeping import reply_of
 from selfopt.reading.readers.base import CALL_LIMIT
-from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition
+from selfopt.records import LogProbs, Message, ReplyContent, ToolCall, ToolDefinition
 
 from .complaints import Complaint, complaint_about
 from .step import RenderedStep, Request, Steps, continued_as
@@ -76,7 +76,8 @@ def completed(request: Request, opening: RenderedStep, reply: ReplyContent) -> S
             joined.append(call)
     if len(joined) == len(calls):
         return reply
-    return reply_of(joined, reply, request.variant).model_copy(update={"logprobs": reply.logprobs})
+    observed = LogProbs.joined([reply.logprobs, further.logprobs])
+    return reply_of(joined, reply, request.variant).model_copy(update={"logprobs": observed})
 
 
 def may_ask_for_more(messages: Sequence[Message]) -> bool:
