@@ -69,6 +69,12 @@ def test_what_a_schema_offers_as_an_example_or_default_is_taken() -> None:
         {"type": "integer", "minimum": 10**5000},
         {"type": "array", "minItems": 30},
         {"type": "null"},
+        {
+            "allOf": [
+                {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": False},
+                {"type": "object", "properties": {"b": {"type": "string"}}, "required": ["b"]},
+            ]
+        },
     ],
 )
 def test_a_tool_for_which_nothing_can_be_made_up_is_left_out(part: dict[str, Any]) -> None:

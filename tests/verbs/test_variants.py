@@ -55,7 +55,7 @@ def test_a_point_is_named_by_its_parts(project: Project) -> None:
         ("tools=signatures strict", "'strict' in a point: write each part once as PART=CHOICE"),
         ("tools=native tools=native", "'tools=native' in a point"),
         ("tols=native", "no part 'tols'; parts are tools, "),
-        ("tools=natve", "part 'tools' has no choice 'natve'; choices are native, "),
+        ("tools=natve", "part 'tools' has no choice 'natve'; did you mean native; choices are native, "),
         ("form=grammar", "form=grammar needs tools to be "),
     ],
 )

@@ -20,6 +20,7 @@ _ARGUMENTS = 4  # of a call in an example, at most
 _LONGEST = 60  # characters of a value, and of a name
 _PHRASE = 100  # characters of what a tool does
 _DEPTH = 3
+_SCHEMAS = 4_096  # parts of a tool's parameters that are looked at
 _FORMS: Mapping[str, str] = {
     "date": "2031-06-09",
     "time": "19:45",
@@ -116,13 +117,34 @@ def _needed(tool: ToolDefinition) -> tuple[str, ...]:
 def _arguments(tool: ToolDefinition) -> Mapping[str, Any] | None:
     """The required arguments of a tool with a value each. None where that can't be made."""
     schema, needed = arguments_of(tool.parameters), _needed(tool)
-    if len(needed) > _ARGUMENTS or any(len(key) > _LONGEST for key in needed):
+    if len(needed) > _ARGUMENTS or any(len(key) > _LONGEST for key in needed) or _closes_parts(tool.parameters):
         return None
     try:
         made = {key: _value(properties_of(schema).get(key), key, tool.parameters, _DEPTH) for key in needed}
     except _NoValueError:
         return None
     return made if Fitter(tool.parameters).fits(made, tool.parameters) else None
+
+
+def _closes_parts(parameters: Mapping[str, Any]) -> bool:
+    """Whether a schema limits unlisted properties and joins several lists of properties.
+
+    Readers take such lists as one, which is what their authors mean. By the letter each part
+    forbids what only another part lists, so no example is sure to be right.
+    """
+    closes = joins = False
+    left: list[Any] = [parameters]
+    for _ in range(_SCHEMAS):
+        if not left:
+            return closes and joins
+        one = left.pop()
+        if isinstance(one, Mapping):
+            closes = closes or one.get("additionalProperties", True) is not True
+            members = [one[word] for word in ("allOf", "anyOf", "oneOf", "$ref") if word in one]
+            listed = "properties" in one or (isinstance(parts := one.get("allOf"), list) and len(parts) > 1)
+            joins = joins or bool(members and (listed or len(members) > 1))
+        left += one.values() if isinstance(one, Mapping) else one if isinstance(one, list) else ()
+    return True  # too large to tell
 
 
 def _value(schema: Any, key: str, root: Mapping[str, Any], depth: int) -> Any:
