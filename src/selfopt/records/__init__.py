@@ -17,6 +17,18 @@ from .chat import (
     Usage,
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
+from .confidence import (
+    BoundClaim,
+    Calibration,
+    ConfidenceModel,
+    ConfidenceTerms,
+    CurvePoint,
+    ServedBound,
+    ServeWhen,
+    SignalName,
+    Signals,
+    SignalTerm,
+)
 from .config import EndpointConfig, PolicyThresholds, ServerKind, is_loopback
 from .cycle import (
     Ban,
@@ -112,6 +124,7 @@ from .rule import (
     Rule,
     RuleLimits,
     RuleReason,
+    ToolMatch,
 )
 from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
 from .searches import (
@@ -176,6 +189,8 @@ __all__ = [
     "BanLifted",
     "Baseline",
     "Blob",
+    "BoundClaim",
+    "Calibration",
     "CallFormat",
     "CallInThinkingFigures",
     "CandidateResult",
@@ -192,11 +207,14 @@ __all__ = [
     "Comparison",
     "Conclusion",
     "Confidence",
+    "ConfidenceModel",
+    "ConfidenceTerms",
     "Confirmation",
     "ConfirmationStatus",
     "Constraint",
     "Correction",
     "CorrectionKind",
+    "CurvePoint",
     "Cycle",
     "CycleAbandoned",
     "CyclePlan",
@@ -311,7 +329,12 @@ __all__ = [
     "SearchSpace",
     "SearchStanding",
     "SearchStart",
+    "ServeWhen",
+    "ServedBound",
     "ServerKind",
+    "SignalName",
+    "SignalTerm",
+    "Signals",
     "SlowFirstCallFigures",
     "Spec",
     "Split",
@@ -323,6 +346,7 @@ __all__ = [
     "TokenLogProb",
     "ToolCall",
     "ToolDefinition",
+    "ToolMatch",
     "Trial",
     "TrialAbandoned",
     "TrialStart",

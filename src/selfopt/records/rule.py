@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from .base import Prose, Record
+from .confidence import ServeWhen
 from .finding import Confirmation
 from .suite import Phase
 from .variant import Variant
@@ -20,7 +21,22 @@ the spec that serves. `circle`: why there is no fallback. `manual`, `import`: wh
 `other`: an unknown sentence of an earlier version."""
 
 
-_NEWER_FIELDS = ("fallback_on_unparsed", "reasons", "confirmation")
+_NEWER_FIELDS = ("fallback_on_unparsed", "reasons", "confirmation", "when", "serve_when")
+
+
+class ToolMatch(Record):
+    """Which requests a rule is about, by the tools that they offer. What is None or empty matches all.
+
+    Attributes:
+        tool_set: the content name of the set of tools offered (`tool_set_name`).
+        names: a pattern, such as `calendar_*`, that every name of an offered tool matches.
+        least, most: how many tools may be offered.
+    """
+
+    tool_set: str | None = None
+    names: str = ""
+    least: int | None = Field(default=None, ge=1)
+    most: int | None = Field(default=None, ge=1)
 
 
 class RuleLimits(Record):
@@ -52,6 +68,8 @@ class Rule(Record):
             tool call that no parser of the variant reads.
         reasons: why the rule is as it is. reason: the same as one text for people.
         confirmation: what experiments say about its warm-up; None when nothing is claimed.
+        when: the requests that it is about, by their tools; None for all of its model and phase.
+        serve_when: how sure an answer has to be; None where all answers are served.
     """
 
     rule_id: str
@@ -71,6 +89,8 @@ class Rule(Record):
     evidence: tuple[str, ...] = ()
     since_version: int = 0
     fallback_on_unparsed: bool = False
+    when: ToolMatch | None = None
+    serve_when: ServeWhen | None = None
 
     @property
     def synthetic(self) -> bool:

@@ -1,0 +1,203 @@
+"""How sure a model's answer is, and from which confidence on it may be served."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .base import Record
+from .suite import Phase
+
+SignalName = Literal["reply", "choice", "least_value", "mean_value", "backed", "fits", "agrees", "unrepaired"]
+Share = Annotated[float, Field(ge=0, le=1)]
+BoundClaim = Literal["these_tools", "unseen_tools"]
+"""What a bound is about. `these_tools`: prompts like those of the calibration, of the same tool sets;
+the unit is the prompt. `unseen_tools`: tool sets like those of the calibration; the unit is the tool
+set. The second never follows from the first.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What tells a right answer from a wrong one, seen in one reply. The higher, the surer.
+
+    None stands for what a reply does not have or a server does not give.
+
+    Attributes:
+        calls: whether the answer calls a tool.
+        reply: the sum of the log probabilities of the whole reply, in nats.
+        choice: the log probability of the choice: of the tool's name, or of no call, in nats. The
+            least of all calls.
+        least_value, mean_value: of the log probabilities of the tokens of argument values, in nats.
+        backed: the share of required arguments that the conversation backs.
+        fits: 1 if all arguments fit their schemas as they came, else 0.
+        agrees: 1 if a second way of asking gives the same calls, else 0.
+        unrepaired: 1 if no call was changed after it was read, else 0.
+    """
+
+    calls: bool
+    reply: float | None = None
+    choice: float | None = None
+    least_value: float | None = None
+    mean_value: float | None = None
+    backed: float | None = None
+    fits: float | None = None
+    agrees: float | None = None
+    unrepaired: float | None = None
+
+
+class SignalTerm(Record):
+    """What one signal adds to the log odds that an answer is right.
+
+    A value is clipped to [low, high] and moved to [0, 1]; then it counts `weight` times. A weight is
+    never negative, so that a higher signal never makes an answer less sure.
+
+    Attributes:
+        unknown: what counts in its place where the reply does not have the signal, in [0, 1].
+    """
+
+    signal: SignalName
+    low: float
+    high: float
+    weight: float = Field(ge=0)
+    unknown: Share
+
+    def adds(self, value: float | None) -> float:
+        """What a value of the signal adds, in log odds: from 0 to `weight`."""
+        if value is None:
+            return self.weight * self.unknown
+        if self.high <= self.low:
+            return self.weight * (value >= self.high)
+        return self.weight * min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
+
+
+class ConfidenceTerms(Record):
+    """The log odds that an answer is right: an intercept and a sum over signals."""
+
+    intercept: float
+    terms: tuple[SignalTerm, ...] = ()
+
+
+class ConfidenceModel(Record):
+    """From the signals of an answer to the probability that it is right: its confidence.
+
+    It rises with each signal. Answers with calls and answers without have terms of their own.
+    """
+
+    calls: ConfidenceTerms
+    text: ConfidenceTerms
+
+    def confidence(self, signals: Signals) -> float:
+        """The confidence of an answer, in [0, 1]."""
+        mine = self.calls if signals.calls else self.text
+        odds = mine.intercept
+        for term in mine.terms:
+            odds += term.adds(getattr(signals, term.signal))
+        return 1 / (1 + math.exp(-max(-700.0, min(700.0, odds))))
+
+    @property
+    def needs_logprobs(self) -> bool:
+        """Whether a term reads log probabilities."""
+        read = {term.signal for terms in (self.calls, self.text) for term in terms.terms if term.weight}
+        return bool(read & {"reply", "choice", "least_value", "mean_value"})
+
+
+class ServedBound(Record):
+    """At most a share of what is served is wrong, as far as the calibration shows.
+
+    Wrong is every outcome but pass.
+
+    Attributes:
+        max_bad_share: the share that was asked for.
+        confidence: the probability with which the bound holds: 1 - delta.
+        n: prompts of the calibration; for the claim on unseen tools they count by tool set.
+        tool_sets: tool sets among them.
+        served, bad: prompts of these whose answers are as sure as the threshold, and the wrong ones
+            among them.
+        upper: the upper limit of the bad share among the served at this confidence.
+    """
+
+    claim: BoundClaim
+    max_bad_share: Share
+    confidence: Share
+    n: int
+    tool_sets: int
+    served: int
+    bad: int
+    upper: Share
+
+
+class ServeWhen(Record):
+    """From which confidence on a model's answer is served. A less sure one goes to the fallback.
+
+    Attributes:
+        calibration_id: the record of the ledger with the trials behind it.
+        least: the confidence from which on an answer is served.
+        fitted_on, calibrated_on: the suites, by name and hash.
+        evidence_key: of spec and environment. Where it does not hold, everything escalates.
+        retry: whether a call whose arguments do not fit is asked for once more, with the complaint.
+        sticky: whether a conversation that escalated stays with the stronger model.
+        parallel: whether both models are asked at once.
+    """
+
+    calibration_id: str
+    model: ConfidenceModel
+    least: Share
+    bound: ServedBound
+    fitted_on: str
+    calibrated_on: str
+    evidence_key: str
+    retry: bool = False
+    sticky: bool = True
+    parallel: bool = False
+
+
+class CurvePoint(Record):
+    """What a threshold serves of some prompts, and how much of that is wrong."""
+
+    least: Share
+    served: int
+    bad: int
+    upper: Share
+
+
+class Calibration(Record, ledger_kind="calibration", id_field="calibration_id", index_fields=("model", "phase", "spec_id")):
+    """How a confidence was fitted, which threshold holds, and the trials that show it.
+
+    Attributes:
+        fallback: the stronger model.
+        fitted_on, calibrated_on: the suites, by name and hash.
+        fit_trials, calibration_trials: the ids of the trials, fit and calibration apart: no prompt is in both.
+        curve: of the calibration prompts, the strictest threshold first.
+        serve_when: the rule's part; None where no threshold holds.
+        least_feasible: the smallest share of bad answers that some threshold keeps; None if there is none.
+        prompts_needed: how many more prompts it would take for the share that was asked for, as far
+            as the figures seen tell; None where no number would do.
+        shares: of each tool set, by its content name, how many prompts were served and how many of
+            these were bad.
+    """
+
+    calibration_id: str
+    model: str
+    phase: Phase
+    spec_id: str
+    environment_id: str
+    fallback: str | None = None
+    fitted_on: str
+    calibrated_on: str
+    fit_trials: tuple[str, ...]
+    calibration_trials: tuple[str, ...]
+    claim: BoundClaim
+    max_bad_share: Share
+    confidence: Share
+    confidence_model: ConfidenceModel
+    curve: tuple[CurvePoint, ...]
+    serve_when: ServeWhen | None
+    least_feasible: float | None
+    prompts_needed: int | None
+    shares: Mapping[str, tuple[int, int]] = Field(default_factory=dict)
+    created_at: str
