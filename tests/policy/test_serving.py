@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import get_args
+from dataclasses import asdict, replace
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given, settings
@@ -45,8 +45,9 @@ FIT, CALIBRATION = answers(300, "f"), answers(600, "c")
 def test_raising_a_signal_never_lowers_the_confidence(which: int, name: str, value: float, more: float, seed: int) -> None:
     """Whatever was fitted."""
     model = confidence_model(answers(80, "m", seed))
-    lower = replace(FIT[which].signals, **{name: value})
-    assert model.confidence(lower) <= model.confidence(replace(lower, **{name: value + more}))
+    signals: dict[str, Any] = {**asdict(FIT[which].signals), name: value}
+    higher = {**signals, name: value + more}
+    assert model.confidence(Signals(**signals)) <= model.confidence(Signals(**higher))
 
 
 @pytest.mark.parametrize("claim", CLAIMS)

@@ -10,6 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from selfopt.home import counted
+
 _CLAIMS = {"these_tools": "on these tools", "unseen_tools": "on tools not seen"}
 _COLUMNS = ("world", "at most bad", "bound broken", "serves anything", "served", "could be served")
 _SHIFT_COLUMNS = ("at most bad", "truly bad", "served", "requests until outcomes alarm", "requests until escalations alarm")
@@ -30,7 +32,7 @@ def escalation_tables(found: Mapping[str, Any]) -> list[RenderableType]:
         if row["held_before"]:
             alarms = (f"{row[name]:,.0f}" for name in ("outcome_alarm", "share_alarm"))
             shifted.add_row(_share(float(alpha)), _share(row["bad_share"]), _share(row["served"]), *alarms)
-    note = f"{found['replications']} calibrations in each row, \u2264 exact upper 95 % limit. One in ten outcomes of served requests is known."
+    note = f"{counted(found['replications'], 'calibration')} in each row, \u2264 exact upper 95 % limit. One in ten outcomes of served requests is known."
     return [*tables, Group(shifted, Text(note))]
 
 
