@@ -187,6 +187,7 @@ def test_tool_sets_of_the_fit_are_left_out_for_unseen_tools() -> None:
         assert point.served == sum(without.confidence(one.signals) >= point.least for one in calibration)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=200))
 def test_steps_fall_and_reach_more_and_more(confidences: list[float]) -> None:
     """At most forty and the last one, which serves everything."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -13,6 +13,7 @@ from selfopt.records import Calibration, Rule, Signals, SignalTerm, ToolMatch
 from tests.ledger.calibration_samples import MODEL, calibration_record, serve_when
 
 
+@settings(deadline=None)
 @given(st.floats(), st.floats(-5, 5), st.floats(-5, 5), st.floats(0, 9), st.floats(0, 1))
 def test_a_term_adds_from_nothing_to_its_weight(value: float, low: float, high: float, weight: float, unknown: float) -> None:
     """Whatever a server sends."""

@@ -29,6 +29,7 @@ def test_fifty_nine_right_answers_show_five_percent() -> None:
     assert least_served(0.2, 0.05) == 14
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.data(), ALPHAS)
 def test_the_test_agrees_with_the_upper_limit(served: int, data: st.DataObject, alpha: float) -> None:
     """p <= delta exactly where the limit of Clopper & Pearson is at most alpha."""
@@ -65,7 +66,7 @@ def test_a_true_hypothesis_is_rejected_in_at_most_delta(nulls: set[int]) -> None
     assert errors / n <= 0.1 + 4 * math.sqrt(0.1 * 0.9 / n)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=30), st.floats(0.02, 0.5), st.floats(0.02, 0.5), st.randoms()
 )
