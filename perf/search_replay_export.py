@@ -38,6 +38,7 @@ from selfopt.variants.space import Point, composed, point_text, readings_of
 from selfopt.variants.written import names_written
 
 POINTS = 60
+LEDGER = "ledger.sqlite3"
 _GOLDEN = 0.618
 
 
@@ -110,8 +111,8 @@ def told(kept: Any) -> str:
 def exported(home: Path, model: str, name: str) -> Any:
     """The content of the file. The home is not changed."""
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "ledger.sqlite3"
-        source = sqlite3.connect(f"{(home / copy.name).resolve().as_uri()}?mode=ro", uri=True)
+        copy = Path(folder) / LEDGER
+        source = sqlite3.connect(f"{(home / LEDGER).resolve().as_uri()}?mode=ro", uri=True)
         with closing(source), closing(sqlite3.connect(copy)) as target:
             source.backup(target)
         ledger, suite = open_ledger(copy), load_suite(name)
@@ -133,7 +134,8 @@ def main() -> int:
     if options.home is None:
         print(told(read(options.out)))
         return 0
-    kept = exported(options.home, options.model, options.suite)
+    there = (options.home / LEDGER).is_file()
+    kept = exported(options.home, options.model, options.suite) if there else {"worlds": {}}
     if not kept["worlds"]:
         print(
             f"{options.home} holds no two ways to ask {options.model} the same prompts of {options.suite}; search there first",

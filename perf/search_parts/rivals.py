@@ -123,9 +123,9 @@ def gepa_alone(asking: Asking) -> None:
 
     adapter, before = _Adapter(asking), [-1, 0]
 
-    def stuck(_: Any) -> bool:  # it goes on for ever where every child was seen before
+    def stuck(_: Any) -> bool:  # it goes on for ever where every child was seen before, or nothing is left to ask
         before[:] = [asking.spent, before[1] + 1 if asking.spent == before[0] else 0]
-        return before[1] > 200
+        return before[1] > 200 or asking.spent == asking.budget
 
     with contextlib.suppress(SpentError), contextlib.redirect_stdout(io.StringIO()):
         gepa.optimize(
