@@ -11,8 +11,8 @@ With `--replay` all search stored replies of a real model (`perf/data/replay_05b
 judged, and a request is a reply that is looked up.
 
     python perf/search.py                             a short form: two worlds
-    python perf/search.py --seeds 160 --budget 2400   the figures of docs/SEARCH.md
-    python perf/search.py --replay --seeds 105        and those of stored replies
+    python perf/search.py --seeds 40 --budget 2400    the figures of docs/SEARCH.md
+    python perf/search.py --replay --seeds 58         and those of stored replies
 """
 
 from __future__ import annotations
