@@ -1,5 +1,6 @@
 """Decides whether a candidate replaces the baseline, and records every figure and reason."""
 
+from .confidence_fit import Judged, confidence_model
 from .decide import best_hold, decide
 from .gates import GATES, Gate, GateCase, Look
 from .heldout import MIN_HELDOUT_PROMPTS, heldout_claim, heldout_settings, prompt_steps, prompt_test
@@ -8,6 +9,8 @@ from .race_plan import BlockPlan, Draws
 from .restraint import restraint_evidence
 from .resume import PastRace, VoidEvidence, with_held_evidence
 from .screening import FINALISTS, Rung, rungs
+from .served import ServedTable
+from .serving import Calibrated, Thresholds, calibrated, threshold_steps
 from .spending import AlphaPlan, AlphaShare, Spender, heldout_family, next_share, search_family, shared_heldout_family
 
 __all__ = [
@@ -17,16 +20,22 @@ __all__ = [
     "AlphaPlan",
     "AlphaShare",
     "BlockPlan",
+    "Calibrated",
     "Draws",
     "Gate",
     "GateCase",
+    "Judged",
     "Look",
     "PastRace",
     "Race",
     "Rung",
+    "ServedTable",
     "Spender",
+    "Thresholds",
     "VoidEvidence",
     "best_hold",
+    "calibrated",
+    "confidence_model",
     "decide",
     "heldout_claim",
     "heldout_family",
@@ -38,6 +47,7 @@ __all__ = [
     "rungs",
     "search_family",
     "shared_heldout_family",
+    "threshold_steps",
     "void_because",
     "with_held_evidence",
 ]

@@ -7,6 +7,7 @@ from .gather import ReportData, WarmUpPair, find_warm_up_pairs, gather
 from .html import report_html
 from .race_figures import Course, CoursePoint
 from .results import cycle_results, history, warm_up_results
+from .simulated_escalation import escalation_tables
 from .simulation import cycles_table, simulation_table
 from .terminal import (
     decision_panel,
@@ -31,6 +32,7 @@ __all__ = [
     "cycle_results",
     "cycles_table",
     "decision_panel",
+    "escalation_tables",
     "evaluation_table",
     "find_warm_up_pairs",
     "findings_list",
