@@ -28,6 +28,7 @@ from .confidence import (
     SignalName,
     Signals,
     SignalTerm,
+    evidence_key,
 )
 from .config import EndpointConfig, PolicyThresholds, ServerKind, is_loopback
 from .cycle import (
@@ -376,6 +377,7 @@ __all__ = [
     "as_kind_of",
     "canonical_json",
     "content_hash",
+    "evidence_key",
     "is_loopback",
     "matches_pattern",
     "new_id",
