@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, settings
+from hypothesis import given as given_any
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -22,6 +25,12 @@ from selfopt.records import (
     tool_set_name,
 )
 from selfopt.records.tool_match import MAX_PATTERN, patterns_meet
+
+
+def given(*strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., None]], Callable[[], None]]:
+    """Any values, however slowly a busy machine draws them."""
+    return lambda test: settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])(given_any(*strategies)(test))
+
 
 NAMES = ["cal_add", "cal_del", "sql", "sql_run", "a", "ab", "b"]
 SETS = [f"tools-{digit * 24}" for digit in "01"]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfopt.errors import UsageError
@@ -154,6 +154,7 @@ models = st.sampled_from(["a/1", "a/2", "a/3"])
 whens = st.sampled_from([None, CALENDAR, SQL, SET, ToolMatch(least=3)])
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(models, whens, st.booleans(), st.none() | models), max_size=8, unique_by=lambda r: (r[0], str(r[1]))))
 def test_no_request_goes_in_a_circle_under_rules_that_pass(made: list[tuple[str, ToolMatch | None, bool, str | None]]) -> None:
     """Whatever the tools: no chain of fallbacks comes by a model twice."""
