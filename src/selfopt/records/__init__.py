@@ -28,6 +28,7 @@ from .confidence import (
     SignalName,
     Signals,
     SignalTerm,
+    evidence_key,
 )
 from .config import EndpointConfig, PolicyThresholds, ServerKind, is_loopback
 from .cycle import (
@@ -124,7 +125,9 @@ from .rule import (
     Rule,
     RuleLimits,
     RuleReason,
-    ToolMatch,
+    Voided,
+    VoidedBy,
+    schema_of,
 )
 from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
 from .searches import (
@@ -144,6 +147,7 @@ from .spec import Environment, Spec, WarmUp
 from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .synthetic import AuthoredReply, DropReason, SplitBy, SyntheticPrompts
+from .tool_match import MAX_PATTERN, NO_TOOLS, ToolMatch, ToolOffer, matches_pattern, offer_of, tool_set_name
 from .trial import (
     Attempt,
     Conclusion,
@@ -174,8 +178,10 @@ from .written import (
 
 __all__ = [
     "IMPOSSIBLE",
+    "MAX_PATTERN",
     "MAX_WRITTEN_CHARS",
     "MAX_WRITTEN_EXAMPLES",
+    "NO_TOOLS",
     "ROUTING_SCHEMA_VERSION",
     "UNKNOWN_FORMAT",
     "Action",
@@ -347,6 +353,7 @@ __all__ = [
     "ToolCall",
     "ToolDefinition",
     "ToolMatch",
+    "ToolOffer",
     "Trial",
     "TrialAbandoned",
     "TrialStart",
@@ -359,6 +366,8 @@ __all__ = [
     "Variant",
     "Verdict",
     "VerdictName",
+    "Voided",
+    "VoidedBy",
     "WarmUp",
     "WarmUpExperiment",
     "WarmUpResult",
@@ -368,10 +377,15 @@ __all__ = [
     "as_kind_of",
     "canonical_json",
     "content_hash",
+    "evidence_key",
     "is_loopback",
+    "matches_pattern",
     "new_id",
+    "offer_of",
     "remembered",
+    "schema_of",
     "sha256_hex",
+    "tool_set_name",
     "utc_now",
     "whole_evaluations",
 ]
