@@ -21,7 +21,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from scoring_speed import right_calls
-
 from selfopt.reading import read_calls
 from selfopt.reading.families import write_calls
 from selfopt.reading.signals import signals_of
@@ -65,7 +64,7 @@ def confidence_model() -> ConfidenceModel:
 def observed(text: str, chance: random.Random) -> LogProbs:
     """Made-up log probabilities of a text, with five of the likeliest tokens at each place."""
     tokens = _TOKEN.findall(text)
-    values = tuple(round(-chance.random() ** 6, 5) for _ in tokens)
+    values = tuple(round(-(chance.random() ** 6), 5) for _ in tokens)
     tops = tuple((token, "{", "To", "I", "```") for token in tokens)
     return LogProbs(
         tokens=tuple(tokens),

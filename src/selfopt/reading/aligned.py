@@ -11,7 +11,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from math import exp, fsum, log
 from typing import Any
 
@@ -185,16 +185,20 @@ def _values(data: bytes, arguments: Mapping[str, Any], start: int, end: int) -> 
 
 def _single(arguments: Mapping[str, Any]) -> Iterator[tuple[str | None, Any]]:
     """The single values that arguments hold, in their order, each with its key where it has one."""
-    left: list[tuple[str | None, Any]] = list(reversed(arguments.items()))
+    left: list[tuple[str | None, Any]] = _first_of(arguments)[::-1]
     while left:
         key, value = left.pop()
         if isinstance(value, dict) and value:
-            left += reversed(value.items())
+            left += _first_of(value)[::-1]
         elif isinstance(value, list) and value:
-            rest = [(None, item) for item in value[:_VALUES:]]
-            left += [*reversed(rest[1:]), (key, value[0])]
+            left += [*((None, item) for item in value[_VALUES:0:-1]), (key, value[0])]
         else:
             yield key, value
+
+
+def _first_of(members: Mapping[str, Any]) -> list[tuple[str | None, Any]]:
+    """One more than is looked at, so that it shows where there are more."""
+    return list(islice(members.items(), _VALUES + 1))
 
 
 def _value(data: bytes, value: Any, start: int, end: int, reach: int) -> tuple[int, int] | None:
