@@ -214,7 +214,7 @@ def _value(data: bytes, value: Any, start: int, end: int, reach: int) -> tuple[i
 
 def _cut_off(data: bytes, at: int, end: int, value: Any) -> bool:
     """Whether what was found is a part of a longer number."""
-    if isinstance(value, str) or isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     before, after = data[at - 1 : at], data[end : end + 2]
     return before in (b"-", b".") or (after[:1] == b"." and after[1:] != b"" and after[1] in _DIGITS and after[1:] != b"0")
