@@ -204,9 +204,8 @@ def _first_of(members: Mapping[str, Any]) -> list[tuple[str | None, Any]]:
 def _value(data: bytes, value: Any, start: int, end: int, reach: int) -> tuple[int, int] | None:
     best = None
     for spelled in _spellings(value):
-        at = data.find(spelled, start, min(end, start + reach + len(spelled)))
-        if isinstance(value, int | float) or value is None:
-            at = next((place for place in _places(data, spelled, start, min(end, start + reach + len(spelled)))), -1)
+        near = min(end, start + reach + len(spelled))
+        at = data.find(spelled, start, near) if isinstance(value, str) else next(_places(data, spelled, start, near), -1)
         if at >= 0 and not _cut_off(data, at, at + len(spelled), value) and (best is None or at < best[0]):
             best = at, at + len(spelled)
     return best
