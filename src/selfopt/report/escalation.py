@@ -11,7 +11,8 @@ from rich.text import Text
 
 from selfopt.home import counted
 from selfopt.records import Calibration, CurvePoint, Escalation, ServedFigures, WayFigures
-from selfopt.words.escalation import CLAIM_NAMES, SAMPLE_NAMES, percent, way_cost
+from selfopt.words.escalation import SAMPLE_NAMES, way_cost
+from selfopt.words.thresholds import CLAIM_ON, least_text, share_text
 
 from .escape import safe_terminal, safe_text
 
@@ -68,14 +69,14 @@ def _curve(calibration: Calibration, width: int) -> RenderableType:
     bar = _BAR if wide else _BAR // 3
     for point in shown_points(calibration):
         share = point.bad / point.served if point.served else 0.0
-        wrong = f"{percent(share)} ({point.bad})" if wide else percent(share)
-        served = f"{percent(point.served / n)} ({point.served})" if wide else percent(point.served / n)
+        wrong = f"{share_text(share)} ({point.bad})" if wide else share_text(share)
+        served = f"{share_text(point.served / n)} ({point.served})" if wide else share_text(point.served / n)
         full = round(bar * point.served / n)
         mark = " <- serves" if point is chosen and wide else " <-" if point is chosen else ""
         style = "bold" if point is chosen else ""
-        least = f">= {point.least:.3f}"
-        table.add_row(least, served, wrong, percent(point.upper), f"{'#' * full}{'.' * (bar - full)}{mark}", style=style)
-    bound = f"at most: upper limit at {percent(calibration.confidence)} confidence of each threshold alone, {CLAIM_NAMES[calibration.claim]}"
+        least = f">= {least_text(point.least)}"
+        table.add_row(least, served, wrong, share_text(point.upper), f"{'#' * full}{'.' * (bar - full)}{mark}", style=style)
+    bound = f"at most: upper limit at {share_text(calibration.confidence)} confidence of each threshold alone, {CLAIM_ON[calibration.claim]}"
     return Group(table, Text(bound, "dim"))
 
 
@@ -103,5 +104,5 @@ def _ways(figures: ServedFigures, found: Escalation, width: int) -> RenderableTy
     for name, told, way in rows:
         if way is not None:
             label = Text.assemble(name, (f"\n{safe_terminal(told, limit=60)}", "dim") if width >= _WIDE else "")
-            table.add_row(label, percent(way.accuracy), f"{way.latency_s:.2f}", way_cost(way))
+            table.add_row(label, share_text(way.accuracy), f"{way.latency_s:.2f}", way_cost(way))
     return table
