@@ -149,15 +149,6 @@ def evidence_key(spec_id: str, environment: Environment) -> str:
     return content_hash("served", [spec_id, [getattr(environment, name) for name in SERVED_FACTS]])
 
 
-SERVED_FACTS = ("digest", "quantization", "template_hash", "engine", "engine_build")
-"""What makes another server of a model another environment, as far as thresholds go."""
-
-
-def evidence_key(spec_id: str, environment: Environment) -> str:
-    """The key of evidence on a threshold: of the spec that was measured, and of what served it."""
-    return content_hash("served", [spec_id, [getattr(environment, name) for name in SERVED_FACTS]])
-
-
 class ServeWhen(Record):
     """From which confidence on a model's answer is served. A less sure one goes to the fallback.
 

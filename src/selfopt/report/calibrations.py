@@ -38,7 +38,7 @@ def _rows(one: Calibration) -> list[list[str]]:
     n, chosen = calibrated_prompts(one), chosen_point(one)
     return [
         [
-            f"{least_text(point.least)}" + (" (serves)" if point is chosen else ""),
+            least_text(point.least) + (" (serves)" if point is chosen else ""),
             f"{share_text(point.served / n)} ({point.served})" if n else "-",
             f"{share_text(point.bad / point.served)} ({point.bad})" if point.served else "-",
             share_text(point.upper),
