@@ -109,7 +109,7 @@ def test_the_first_sentence_says_that_it_may_serve_and_the_record_holds_the_tria
     assert "30 of 40 prompts over 2 tool sets" in said
     assert "everything else goes to lab/large" in said
     assert "both in turn are right on 100 %, lab/large alone on 100 %: +0.0 points" in said
-    assert "<- serves" in done.out
+    assert "<- here" in done.out
     calibration = kept(tmp_path / "home")[0]
     assert calibration.serve_when is not None
     assert (calibration.serve_when.bound.served, calibration.serve_when.bound.bad) == (30, 0)
@@ -155,7 +155,10 @@ def test_tools_not_seen_are_a_claim_of_their_own(home: Project) -> None:
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (("--variant", "native"), ("no stored answer", "selfopt run lab/small atomic native --suite s.yaml --split search")),
+        (
+            ("--variant", "tools=signatures"),
+            ("no stored answer", "selfopt run lab/small atomic tools=signatures --suite s.yaml --split search"),
+        ),
         (("--fit", "s.yaml:nonsense"), ("there is no split 'nonsense'",)),
         (("--fit", "small_extended"), ("small_extended",)),
         (("--fit", "s.yaml:search", "--calibrate", "s.yaml:search"), ("all prompts took part before",)),
@@ -197,7 +200,9 @@ def test_it_fits_the_terminal(home: Project, monkeypatch: pytest.MonkeyPatch, co
     out = home.ok(
         "escalation", "lab/small", "atomic", *SUITES, *SHARE, "--to", "lab/large", "--to-variant", "native_parsed@2"
     ).out
-    assert max(map(len, out.splitlines())) <= int(columns)
+    tables = out[out.index("of 40 calibration prompts") :]
+    assert max(map(len, tables.splitlines())) <= int(columns)
+    assert ("confidence" if columns == "80" else "sure") in tables
     for head in ("served", "wrong", "at most", "tool set", "both in turn"):
         assert head in out
 
