@@ -18,6 +18,7 @@ from .chat import (
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
 from .confidence import (
+    SERVED_FACTS,
     BoundClaim,
     Calibration,
     ConfidenceModel,
@@ -59,6 +60,7 @@ from .decision import (
     RestraintEvidence,
     VerdictName,
 )
+from .escalation import Escalation, Sample, SampleUsed, ServedFigures, SetShare, WayFigures
 from .evaluation import Determinism, Evaluation, MetricName, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .experiment import PromptReload, WarmUpExperiment
 from .figures import (
@@ -183,6 +185,7 @@ __all__ = [
     "MAX_WRITTEN_EXAMPLES",
     "NO_TOOLS",
     "ROUTING_SCHEMA_VERSION",
+    "SERVED_FACTS",
     "UNKNOWN_FORMAT",
     "Action",
     "AlphaSpent",
@@ -238,6 +241,7 @@ __all__ = [
     "EndpointConfig",
     "EnoughError",
     "Environment",
+    "Escalation",
     "Evaluation",
     "EvidenceKey",
     "EvidenceState",
@@ -327,6 +331,8 @@ __all__ = [
     "RuleReason",
     "Run",
     "RunEnd",
+    "Sample",
+    "SampleUsed",
     "Sampling",
     "SearchBatch",
     "SearchEnd",
@@ -337,7 +343,9 @@ __all__ = [
     "SearchStart",
     "ServeWhen",
     "ServedBound",
+    "ServedFigures",
     "ServerKind",
+    "SetShare",
     "SignalName",
     "SignalTerm",
     "Signals",
@@ -372,6 +380,7 @@ __all__ = [
     "WarmUpExperiment",
     "WarmUpResult",
     "WayEnd",
+    "WayFigures",
     "WrittenChoice",
     "WrittenPart",
     "as_kind_of",

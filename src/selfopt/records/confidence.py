@@ -101,10 +101,14 @@ class ConfidenceModel(Record):
         return 1 / (1 + math.exp(-max(-700.0, min(700.0, odds))))
 
     @property
+    def signals(self) -> frozenset[SignalName]:
+        """The signals that it reads."""
+        return frozenset(term.signal for terms in (self.calls, self.text) for term in terms.terms if term.weight)
+
+    @property
     def needs_logprobs(self) -> bool:
         """Whether a term reads log probabilities."""
-        read = {term.signal for terms in (self.calls, self.text) for term in terms.terms if term.weight}
-        return bool(read & {"reply", "choice", "least_value", "mean_value"})
+        return bool(self.signals & {"reply", "choice", "least_value", "mean_value"})
 
 
 class ServedBound(Record):
