@@ -83,7 +83,7 @@ class LazyGroup(click.Group):
 
 # Variables of no option, which the settings and this file read. The settings check `SELFOPT_SECTION__KEY`.
 _OWN_VARIABLES = frozenset(
-    {"SELFOPT_CACHE", "SELFOPT_CONFIG", "SELFOPT_DOTENV", "SELFOPT_TRACEBACK", "SELFOPT_ALLOW_REMOTE", "SELFOPT_VARIANTS"}
+    {"SELFOPT_CACHE", "SELFOPT_CONFIG", "SELFOPT_DOTENV", "SELFOPT_TRACEBACK", "SELFOPT_ALLOW_REMOTE", "SELFOPT_CURRENCY", "SELFOPT_VARIANTS"}
 )
 
 

@@ -94,6 +94,7 @@ from .finding import (
 from .integrity import LedgerFault, LedgerReport
 from .limit import FreeReason, LeftFree
 from .logprobs import IMPOSSIBLE, LogProbs, TokenLogProb
+from .price import Price, cost_of
 from .race import (
     Ask,
     EvidenceKey,
@@ -277,6 +278,7 @@ __all__ = [
     "PhaseSummary",
     "PolicyRow",
     "PolicyThresholds",
+    "Price",
     "Prompt",
     "PromptEvidence",
     "PromptFigures",
@@ -368,6 +370,7 @@ __all__ = [
     "as_kind_of",
     "canonical_json",
     "content_hash",
+    "cost_of",
     "is_loopback",
     "new_id",
     "remembered",

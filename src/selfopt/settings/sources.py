@@ -1,6 +1,7 @@
 """Merges files, environment and flags into one `Settings`.
 
-Each source overrides the ones before it: built-in defaults, the user's own file (`selfopt.toml` in
+Each source overrides the ones before it: built-in defaults, imported prices (a file beside the
+user's own), the user's own file (`selfopt.toml` in
 the user's configuration folder, or `SELFOPT_CONFIG`), the project's file (the nearest
 `selfopt.toml` upwards), the `.env` beside it, the environment (`SELFOPT_SECTION__KEY`), flags.
 `project.py` decides what of a project's files counts. A project's file or `.env` that sets a key,
@@ -42,6 +43,7 @@ from .project import (
     value_at,
     without_full_names,
 )
+from .prices import imported_file, imported_values
 from .tree import Settings
 from .variables import from_dotenv, from_environ, with_provider_variables
 
@@ -123,6 +125,10 @@ def _own_sources(environ: Mapping[str, str], flags: Mapping[str, Any] | None) ->
         below.append(Source(str(user_file), True, _read_toml(user_file, read_file(user_file)), user_file.parent))
     elif environ.get("SELFOPT_CONFIG"):
         raise SettingsError(f"SELFOPT_CONFIG names {user_file}, which is not a file; create it or unset the variable")
+    imported = imported_file(user_file)
+    if imported.is_file():
+        read, by_hand = _read_toml(imported, read_file(imported)), below[0].values.get("prices") if below else None
+        below.insert(0, Source(str(imported), True, imported_values(imported, read, by_hand), imported.parent))
     above = [Source("environment", True, from_environ(environ, "environment"))]
     if flags:
         above.append(Source("flags", True, _without_none(flags)))
@@ -194,7 +200,7 @@ def settings_files(environ: Mapping[str, str], cwd: Path) -> list[Path]:
     """Lists the files that `load_settings` reads in cwd. Each overrides the ones before it."""
     user = default_config_file(environ)
     found = look_for_files(cwd, user, with_dotenv=not _dotenv_is_off(environ))[1]
-    return [*([user] if user.is_file() else []), *found]
+    return [*(path for path in (imported_file(user), user) if path.is_file()), *found]
 
 
 def _dotenv_is_off(environ: Mapping[str, str]) -> bool:
@@ -233,7 +239,7 @@ def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _check_trust(source: Source, own: Path) -> None:
     if source.trusted:
         return
-    private: list[str] = [name for name in ("allow_remote", "home", "prices", "gateway") if name in source.values]
+    private: list[str] = [name for name in ("allow_remote", "home", "currency", "prices", "gateway") if name in source.values]
     if "catalogue" in _table(source, "models"):
         private.append("models.catalogue")
     if private:
