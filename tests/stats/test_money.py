@@ -26,9 +26,7 @@ def test_a_cascade_is_cheaper_exactly_below_its_break_even_share(small: float, l
         assert cascade >= large - slack
 
 
-@pytest.mark.parametrize(
-    ("small", "large", "share"), [(0, 3, 1), (1, 4, 0.75), (4, 4, 0), (5, 4, 0), (0, 0, 0), (0.1, 0.0, 0)]
-)
+@pytest.mark.parametrize(("small", "large", "share"), [(0, 3, 1), (1, 4, 0.75), (4, 4, 0), (5, 4, 0), (0, 0, 0), (0.1, 0.0, 0)])
 def test_the_ends_are_as_a_person_would_say_them(small: float, large: float, share: float) -> None:
     """A free small model always pays; one as dear as the larger model never does."""
     assert break_even(small, large) == share

@@ -117,6 +117,19 @@ def read_settings(
     return LoadedSettings(settings, own, project)
 
 
+def own_prices(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the prices of the user's own file and the imported ones, by model, as they are written.
+
+    Raises SettingsError as `read_settings` does.
+    """
+    user = default_config_file(environ)
+    found = []
+    for path in (user, imported_file(user)):
+        prices = _read_toml(path, read_file(path)).get("prices") if path.is_file() else None
+        found.append(prices if isinstance(prices, dict) else {})
+    return found[0], found[1]
+
+
 def _own_sources(environ: Mapping[str, str], flags: Mapping[str, Any] | None) -> tuple[list[Source], list[Source]]:
     """Returns the user's own sources: those that a project's files override, and the others."""
     below = []
