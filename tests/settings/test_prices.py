@@ -100,7 +100,7 @@ def test_a_price_by_hand_replaces_an_imported_one_as_a_whole(tmp_path: Path) -> 
 
 def test_imported_prices_hold_nothing_else(tmp_path: Path) -> None:
     """The file is no second place for settings."""
-    with pytest.raises(SettingsError, match="allow_remote.*nothing but imported prices.*import again"):
+    with pytest.raises(SettingsError, match=r"allow_remote.*nothing but imported prices.*import again"):
         load(tmp_path, "", "allow_remote = true\n")
 
 

@@ -24,6 +24,7 @@ from selfopt.errors import SettingsError
 from selfopt.records import Record
 
 from .explain import Source, explain, unknown_key
+from .prices import imported_file, imported_values
 from .project import (
     DOTENV_NAME,
     FILE_NAME,
@@ -43,7 +44,6 @@ from .project import (
     value_at,
     without_full_names,
 )
-from .prices import imported_file, imported_values
 from .tree import Settings
 from .variables import from_dotenv, from_environ, with_provider_variables
 
