@@ -247,7 +247,7 @@ def build_gateway(
 
 def _costs(settings: Settings) -> CostBook:
     """What tells the costs of live requests."""
-    return CostBook(settings.price_of, is_local=settings.is_local, one_name=settings.one_name, any_price=bool(settings.prices))
+    return CostBook(settings.price_of, is_local=settings.is_local, one_name=settings.one_name)
 
 
 def _watch(app: App, config: RoutingConfig, options: GatewayOptions, changed: Callable[[RulesInForce], None]) -> RulesWatch:
