@@ -214,7 +214,7 @@ def test_a_file_that_cannot_be_read_is_refused(place: Place) -> None:
 
 def test_more_prices_than_settings_hold_are_refused(place: Place) -> None:
     """What is written can be read again."""
-    with pytest.raises(UsageError, match="--only GLOB"):
+    with pytest.raises(UsageError, match=r"--only GLOB"):
         place.take({f"model-{number}-{'x' * 150}": SMALL for number in range(5000)})
     assert not place.imported.exists()
 

@@ -24,6 +24,7 @@ from selfopt.records import (
     whole_evaluations,
 )
 
+from .costs import CostFigures
 from .searches import ToldSearch, newest_searches
 
 
@@ -53,6 +54,7 @@ class ReportData:
         faults: what of the ledger is not as it was committed.
         bans: what was taken back and is not tried again.
         searches: the newest finished ones, the newest first.
+        costs: what requests cost; None where nobody says.
     """
 
     cycles: tuple[Cycle, ...] = ()
@@ -67,6 +69,7 @@ class ReportData:
     faults: tuple[LedgerFault, ...] = ()
     bans: tuple[Ban, ...] = ()
     searches: tuple[ToldSearch, ...] = ()
+    costs: CostFigures | None = None
 
     def newest(self, model: str, phase: Phase, spec_id: str | None = None) -> Evaluation | None:
         """The newest evaluation of a model and phase.

@@ -22,6 +22,7 @@ from selfopt.words.findings import HELPED, experiment_text, not_confirmed_yet
 from selfopt.words.rules import ban_text
 from selfopt.words.spending import spent_text
 
+from .costs import costs_text
 from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
 from .gather import ReportData, WarmUpPair
@@ -44,6 +45,7 @@ def report_text(data: ReportData) -> str:
         ("Warm-up impact", _warm_up(data, evidence)),
         ("Fallback impact", _fallbacks(data, evidence)),
         ("New baseline", _baselines(data, evidence)),
+        *((("Costs", costs),) if (costs := costs_text(data)) else ()),
         ("Next steps", _next_steps(data)),
     ):
         lines += [f"## {title}", "", *body, ""]
