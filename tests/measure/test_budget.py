@@ -48,8 +48,8 @@ def test_a_cap_that_trials_in_flight_take_up_is_reached_by_the_command() -> None
 
 def test_an_unknown_cost_ends_a_capped_measurement_only_behind_a_reply() -> None:
     """A fault that tells no counts is no reason; a reply without them is: the cap could not hold."""
-    meter = BudgetMeter(Budget(max_cost=1.0), lambda: 0.0)
-    meter.charge(Usage(), None, "far/m", replied=False)
-    assert meter.stop_reason is None
-    meter.charge(Usage(), None, "far/m")
-    assert "what far/m costs is unknown" in (meter.stop_reason or "")
+    silent, replied = (BudgetMeter(Budget(max_cost=1.0), lambda: 0.0) for _ in range(2))
+    silent.charge(Usage(), None, "far/m", replied=False)
+    replied.charge(Usage(), None, "far/m")
+    assert silent.stop_reason is None
+    assert "what far/m costs is unknown" in (replied.stop_reason or "")
