@@ -145,6 +145,7 @@ class Attempts:
             gate.undecided(upstream.known_as)
             raise
         exchange.crowded = lambda: bool(gate.waiting)
+        entered = perf_counter()
         try:
             await self._answerer.answer(exchange)
         except EndpointError as error:
@@ -162,6 +163,7 @@ class Attempts:
             return None
         finally:
             gate.leave()
+            ticket.bill.close(upstream.model, perf_counter() - entered, fault)
             ticket.attempts.append(LiveAttempt(upstream.model, round((perf_counter() - began) * 1000, 3), fault))
 
     async def _probe(self, upstream: Upstream) -> bool:

@@ -97,6 +97,7 @@ from .finding import (
 from .integrity import LedgerFault, LedgerReport
 from .limit import FreeReason, LeftFree
 from .logprobs import IMPOSSIBLE, LogProbs, TokenLogProb
+from .price import Price, cost_of
 from .race import (
     Ask,
     EvidenceKey,
@@ -287,6 +288,7 @@ __all__ = [
     "PhaseSummary",
     "PolicyRow",
     "PolicyThresholds",
+    "Price",
     "Prompt",
     "PromptEvidence",
     "PromptFigures",
@@ -386,6 +388,7 @@ __all__ = [
     "as_kind_of",
     "canonical_json",
     "content_hash",
+    "cost_of",
     "evidence_key",
     "is_loopback",
     "matches_pattern",
