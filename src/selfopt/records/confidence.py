@@ -68,7 +68,7 @@ class SignalTerm(Record):
 
     def adds(self, value: float | None) -> float:
         """What a value of the signal adds, in log odds: from 0 to `weight`."""
-        if value is None:
+        if value is None or math.isnan(value):
             return self.weight * self.unknown
         if self.high <= self.low:
             return self.weight * (value >= self.high)
@@ -119,6 +119,8 @@ class ServedBound(Record):
         served, bad: prompts of these whose answers are as sure as the threshold, and the wrong ones
             among them.
         upper: the upper limit of the bad share among the served at this confidence.
+        sets_low, sets_high: the 95 % interval of the bad share among the served over tool sets, for
+            comparison. None with fewer than two sets, or where sets do not differ.
     """
 
     claim: BoundClaim
@@ -129,6 +131,8 @@ class ServedBound(Record):
     served: int
     bad: int
     upper: Share
+    sets_low: Share | None = None
+    sets_high: Share | None = None
 
 
 class ServeWhen(Record):
