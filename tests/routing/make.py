@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from selfopt.records import Phase, Recommendation, Requirements, RoutingConfig, Rule, Spec, Variant, WarmUp
+from selfopt.records import (
+    ConfidenceModel,
+    ConfidenceTerms,
+    Phase,
+    Recommendation,
+    Requirements,
+    RoutingConfig,
+    Rule,
+    ServedBound,
+    ServeWhen,
+    Spec,
+    Variant,
+    WarmUp,
+)
 from selfopt.routing import RouteOptions, rule_id_of
 
 
@@ -33,4 +46,16 @@ def spec(model: str, *, variant: str = "few_shot", phase: Phase = "extended", wa
     return Spec(
         endpoint="local", model=model, phase=phase, suite="extended", suite_hash="suite-1",
         variant=Variant(name=variant, tag=variant), timeout_s=30, retries=2, warm_up=WarmUp(enabled=warm_up),
+    )  # fmt: skip
+
+
+def serve_when(calibration_id: str = "calibration-1", least: float = 0.8) -> ServeWhen:
+    """A threshold that a calibration of 200 prompts found."""
+    chance = ConfidenceTerms(intercept=0.0)
+    bound = ServedBound(
+        claim="these_tools", max_bad_share=0.1, confidence=0.95, n=200, tool_sets=10, served=100, bad=3, upper=0.076
+    )
+    return ServeWhen(
+        calibration_id=calibration_id, model=ConfidenceModel(calls=chance, text=chance), least=least, bound=bound,
+        fitted_on="suite-1 search", calibrated_on="suite-1 heldout", evidence_key="spec-1 env-1",
     )  # fmt: skip

@@ -57,6 +57,7 @@ def check_remedies(context: LoopContext, start: CycleStart, base: Mapping[str, E
         if rule is not None:
             spec = spec_by_id(context.ledger, target.baseline_spec_id)
             checks += [_variant(context, rule, spec, now), _warm_up(context, rule, now), _fallback(context, rule, now)]
+
     return tuple(check for check in checks if check is not None)
 
 

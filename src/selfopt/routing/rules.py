@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from selfopt.records import Confirmation, Phase, ReasonKind, Recommendation, RoutingConfig, Rule, RuleLimits, RuleReason, Spec
+from selfopt.records import (
+    Confirmation,
+    Phase,
+    ReasonKind,
+    Recommendation,
+    RoutingConfig,
+    Rule,
+    RuleLimits,
+    RuleReason,
+    ServeWhen,
+    Spec,
+)
 from selfopt.words.rules import no_fallback_text, reason_text, served_text
 
 from .changes import fallback_cycle, known_key, rule_id_of
 
 # What a rule does; reasons, ids and evidence only explain it.
-_EFFECT = {"allow", "fallback", "warm_up", "variant", "spec_id", "limits"}
+_EFFECT = {"allow", "fallback", "warm_up", "variant", "spec_id", "limits", "serve_when"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +36,14 @@ class RuleOptions:
         warm_up: False generates no warm-up.
         one_name: gives one name for all of a model. A rule keeps the name that it has.
         synthetic: the ids of specs that were measured on synthetic prompts alone.
+        serve_when: from which confidence on answers are served, by the id of the calibration.
     """
 
     override_manual: bool = False
     warm_up: bool = True
     one_name: Callable[[str], str] = str
     synthetic: frozenset[str] = frozenset()
+    serve_when: Mapping[str, ServeWhen] = field(default_factory=dict)
 
 
 def generate_routing_rules(
@@ -44,7 +57,8 @@ def generate_routing_rules(
 
     For each model and phase:
 
-    - A recommendation to disable wins over one to allow. Only a disabled model has a fallback.
+    - A recommendation to disable wins over one to allow. Only a disabled model has a fallback, and one
+      that serves when it is sure.
     - Its own recommendation or the promoted spec switches warm-up on, in a rule that is there. A
       remedy alone makes no rule, because a rule allows or refuses, and only a gate decides that.
     - The variant, spec and limits are those of the promoted spec.
@@ -96,7 +110,11 @@ def _merge(
         denials = [r for r in gates if _allows(r) is False]
         gates = denials or gates
         update["allow"] = not denials
-        update["fallback"] = next((r.fallback for r in denials if r.fallback), None)
+        update["fallback"] = next((r.fallback for r in gates if r.fallback), None)
+        asked = next((r.requirements.calibration_id for r in gates if r.requirements.calibration_id), None)
+        update["serve_when"] = None if asked is None else options.serve_when.get(asked)
+        if asked is not None and update["serve_when"] is None:
+            return old  # without its threshold, such a rule would serve everything
     if spec is not None:
         update |= {
             "variant": spec.variant,
