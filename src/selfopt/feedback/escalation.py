@@ -11,7 +11,12 @@ from .standing import FeedbackOptions, Standing
 def calibration_of(standing: Standing, options: FeedbackOptions) -> tuple[Calibration, ServeWhen] | None:
     """The calibration of the spec that a model is judged by, and its threshold; None if none holds."""
     found = options.calibrations.get(standing.newest.spec_id)
-    return None if found is None or found.serve_when is None else (found, found.serve_when)
+    if found is None or found.serve_when is None:
+        return None
+    then, now = (options.environments.get(name) for name in (found.environment_id, standing.newest.environment_id))
+    if then is not None and now is not None and not then.compatible_with(now):
+        return None  # something else serves now
+    return found, found.serve_when
 
 
 def mixed_capability(standing: Standing, options: FeedbackOptions) -> list[Finding]:
