@@ -18,6 +18,7 @@ from .chat import (
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
 from .confidence import (
+    SERVED_FACTS,
     BoundClaim,
     Calibration,
     ConfidenceModel,
@@ -28,6 +29,7 @@ from .confidence import (
     SignalName,
     Signals,
     SignalTerm,
+    evidence_key,
 )
 from .config import EndpointConfig, PolicyThresholds, ServerKind, is_loopback
 from .cycle import (
@@ -58,6 +60,7 @@ from .decision import (
     RestraintEvidence,
     VerdictName,
 )
+from .escalation import Escalation, Sample, SampleUsed, ServedFigures, SetShare, WayFigures
 from .evaluation import Determinism, Evaluation, MetricName, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .experiment import PromptReload, WarmUpExperiment
 from .figures import (
@@ -177,6 +180,13 @@ from .written import (
 )
 
 __all__ = [
+    "WayFigures",
+    "SetShare",
+    "ServedFigures",
+    "SampleUsed",
+    "Sample",
+    "Escalation",
+    "SERVED_FACTS",
     "IMPOSSIBLE",
     "MAX_PATTERN",
     "MAX_WRITTEN_CHARS",
@@ -378,6 +388,7 @@ __all__ = [
     "as_kind_of",
     "canonical_json",
     "content_hash",
+    "evidence_key",
     "is_loopback",
     "matches_pattern",
     "new_id",
