@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from selfopt.loop import Listener
-from selfopt.records import Calibration, Finding, MixedCapabilityFigures, Recommendation, Rule
+from selfopt.records import Calibration, Cycle, Finding, MixedCapabilityFigures, Recommendation, Rule
 from selfopt.verbs.looping import run_loop
+from selfopt.verbs.routing import bans_in_force
 
 from .kit import Script, World, says
 from .race_kit import ATOMIC, sample_suite, towns
@@ -47,6 +46,12 @@ def big() -> Script:
     return {"latency_ms": 20.0, "initially_loaded": True, "digest": "d2", "default": {"text": "Hm."}, "replies": replies}
 
 
+def worse(model: Script) -> Script:
+    """The same model, wrong about every town: it takes another word of the request for one."""
+    wrong = {"tool_calls": [{"name": "get_weather", "arguments": {"city": "Weather"}}]}
+    return {**model, "replies": [{**reply, **wrong} for reply in model["replies"]]}
+
+
 def made(world: Make, model: Script) -> World:
     w = world(m=model, big=big())
     endpoint = {"kind": "scripted", "script": str(w.script_path), "local": True, "logprobs": True}
@@ -58,6 +63,11 @@ def made(world: Make, model: Script) -> World:
 async def looped(w: World, **changes: Any) -> None:
     with w.app(**{**SETTINGS, **changes}) as app:
         await run_loop(app, TARGETS, listener=Listener(w.events.append))
+
+
+def cycles(w: World) -> list[Cycle]:
+    with w.ledger() as ledger:
+        return list(ledger.read(Cycle))
 
 
 def rule_of(w: World) -> Rule:
@@ -80,18 +90,33 @@ async def test_a_model_that_is_right_when_sure_serves_that_and_escalates_the_res
     assert {one.model for one in advice} == {"scripted/m"}
     assert advice[0].requirements.calibration_id == calibration.calibration_id
     assert (rule.allow, rule.fallback, rule.serve_when) == (True, "scripted/big", calibration.serve_when)
-    assert findings == []  # the cycle that calibrates diagnosed before it
+    assert {one.model for one in findings} == {"scripted/m"}
     await looped(w)
-    with w.ledger() as ledger:
-        (finding,) = [one for one in ledger.read(Finding) if isinstance(one.figures, MixedCapabilityFigures)]
-    assert finding.model == "scripted/m"
     assert rule_of(w).serve_when == calibration.serve_when
+    (check,) = [one for one in cycles(w)[-1].remedies if one.claim == "escalation"]
+    assert (check.helped, check.withdrawn, check.after) == (True, False, 0.0)
 
 
-@pytest.mark.parametrize("honest", [False])
-async def test_a_model_that_is_always_sure_is_judged_as_a_whole(world: Make, honest: bool) -> None:
+async def test_a_threshold_that_fresh_replies_break_is_taken_back(world: Make) -> None:
+    """The model is as sure as before, and wrong: it is judged as a whole again."""
+    w = made(world, small(-0.01, -3.0))
+    await looped(w)
+    assert rule_of(w).serve_when is not None
+    w.models["m"] = worse(w.models["m"])
+    w.engine, w.generation = None, w.generation + 1
+    w.settings["endpoints"]["scripted"]["script"] = str(w.script_path)
+    w.write(small=sample_suite(SEARCH, HELDOUT))
+    await looped(w)
+    (check,) = [one for one in cycles(w)[-1].remedies if one.claim == "escalation"]
+    assert (check.helped, check.withdrawn) == (False, True)
+    assert rule_of(w).serve_when is None
+    with w.app() as app:
+        assert "escalation" in [ban.kind for ban in bans_in_force(app)]
+
+
+async def test_a_model_that_is_always_sure_is_judged_as_a_whole(world: Make) -> None:
     """No threshold keeps the share of wrong answers that is allowed."""
-    w = made(world, small(-0.01, -3.0, honest=honest))
+    w = made(world, small(-0.01, -3.0, honest=False))
     await looped(w)
     with w.ledger() as ledger:
         (calibration,) = [one for one in ledger.read(Calibration) if one.model == "scripted/m"]

@@ -22,7 +22,9 @@ from .common import Number, console, draw, emit, json_option, run_with_app, say,
 @click.option("--variant", metavar="NAME|POINT", help="The variant; default: that of the rule in force, else native_api.")
 @click.option("--to-variant", metavar="NAME|POINT", help="The stronger model's variant; default: likewise.")
 @click.option(
-    "--max-bad-share", type=Number(0, 1, min_open=True, max_open=True), help="How much of what is served may be wrong. [default: 0.1]"
+    "--max-bad-share",
+    type=Number(0, 1, min_open=True, max_open=True),
+    help="How much of what is served may be wrong. [default: 0.1]",
 )
 @click.option(
     "--confidence", type=Number(0, 1, min_open=True, max_open=True), help="The probability with which that holds. [default: 0.95]"

@@ -74,7 +74,7 @@ async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: st
     results = tuple([await _decided(context, start, plan, target, {**base, **measured}) for target in plan.targets])
     context.on_step("decided")
     await _confirm(context, start, results)
-    await calibrate(context, results)
+    await calibrate(context, start, results)
     feedback = await _recommend(context, start, plan, findings)
     context.on_step("recommended")
     version = enforce_feedback(context, start, feedback)

@@ -11,6 +11,7 @@ from selfopt.policy import Judged, calibrated
 from selfopt.records import (
     BoundClaim,
     Calibration,
+    CycleStart,
     CycleTargetResult,
     Environment,
     Evaluation,
@@ -50,19 +51,30 @@ def thresholds(context: LoopContext) -> Mapping[str, ServeWhen]:
     return {name: when for name, when in found if when is not None}
 
 
-async def calibrate(context: LoopContext, results: Sequence[CycleTargetResult]) -> None:
+async def calibrate(context: LoopContext, start: CycleStart, results: Sequence[CycleTargetResult]) -> None:
     """Look from which confidence on the baseline of each target may serve, by what was measured.
 
-    Fitted on search prompts, and calibrated on held-out ones. Nothing is asked: where the held-out
-    prompts were not measured, nothing is said.
+    Fitted on search prompts, and calibrated on held-out ones. These are asked where the settings say
+    so (`serve.calibrate`) and the model is wrong more often than is allowed. Otherwise nothing is said
+    of what was not measured.
     """
+    serve = context.settings.serve
     for result in results:
         spec = spec_by_id(context.ledger, result.new_baseline_spec_id)
+        if serve.calibrate and (result.baseline_accuracy or 0.0) < 1 - serve.max_bad_share:
+            await _measured(context, start, spec)
         found = _calibration(context, spec)
         if found is None or find(context.ledger, Calibration, found.calibration_id) is not None:
             continue
         await context.ledger.append([found])
         context.on_step("calibrated")
+
+
+async def _measured(context: LoopContext, start: CycleStart, spec: Spec) -> None:
+    """Ask a spec on the held-out prompts, unless it was."""
+    heldout = spec.model_copy(update={"split": "heldout"})
+    if search_split(context.suite_for(spec)) == "search" and _newest_environment(context, heldout) is None:
+        await context.measured(start, [heldout], "while it was calibrated", "pass")
 
 
 def _calibration(context: LoopContext, spec: Spec) -> Calibration | None:

@@ -81,7 +81,9 @@ def _begins_call(tokens: Tokens, start: int, tools: Sequence[ToolDefinition]) ->
 
 def _opens_call(token: str, names: Sequence[str]) -> bool:
     word = token.lstrip()
-    return word.startswith(_CALL_BEGINS) or (len(word) > 2 and any(name.startswith(word) or word.startswith(name) for name in names))
+    return word.startswith(_CALL_BEGINS) or (
+        len(word) > 2 and any(name.startswith(word) or word.startswith(name) for name in names)
+    )
 
 
 def _backed(parsed: ParsedReply, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> float | None:

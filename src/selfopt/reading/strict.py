@@ -55,9 +55,7 @@ def strictly_backed(
     return kept, corrections
 
 
-def said_share(
-    calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]
-) -> float | None:
+def said_share(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> float | None:
     """The share of the required arguments of all calls that somebody said.
 
     An argument that is left out and has a default counts as said. None where nothing is required.

@@ -105,5 +105,10 @@ def escalation_markdown(found: Escalation) -> list[str]:
             for one in figures.sets.values()
         ]
         lines += ["", f"## Per tool set: {figures.sample}", "", *table(["tool set", "tools", "prompts", "served", "wrong"], rows)]
-    lines += ["", "## What each threshold serves", "", *table(["confidence from", "served", "wrong", "wrong at most"], _rows(found.calibration))]
+    lines += [
+        "",
+        "## What each threshold serves",
+        "",
+        *table(["confidence from", "served", "wrong", "wrong at most"], _rows(found.calibration)),
+    ]
     return [*lines, *(["", "## What is missing", "", *bullets(missing, "")] if missing else []), ""]

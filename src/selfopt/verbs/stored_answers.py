@@ -102,7 +102,9 @@ def named(app: App, phase: Phase, text: str, option: str, usual: Split) -> Named
     name, colon, last = text.rpartition(":")
     splits = get_args(Split)
     if colon and last not in splits and "/" not in last and "\\" not in last:
-        raise UsageError(f"{option} got {text!r}: there is no split {last!r}, only {', '.join(splits)}; write SUITE or SUITE:SPLIT")
+        raise UsageError(
+            f"{option} got {text!r}: there is no split {last!r}, only {', '.join(splits)}; write SUITE or SUITE:SPLIT"
+        )
     split: Split | None = next((one for one in splits if colon and one == last), None)
     file = text if split is None else name
     suite = app.suite(file)

@@ -53,7 +53,9 @@ def _refused(calibration: Calibration, model: str) -> list[str]:
         said.append("No other share of wrong answers is shown on these prompts either")
     else:
         share = percent(calibration.least_feasible)
-        said.append(f"On these prompts it could be shown for a share of {share}; that was found by looking, so it is a hint, and no bound")
+        said.append(
+            f"On these prompts it could be shown for a share of {share}; that was found by looking, so it is a hint, and no bound"
+        )
     needed = calibration.prompts_needed
     if needed is None:
         said.append("More prompts like these would not help: its surest answers are wrong too often")
