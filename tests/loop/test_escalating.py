@@ -21,6 +21,8 @@ SETTINGS: dict[str, Any] = {
     "fallbacks": {"atomic": ["scripted/big"]},
     "serve": {"max_bad_share": 0.1, "calibrate": True},
 }
+WRONG: Script = {"tool_calls": [{"name": "get_weather", "arguments": {"city": "Weather"}}]}
+"""It takes another word of the request for the town, so that nothing but its sureness tells."""
 TARGETS = [ATOMIC, "scripted/big atomic native_api"]
 
 
@@ -35,8 +37,8 @@ def small(sure: float, unsure: float, *, honest: bool = True) -> Script:
     for town in TOWNS:
         known = is_known(town)
         tells = sure if known or not honest else unsure
-        how = "native" if known else "wrong"
-        replies.append({"match": {"contains": f"{town}?", "tools": True}, "logprob": tells, **says(town, how)})
+        says_what = says(town, "native") if known else WRONG
+        replies.append({"match": {"contains": f"{town}?", "tools": True}, "logprob": tells, **says_what})
     return {"latency_ms": 20.0, "initially_loaded": True, "digest": "d1", "default": {"text": "Hm."}, "replies": replies}
 
 
@@ -47,9 +49,8 @@ def big() -> Script:
 
 
 def worse(model: Script) -> Script:
-    """The same model, wrong about every town: it takes another word of the request for one."""
-    wrong = {"tool_calls": [{"name": "get_weather", "arguments": {"city": "Weather"}}]}
-    return {**model, "replies": [{**reply, **wrong} for reply in model["replies"]]}
+    """The same model, wrong about every town."""
+    return {**model, "replies": [{**reply, **WRONG} for reply in model["replies"]]}
 
 
 def made(world: Make, model: Script) -> World:
