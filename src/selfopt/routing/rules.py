@@ -105,8 +105,11 @@ def generate_routing_rules(
 
 def _put_back(rules: dict[tuple[str, Phase], Rule], before: Sequence[Rule], key: tuple[str, Phase]) -> None:
     """Leave the rule of a model and phase as it was, or away. Without its fallback it would serve everything."""
-    del rules[key]
-    rules.update({key: rule for rule in before if (rule.model, rule.phase) == key})
+    old = next((rule for rule in before if (rule.model, rule.phase) == key), None)
+    if old is None:
+        del rules[key]
+    else:
+        rules[key] = old
 
 
 def _following(finer: Rule, before: Sequence[Rule], after: Mapping[tuple[str, Phase], Rule]) -> Rule:
