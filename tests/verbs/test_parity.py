@@ -81,6 +81,7 @@ VERBS: dict[str, Verb] = {
     "rescore": Verb("rescore RUN --parser json", lambda h, lived: h.rescore([lived.run], parsers=["json"])),
     "routes history": Verb("routes history", lambda h, _: h.routes.history()),
     "routes import": Verb("routes import rules.json", lambda h, _: h.routes.import_file("rules.json")),
+    "routes remove": Verb("routes remove mute extended", lambda h, _: h.routes.remove("mute", "extended")),
     "routes rollback": Verb("routes rollback 0", lambda h, _: h.routes.rollback(0)),
     "routes set": Verb(
         "routes set mute atomic --deny --reason no", lambda h, _: h.routes.set("mute", "atomic", allow=False, reason="no")
@@ -133,10 +134,13 @@ MORE: dict[str, Verb] = {
 }
 
 ELSEWHERE = {
+    "escalation": "needs answers with log probabilities; tests/verbs/test_escalation.py comes through both doors",
     "config edit": "opens an editor; a program sets what it wants with selfopt.open(settings=...)",
     "config path": "the place of a file that programs do not need",
     "config show": "`harness.settings` are the settings in force; tests/test_api.py",
     "models pull": "fetches from the network; tests/verbs/test_models.py has both ways of calling the one function",
+    "prices import": "writes a file of the user's own settings, as `config edit` does; tests/verbs/test_pricing.py",
+    "prices show": "`harness.settings.prices` are the prices in force",
     "quickstart": "needs two real models; both doors call run_quickstart (tests/acceptance)",
     "serve": "runs until it is ended; tests/test_api.py and tests/cli/test_servers.py serve through both doors",
     "suites pull bfcl": "fetches from the network and then does what `suites import bfcl` does",

@@ -93,7 +93,7 @@ def command(what: str | None, worlds: tuple[str, ...], gains: tuple[float, ...],
 
 
 def _escalation(worlds: tuple[str, ...], gains: tuple[float, ...], as_json: bool, options: dict[str, Any]) -> None:
-    from selfopt.report import escalation_tables
+    from selfopt.report import simulated_escalation_tables
     from selfopt.verbs.simulating import simulate_escalation
 
     taken = ("replications", "seed", "processes")
@@ -112,5 +112,5 @@ def _escalation(worlds: tuple[str, ...], gains: tuple[float, ...], as_json: bool
     if as_json:
         emit(found)
         return
-    for table in escalation_tables(found):
+    for table in simulated_escalation_tables(found):
         draw(console(), table)

@@ -47,7 +47,7 @@ class Attempts:
         """Answer the client. Raises Refusal when nobody could, or the request may go to nobody."""
         if decision.outcome == "fallback":
             self._divert(exchange, decision, "rule")
-        standbys = deque(rules.standbys(decision, calls_tools=exchange.chat.calls_tools))
+        standbys = deque(rules.standbys(decision, calls_tools=exchange.chat.calls_tools, tools=exchange.tools))
         spoke: RouteDecision | None = None  # whoever answered first, though not as asked
         while True:
             try:
@@ -145,6 +145,7 @@ class Attempts:
             gate.undecided(upstream.known_as)
             raise
         exchange.crowded = lambda: bool(gate.waiting)
+        entered = perf_counter()
         try:
             await self._answerer.answer(exchange)
         except EndpointError as error:
@@ -162,6 +163,7 @@ class Attempts:
             return None
         finally:
             gate.leave()
+            ticket.bill.close(upstream.model, perf_counter() - entered, fault)
             ticket.attempts.append(LiveAttempt(upstream.model, round((perf_counter() - began) * 1000, 3), fault))
 
     async def _probe(self, upstream: Upstream) -> bool:

@@ -12,13 +12,14 @@ from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.refusal import Refusal, bad_request
 from selfopt.errors import AuditError, UnknownModelError
 from selfopt.home import escape_control
-from selfopt.records import Phase, utc_now
+from selfopt.records import NO_TOOLS, Phase, utc_now
 from selfopt.web import HttpRequest, Reply
 from selfopt.words.rules import told_refusal_text
 
 from .access_log import AccessLog
 from .attempts import Attempts
 from .bounded import by_steps
+from .costs import CostBook
 from .keys import Caller
 from .live_request import LiveRequest
 from .metrics import LiveCounters
@@ -28,6 +29,7 @@ from .rules import RulesWatch
 from .seams import RequestJournal
 from .sinks import TrailSink
 from .ticket import Ticket
+from .tool_offer import tools_offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class ChatParts:
             raises UnknownModelError, whose text is for the client.
         one_name: gives one name for all of a model.
         access_log: None where no log is wanted.
+        costs: says what a chat cost.
     """
 
     options: GatewayOptions
@@ -53,6 +56,7 @@ class ChatParts:
     one_name: Callable[[str], str] = str
     metrics: LiveCounters = field(default_factory=LiveCounters)
     access_log: AccessLog | None = None
+    costs: CostBook = field(default_factory=CostBook)
 
 
 class ChatService:
@@ -90,6 +94,7 @@ class ChatService:
         finally:
             ticket.first_byte = reply.first_byte_at
             record = ticket.record(self._parts.clock(), perf_counter(), reply.status)
+            record = self._parts.costs.priced(record, ticket)
             self._parts.metrics.add(record, ticket)
             self._parts.journal.add(record)
             if self._parts.access_log is not None:
@@ -104,7 +109,8 @@ class ChatService:
         ticket.phase = phase = self._phase(request, caller) or chat.phase
         rules = self._parts.rules.current
         ticket.version = rules.config.version
-        ticket.decision = decision = rules.decide(model, phase, calls_tools=chat.calls_tools)
+        tools = tools_offered(chat) if rules.finer else NO_TOOLS
+        ticket.decision = decision = rules.decide(model, phase, calls_tools=chat.calls_tools, tools=tools)
         if decision.outcome == "refuse" or decision.model is None:
             ticket.outcome, ticket.reason = "refused", decision.reason
             await self._parts.audit.append(ticket.audit_event(decision))
@@ -118,6 +124,7 @@ class ChatService:
             ticket,
             deadline=request.at + self._parts.options.own.deadline_s,
             plain=self._without_variant(request, caller),
+            tools=tools,
         )
         await self._parts.attempts.serve(exchange, decision, rules)
         ticket.outcome = "rejected" if reply.status != 200 else "diverted" if ticket.fallback else "served"

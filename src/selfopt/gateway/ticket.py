@@ -13,6 +13,7 @@ from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision
 from selfopt.routing import event_of
 
+from .costs import Bill
 from .cutting import Cut
 
 Unmet = Literal["tool_choice"]
@@ -55,7 +56,7 @@ class LiveAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
     fault: str = ""
 
 
-class RequestRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="request"):
+class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="request"):
     """The decision about one request and what became of it; never its content.
 
     Attributes:
@@ -65,6 +66,8 @@ class RequestRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="request"
         rule: id of the rule that applied.
         version: of the rules in force.
         key: id of the client's key.
+        cost: of all attempts, by the prices of the settings; left out where it is not known.
+        cost_alone: what the rule's stronger model alone would have cost: an estimate, unless it served.
     """
 
     at: str
@@ -85,6 +88,8 @@ class RequestRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="request"
     input_tokens: int | None
     output_tokens: int | None
     reason: str
+    cost: float | None = None
+    cost_alone: float | None = None
 
 
 class FeedbackRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="feedback"):
@@ -118,6 +123,7 @@ class Ticket:
         passed_calls: calls that the server reported, and that were passed on as they came.
         unsure: replies whose calls were withheld, because the model was not sure of them.
         unobserved: attempts whose replies had no log probabilities, on which the rule's variant rests.
+        bill: what the attempts used. A copy of the ticket begins with one of its own.
     """
 
     began: float
@@ -146,6 +152,7 @@ class Ticket:
     cut: Cut | None = None
     outcome: str = "failed"
     reason: str = ""
+    bill: Bill = field(default_factory=Bill, init=False)
 
     @property
     def read(self) -> Read | None:

@@ -18,6 +18,7 @@ from .chat import (
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
 from .confidence import (
+    SERVED_FACTS,
     BoundClaim,
     Calibration,
     ConfidenceModel,
@@ -28,6 +29,7 @@ from .confidence import (
     SignalName,
     Signals,
     SignalTerm,
+    evidence_key,
 )
 from .config import EndpointConfig, PolicyThresholds, ServerKind, is_loopback
 from .cycle import (
@@ -58,6 +60,7 @@ from .decision import (
     RestraintEvidence,
     VerdictName,
 )
+from .escalation import Escalation, Sample, SampleUsed, ServedFigures, SetShare, WayFigures
 from .evaluation import Determinism, Evaluation, MetricName, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .experiment import PromptReload, WarmUpExperiment
 from .figures import (
@@ -71,6 +74,7 @@ from .figures import (
     FindingKind,
     FlakyFigures,
     InfrastructureFigures,
+    MixedCapabilityFigures,
     OtherFigures,
     RefusedFigures,
     SlowFirstCallFigures,
@@ -94,6 +98,7 @@ from .finding import (
 from .integrity import LedgerFault, LedgerReport
 from .limit import FreeReason, LeftFree
 from .logprobs import IMPOSSIBLE, LogProbs, TokenLogProb
+from .price import Price, cost_of
 from .race import (
     Ask,
     EvidenceKey,
@@ -124,7 +129,9 @@ from .rule import (
     Rule,
     RuleLimits,
     RuleReason,
-    ToolMatch,
+    Voided,
+    VoidedBy,
+    schema_of,
 )
 from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
 from .searches import (
@@ -144,6 +151,7 @@ from .spec import Environment, Spec, WarmUp
 from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .synthetic import AuthoredReply, DropReason, SplitBy, SyntheticPrompts
+from .tool_match import MAX_PATTERN, NO_TOOLS, ToolMatch, ToolOffer, matches_pattern, offer_of, tool_set_name
 from .trial import (
     Attempt,
     Conclusion,
@@ -174,9 +182,12 @@ from .written import (
 
 __all__ = [
     "IMPOSSIBLE",
+    "MAX_PATTERN",
     "MAX_WRITTEN_CHARS",
     "MAX_WRITTEN_EXAMPLES",
+    "NO_TOOLS",
     "ROUTING_SCHEMA_VERSION",
+    "SERVED_FACTS",
     "UNKNOWN_FORMAT",
     "Action",
     "AlphaSpent",
@@ -232,6 +243,7 @@ __all__ = [
     "EndpointConfig",
     "EnoughError",
     "Environment",
+    "Escalation",
     "Evaluation",
     "EvidenceKey",
     "EvidenceState",
@@ -266,6 +278,7 @@ __all__ = [
     "Message",
     "MetricName",
     "Metrics",
+    "MixedCapabilityFigures",
     "ModelStatus",
     "NotRaced",
     "OtherFigures",
@@ -277,6 +290,7 @@ __all__ = [
     "PhaseSummary",
     "PolicyRow",
     "PolicyThresholds",
+    "Price",
     "Prompt",
     "PromptEvidence",
     "PromptFigures",
@@ -321,6 +335,8 @@ __all__ = [
     "RuleReason",
     "Run",
     "RunEnd",
+    "Sample",
+    "SampleUsed",
     "Sampling",
     "SearchBatch",
     "SearchEnd",
@@ -331,7 +347,9 @@ __all__ = [
     "SearchStart",
     "ServeWhen",
     "ServedBound",
+    "ServedFigures",
     "ServerKind",
+    "SetShare",
     "SignalName",
     "SignalTerm",
     "Signals",
@@ -347,6 +365,7 @@ __all__ = [
     "ToolCall",
     "ToolDefinition",
     "ToolMatch",
+    "ToolOffer",
     "Trial",
     "TrialAbandoned",
     "TrialStart",
@@ -359,19 +378,28 @@ __all__ = [
     "Variant",
     "Verdict",
     "VerdictName",
+    "Voided",
+    "VoidedBy",
     "WarmUp",
     "WarmUpExperiment",
     "WarmUpResult",
     "WayEnd",
+    "WayFigures",
     "WrittenChoice",
     "WrittenPart",
     "as_kind_of",
     "canonical_json",
     "content_hash",
+    "cost_of",
+    "evidence_key",
     "is_loopback",
+    "matches_pattern",
     "new_id",
+    "offer_of",
     "remembered",
+    "schema_of",
     "sha256_hex",
+    "tool_set_name",
     "utc_now",
     "whole_evaluations",
 ]

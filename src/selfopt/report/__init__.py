@@ -2,12 +2,13 @@
 
 from .closing import BeforeAfter, closing_lines, closing_table, look_next_lines
 from .comparison import comparison_markdown, comparison_table
+from .escalation import served_tables
 from .escape import safe_markdown, safe_terminal, safe_text
 from .gather import ReportData, WarmUpPair, find_warm_up_pairs, gather
-from .html import report_html
+from .html import escalation_html, report_html
 from .race_figures import Course, CoursePoint
 from .results import cycle_results, history, warm_up_results
-from .simulated_escalation import escalation_tables
+from .simulated_escalation import simulated_escalation_tables
 from .simulation import cycles_table, simulation_table
 from .terminal import (
     decision_panel,
@@ -32,6 +33,7 @@ __all__ = [
     "cycle_results",
     "cycles_table",
     "decision_panel",
+    "escalation_html",
     "escalation_tables",
     "evaluation_table",
     "find_warm_up_pairs",
@@ -45,6 +47,8 @@ __all__ = [
     "safe_markdown",
     "safe_terminal",
     "safe_text",
+    "served_tables",
+    "simulated_escalation_tables",
     "simulation_table",
     "to_text",
     "warm_up_results",

@@ -17,7 +17,7 @@ _COLUMNS = ("world", "at most bad", "bound broken", "serves anything", "served",
 _SHIFT_COLUMNS = ("at most bad", "truly bad", "served", "requests until outcomes alarm", "requests until escalations alarm")
 
 
-def escalation_tables(found: Mapping[str, Any]) -> list[RenderableType]:
+def simulated_escalation_tables(found: Mapping[str, Any]) -> list[RenderableType]:
     """A table for each claim, and one of the shifted world."""
     tables: list[RenderableType] = []
     for claim, worlds in found["claims"].items():

@@ -19,9 +19,11 @@ from selfopt.records import (
 )
 from selfopt.words.evidence import METRICS, on_prompts
 from selfopt.words.findings import HELPED, experiment_text, not_confirmed_yet
-from selfopt.words.rules import ban_text
+from selfopt.words.rules import ban_text, when_text
 from selfopt.words.spending import spent_text
 
+from .calibrations import calibrations_text
+from .costs import costs_text
 from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
 from .gather import ReportData, WarmUpPair
@@ -41,9 +43,11 @@ def report_text(data: ReportData) -> str:
     for title, body in (
         ("Improvements made", _improvements(data, evidence)),
         *((("Searches", searches_text(data.searches)),) if data.searches else ()),
+        *((("Serving when sure", calibrations_text(data.calibrations)),) if data.calibrations else ()),
         ("Warm-up impact", _warm_up(data, evidence)),
         ("Fallback impact", _fallbacks(data, evidence)),
         ("New baseline", _baselines(data, evidence)),
+        *((("Costs", costs),) if (costs := costs_text(data)) else ()),
         ("Next steps", _next_steps(data)),
     ):
         lines += [f"## {title}", "", *body, ""]
@@ -231,7 +235,7 @@ def _fallback_row(data: ReportData, evidence: Evidence, rule: Rule) -> list[str]
     own = next((e for e in named if e and e.model == rule.model), None) or data.standing(rule.model, rule.phase)
     other = _serving(data, rule)
     return [
-        f"{code(rule.model)} {rule.phase}",
+        f"{code(rule.model)} {rule.phase}" + (f", {safe_markdown(when_text(rule.when))}" if rule.when is not None else ""),
         code(rule.fallback) if rule.fallback else "nobody: refused",
         measured(own),
         measured(other) if rule.fallback else "-",

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from selfopt.records import Confirmation, Phase, ReasonKind, Recommendation, RoutingConfig, Rule, RuleLimits, RuleReason, Spec
+from selfopt.records import (
+    Confirmation,
+    Phase,
+    ReasonKind,
+    Recommendation,
+    RoutingConfig,
+    Rule,
+    RuleLimits,
+    RuleReason,
+    ServeWhen,
+    Spec,
+)
 from selfopt.words.rules import no_fallback_text, reason_text, served_text
 
 from .changes import fallback_cycle, known_key, rule_id_of
 
 # What a rule does; reasons, ids and evidence only explain it.
-_EFFECT = {"allow", "fallback", "warm_up", "variant", "spec_id", "limits"}
+_SERVED = ("variant", "spec_id", "limits")
+_EFFECT = {"allow", "fallback", "warm_up", "serve_when", *_SERVED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +37,14 @@ class RuleOptions:
         warm_up: False generates no warm-up.
         one_name: gives one name for all of a model. A rule keeps the name that it has.
         synthetic: the ids of specs that were measured on synthetic prompts alone.
+        serve_when: from which confidence on answers are served, by the id of the calibration.
     """
 
     override_manual: bool = False
     warm_up: bool = True
     one_name: Callable[[str], str] = str
     synthetic: frozenset[str] = frozenset()
+    serve_when: Mapping[str, ServeWhen] = field(default_factory=dict)
 
 
 def generate_routing_rules(
@@ -44,7 +58,8 @@ def generate_routing_rules(
 
     For each model and phase:
 
-    - A recommendation to disable wins over one to allow. Only a disabled model has a fallback.
+    - A recommendation to disable wins over one to allow. Only a disabled model has a fallback, and one
+      that serves when it is sure.
     - Its own recommendation or the promoted spec switches warm-up on, in a rule that is there. A
       remedy alone makes no rule, because a rule allows or refuses, and only a gate decides that.
     - The variant, spec and limits are those of the promoted spec.
@@ -53,9 +68,15 @@ def generate_routing_rules(
       warm-up is updated.
     - A manual rule keeps `allow` and `fallback`, unless the options say otherwise.
     - A fallback that would close a circle is left out, and the reason says so.
+    - A recommendation to escalate brings a threshold with a fallback. It is left out where it would
+      close a circle. Judged as a whole again, the model loses both, unless a person brought them.
+    - Rules that look at tools stay. One that serves what the rule of its model and phase served
+      follows that, unless a threshold rests on it.
     """
     chosen = options or RuleOptions()
-    known = current.rules if current else ()
+    every = current.rules if current else ()
+    known = tuple(rule for rule in every if rule.when is None)
+    finer = tuple(rule for rule in every if rule.when is not None)
     specs = {known_key(known, *key, chosen.one_name): spec for key, spec in (promoted or {}).items()}
     rules = {(rule.model, rule.phase): rule for rule in known}
     grouped: dict[tuple[str, Phase], list[Recommendation]] = {key: [] for key in specs}
@@ -68,15 +89,36 @@ def generate_routing_rules(
             rules[key] = rule
     for key in sorted(grouped):
         rule = rules.get(key)
-        if rule is None or rule.source == "manual" or not fallback_cycle(rules.values(), rule):
+        if rule is None or rule.source == "manual" or not fallback_cycle((*rules.values(), *finer), rule):
+            continue
+        if rule.serve_when is not None:
+            _put_back(rules, known, key)
             continue
         note = RuleReason(kind="circle", text=no_fallback_text(str(rule.fallback)))
         reasons = (*_reasons(rule, but="circle"), note)
         told = reason_text(reasons, rule.confirmation)
         open_ended = rule.model_copy(update={"fallback": None, "reasons": reasons, "reason": told})
-        before = current.rule_for(*key) if current else None
+        before = next((r for r in known if (r.model, r.phase) == key), None)
         rules[key] = before if before is not None and _same_effect(before, open_ended) else open_ended
-    return tuple(rules[key] for key in sorted(rules))
+    return (*(rules[key] for key in sorted(rules)), *(_following(rule, known, rules) for rule in finer))
+
+
+def _put_back(rules: dict[tuple[str, Phase], Rule], before: Sequence[Rule], key: tuple[str, Phase]) -> None:
+    """Leave the rule of a model and phase as it was, or away. Without its fallback it would serve everything."""
+    old = next((rule for rule in before if (rule.model, rule.phase) == key), None)
+    if old is None:
+        del rules[key]
+    else:
+        rules[key] = old
+
+
+def _following(finer: Rule, before: Sequence[Rule], after: Mapping[tuple[str, Phase], Rule]) -> Rule:
+    """A rule that looks at tools, with what now serves its model and phase, if it served that before."""
+    old = next((rule for rule in before if (rule.model, rule.phase) == (finer.model, finer.phase)), None)
+    new = after.get((finer.model, finer.phase))
+    if old is None or new is None or finer.serve_when is not None or finer.spec_id != old.spec_id:
+        return finer
+    return finer.model_copy(update={name: getattr(new, name) for name in _SERVED})
 
 
 def _same_effect(one: Rule, other: Rule) -> bool:
@@ -96,7 +138,13 @@ def _merge(
         denials = [r for r in gates if _allows(r) is False]
         gates = denials or gates
         update["allow"] = not denials
-        update["fallback"] = next((r.fallback for r in denials if r.fallback), None)
+        asked = next((r.requirements.calibration_id for r in gates if r.requirements.calibration_id), None)
+        when = None if asked is None else options.serve_when.get(asked)
+        if asked is not None and when is None:
+            return old  # without its threshold, such a rule would serve everything
+        if when is not None or denials or base.serve_when is None or base.source != "import":
+            update["fallback"] = next((r.fallback for r in gates if r.fallback), None)
+            update |= {"serve_when": when, "voided": None} if when != base.serve_when else {}
     if spec is not None:
         update |= {
             "variant": spec.variant,

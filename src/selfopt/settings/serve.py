@@ -14,6 +14,21 @@ _ORIGIN = re.compile(
 )
 
 
+class ServeSettings(Table):
+    """Serving when sure.
+
+    Attributes:
+        max_bad_share: How much of what a small model serves may be wrong: every outcome but pass is.
+        confidence: The probability with which that holds.
+        calibrate: Let a cycle ask held-out prompts to find from which confidence on a model may serve.
+            False: it uses what was measured anyway.
+    """
+
+    max_bad_share: float = Field(default=0.1, gt=0, lt=1)
+    confidence: float = Field(default=0.95, gt=0, lt=1)
+    calibrate: bool = False
+
+
 class GatewaySettings(Table):
     """`selfopt serve`. Times in seconds.
 

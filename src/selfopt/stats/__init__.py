@@ -8,6 +8,7 @@ from .classify import CALLING_POSTERIOR, ORDER_SIGNIFICANCE, Classification, Cla
 from .clusters import Estimate, Statistic, Sums, holm, jackknife, paired_jackknife
 from .intervals import Interval, clopper_pearson_interval, clopper_pearson_upper, wilson_interval
 from .logistic import logistic, non_negative_logistic
+from .money import break_even, cascade_cost
 from .order import cold_order_p, drift_order_p
 from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, exchangeability_p, read_row
 from .planned import planned_log_e
@@ -45,6 +46,8 @@ __all__ = [
     "Sums",
     "bad_share_p",
     "bisected",
+    "break_even",
+    "cascade_cost",
     "check_alpha",
     "classify_rows",
     "clopper_pearson_interval",
