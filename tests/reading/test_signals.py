@@ -71,7 +71,7 @@ def parsed(*calls: ToolCall, **more: Any) -> ParsedReply:
 
 
 FORMATS = {
-    **{form: write_calls([CALL], form) for form in ("json", "xml", "bracket", "python_call")},  # type: ignore[arg-type]
+    **{form: write_calls([CALL], form) for form in ("json", "xml", "bracket", "python_call")},
     **{row.name: row.write([CALL]) for row in ROWS},
     "indented": json.dumps({"name": CALL.name, "arguments": CALL.arguments}, indent=2),
     "escaped": json.dumps({"name": CALL.name, "arguments": CALL.arguments}, ensure_ascii=True),

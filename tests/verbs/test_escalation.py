@@ -181,8 +181,10 @@ def test_both_doors_give_the_same(home: Project) -> None:
     """Python returns what --json prints, but for times and ids."""
     printed = home.ok("escalation", "lab/small", "atomic", *SUITES, *SHARE, "--json").json()
     with selfopt.open() as harness:
-        parts = {"fit": ("s.yaml:search",), "calibrate": ("s.yaml:heldout",)}
-        found = harness.escalation("lab/small", "atomic", variant="native_parsed@2", max_bad_share=0.2, **parts)
+        fit, calibrate = ("s.yaml:search",), ("s.yaml:heldout",)
+        found = harness.escalation(
+            "lab/small", "atomic", variant="native_parsed@2", max_bad_share=0.2, fit=fit, calibrate=calibrate
+        )
         with pytest.raises(UsageError):
             harness.escalation("lab/small", "sideways")
     told = found.model_dump(mode="json")
