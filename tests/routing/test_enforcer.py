@@ -173,7 +173,7 @@ def test_a_damaged_or_newer_configuration_is_refused_and_kept(enforcer: Enforcer
         ('{"schema_version": 1, "rules": [{"model": "x"}]}', CorruptError),
         ('{"schema_version": 1, "version": "1"}', CorruptError),
         ('{"schema_version": 1, "later": 1}', CorruptError),
-        ('{"schema_version": 3}', NewerSchemaError),
+        ('{"schema_version": 4}', NewerSchemaError),
     ):
         path.write_text(text)
         with pytest.raises(error, match=r"routing_config\.json"):

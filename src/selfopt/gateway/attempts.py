@@ -47,7 +47,7 @@ class Attempts:
         """Answer the client. Raises Refusal when nobody could, or the request may go to nobody."""
         if decision.outcome == "fallback":
             self._divert(exchange, decision, "rule")
-        standbys = deque(rules.standbys(decision, calls_tools=exchange.chat.calls_tools))
+        standbys = deque(rules.standbys(decision, calls_tools=exchange.chat.calls_tools, tools=exchange.tools))
         spoke: RouteDecision | None = None  # whoever answered first, though not as asked
         while True:
             try:

@@ -12,7 +12,7 @@ from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.refusal import Refusal, bad_request
 from selfopt.errors import AuditError, UnknownModelError
 from selfopt.home import escape_control
-from selfopt.records import Phase, utc_now
+from selfopt.records import NO_TOOLS, Phase, utc_now
 from selfopt.web import HttpRequest, Reply
 from selfopt.words.rules import told_refusal_text
 
@@ -28,6 +28,7 @@ from .rules import RulesWatch
 from .seams import RequestJournal
 from .sinks import TrailSink
 from .ticket import Ticket
+from .tool_offer import tools_offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,8 @@ class ChatService:
         ticket.phase = phase = self._phase(request, caller) or chat.phase
         rules = self._parts.rules.current
         ticket.version = rules.config.version
-        ticket.decision = decision = rules.decide(model, phase, calls_tools=chat.calls_tools)
+        tools = tools_offered(chat) if rules.finer else NO_TOOLS
+        ticket.decision = decision = rules.decide(model, phase, calls_tools=chat.calls_tools, tools=tools)
         if decision.outcome == "refuse" or decision.model is None:
             ticket.outcome, ticket.reason = "refused", decision.reason
             await self._parts.audit.append(ticket.audit_event(decision))
@@ -118,6 +120,7 @@ class ChatService:
             ticket,
             deadline=request.at + self._parts.options.own.deadline_s,
             plain=self._without_variant(request, caller),
+            tools=tools,
         )
         await self._parts.attempts.serve(exchange, decision, rules)
         ticket.outcome = "rejected" if reply.status != 200 else "diverted" if ticket.fallback else "served"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from selfopt.dialects.chat_body import ChatBody
 from selfopt.dialects.clients import ClientDialect
-from selfopt.records import Rule
+from selfopt.records import NO_TOOLS, Rule, ToolOffer
 from selfopt.web import Reply
 
 from .seams import Upstream
@@ -24,6 +24,7 @@ class LiveRequest:
         reply: where the answer goes.
         deadline: loop time by which all is done.
         plain: whether the client switched the variant off.
+        tools: what it offers, as far as the rules look at it; empty where no rule does.
         audited: done when every diversion is on disk; None without one.
         upstream, rule, timeout_s: of the current attempt.
         helped: whether another model may answer if this attempt's reply is of no use.
@@ -38,6 +39,7 @@ class LiveRequest:
     ticket: Ticket
     deadline: float
     plain: bool
+    tools: ToolOffer = NO_TOOLS
     audited: Awaitable[object] | None = None
     upstream: Upstream = field(init=False)
     rule: Rule | None = None

@@ -11,13 +11,15 @@ from pathlib import Path
 
 from selfopt.errors import StoreError, UsageError
 from selfopt.home import escape_control
-from selfopt.records import Phase, RouteDecision, RoutingConfig
+from selfopt.records import NO_TOOLS, Phase, RouteDecision, RoutingConfig, ToolOffer
 from selfopt.routing import InForce, RouteOptions, check_rules, standby_decisions, validate_model_phase_compatibility
 from selfopt.variants import options_of
 from selfopt.words.rules import no_tools_text
 
 log = logging.getLogger("selfopt.gateway")
 MAX_REMEMBERED = 4096
+# Decisions about requests with longer names of tools are not remembered, so that clients can't fill the memory.
+MAX_NAMES_CHARS = 4096
 Candidates = Mapping[Phase, Sequence[str]]
 
 
@@ -34,27 +36,46 @@ class RulesInForce:
         self.config = config
 
         @lru_cache(MAX_REMEMBERED)
-        def decided(model: str, phase: Phase, calls_tools: bool) -> RouteDecision:
-            found = validate_model_phase_compatibility(config, model, phase, options=options)
+        def decided(model: str, phase: Phase, calls_tools: bool, tools: ToolOffer = NO_TOOLS) -> RouteDecision:
+            found = validate_model_phase_compatibility(config, model, phase, options=options, tools=tools)
             return found if calls_tools or found.rule is None or found.model == model else _as_addressed(found)
 
         @lru_cache(MAX_REMEMBERED)
-        def standbys(model: str, phase: Phase, calls_tools: bool) -> tuple[RouteDecision, ...]:
-            now = decided(model, phase, calls_tools)
-            return standby_decisions(config, now, options=options, candidates=candidates.get(phase, ()))
+        def standbys(model: str, phase: Phase, calls_tools: bool, tools: ToolOffer = NO_TOOLS) -> tuple[RouteDecision, ...]:
+            now = self.decide(model, phase, calls_tools=calls_tools, tools=tools)
+            return standby_decisions(config, now, options=options, candidates=candidates.get(phase, ()), tools=tools)
 
         self._decided, self._standbys = decided, standbys
 
-    def decide(self, model: str, phase: Phase, *, calls_tools: bool = True) -> RouteDecision:
+    @property
+    def finer(self) -> bool:
+        """Whether a rule looks at the tools of a request. Otherwise no decision needs them."""
+        return self.config.finer
+
+    def decide(self, model: str, phase: Phase, *, calls_tools: bool = True, tools: ToolOffer = NO_TOOLS) -> RouteDecision:
         """Return the decision for a model, by its full name. Decisions are cached.
 
-        calls_tools: whether the request offers tools or its history has calls.
+        Args:
+            calls_tools: whether the request offers tools or its history has calls.
+            tools: what it offers; not looked at unless the rules are `finer`.
         """
-        return self._decided(model, phase, calls_tools)
+        if not self.config.finer:
+            return self._decided(model, phase, calls_tools)
+        decided = self._decided if _is_short(tools) else self._decided.__wrapped__
+        return decided(model, phase, calls_tools, tools)
 
-    def standbys(self, decision: RouteDecision, *, calls_tools: bool = True) -> tuple[RouteDecision, ...]:
-        """Return who may serve instead if the decided model fails, in order."""
-        return self._standbys(decision.original_model, decision.phase, calls_tools)
+    def standbys(
+        self, decision: RouteDecision, *, calls_tools: bool = True, tools: ToolOffer = NO_TOOLS
+    ) -> tuple[RouteDecision, ...]:
+        """Return who may serve instead if the decided model fails, in order. tools: as of `decide`."""
+        if not self.config.finer:
+            return self._standbys(decision.original_model, decision.phase, calls_tools)
+        standbys = self._standbys if _is_short(tools) else self._standbys.__wrapped__
+        return standbys(decision.original_model, decision.phase, calls_tools, tools)
+
+
+def _is_short(tools: ToolOffer) -> bool:
+    return sum(map(len, tools.names)) <= MAX_NAMES_CHARS
 
 
 def _as_addressed(found: RouteDecision) -> RouteDecision:

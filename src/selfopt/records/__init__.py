@@ -124,7 +124,9 @@ from .rule import (
     Rule,
     RuleLimits,
     RuleReason,
-    ToolMatch,
+    Voided,
+    VoidedBy,
+    schema_of,
 )
 from .seams import Detector, Endpoint, EnoughError, Ledger, ListsModels, ModelStatus, Proposer, Residency, SearchSpace
 from .searches import (
@@ -144,6 +146,7 @@ from .spec import Environment, Spec, WarmUp
 from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .synthetic import AuthoredReply, DropReason, SplitBy, SyntheticPrompts
+from .tool_match import MAX_PATTERN, NO_TOOLS, ToolMatch, ToolOffer, matches_pattern, offer_of, tool_set_name
 from .trial import (
     Attempt,
     Conclusion,
@@ -174,8 +177,10 @@ from .written import (
 
 __all__ = [
     "IMPOSSIBLE",
+    "MAX_PATTERN",
     "MAX_WRITTEN_CHARS",
     "MAX_WRITTEN_EXAMPLES",
+    "NO_TOOLS",
     "ROUTING_SCHEMA_VERSION",
     "UNKNOWN_FORMAT",
     "Action",
@@ -347,6 +352,7 @@ __all__ = [
     "ToolCall",
     "ToolDefinition",
     "ToolMatch",
+    "ToolOffer",
     "Trial",
     "TrialAbandoned",
     "TrialStart",
@@ -359,6 +365,8 @@ __all__ = [
     "Variant",
     "Verdict",
     "VerdictName",
+    "Voided",
+    "VoidedBy",
     "WarmUp",
     "WarmUpExperiment",
     "WarmUpResult",
@@ -369,9 +377,13 @@ __all__ = [
     "canonical_json",
     "content_hash",
     "is_loopback",
+    "matches_pattern",
     "new_id",
+    "offer_of",
     "remembered",
+    "schema_of",
     "sha256_hex",
+    "tool_set_name",
     "utc_now",
     "whole_evaluations",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
@@ -11,9 +12,13 @@ from .base import Prose, Record
 from .confidence import ServeWhen
 from .finding import Confirmation
 from .suite import Phase
+from .tool_match import NO_TOOLS, ToolMatch, ToolOffer
 from .variant import Variant
 
-ROUTING_SCHEMA_VERSION = 2
+ROUTING_SCHEMA_VERSION = 3
+"""The newest form that is read. Rules that say nothing about tools and thresholds are written in form 2."""
+_PLAIN_SCHEMA = 2
+VoidedBy = Literal["environment", "drift", "manual"]
 ReasonKind = Literal["gate", "warm_up", "promotion", "circle", "manual", "import", "other"]
 """`gate`: a recommendation to allow or disable the model. `warm_up`: one to warm up or not.
 `promotion`:
@@ -21,22 +26,24 @@ the spec that serves. `circle`: why there is no fallback. `manual`, `import`: wh
 `other`: an unknown sentence of an earlier version."""
 
 
-_NEWER_FIELDS = ("fallback_on_unparsed", "reasons", "confirmation", "when", "serve_when")
+_NEWER_FIELDS = ("fallback_on_unparsed", "reasons", "confirmation", "when", "serve_when", "voided")
 
 
-class ToolMatch(Record):
-    """Which requests a rule is about, by the tools that they offer. What is None or empty matches all.
+class Voided(Record):
+    """Why a rule's threshold does not hold any more. Until it is calibrated anew, everything escalates.
 
     Attributes:
-        tool_set: the content name of the set of tools offered (`tool_set_name`).
-        names: a pattern, such as `calendar_*`, that every name of an offered tool matches.
-        least, most: how many tools may be offered.
+        kind: `environment`: another model, template, engine or spec serves than the one that was
+            measured. `drift`: live traffic is not like the calibration. `manual`: a person said so.
+        calibration_id: the calibration whose threshold it was.
+        differs: the observed facts that differ, for `environment`.
     """
 
-    tool_set: str | None = None
-    names: str = ""
-    least: int | None = Field(default=None, ge=1)
-    most: int | None = Field(default=None, ge=1)
+    kind: VoidedBy
+    calibration_id: str
+    why: Prose
+    differs: tuple[str, ...] = ()
+    at: str = ""
 
 
 class RuleLimits(Record):
@@ -61,7 +68,7 @@ class RuleReason(Record):
 
 
 class Rule(Record):
-    """An enforced routing entry for exactly one model and phase.
+    """An enforced routing entry for exactly one model and phase, or for some of its requests.
 
     Attributes:
         fallback_on_unparsed: the fallback answers a live request when the model's reply holds a
@@ -70,6 +77,7 @@ class Rule(Record):
         confirmation: what experiments say about its warm-up; None when nothing is claimed.
         when: the requests that it is about, by their tools; None for all of its model and phase.
         serve_when: how sure an answer has to be; None where all answers are served.
+        voided: why `serve_when` does not hold any more; None while nothing speaks against it.
     """
 
     rule_id: str
@@ -91,6 +99,12 @@ class Rule(Record):
     fallback_on_unparsed: bool = False
     when: ToolMatch | None = None
     serve_when: ServeWhen | None = None
+    voided: Voided | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What it is about: model, phase and tools. A configuration has one rule of each key."""
+        return self.model, self.phase, "" if self.when is None else self.when.key
 
     @property
     def synthetic(self) -> bool:
@@ -110,10 +124,11 @@ class RoutingConfig(Record):
     """The content of routing_config.json. Each change increases `version` by one.
 
     schema_version: of the form that was written and sealed. In schema 1 a rule has no `reasons` and
-    no `confirmation`: reading makes them, and writing leaves them out.
+    no `confirmation`: reading makes them, and writing leaves them out. In schema 3 a rule may have
+    `when`, `serve_when` and `voided`.
     """
 
-    schema_version: int = ROUTING_SCHEMA_VERSION
+    schema_version: int = _PLAIN_SCHEMA
     version: int = 0
     generated_at: str = ""
     audit_hash: str = Field(default="", description="hash of the audit record written before this version was put in force")
@@ -127,18 +142,42 @@ class RoutingConfig(Record):
             rule.pop("confirmation", None)
         return body
 
-    def rule_for(self, model: str, phase: str, one_name: Callable[[str], str] = str) -> Rule | None:
-        """Returns the rule for this model and phase, or None.
+    @cached_property
+    def finer(self) -> bool:
+        """Whether a rule looks at the tools of a request."""
+        return any(rule.when is not None for rule in self.rules)
 
-        one_name: gives one name for all of a model. A rule of exactly this name comes first, then
-        one that denies.
+    def rule_for(self, model: str, phase: str, one_name: Callable[[str], str] = str, tools: ToolOffer = NO_TOOLS) -> Rule | None:
+        """Returns the rule for this model, phase and these tools, or None.
+
+        The most specific rule comes first (`ToolMatch.precedence`), a rule that looks at no tools
+        last. A request without tools has such a rule or none. Of equal ones, a rule of exactly this
+        name comes first, then one that denies.
+
+        one_name: gives one name for all of a model.
         """
+        if self.finer:
+            return self._finest(model, phase, one_name, tools)
         mine = [r for r in self.rules if r.phase == phase and (r.model == model or one_name is not str)]
         exact = next((r for r in mine if r.model == model), None)
         if exact is not None or not mine:
             return exact
         name = one_name(model)
         return min((r for r in mine if one_name(r.model) == name), key=lambda r: r.allow, default=None)
+
+    def _finest(self, model: str, phase: str, one_name: Callable[[str], str], tools: ToolOffer) -> Rule | None:
+        name = one_name(model)
+        mine = (r for r in self.rules if r.phase == phase and (r.model == model or one_name(r.model) == name))
+        found = [r for r in mine if r.when is None or r.when.matches(tools)]
+        # Of what is equal so far, the names decide, so that the order of rules never does.
+        found.sort(key=lambda r: (r.model != model, r.allow, r.model))
+        return max(found, key=lambda r: (r.when is not None, r.when.precedence if r.when else ()), default=None)
+
+
+def schema_of(rules: Iterable[Rule]) -> int:
+    """The form in which these rules are written: the oldest that has words for them."""
+    newer = any(rule.when is not None or rule.serve_when is not None or rule.voided is not None for rule in rules)
+    return ROUTING_SCHEMA_VERSION if newer else _PLAIN_SCHEMA
 
 
 class RouteDecision(Record):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from selfopt.home import escape_control
-from selfopt.records import Phase, RouteDecision, RoutingConfig, Rule
+from selfopt.records import NO_TOOLS, Phase, RouteDecision, RoutingConfig, Rule, ToolOffer
 from selfopt.words.rules import not_allowed_text, refusal_text
 
 
@@ -39,16 +39,16 @@ def format_routed_line(original: str, served: str) -> str:
 
 
 def validate_model_phase_compatibility(
-    config: RoutingConfig | None, model: str, phase: Phase, *, options: RouteOptions
+    config: RoutingConfig | None, model: str, phase: Phase, *, options: RouteOptions, tools: ToolOffer = NO_TOOLS
 ) -> RouteDecision:
-    """What the rules say about a model and phase.
+    """What the rules say about a model and phase, for requests that offer these tools.
 
     The caller resolves aliases. All names of one model match its rule. The outcome is `forced` only if force
     overrides a rule. Nothing is written or logged (see `log_routing_decision`), and nothing is
     raised: a refusal is an outcome, and its reason says what to do.
     """
     rules = config if config is not None else RoutingConfig()
-    rule = rules.rule_for(model, phase, options.one_name)
+    rule = rules.rule_for(model, phase, options.one_name, tools)
 
     def decided(outcome: Literal["allow", "refuse", "forced"], reason: str, skipped: tuple[str, ...] = ()) -> RouteDecision:
         return RouteDecision(
@@ -71,7 +71,7 @@ def validate_model_phase_compatibility(
         return decided("allow", rule.reason or "allowed by its rule")
     if options.force:
         return decided("forced", f"forced: {not_allowed_text(model, phase, rule)}")
-    served, serving_rule, skipped = _follow(rules, rule, options) if rule is not None else (None, None, ())
+    served, serving_rule, skipped = _follow(rules, rule, options, tools) if rule is not None else (None, None, ())
     if served is None:
         return decided("refuse", refusal_text(model, phase, rule, skipped), skipped)
     crosses = options.is_local(model) and not options.is_local(served)
@@ -89,7 +89,9 @@ def validate_model_phase_compatibility(
     )
 
 
-def _follow(rules: RoutingConfig, rule: Rule, options: RouteOptions) -> tuple[str | None, Rule | None, tuple[str, ...]]:
+def _follow(
+    rules: RoutingConfig, rule: Rule, options: RouteOptions, tools: ToolOffer
+) -> tuple[str | None, Rule | None, tuple[str, ...]]:
     """Follows the fallbacks: the first model that may serve (or None), its rule, and who was
     skipped.
     """
@@ -101,7 +103,7 @@ def _follow(rules: RoutingConfig, rule: Rule, options: RouteOptions) -> tuple[st
             skipped.append(f"{name}: already tried")
             break
         seen.add(options.one_name(name))
-        its_rule = rules.rule_for(name, rule.phase, options.one_name)
+        its_rule = rules.rule_for(name, rule.phase, options.one_name, tools)
         problem = ""
         if its_rule is not None and not its_rule.allow:
             problem = f"not allowed for {rule.phase}"
@@ -117,7 +119,12 @@ def _follow(rules: RoutingConfig, rule: Rule, options: RouteOptions) -> tuple[st
 
 
 def standby_decisions(
-    config: RoutingConfig, decision: RouteDecision, *, options: RouteOptions, candidates: Sequence[str] = ()
+    config: RoutingConfig,
+    decision: RouteDecision,
+    *,
+    options: RouteOptions,
+    candidates: Sequence[str] = (),
+    tools: ToolOffer = NO_TOOLS,
 ) -> tuple[RouteDecision, ...]:
     """Who may serve, in order, if the decided model fails.
 
@@ -134,10 +141,11 @@ def standby_decisions(
     one_name = options.one_name
     seen = {one_name(decision.original_model), one_name(decision.model)}
     local = options.is_local(decision.original_model)
-    chain = _chain(config, decision.serving_rule, one_name)
-    measured = [n for n in candidates if (rule := config.rule_for(n, decision.phase, one_name)) is not None and rule.allow]
+    chain = _chain(config, decision.serving_rule, one_name, tools)
+    rules = {name: config.rule_for(name, decision.phase, one_name, tools) for name in (*chain, *candidates)}
+    measured = [n for n in candidates if (known := rules[n]) is not None and known.allow]
     for name in (*chain, *measured):
-        rule = config.rule_for(name, decision.phase, one_name)
+        rule = rules[name]
         crosses = local and not options.is_local(name)
         denied = (rule is None and options.unmeasured == "refuse") or (rule is not None and not rule.allow)
         if one_name(name) in seen or denied or (crosses and not options.allow_remote):
@@ -148,10 +156,10 @@ def standby_decisions(
     return tuple(found)
 
 
-def _chain(config: RoutingConfig, rule: Rule | None, one_name: Callable[[str], str]) -> list[str]:
+def _chain(config: RoutingConfig, rule: Rule | None, one_name: Callable[[str], str], tools: ToolOffer) -> list[str]:
     """The fallback of a rule, the fallback of its rule, and so on."""
     names: list[str] = []
     while rule is not None and rule.fallback is not None and rule.fallback not in names:
         names.append(rule.fallback)
-        rule = config.rule_for(rule.fallback, rule.phase, one_name)
+        rule = config.rule_for(rule.fallback, rule.phase, one_name, tools)
     return names
