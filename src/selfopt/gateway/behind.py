@@ -10,7 +10,6 @@ import msgspec
 from selfopt.dialects.carrying import LIMIT_KEYS, THINKING_KEYS, says_nothing
 from selfopt.dialects.clients import ClientRequest, PassReason
 from selfopt.dialects.openai_client import NAME
-from selfopt.reading import needs_logprobs
 from selfopt.reading.chain import without_threshold
 from selfopt.records import Variant, remembered
 from selfopt.variants import RenderedStep, rests_on_logprobs
@@ -129,13 +128,13 @@ def kept_by(variant: Variant, asked: ClientRequest) -> tuple[str, ...]:
     return tuple(key for key in own if key in fields)
 
 
-def beside_step(variant: Variant, asked: ClientRequest, step: RenderedStep) -> dict[str, dict[str, Any]]:
-    """Return the client's fields that go with a step of the variant."""
+def beside_step(variant: Variant, asked: ClientRequest, step: RenderedStep, *, observed: bool) -> dict[str, dict[str, Any]]:
+    """Return the client's fields that go with a step of the variant. observed: log probabilities are asked for."""
     fields = fields_of(asked)
     if not fields:
         return {}
     left_out = LIMIT_KEYS if (asked.max_tokens or 0) <= LARGEST_LIMIT else frozenset()
-    if needs_logprobs(variant.parsers):  # their limit, and whether to give them, is the variant's affair
+    if observed:  # their limit, and whether to give them, is not the client's affair
         left_out = LIMIT_KEYS | _OBSERVED
     if step.logprobs is not None:  # a question for one token, whose probabilities are read and nothing else
         left_out = LIMIT_KEYS | _OBSERVED | LIMIT_FIELDS | set(_LIMITED_OWN)

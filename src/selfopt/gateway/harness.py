@@ -14,9 +14,11 @@ from selfopt.records import Variant
 
 from .behind import demanding, kept_by, unsent, why_past
 from .bounded import by_steps
+from .escalation import Escalation
 from .flow import Flow
 from .live_request import LiveRequest
 from .observing import BlindModels, Observing
+from .offered import wants_other_form
 from .options import GatewayOptions
 from .passing import Passing
 from .refusal import JSON, from_endpoint_error
@@ -44,6 +46,7 @@ class Harness:
 
         Raises:
             EndpointError: it failed before anything was sent; another attempt may follow.
+            Escalation: the answer has to be sure and is not, or nothing says how sure it is.
             Refusal: it failed for good.
         """
         upstream, ticket = exchange.upstream, exchange.ticket
@@ -57,6 +60,8 @@ class Harness:
             else:
                 variant = demanding(variant, asked, upstream)
                 ticket.passed = why_past(variant, asked) or self._unsent(variant, asked, exchange)
+        if exchange.serve_when is not None and not _is_measured(variant, asked, exchange):
+            raise Escalation("unmeasured")
         if asked is None or (direct and (variant is None or ticket.passed is not None)):
             await self._passing.answer(exchange)
             return
@@ -96,6 +101,8 @@ class Harness:
         try:
             return await by_steps(exchange.dialect.reading_request(exchange.chat))
         except NoWordsError as odd:
+            if not direct and exchange.serve_when is not None:
+                raise Escalation("unmeasured") from None
             if not direct:
                 said = f"endpoint {exchange.upstream.name} cannot be asked so: {odd}"
                 raise Refusal(400, escape_control(said, 1000), code="unsupported_content", param=odd.param) from None
@@ -122,6 +129,13 @@ class Harness:
         if chat.size > MAX_VARIANT_BYTES or chat.n_tools > MAX_TOOLS:
             return None, "size"
         return rule.variant, None
+
+
+def _is_measured(variant: Variant | None, asked: ClientRequest | None, exchange: LiveRequest) -> bool:
+    """Whether a request is asked as those were that a confidence was learnt on."""
+    if variant is None or asked is None or exchange.ticket.passed is not None:
+        return False
+    return asked.request.tool_choice != "required" and not wants_other_form(exchange.chat)
 
 
 def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Exception:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from selfopt.errors import StoreError, UsageError
 from selfopt.home import escape_control
-from selfopt.records import NO_TOOLS, Phase, RouteDecision, RoutingConfig, ToolOffer
+from selfopt.records import NO_TOOLS, Phase, RouteDecision, RoutingConfig, ServeWhen, ToolOffer
 from selfopt.routing import InForce, RouteOptions, check_rules, standby_decisions, validate_model_phase_compatibility
 from selfopt.variants import options_of
 from selfopt.words.rules import no_tools_text
@@ -26,7 +26,7 @@ Candidates = Mapping[Phase, Sequence[str]]
 class RulesInForce:
     """One version of the rules. A request takes it once and keeps it to its end."""
 
-    __slots__ = ("_decided", "_standbys", "config")
+    __slots__ = ("_decided", "_options", "_standbys", "config")
 
     def __init__(self, config: RoutingConfig, options: RouteOptions, candidates: Candidates) -> None:
         """Raises VariantError when a rule's variant cannot be used here."""
@@ -34,6 +34,7 @@ class RulesInForce:
             if rule.variant is not None:
                 options_of(rule.variant)
         self.config = config
+        self._options = options
 
         @lru_cache(MAX_REMEMBERED)
         def decided(model: str, phase: Phase, calls_tools: bool, tools: ToolOffer = NO_TOOLS) -> RouteDecision:
@@ -72,6 +73,17 @@ class RulesInForce:
             return self._standbys(decision.original_model, decision.phase, calls_tools)
         standbys = self._standbys if _is_short(tools) else self._standbys.__wrapped__
         return standbys(decision.original_model, decision.phase, calls_tools, tools)
+
+    def serve_when(self, decision: RouteDecision) -> ServeWhen | None:
+        """Return how sure the decided model has to be; None if all of its answers are served."""
+        rule = decision.serving_rule
+        if rule is None or decision.outcome == "forced" or not self._options.enabled:
+            return None
+        return rule.serve_when
+
+    def stronger(self, decision: RouteDecision, *, tools: ToolOffer = NO_TOOLS) -> tuple[RouteDecision, ...]:
+        """Return who answers if the decided model is not sure, in order: the fallbacks of its rule, and nobody else."""
+        return standby_decisions(self.config, decision, options=self._options, tools=tools)
 
 
 def _is_short(tools: ToolOffer) -> bool:

@@ -20,16 +20,18 @@ from selfopt.records import (
     ParsedReply,
     ReplyContent,
     Sampling,
+    ServeWhen,
     ToolCall,
     Variant,
 )
-from selfopt.variants import RenderedStep, render
+from selfopt.variants import RenderedStep, options_of, render
 
 from .adding import NO_USAGE, added
 from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, limited
 from .bounded import beside, next_step
 from .cutting import LONG_RUN, SLACK, Cutter, each_once
 from .early import EarlyCalls, asked_once, may_flow
+from .escalation import Escalation, HeldAnswer
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
 from .observing import Observing
@@ -39,6 +41,7 @@ from .passing import uncalled, unfit
 from .plain_step import plain_step
 from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, with_damaged, without_text
 from .seams import Upstream
+from .sureness import Sureness, covering, sureness_of
 
 TEXT_TOKENS = 1024
 THINKING_TOKENS = 4096  # beside those, where the client asks for thinking and sets no limit
@@ -59,21 +62,28 @@ class Work:
         self._flow = flow
         self._limit_of_time = limit
         self._most_tokens: int | None = None
+        self._asked_last: RenderedStep | None = None
         self.usage = NO_USAGE
         self.thinking = ""
 
     async def through(self, variant: Variant, asked: ClientRequest, observing: Observing) -> ReplyContent:
-        """Ask as the variant does. Raises EndpointError for a reply that cannot be served."""
+        """Ask as the variant does, or serve an answer that was held.
+
+        Raises EndpointError for a reply that cannot be served, and Escalation for one that is not
+        sure enough.
+        """
         if wants_other_form(self._exchange.chat):  # what comes in it is no call
             variant = asked_once(variant).model_copy(update={"parsers": without_text(variant.parsers)})
         flow, talks = self._flow, may_flow(variant, asked)
-        content = await self._steps(variant, asked, observing, talks=talks)
+        content = self._held() or await self._steps(variant, asked, observing, talks=talks)
         if content is None:
             return await self._past(asked, observing)
         family, size = self._upstream.family(), asked.size + len(content.text)
         parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages, family)
         if observing.fails(parsed, content):
             return await self._past(asked, observing)
+        if self._exchange.serve_when is not None:
+            content, parsed = await self._sure(self._exchange.serve_when, variant, asked, observing, content, parsed)
         found = await self._found(parsed, content, asked, variant.parsers)
         calls, begun = found.calls, flow is not None and flow.sent
         if self._exchange.ticket.cut and not (flow is not None and flow.calls):
@@ -111,15 +121,14 @@ class Work:
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
         step = await beside(asked.size, next, steps)
         self._most_tokens = max(variant.sampling.max_tokens * SLACK, TEXT_TOKENS)
-        early = EarlyCalls(variant, asked, self._flow, talks=talks) if self._flow is not None else None
+        flow = self._flow if self._exchange.serve_when is None else None  # else all of it waits for the confidence
+        early = EarlyCalls(variant, asked, flow, talks=talks) if flow is not None else None
         while True:
             if early is not None:
                 await early.settled(step.settled)
                 self._go_on()
             take = early.take if early is not None and early.wants_pieces and step.logprobs is None else None
-            sampling = observing.shortened(self._limit(variant, asked, step))
-            top = step.logprobs or observing.top
-            content = await self._ask(step, sampling, take, beside=beside_step(variant, asked, step), logprobs=top)
+            content = await self._observed(step, variant, asked, observing, take)
             if observing.misses(step, content):
                 return None
             size = asked.size + len(content.text)
@@ -127,6 +136,74 @@ class Work:
             if isinstance(following, ReplyContent):
                 return with_damaged(following, content, asked, variant, step)
             step = following
+
+    async def _observed(
+        self, step: RenderedStep, variant: Variant, asked: ClientRequest, observing: Observing, take: Taker | None = None
+    ) -> ReplyContent:
+        """Send a step of the variant, and ask for the log probabilities that are read."""
+        self._asked_last = step
+        sampling = observing.shortened(self._limit(variant, asked, step))
+        top = step.logprobs or observing.top
+        more = beside_step(variant, asked, step, observed=observing.top is not None)
+        content = await self._ask(step, sampling, take, beside=more, logprobs=top)
+        if not observing.judged or step.logprobs is not None:
+            return content
+        return content.model_copy(update={"logprobs": covering(content.logprobs, content)})
+
+    def _held(self) -> ReplyContent | None:
+        """An answer of before that is to be served."""
+        held = self._exchange.held
+        if held is None:
+            return None
+        self.usage, self.thinking = held.usage, held.thinking
+        return held.content
+
+    async def _sure(
+        self,
+        when: ServeWhen,
+        variant: Variant,
+        asked: ClientRequest,
+        observing: Observing,
+        content: ReplyContent,
+        parsed: ParsedReply,
+    ) -> tuple[ReplyContent, ParsedReply]:
+        """Return the answer if it is sure enough, if need be after one complaint. Raises Escalation."""
+        found = await self._judged(when, content, parsed, asked)
+        if found.doubt == "invalid" and when.retry and not options_of(variant).asks_again:
+            second = await self._corrected(variant, asked, observing, content)
+            if second is not None:
+                content, parsed = second
+                found = await self._judged(when, content, parsed, asked)
+        if found.doubt is not None:
+            raise Escalation(found.doubt, HeldAnswer(content, self.usage, self.thinking))
+        self._exchange.certain()
+        return content, parsed
+
+    async def _judged(self, when: ServeWhen, content: ReplyContent, parsed: ParsedReply, asked: ClientRequest) -> Sureness:
+        found = await beside(asked.size + len(content.text), sureness_of, when, content, parsed, asked)
+        self._exchange.ticket.judge(found.confidence, when.least)
+        return found
+
+    async def _corrected(
+        self, variant: Variant, asked: ClientRequest, observing: Observing, content: ReplyContent
+    ) -> tuple[ReplyContent, ParsedReply] | None:
+        """Ask once more, with what is wrong; None if the second reply is not taken."""
+        from selfopt.variants.again import corrected  # only loaded for who asks again
+        from selfopt.variants.step import Request
+
+        opening, request = self._asked_last, asked.request
+        if opening is None:
+            return None
+        messages, tools = request.messages, request.tools
+        steps = corrected(Request(variant, messages, messages, tools, tools), opening, content, required=False)
+        size = asked.size + len(content.text)
+        step = await beside(size, next_step, steps, None)
+        if isinstance(step, ReplyContent):
+            return None
+        second = await self._observed(step, variant, asked, observing)
+        family = self._upstream.family()
+        parsed = await beside(size, read_calls, variant.parsers, second, tools, messages, family)
+        return None if observing.fails(parsed, second) else (second, parsed)
 
     async def _past(self, asked: ClientRequest, observing: Observing) -> ReplyContent:
         """Ask without the variant whose log probabilities did not come. Raises EndpointError if another model is left."""

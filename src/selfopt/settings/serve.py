@@ -14,6 +14,17 @@ _ORIGIN = re.compile(
 )
 
 
+class ServeSettings(Table):
+    """Serving when sure.
+
+    Attributes:
+        when_fallback_fails: What becomes of an answer that is not sure enough if no stronger model
+            answers: the client gets an error (refuse), or the answer all the same (serve).
+    """
+
+    when_fallback_fails: Literal["refuse", "serve"] = "refuse"
+
+
 class GatewaySettings(Table):
     """`selfopt serve`. Times in seconds.
 

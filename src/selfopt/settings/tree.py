@@ -14,7 +14,7 @@ from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSetting
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
 from .objective import ObjectiveSettings
 from .reflection import ReflectionSettings
-from .serve import GatewaySettings
+from .serve import GatewaySettings, ServeSettings
 
 
 class ProjectMay(Enum):
@@ -238,6 +238,7 @@ class Settings(Table):
     engine: EngineSettings = EngineSettings()
     loop: LoopSettings = LoopSettings()
     gateway: GatewaySettings = GatewaySettings()
+    serve: ServeSettings = ServeSettings()
     variants: str | None = None
 
     @field_validator("endpoints")

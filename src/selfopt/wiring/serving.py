@@ -183,7 +183,7 @@ def gateway_options(app: App, host: str | None, port: int | None, worker: Worker
         max_held_bytes=max(own.max_held_bytes // share, own.max_body_bytes),
         max_connections=max(own.max_connections // share, 1),
     )
-    return GatewayOptions(own=own.model_copy(update=here), limits=app.own_limits, web=web)
+    return GatewayOptions(own=own.model_copy(update=here), limits=app.own_limits, web=web, serve=app.settings.serve)
 
 
 def build_gateway(
