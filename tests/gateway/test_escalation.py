@@ -53,7 +53,7 @@ MODELS: dict[str, Any] = {
             {"match": {"contains": "talk, surely"}, "logprob": -0.01, "text": "It is sunny in Oslo, as far as I know."},
             {"match": {"contains": "talk, maybe"}, "logprob": -5.0, "text": "It is sunny in Oslo, as far as I know."},
             {"match": {"contains": "blind"}, "logprob": None, **CALL},
-            {"match": {"contains": "unread"}, "logprob": -0.01, "tool_calls": [{"name": "get_weather", "arguments": "{{{"}]},
+            {"match": {"contains": "unread"}, "logprob": -0.01, "tool_calls": [{"name": "get_weather", "arguments": "Oslo?"}]},
             {"match": {"contains": "You replied"}, "logprob": -0.1, **CALL},
             {"match": {"contains": "misfit"}, "logprob": -4.0, "tool_calls": [{"name": "get_weather", "arguments": {}}]},
         ],
@@ -148,7 +148,7 @@ async def test_records_audit_and_metrics_hold_both_attempts(tmp_path: Path, stre
         assert first.output_tokens
         assert (second.model, second.confidence, second.fault) == ("up/other", None, "")
         assert first.ms > 0 < second.ms
-        entry_ = next(record for record in world.trail if record.event == "fallback")
+        entry_ = next(record for record in world.trail if record.event == "diverted")
         assert entry_.details["attempts"][0]["confidence"] == first.confidence
         assert entry_.details["attempts"][0]["escalated"] == "unsure"
         assert "0.800 is asked for" in entry_.reason
@@ -321,9 +321,9 @@ async def test_with_nobody_stronger_the_request_is_refused_for_good(tmp_path: Pa
         assert (world.records[-1].outcome, world.records[-1].served) == ("refused", None)
         assert world.trail[-1].event == "refused"
         assert await metric(world, 'selfopt_sure_answers_total{outcome="refused"}') == 1
-        client = openai.AsyncOpenAI(base_url=world.url, api_key="none")
-        with pytest.raises(openai.UnprocessableEntityError):
-            await client.chat.completions.create(**asking("weather, maybe"))
+        async with openai.AsyncOpenAI(base_url=world.url, api_key="unused") as client:
+            with pytest.raises(openai.UnprocessableEntityError):
+                await client.chat.completions.create(**asking("weather, maybe"))
         assert len(world.upstream.journal) == 2
 
 
@@ -495,18 +495,18 @@ async def test_an_official_client_gets_prompt_by_prompt_what_the_confidence_says
     """As `signals_of` and the model of confidence say it of the stored reply, without a gateway."""
     levels = [round(-0.05 * 2**step, 3) for step in range(9)]
     replies = [{"match": {"contains": f"prompt {number}!"}, "logprob": level, **CALL} for number, level in enumerate(levels)]
-    async with gateway_world(tmp_path, {"m": {"replies": replies, "default": CALL}}) as world:
+    async with gateway_world(tmp_path, {"m": {"replies": replies, "default": CALL}, "other": {"default": CALL}}) as world:
         when = serve_when()
         await sure_rule(world)
-        client = openai.AsyncOpenAI(base_url=world.url, api_key="none")
         served = []
-        for number in range(len(levels)):
-            body = asking(f"prompt {number}! Weather in Oslo?")
-            raw = await client.chat.completions.with_raw_response.create(**body, stream=stream)
-            served.append(raw.headers["x-selfopt-model"] == "up/m")
-            parsed = raw.parse()
-            if stream:
-                _ = [piece async for piece in parsed]
+        async with openai.AsyncOpenAI(base_url=world.url, api_key="unused") as client:
+            for number in range(len(levels)):
+                body = asking(f"prompt {number}! Weather in Oslo?", stream=stream)
+                raw = await client.chat.completions.with_raw_response.create(**body)
+                served.append(raw.headers["x-selfopt-model"] == "up/m")
+                answer = raw.parse()
+                pieces = [piece async for piece in answer] if stream else [answer]
+                assert "get_weather" in "".join(piece.model_dump_json() for piece in pieces)
         expected = [_measured(level, when) >= when.least for level in levels]
         assert served == expected
         assert {True, False} == set(served)
