@@ -207,7 +207,7 @@ class Bench:
             "suite_for": lambda spec: self.suite,
             "warm_up": self.warm_ups,
             "slots_for": lambda spec: self.slots,
-            "price_for": lambda spec, usage: self.price,
+            "price_for": lambda spec, usage, busy_s: self.price,
             "clock": self.time.clock,
             "sleep": self.time.sleep,
             "rng": random.Random(1),

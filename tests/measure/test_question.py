@@ -25,7 +25,7 @@ def desk_of(bench: Bench, **caps: Any) -> Desk:
 
 def adviser(bench: Bench, *, takes_schema: bool = True, cost: float | None = 0.5) -> Adviser:
     """The model of the bench, as one that is asked."""
-    return Adviser("far/r", "r", bench.endpoint, bench.residency, takes_schema, lambda usage: cost)
+    return Adviser("far/r", "r", bench.endpoint, bench.residency, takes_schema, lambda usage, busy_s: cost)
 
 
 def question(retries: int = 0) -> Question:
@@ -105,5 +105,5 @@ async def test_an_unknown_price_is_told_where_there_is_a_cap(bench: Bench) -> No
     """As for a trial."""
     desk = desk_of(bench, max_cost=1.0)
     await put_question(desk, adviser(bench, cost=None), question())
-    assert "price of far/r is unknown" in (desk.meter.stop_reason or "")
+    assert "what far/r costs is unknown" in (desk.meter.stop_reason or "")
     assert desk.meter.tokens == Usage(input_tokens=20, output_tokens=5).input_tokens + 5  # type: ignore[operator]

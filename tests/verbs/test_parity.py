@@ -137,6 +137,8 @@ ELSEWHERE = {
     "config path": "the place of a file that programs do not need",
     "config show": "`harness.settings` are the settings in force; tests/test_api.py",
     "models pull": "fetches from the network; tests/verbs/test_models.py has both ways of calling the one function",
+    "prices import": "writes a file of the user's own settings, as `config edit` does; tests/verbs/test_pricing.py",
+    "prices show": "`harness.settings.prices` are the prices in force",
     "quickstart": "needs two real models; both doors call run_quickstart (tests/acceptance)",
     "serve": "runs until it is ended; tests/test_api.py and tests/cli/test_servers.py serve through both doors",
     "suites pull bfcl": "fetches from the network and then does what `suites import bfcl` does",

@@ -89,10 +89,10 @@ def test_trials_have_a_price_where_the_user_names_one(project: Project, monkeypa
     app = App.open()
     usage = Usage(input_tokens=500_000, output_tokens=100_000)
     price = app.measure_context().price_for
-    assert price(app.spec("far/m", "atomic", "native_api"), usage) == pytest.approx(2.0)
-    assert price(app.spec("far/other", "atomic", "native_api"), usage) is None
-    assert price(app.spec("scripted/good", "atomic", "native_api"), usage) == 0.0
-    assert price(app.spec("scripted/mute", "atomic", "native_api"), usage) == pytest.approx(0.5)
+    assert price(app.spec("far/m", "atomic", "native_api"), usage, 1.0) == pytest.approx(2.0)
+    assert price(app.spec("far/other", "atomic", "native_api"), usage, 1.0) is None
+    assert price(app.spec("scripted/good", "atomic", "native_api"), usage, 1.0) == 0.0
+    assert price(app.spec("scripted/mute", "atomic", "native_api"), usage, 1.0) == pytest.approx(0.5)
     assert "cores" in app.measure_context().hardware
     app.release()
 

@@ -46,6 +46,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "scripted": ("scripted", "Serve a scripted endpoint from a YAML file."),
     "trust": ("trust", "Let a project's files count, list what is trusted, withdraw it."),
     "config": ("config", "Find, show or edit your own settings."),
+    "prices": ("prices", "Show what models cost, or import prices from a public table."),
     "doctor": ("doctor", "Check this installation and say what to fix."),
 }
 
@@ -83,7 +84,15 @@ class LazyGroup(click.Group):
 
 # Variables of no option, which the settings and this file read. The settings check `SELFOPT_SECTION__KEY`.
 _OWN_VARIABLES = frozenset(
-    {"SELFOPT_CACHE", "SELFOPT_CONFIG", "SELFOPT_DOTENV", "SELFOPT_TRACEBACK", "SELFOPT_ALLOW_REMOTE", "SELFOPT_VARIANTS"}
+    {
+        "SELFOPT_CACHE",
+        "SELFOPT_CONFIG",
+        "SELFOPT_DOTENV",
+        "SELFOPT_TRACEBACK",
+        "SELFOPT_ALLOW_REMOTE",
+        "SELFOPT_CURRENCY",
+        "SELFOPT_VARIANTS",
+    }
 )
 
 

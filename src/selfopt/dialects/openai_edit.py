@@ -30,10 +30,30 @@ _MOVED = ("name", "arguments", "parameters", "input")  # what a call says, where
 
 
 class Count(msgspec.Struct):
-    """Token counts."""
+    """Token counts. prompt_tokens_details: undecoded."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    prompt_tokens_details: msgspec.Raw = _NULL
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """How many prompt tokens came from the server's cache; None where it says nothing readable."""
+        try:
+            return _read_details(self.prompt_tokens_details).cached_tokens
+        except UNREADABLE:
+            return None
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+_details_decoder = msgspec.json.Decoder(_Details | None)
+
+
+def _read_details(raw: msgspec.Raw) -> _Details:
+    return _details_decoder.decode(raw) or _Details()
 
 
 class SaidPart(msgspec.Struct):

@@ -5,6 +5,7 @@ from selfopt.web import HttpAddress, Pool, WebLimits
 from .access_log import AccessLog
 from .attempts import Attempts
 from .chat import ChatParts
+from .costs import CostBook
 from .gateway import Gateway, GatewayParts, fast_loop
 from .harness import Harness
 from .journal import JournalOptions, SegmentJournal
@@ -22,6 +23,7 @@ __all__ = [
     "AccessLog",
     "Attempts",
     "ChatParts",
+    "CostBook",
     "FileKeys",
     "Gateway",
     "GatewayOptions",

@@ -14,8 +14,8 @@ def added(one: Usage, other: Usage) -> Usage:
         return other
     return NO_USAGE.model_copy(
         update={
-            "input_tokens": (one.input_tokens or 0) + (other.input_tokens or 0),
-            "output_tokens": (one.output_tokens or 0) + (other.output_tokens or 0),
+            "input_tokens": _told(one.input_tokens, other.input_tokens),
+            "output_tokens": _told(one.output_tokens, other.output_tokens),
             "cached_tokens": _told(one.cached_tokens, other.cached_tokens),
             "thinking_tokens": _told(one.thinking_tokens, other.thinking_tokens),
         }

@@ -277,6 +277,7 @@ class Attempts:
             gate.undecided(upstream.known_as)
             raise
         exchange.crowded = lambda: bool(gate.waiting)
+        entered = perf_counter()
         try:
             await self._answerer.answer(exchange)
         except EndpointError as error:
@@ -298,6 +299,7 @@ class Attempts:
             return None
         finally:
             gate.leave()
+            ticket.bill.close(upstream.model, perf_counter() - entered, fault)
             ticket.end_attempt(upstream.model, (perf_counter() - began) * 1000, fault, doubted)
 
     async def _probe(self, upstream: Upstream) -> bool:

@@ -19,6 +19,7 @@ from selfopt.words.rules import told_refusal_text
 from .access_log import AccessLog
 from .attempts import Attempts
 from .bounded import by_steps
+from .costs import CostBook
 from .keys import Caller
 from .live_request import LiveRequest
 from .metrics import LiveCounters
@@ -41,6 +42,7 @@ class ChatParts:
             raises UnknownModelError, whose text is for the client.
         one_name: gives one name for all of a model.
         access_log: None where no log is wanted.
+        costs: says what a chat cost.
     """
 
     options: GatewayOptions
@@ -54,6 +56,7 @@ class ChatParts:
     one_name: Callable[[str], str] = str
     metrics: LiveCounters = field(default_factory=LiveCounters)
     access_log: AccessLog | None = None
+    costs: CostBook = field(default_factory=CostBook)
 
 
 class ChatService:
@@ -91,6 +94,7 @@ class ChatService:
         finally:
             ticket.first_byte = reply.first_byte_at
             record = ticket.record(self._parts.clock(), perf_counter(), reply.status)
+            record = self._parts.costs.priced(record, ticket)
             self._parts.metrics.add(record, ticket)
             self._parts.journal.add(record)
             if self._parts.access_log is not None:

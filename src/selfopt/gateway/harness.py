@@ -74,6 +74,7 @@ class Harness:
         try:
             async with asyncio.timeout(exchange.timeout_s) as limit:
                 work = Work(self._options, exchange, upstream, flow, limit)
+                ticket.bill.follow(work)
                 observing = Observing(variant, exchange, self._blind) if variant is not None else None
                 outcome = await (work.through(variant, asked, observing) if variant and observing else work.plainly(asked))
                 if flow is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 
+from .costs import CostCounters
 from .escalation_metrics import EscalationCounters
 from .gates import EndpointGate
 from .ticket import OUTRUN, RequestRecord, Ticket
@@ -54,6 +55,7 @@ class LiveCounters:
         self._passed: dict[str, int] = {}
         self._cut: dict[str, int] = {}
         self._escalations = EscalationCounters()
+        self._costs = CostCounters()
         self._latency = _Histogram()
         self._first_byte = _Histogram()
 
@@ -86,6 +88,7 @@ class LiveCounters:
             self._first_byte.add(record.first_byte_ms)
         self._tokens[0] += record.input_tokens or 0
         self._tokens[1] += record.output_tokens or 0
+        self._costs.add(record, ticket)
 
     def turned_away(self, status: int) -> None:
         """Count a request that was refused by its head: no key, a web page, an unknown path."""
@@ -137,6 +140,7 @@ class LiveCounters:
         lines += self._escalations.lines()
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
         lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
+        lines += self._costs.lines()
         for name, text, values in (
             ("selfopt_endpoint_active", "Requests at an endpoint.", {g.name: g.active for g in gates}),
             ("selfopt_queue_waiting", "Requests that wait for a place.", {g.name: len(g.waiting) for g in gates}),

@@ -9,7 +9,7 @@ import msgspec
 
 from selfopt.dialects.causes import cause_of
 from selfopt.dialects.faults import status_fault
-from selfopt.dialects.openai_edit import UNREADABLE
+from selfopt.dialects.openai_edit import UNREADABLE, Count
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
 from selfopt.web import HttpAddress, Pool, UpstreamReply
@@ -33,13 +33,8 @@ SHOWN_ERROR_BYTES = 2000
 READ_ERROR_BYTES = 65_536
 
 
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-
-
 class _Answer(msgspec.Struct):
-    usage: _Usage | None = None
+    usage: Count | None = None
 
 
 class _Fault(msgspec.Struct):
@@ -228,7 +223,7 @@ def call_ids(exchange: LiveRequest) -> str:
 def _note(found: WholeAnswer, offered: OfferedTools, ticket: Ticket) -> None:
     """Note what an answer held."""
     if found.usage is not None:
-        ticket.input_tokens, ticket.output_tokens = found.usage.prompt_tokens, found.usage.completion_tokens
+        _count(found.usage, ticket)
     ticket.read_calls, ticket.mended_calls = found.read, found.mended
     ticket.unmet = "tool_choice" if offered.required and not found.called else None
 
@@ -240,7 +235,12 @@ def note_usage(body: bytes, ticket: Ticket) -> None:
     except UNREADABLE:
         return
     if usage is not None:
-        ticket.input_tokens, ticket.output_tokens = usage.prompt_tokens, usage.completion_tokens
+        _count(usage, ticket)
+
+
+def _count(usage: Count, ticket: Ticket) -> None:
+    ticket.input_tokens, ticket.output_tokens = usage.prompt_tokens, usage.completion_tokens
+    ticket.bill.told(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
 
 
 def fault_in(answer: UpstreamReply, name: str, address: HttpAddress) -> EndpointError:

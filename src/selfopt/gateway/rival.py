@@ -65,6 +65,7 @@ class Rival:
             for name in _OF_THE_ANSWER.split():
                 setattr(ticket, name, getattr(self._ticket, name))
             ticket.attempts += self._ticket.attempts
+            ticket.bill.rows += self._ticket.bill.rows
 
     async def end(self, ticket: Ticket) -> None:
         """Break off, if it was not wanted, and note the attempt in the request's ticket."""
@@ -73,3 +74,4 @@ class Rival:
             await self._task
         ticket.raced = "cancelled"
         ticket.attempts += [LiveAttempt(one.model, one.ms, OUTRUN) for one in self._ticket.attempts]
+        ticket.bill.rows[:0] = self._ticket.bill.rows  # the last row is who served

@@ -14,6 +14,7 @@ from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision
 from selfopt.routing import event_of
 
+from .costs import Bill
 from .cutting import Cut
 from .escalation import Escalation, EscalationReason
 
@@ -85,6 +86,8 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         version: of the rules in force.
         key: id of the client's key.
         escalated: why a stronger model had to answer, the first reason first; left out without one.
+        cost: of all attempts, by the prices of the settings; left out where it is not known.
+        cost_alone: what the rule's stronger model alone would have cost: an estimate, unless it served.
     """
 
     at: str
@@ -106,6 +109,8 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     output_tokens: int | None
     reason: str
     escalated: tuple[EscalationReason, ...] = ()
+    cost: float | None = None
+    cost_alone: float | None = None
 
 
 class FeedbackRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="feedback"):
@@ -145,6 +150,7 @@ class Ticket:
         escalated: why a stronger model had to answer, in order.
         below: whether the answer was served though it is not sure enough, as the settings want.
         raced: what became of a stronger model that was asked at the same time.
+        bill: what the attempts used. A copy of the ticket begins with one of its own.
     """
 
     began: float
@@ -179,6 +185,7 @@ class Ticket:
     raced: Raced | None = None
     outcome: str = "failed"
     reason: str = ""
+    bill: Bill = field(default_factory=Bill, init=False)
 
     @property
     def read(self) -> Read | None:

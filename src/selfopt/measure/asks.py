@@ -144,8 +144,9 @@ class Asking:
         result = await run_trial(job, slot)
         if (seen := self.refusals.get(job.ask.arm)) is not None:
             seen.look(job, result)
-        usage = result.judged.trial.usage
-        desk.meter.charge(usage, desk.context.price_for(arm.spec, usage), arm.spec.model)
+        trial = result.judged.trial
+        cost = desk.context.price_for(arm.spec, trial.usage, trial.busy_ms / 1000)
+        desk.meter.charge(trial.usage, cost, arm.spec.model, replied=result.error is None)
         await self._look_at(result)
         self._require_replies(arm, seen, result)
         return result

@@ -62,7 +62,7 @@ class BudgetMeter:
             return f"max_tokens = {budget.max_tokens} reached ({self.tokens} used); raise max_tokens to go on"
         if budget.max_cost is not None:
             if self._unpriced is not None:
-                return f"max_cost = {budget.max_cost:g} is set, but the price of {self._unpriced} is unknown; set its price"
+                return f"max_cost = {budget.max_cost:g} is set, but what {self._unpriced} costs is unknown: it has no price, or its server counts no tokens"
             if self.cost >= budget.max_cost:
                 return f"max_cost = {budget.max_cost:g} reached ({self.cost:.4f} spent); raise max_cost to go on"
         return None
@@ -121,13 +121,18 @@ class BudgetMeter:
         """Give back the reservation of a trial that was not committed."""
         self._reserved -= 1
 
-    def charge(self, usage: Usage, cost: float | None, model: str) -> None:
-        """Count what a measured trial took. cost None: the model's price is unknown."""
+    def charge(self, usage: Usage, cost: float | None, model: str, *, replied: bool = True) -> None:
+        """Count what a measured trial took.
+
+        Args:
+            cost: None: not known. A cap on cost then holds no more.
+            replied: False: there was no reply. What it cost is what is known of it, or nothing.
+        """
         self.tokens += (usage.input_tokens or 0) + (usage.output_tokens or 0)
-        if cost is None:
-            self._unpriced = model
-        else:
+        if cost is not None:
             self.cost += cost
+        elif replied:
+            self._unpriced = model
 
     def commit(self) -> None:
         """Count a reserved trial as committed."""

@@ -72,7 +72,7 @@ def one_slot(spec: Spec) -> int:
     return 1
 
 
-def unknown_price(spec: Spec, usage: Usage) -> float | None:
+def unknown_price(spec: Spec, usage: Usage, busy_s: float) -> float | None:
     """No price is known."""
     return None
 
@@ -92,7 +92,8 @@ class MeasureContext:
         model_name_for: the name by which the server knows the model.
         warm_up: loads a model and makes it ready.
         slots_for: how many requests may be under way at once, at least 1.
-        price_for: cost of one trial; None when unknown.
+        price_for: cost of one trial, by its tokens and the seconds that the model was busy; None when
+            unknown.
         logprobs_for: how many of the likeliest tokens to ask for at each place, with the log
             probabilities of all tokens; None: ask for none.
         clock: monotonic, in seconds.
@@ -111,7 +112,7 @@ class MeasureContext:
     suite_for: Callable[[Spec], Suite]
     warm_up: WarmUpCall
     slots_for: Callable[[Spec], int] = one_slot
-    price_for: Callable[[Spec, Usage], float | None] = unknown_price
+    price_for: Callable[[Spec, Usage, float], float | None] = unknown_price
     logprobs_for: Callable[[Spec], int | None] = no_logprobs
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

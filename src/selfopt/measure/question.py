@@ -37,7 +37,7 @@ class Adviser:
         endpoint: sends a request only if it may leave for this model.
         residency: of its server.
         takes_schema: whether a JSON Schema can limit its answer.
-        cost_of: what a reply costs; None when unknown.
+        cost_of: what a reply costs, by its tokens and the seconds it took; None when unknown.
         context_size: tokens that the server is to make room for; None: as it does anyway.
     """
 
@@ -46,7 +46,7 @@ class Adviser:
     endpoint: Endpoint
     residency: Residency
     takes_schema: bool
-    cost_of: Callable[[Usage], float | None]
+    cost_of: Callable[[Usage, float], float | None]
     context_size: int | None = None
 
 
@@ -133,7 +133,8 @@ async def put_question(desk: Desk, adviser: Adviser, question: Question) -> Ques
         async with desk.board.alive():
             result = await exchange(channel, question.step, request, question.retries)
         for attempt in result.exchange.attempts:
-            desk.meter.charge(attempt.usage, adviser.cost_of(attempt.usage), adviser.model)
+            cost = adviser.cost_of(attempt.usage, attempt.latency_ms / 1000)
+            desk.meter.charge(attempt.usage, cost, adviser.model, replied=attempt.fault is None)
         desk.meter.commit()
         committed = True
     finally:

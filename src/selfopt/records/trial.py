@@ -82,6 +82,11 @@ class Trial(Record, ledger_kind="trial", id_field="trial_id", index_fields=("run
         """Whether anything was sent."""
         return bool(self.exchanges)
 
+    @property
+    def busy_ms(self) -> float:
+        """How long its attempts took together, without the waits between them, in milliseconds."""
+        return sum(attempt.latency_ms for exchange in self.exchanges for attempt in exchange.attempts)
+
 
 class TrialStart(Record, ledger_kind="trial_start", id_field="trial_id", index_fields=("run_id",)):
     """A trial is about to use its slot. Without a `Trial` of the same id it was never committed."""

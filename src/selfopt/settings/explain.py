@@ -14,7 +14,7 @@ from selfopt.dialects.kinds import ENDPOINT_KINDS
 from selfopt.records import Record
 
 from .endpoint import EndpointSettings
-from .tree import PriceSettings
+from .prices import PriceSettings
 
 LONGEST_PATH = 200  # characters of a setting's name that a message shows
 _ENTRIES: dict[str, type[Record]] = {"endpoints": EndpointSettings, "prices": PriceSettings}

@@ -1,6 +1,7 @@
 """Merges files, environment and flags into one `Settings`.
 
-Each source overrides the ones before it: built-in defaults, the user's own file (`selfopt.toml` in
+Each source overrides the ones before it: built-in defaults, imported prices (a file beside the
+user's own), the user's own file (`selfopt.toml` in
 the user's configuration folder, or `SELFOPT_CONFIG`), the project's file (the nearest
 `selfopt.toml` upwards), the `.env` beside it, the environment (`SELFOPT_SECTION__KEY`), flags.
 `project.py` decides what of a project's files counts. A project's file or `.env` that sets a key,
@@ -23,6 +24,7 @@ from selfopt.errors import SettingsError
 from selfopt.records import Record
 
 from .explain import Source, explain, unknown_key
+from .prices import imported_file, imported_values
 from .project import (
     DOTENV_NAME,
     FILE_NAME,
@@ -115,6 +117,19 @@ def read_settings(
     return LoadedSettings(settings, own, project)
 
 
+def own_prices(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the prices of the user's own file and the imported ones, by model, as they are written.
+
+    Raises SettingsError as `read_settings` does.
+    """
+    user = default_config_file(environ)
+    found = []
+    for path in (user, imported_file(user)):
+        prices = _read_toml(path, read_file(path)).get("prices") if path.is_file() else None
+        found.append(prices if isinstance(prices, dict) else {})
+    return found[0], found[1]
+
+
 def _own_sources(environ: Mapping[str, str], flags: Mapping[str, Any] | None) -> tuple[list[Source], list[Source]]:
     """Returns the user's own sources: those that a project's files override, and the others."""
     below = []
@@ -123,6 +138,10 @@ def _own_sources(environ: Mapping[str, str], flags: Mapping[str, Any] | None) ->
         below.append(Source(str(user_file), True, _read_toml(user_file, read_file(user_file)), user_file.parent))
     elif environ.get("SELFOPT_CONFIG"):
         raise SettingsError(f"SELFOPT_CONFIG names {user_file}, which is not a file; create it or unset the variable")
+    imported = imported_file(user_file)
+    if imported.is_file():
+        read, by_hand = _read_toml(imported, read_file(imported)), below[0].values.get("prices") if below else None
+        below.insert(0, Source(str(imported), True, imported_values(imported, read, by_hand), imported.parent))
     above = [Source("environment", True, from_environ(environ, "environment"))]
     if flags:
         above.append(Source("flags", True, _without_none(flags)))
@@ -194,7 +213,7 @@ def settings_files(environ: Mapping[str, str], cwd: Path) -> list[Path]:
     """Lists the files that `load_settings` reads in cwd. Each overrides the ones before it."""
     user = default_config_file(environ)
     found = look_for_files(cwd, user, with_dotenv=not _dotenv_is_off(environ))[1]
-    return [*([user] if user.is_file() else []), *found]
+    return [*(path for path in (imported_file(user), user) if path.is_file()), *found]
 
 
 def _dotenv_is_off(environ: Mapping[str, str]) -> bool:
@@ -233,7 +252,7 @@ def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _check_trust(source: Source, own: Path) -> None:
     if source.trusted:
         return
-    private: list[str] = [name for name in ("allow_remote", "home", "prices", "gateway", "serve") if name in source.values]
+    private: list[str] = [name for name in ("allow_remote", "home", "currency", "prices", "gateway", "serve") if name in source.values]
     if "catalogue" in _table(source, "models"):
         private.append("models.catalogue")
     if private:

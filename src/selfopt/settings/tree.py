@@ -9,10 +9,11 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from selfopt.errors import SettingsError, UnknownModelError
-from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp
+from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp, cost_of
 
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
 from .objective import ObjectiveSettings
+from .prices import PriceSettings, found_price
 from .reflection import ReflectionSettings
 from .serve import GatewaySettings, ServeSettings
 
@@ -81,13 +82,6 @@ class LimitSettings(Table):
     max_tokens: Annotated[int | None, ProjectMay.LOWER] = Field(default=None, ge=1)
     max_cost: Annotated[float | None, ProjectMay.LOWER] = Field(default=None, ge=0)
     concurrency: int | None = Field(default=None, ge=1, le=64)
-
-
-class PriceSettings(Table):
-    """Prices of one model for a million tokens, in the user's currency."""
-
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
 
 
 _RACE = RaceSettings()
@@ -232,6 +226,7 @@ class Settings(Table):
     fallbacks: FallbackSettings = FallbackSettings()
     policy: PolicySettings = PolicySettings()
     limits: LimitSettings = LimitSettings()
+    currency: str = Field(default="", pattern=r"^[^\W\d_]{0,8}$|^[$€£¥]$")
     prices: dict[str, PriceSettings] = Field(default_factory=dict)
     warm_up: WarmUpSettings = WarmUpSettings()
     enforcement: EnforcementSettings = EnforcementSettings()
@@ -290,19 +285,15 @@ class Settings(Table):
 
     def price_of(self, model: str) -> PriceSettings | None:
         """Returns the price of a model, under whichever of its names it was given."""
-        found = self.prices.get(model)
-        name = self.one_name(model)
-        return found or next((price for known, price in self.prices.items() if self.one_name(known) == name), None)
+        return found_price(self.prices, model, self.one_name)
 
-    def cost_of(self, model: str, usage: Usage) -> float | None:
-        """Returns the cost of one trial by the price of its model.
+    def cost_of(self, model: str, usage: Usage, busy_s: float | None = None) -> float | None:
+        """Returns what requests to a model cost by its price; None where that is not known.
 
-        Without a price, a model on this machine costs nothing and another model's cost is unknown.
+        Without a price, a model on this machine costs nothing. See `records.cost_of`.
         """
         price = self.price_of(model)
-        if price is None:
-            return 0.0 if self.is_local(model) else None
-        return ((usage.input_tokens or 0) * price.input + (usage.output_tokens or 0) * price.output) / 1_000_000
+        return 0.0 if price is None and self.is_local(model) else cost_of(price, usage, busy_s)
 
     def has_one_spelling(self, model: str) -> bool:
         """Says whether every full name at this model's endpoint is a model of its own."""

@@ -6,6 +6,7 @@ from .betting import PROMPT_BETS, Bets, EProcess, Pairs, confidence_sequence, lo
 from .classify import CALLING_POSTERIOR, ORDER_SIGNIFICANCE, Classification, ClassifiedRow, classify_rows
 from .clusters import Estimate, Statistic, Sums, holm, jackknife, paired_jackknife
 from .intervals import Interval, clopper_pearson_interval, clopper_pearson_upper, wilson_interval
+from .money import break_even, cascade_cost
 from .order import cold_order_p, drift_order_p
 from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, exchangeability_p, read_row
 from .planned import planned_log_e
@@ -36,6 +37,8 @@ __all__ = [
     "RowPattern",
     "Statistic",
     "Sums",
+    "break_even",
+    "cascade_cost",
     "check_alpha",
     "classify_rows",
     "clopper_pearson_interval",

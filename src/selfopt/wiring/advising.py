@@ -36,7 +36,7 @@ def adviser_of(app: App, model: str, asked: str) -> Adviser:
         endpoint=app.sender.endpoint(full, asked=asked),
         residency=app.sender.residency(full, asked=asked),
         takes_schema=entry.takes_any_schema,
-        cost_of=lambda usage: app.settings.cost_of(full, usage),
+        cost_of=lambda usage, busy_s: app.settings.cost_of(full, usage, busy_s),
         context_size=app.settings.engine.context_size if entry.traits.engine else None,
     )
 

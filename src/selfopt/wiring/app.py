@@ -346,7 +346,7 @@ class App:
             suite_for=self.suite_for,
             warm_up=WarmUpRunner(self.settings.warm_up.enabled),
             slots_for=lambda spec: self.settings.concurrency_of(spec.endpoint),
-            price_for=lambda spec, usage: self.settings.cost_of(spec.model, usage),
+            price_for=lambda spec, usage, busy_s: self.settings.cost_of(spec.model, usage, busy_s),
             logprobs_for=lambda spec: self.settings.endpoints[spec.endpoint].logprobs_asked(
                 read=needs_logprobs(spec.variant.parsers)
             ),

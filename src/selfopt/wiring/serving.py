@@ -13,6 +13,7 @@ from selfopt.gateway import (
     AccessLog,
     Attempts,
     ChatParts,
+    CostBook,
     FileKeys,
     Gateway,
     GatewayOptions,
@@ -35,6 +36,7 @@ from selfopt.gateway import (
 )
 from selfopt.home import ChainedFile, secret_texts
 from selfopt.records import Endpoint, ModelStatus, RoutingConfig
+from selfopt.settings import Settings
 
 from .app import App
 from .inventory import Inventory
@@ -227,6 +229,7 @@ def build_gateway(
         attempts=Attempts(options, upstreams, pool, audit, Harness(options, Passing(options, upstreams, pool))),
         audit=audit,
         journal=journal or _journal(app, options, audit),
+        costs=_costs(app.settings),
         access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
     )
     return Gateway(
@@ -240,6 +243,11 @@ def build_gateway(
             worker="" if worker is None else str(worker.number),
         )
     )
+
+
+def _costs(settings: Settings) -> CostBook:
+    """What tells the costs of live requests."""
+    return CostBook(settings.price_of, is_local=settings.is_local, one_name=settings.one_name, any_price=bool(settings.prices))
 
 
 def _watch(app: App, config: RoutingConfig, options: GatewayOptions, changed: Callable[[RulesInForce], None]) -> RulesWatch:

@@ -1,0 +1,157 @@
+"""What requests cost: every attempt's tokens and time at its model's price."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from selfopt.records import Price, Usage, cost_of
+
+from .adding import NO_USAGE
+
+if TYPE_CHECKING:
+    from .ticket import RequestRecord, Ticket
+
+# Faults after which a model may have worked, and its server been paid, though it told no counts.
+_PAID_UNTOLD = frozenset({"", "timeout", "protocol", "broken_off", "outrun"})
+_NOTHING = Usage(input_tokens=0, output_tokens=0)
+_ANSWERED = frozenset({"served", "diverted"})
+
+
+class CountsTokens(Protocol):
+    """What knows the tokens of an attempt, whenever it is asked."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class BillRow:
+    """What one attempt used. usage: without counts where nobody told any; busy_s: at its server."""
+
+    model: str
+    usage: Usage
+    busy_s: float
+
+
+class Bill:
+    """What the attempts of one request used, also those that did not serve.
+
+    Attempts that run at the same time need a bill each, whose rows are then put together.
+    """
+
+    __slots__ = ("_usage", "_work", "rows")
+
+    def __init__(self) -> None:
+        self.rows: list[BillRow] = []
+        self._usage = NO_USAGE
+        self._work: CountsTokens | None = None
+
+    def told(self, input_tokens: int | None, output_tokens: int | None, cached_tokens: int | None) -> None:
+        """Note the counts of the current attempt."""
+        update = {"input_tokens": input_tokens, "output_tokens": output_tokens, "cached_tokens": cached_tokens}
+        self._usage = NO_USAGE.model_copy(update=update)
+
+    def follow(self, work: CountsTokens) -> None:
+        """Note who counts for the current attempt."""
+        self._work = work
+
+    def close(self, model: str, busy_s: float, fault: str) -> None:
+        """End the current attempt. fault: empty if it answered."""
+        usage = self._usage if self._work is None else self._work.usage
+        if usage.input_tokens is None and usage.output_tokens is None and fault not in _PAID_UNTOLD:
+            usage = _NOTHING
+        self.rows.append(BillRow(model, usage, busy_s))
+        self._usage, self._work = NO_USAGE, None
+
+
+class CostBook:
+    """Says what requests cost."""
+
+    def __init__(
+        self,
+        price_of: Callable[[str], Price | None] = lambda model: None,
+        *,
+        is_local: Callable[[str], bool] = lambda model: False,
+        one_name: Callable[[str], str] = str,
+    ) -> None:
+        """Keep the prices.
+
+        Args:
+            price_of: the price of a model, by its full name.
+            is_local: whether a model is on this machine, where it costs nothing without a price.
+            one_name: gives one name for all of a model.
+        """
+        self._price_of = price_of
+        self._is_local = is_local
+        self._one_name = one_name
+        self._prices: dict[str, Price | None] = {}
+
+    def priced(self, record: RequestRecord, ticket: Ticket) -> RequestRecord:
+        """Return the record with what the request cost."""
+        if not ticket.bill.rows:
+            return record
+        total = 0.0
+        for row in ticket.bill.rows:
+            cost = self._cost(row.model, row.usage, row.busy_s)
+            if cost is None:
+                return msgspec.structs.replace(record, cost_alone=self._alone(record, ticket))
+            total += cost
+        return msgspec.structs.replace(record, cost=total, cost_alone=self._alone(record, ticket))
+
+    def _cost(self, model: str, usage: Usage, busy_s: float | None) -> float | None:
+        if model not in self._prices:  # rules and settings name the models: they are few
+            self._prices[model] = self._price_of(model)
+        price = self._prices[model]
+        return 0.0 if price is None and self._is_local(model) else cost_of(price, usage, busy_s)
+
+    def _alone(self, record: RequestRecord, ticket: Ticket) -> float | None:
+        """Return what the rule's stronger model alone would have cost; None without one, or where that is not known.
+
+        It is what it did cost where it served. Else it is an estimate: the other model's tokens at
+        its price. How long it would have taken nobody knows.
+        """
+        rule = ticket.decision.rule if ticket.decision is not None else None
+        if rule is None or rule.fallback is None or record.outcome not in _ANSWERED:
+            return None
+        last = ticket.bill.rows[-1]
+        served = self._one_name(last.model) == self._one_name(rule.fallback)
+        return self._cost(rule.fallback, last.usage, last.busy_s if served else None)
+
+
+class CostCounters:
+    """Adds up what requests cost, for Prometheus."""
+
+    __slots__ = ("_alone", "_beside", "_compared", "_known", "_total", "_unknown")
+
+    def __init__(self) -> None:
+        self._total = self._beside = self._alone = 0.0
+        self._known = self._compared = self._unknown = 0
+
+    def add(self, record: RequestRecord, ticket: Ticket) -> None:
+        """Count one chat."""
+        if record.cost is None:
+            self._unknown += bool(ticket.bill.rows)
+            return
+        self._known += 1
+        self._total += record.cost
+        if record.cost_alone is not None:
+            self._compared += 1
+            self._beside += record.cost
+            self._alone += record.cost_alone
+
+    def lines(self) -> Iterator[str]:
+        """The counters as text."""
+        for name, text, value in (
+            ("cost_total", "What chats cost by the prices of the settings, with all their attempts.", self._total),
+            ("cost_known_chats_total", "Chats whose cost is known.", self._known),
+            ("cost_unknown_chats_total", "Chats whose cost is not known: no price, or no counts.", self._unknown),
+            ("cost_compared_total", "What those chats cost that are compared with the stronger model alone.", self._beside),
+            ("cost_compared_chats_total", "Chats that are compared with the stronger model alone.", self._compared),
+            ("cost_stronger_alone_total", "What the stronger model alone would have cost for them: an estimate.", self._alone),
+        ):
+            yield f"# HELP selfopt_{name} {text}"
+            yield f"# TYPE selfopt_{name} counter"
+            yield f"selfopt_{name} {value:.12g}"
