@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rescore": ("rescore", "Judge stored replies again with another parser, free."),
     "models": ("models", "List, pull, inspect and remove models."),
     "suites": ("suites", "List, show, check and make suites."),
+    "escalation": ("escalation", "Say whether a model may serve when it is sure, and hand on the rest."),
     "simulate": ("simulate", "Try the policy on made-up worlds where the truth is known."),
     "variants": ("variants", "List, show and render variants."),
     "scripted": ("scripted", "Serve a scripted endpoint from a YAML file."),

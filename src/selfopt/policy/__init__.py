@@ -1,5 +1,6 @@
 """Decides whether a candidate replaces the baseline, and records every figure and reason."""
 
+from .confidence_fit import Judged, confidence_model
 from .decide import best_hold, decide
 from .gates import GATES, Gate, GateCase, Look
 from .heldout import MIN_HELDOUT_PROMPTS, heldout_claim, heldout_settings, prompt_steps, prompt_test
@@ -8,6 +9,7 @@ from .race_plan import BlockPlan, Draws
 from .restraint import restraint_evidence
 from .resume import PastRace, VoidEvidence, with_held_evidence
 from .screening import FINALISTS, Rung, rungs
+from .serving import Calibrated, calibrated
 from .spending import AlphaPlan, AlphaShare, Spender, heldout_family, next_share, search_family, shared_heldout_family
 
 __all__ = [
@@ -17,9 +19,11 @@ __all__ = [
     "AlphaPlan",
     "AlphaShare",
     "BlockPlan",
+    "Calibrated",
     "Draws",
     "Gate",
     "GateCase",
+    "Judged",
     "Look",
     "PastRace",
     "Race",
@@ -27,6 +31,8 @@ __all__ = [
     "Spender",
     "VoidEvidence",
     "best_hold",
+    "calibrated",
+    "confidence_model",
     "decide",
     "heldout_claim",
     "heldout_family",

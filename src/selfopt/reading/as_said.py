@@ -39,7 +39,7 @@ def as_said(
     Returns:
         The calls, and what was changed in them.
     """
-    talk, told = Talk(messages, tools), _told(messages)
+    talk, told = Talk.of(messages, tools), _told(messages)
     by_name = {tool.name: tool.parameters for tool in reversed(tools)}
     done: list[ToolCall] = []
     corrections: list[Correction] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any
 
@@ -22,6 +22,7 @@ _SHORT = 3  # letters of a word that says little beside longer ones
 _OPENING = 3  # letters that a choice and what people call it must have in common
 _TELLING = 5  # letters of a word in a description that tells what an argument is about
 _SHARE = 3  # one of so many words of a text must be said
+_REMEMBERED = 500  # characters of a description whose words are remembered: the same tools are offered again
 _COMMON = 0.2  # the share of short words that two texts of one language have in common at least
 # What nobody says though it is meant: ISO and IATA codes, tickers, locales, time zones, colours, media types, durations of ISO 8601.
 CODE = re.compile(
@@ -40,6 +41,16 @@ class Talk:
         self._tools = tools
         self.said = Said.of(messages)
 
+    @staticmethod
+    def of(messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Talk:
+        """Read a conversation. The newest one is remembered: the repairs of a chain ask one after another."""
+        for said, offered, talk in _NEWEST:
+            if said is messages and offered is tools:
+                return talk
+        talk = Talk(messages, tools)
+        _NEWEST[:] = [(messages, tools, talk)]
+        return talk
+
     @cached_property
     def translates(self) -> bool:
         """Whether it is in another language than the tools, so that choices are not said in their words.
@@ -49,8 +60,12 @@ class Talk:
         if self.said.other_script:
             return True
         short = {word for word in self.said.asked if len(word) <= STEM and word.isalpha()}
-        known = {word for tool in self._tools for text in _texts(tool) for word in words_of(text)}
+        known = frozenset().union(*(_words(text) for tool in self._tools for text in _texts(tool)))
         return len(short) > _SHORT and len(known) > len(short) and len(short & known) < _COMMON * len(short)
+
+
+# The newest conversation and its tools. It is replaced whole, as replies are read in several threads.
+_NEWEST: list[tuple[Sequence[Message], Sequence[ToolDefinition], Talk]] = []
 
 
 class Backing:
@@ -179,6 +194,15 @@ def _texts(tool: ToolDefinition) -> Iterator[str]:
         if isinstance(one, Mapping):
             yield str(one.get("description", ""))
             left += one.values()
+
+
+def _words(text: str) -> frozenset[str]:
+    return _words_of_short(text) if len(text) <= _REMEMBERED else frozenset(words_of(text))
+
+
+@lru_cache(maxsize=1024)
+def _words_of_short(text: str) -> frozenset[str]:
+    return frozenset(words_of(text))
 
 
 def _items(value: list[Any], part: Schema) -> Iterator[tuple[Any, Any]]:

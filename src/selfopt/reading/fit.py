@@ -34,7 +34,7 @@ def fitted(
     Returns:
         The calls, and what was changed in them or does not fit.
     """
-    talk = Talk(messages, tools)
+    talk = Talk.of(messages, tools)
     by_name = {tool.name: tool for tool in reversed(tools)}
     done: list[ToolCall] = []
     corrections: list[Correction] = []

@@ -28,7 +28,7 @@ def grounded(
     Returns:
         The calls that are left, and what was dropped.
     """
-    talk = Talk(messages, tools)
+    talk = Talk.of(messages, tools)
     by_name = {tool.name: tool.parameters for tool in reversed(tools)}
     kept: list[ToolCall] = []
     corrections: list[Correction] = []

@@ -18,6 +18,7 @@ from .conversions import LARGEST, alike, as_number, is_kind, parsed, same, spell
 Schema = Mapping[str, Any]
 
 _ANY: Schema = {}
+_JOINING = frozenset({"$ref", "allOf", "anyOf", "oneOf"})
 _LOOKS = 128  # schemas that are looked at to follow one
 _PATH = 16  # steps of a reference
 _OPTIONS = 32  # alternatives of one schema
@@ -38,12 +39,17 @@ def resolved(schema: Any, root: Schema) -> Schema:
         schema: a schema; anything else allows any value.
         root: the schema that references are looked up in: the parameters of the tool.
     """
-    return _Resolver(root).merged(schema)
+    return schema if _is_single_schema(schema) else _Resolver(root).merged(schema)
 
 
 def options(schema: Any, root: Schema) -> tuple[Schema, ...]:
     """The alternatives of a schema, at most 32, each with one type or none and without unions."""
-    return tuple(islice(_Resolver(root).options(schema), _OPTIONS))
+    return tuple(islice(_by_type(schema) if _is_single_schema(schema) else _Resolver(root).options(schema), _OPTIONS))
+
+
+def _is_single_schema(schema: Any) -> bool:
+    """Whether a schema is one by itself, as most are: no reference, nothing to merge, no union."""
+    return isinstance(schema, dict) and _JOINING.isdisjoint(schema)
 
 
 def allows_string(schema: Any, root: Schema) -> bool:

@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import exp, fsum, log
+from typing import get_args
 
-from selfopt.records import Message, ParsedReply, ReplyContent, Signals, ToolDefinition
+from selfopt.records import CorrectionKind, Message, ParsedReply, ReplyContent, SignalName, Signals, ToolDefinition
+
+from .aligned import Tokens, aligned
+from .schema import Fitter
+from .wire_names import sent_names
+
+EVERY: frozenset[SignalName] = frozenset(get_args(SignalName))
+_OF_TOKENS: frozenset[SignalName] = frozenset({"choice", "least_value", "mean_value"})
+_LEAST = 1e-6  # a probability below this is no figure to go by
+_CALL_BEGINS = ("{", "[", "<", "```")
+# What says that an argument or a name did not fit as it came.
+_DID_NOT_FIT: frozenset[CorrectionKind] = frozenset(
+    {"name", "syntax", "type", "choice", "unknown_argument", "not_fitted", "not_offered"}
+)
 
 
 def signals_of(
@@ -14,19 +29,76 @@ def signals_of(
     messages: Sequence[Message],
     *,
     agrees: bool | None = None,
+    wanted: frozenset[SignalName] = EVERY,
 ) -> Signals:
-    """The signals of one reply, computed without a request.
+    """The signals of one reply, computed without a request. Never raises.
 
     Args:
         content: the reply as it came, with its log probabilities where the server gave them.
         parsed: what the chain read in it.
         tools, messages: of the request.
         agrees: whether a second way of asking gives the same calls; None where there is none.
+        wanted: the signals that are needed, such as those that a confidence model reads. The others
+            may be None.
     """
-    observed = content.logprobs
+    calls = bool(parsed.tool_calls)
+    observed = content.logprobs if content.logprobs is not None and len(content.logprobs) else None
+    choice = least = mean = None
+    if observed is not None and not _OF_TOKENS.isdisjoint(wanted):
+        tokens = Tokens(observed)
+        start = tokens.after(content.thinking) if content.thinking else 0
+        begins = _begins_call(tokens, start, tools)
+        if calls:
+            found = aligned(tokens, parsed.tool_calls, sent_names(tuple(tool.name for tool in tools)), start)
+            choice = None if found.choice is None or begins is None else found.choice + log(max(_LEAST, begins))
+            if found.values:
+                least, mean = min(found.values), fsum(found.values) / len(found.values)
+        elif begins is not None:
+            choice = log(max(_LEAST, 1 - begins))
     return Signals(
-        calls=bool(parsed.tool_calls),
+        calls=calls,
         reply=observed.total if observed is not None else None,
+        choice=choice,
+        least_value=least,
+        mean_value=mean,
+        backed=_backed(parsed, messages, tools) if calls and "backed" in wanted else None,
+        fits=float(_fits(parsed, tools)) if calls and "fits" in wanted else None,
         agrees=None if agrees is None else float(agrees),
         unrepaired=float(not parsed.corrections),
+    )
+
+
+def _begins_call(tokens: Tokens, start: int, tools: Sequence[ToolDefinition]) -> float | None:
+    """The probability that the answer begins a call, by the likeliest tokens at its beginning."""
+    first = tokens.first(start)
+    if first is None:
+        return None
+    text, logprob, top = first
+    known = {text: logprob, **top}
+    names = tuple(tool.name for tool in tools)
+    return min(1.0, fsum(exp(value) for token, value in known.items() if _opens_call(token, names)))
+
+
+def _opens_call(token: str, names: Sequence[str]) -> bool:
+    word = token.lstrip()
+    return word.startswith(_CALL_BEGINS) or (
+        len(word) > 2 and any(name.startswith(word) or word.startswith(name) for name in names)
+    )
+
+
+def _backed(parsed: ParsedReply, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> float | None:
+    """The share of required arguments that the conversation backs, as `strict` sees it."""
+    from .strict import said_share  # its tables of words are only loaded for who needs them
+
+    return said_share(parsed.tool_calls, messages, tools)
+
+
+def _fits(parsed: ParsedReply, tools: Sequence[ToolDefinition]) -> bool:
+    """Whether the calls fitted their tools before anything was repaired."""
+    if any(made.kind in _DID_NOT_FIT for made in parsed.corrections):
+        return False
+    by_name = {tool.name: tool.parameters for tool in reversed(tools)}
+    roots = [by_name.get(call.name) for call in parsed.tool_calls]
+    return all(
+        root is not None and Fitter(root).fits(call.arguments, root) for call, root in zip(parsed.tool_calls, roots, strict=True)
     )

@@ -7,7 +7,7 @@ measurement can say whether a model gains by it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from selfopt.records import Correction, Message, ToolCall, ToolDefinition
@@ -41,7 +41,7 @@ def strictly_backed(
     Returns:
         The calls that are left, and what was dropped.
     """
-    talk = Talk(messages, tools)
+    talk = Talk.of(messages, tools)
     by_name = {tool.name: tool.parameters for tool in reversed(tools)}
     kept: list[ToolCall] = []
     corrections: list[Correction] = []
@@ -55,25 +55,38 @@ def strictly_backed(
     return kept, corrections
 
 
+def said_share(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> float | None:
+    """The share of the required arguments of all calls that somebody said.
+
+    An argument that is left out and has a default counts as said. None where nothing is required.
+    """
+    talk = Talk.of(messages, tools)
+    by_name = {tool.name: tool.parameters for tool in reversed(tools)}
+    said = [one for call in calls if call.name in by_name for _, one in _required(call, by_name[call.name], talk)]
+    return sum(said) / len(said) if said else None
+
+
 def _unsaid(call: ToolCall, root: Mapping[str, Any], talk: Talk) -> str | None:
     """The first required argument that nobody said."""
+    return next((key for key, said in _required(call, root, talk) if not said), None)
+
+
+def _required(call: ToolCall, root: Mapping[str, Any], talk: Talk) -> Iterator[tuple[str, bool]]:
+    """The required arguments of a call, and whether somebody said them."""
     schema = arguments_of(root)
     parts, backing = properties_of(schema), Backing(talk, root)
     texts: set[str] = set()
     for key in required_of(schema):
         part = resolved(parts.get(key), root)
         if key not in call.arguments:
-            if "default" not in part:
-                return key
+            yield key, "default" in part
             continue
         value = call.arguments[key]
-        if not backing.backs(value, parts.get(key)) or not _says(value, part, talk):
-            return key
+        said = backing.backs(value, parts.get(key)) and _says(value, part, talk)
         if isinstance(value, str) and choices_of(part) is None:
-            if value in texts:
-                return key
+            said = said and value not in texts
             texts.add(value)
-    return None
+        yield key, said
 
 
 def _says(value: Any, part: Mapping[str, Any], talk: Talk) -> bool:

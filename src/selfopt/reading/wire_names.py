@@ -44,6 +44,11 @@ def own_names(names: tuple[str, ...]) -> Mapping[str, str]:
     return {wire: name for name, wire in _renamed(names).items()}
 
 
+def sent_names(names: tuple[str, ...]) -> Mapping[str, str]:
+    """The wire names of tools by their own names, where the two differ."""
+    return _renamed(names)
+
+
 @remembered
 def with_wire_names(
     messages: Sequence[Message], tools: Sequence[ToolDefinition], offered: Sequence[ToolDefinition]

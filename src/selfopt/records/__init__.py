@@ -18,6 +18,7 @@ from .chat import (
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
 from .confidence import (
+    SERVED_FACTS,
     BoundClaim,
     Calibration,
     ConfidenceModel,
@@ -28,6 +29,7 @@ from .confidence import (
     SignalName,
     Signals,
     SignalTerm,
+    evidence_key,
 )
 from .config import EndpointConfig, PolicyThresholds, ServerKind, is_loopback
 from .cycle import (
@@ -58,6 +60,7 @@ from .decision import (
     RestraintEvidence,
     VerdictName,
 )
+from .escalation import Escalation, Sample, SampleUsed, ServedFigures, SetShare, WayFigures
 from .evaluation import Determinism, Evaluation, MetricName, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
 from .experiment import PromptReload, WarmUpExperiment
 from .figures import (
@@ -183,6 +186,7 @@ __all__ = [
     "MAX_WRITTEN_EXAMPLES",
     "NO_TOOLS",
     "ROUTING_SCHEMA_VERSION",
+    "SERVED_FACTS",
     "UNKNOWN_FORMAT",
     "Action",
     "AlphaSpent",
@@ -238,6 +242,7 @@ __all__ = [
     "EndpointConfig",
     "EnoughError",
     "Environment",
+    "Escalation",
     "Evaluation",
     "EvidenceKey",
     "EvidenceState",
@@ -328,6 +333,8 @@ __all__ = [
     "RuleReason",
     "Run",
     "RunEnd",
+    "Sample",
+    "SampleUsed",
     "Sampling",
     "SearchBatch",
     "SearchEnd",
@@ -338,7 +345,9 @@ __all__ = [
     "SearchStart",
     "ServeWhen",
     "ServedBound",
+    "ServedFigures",
     "ServerKind",
+    "SetShare",
     "SignalName",
     "SignalTerm",
     "Signals",
@@ -373,12 +382,14 @@ __all__ = [
     "WarmUpExperiment",
     "WarmUpResult",
     "WayEnd",
+    "WayFigures",
     "WrittenChoice",
     "WrittenPart",
     "as_kind_of",
     "canonical_json",
     "content_hash",
     "cost_of",
+    "evidence_key",
     "is_loopback",
     "matches_pattern",
     "new_id",

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .base import Record
+from .base import Record, content_hash
+from .spec import Environment
 from .suite import Phase
 
 SignalName = Literal["reply", "choice", "least_value", "mean_value", "backed", "fits", "agrees", "unrepaired"]
@@ -68,7 +69,7 @@ class SignalTerm(Record):
 
     def adds(self, value: float | None) -> float:
         """What a value of the signal adds, in log odds: from 0 to `weight`."""
-        if value is None:
+        if value is None or math.isnan(value):
             return self.weight * self.unknown
         if self.high <= self.low:
             return self.weight * (value >= self.high)
@@ -100,10 +101,14 @@ class ConfidenceModel(Record):
         return 1 / (1 + math.exp(-max(-700.0, min(700.0, odds))))
 
     @property
+    def signals(self) -> frozenset[SignalName]:
+        """The signals that it reads."""
+        return frozenset(term.signal for terms in (self.calls, self.text) for term in terms.terms if term.weight)
+
+    @property
     def needs_logprobs(self) -> bool:
         """Whether a term reads log probabilities."""
-        read = {term.signal for terms in (self.calls, self.text) for term in terms.terms if term.weight}
-        return bool(read & {"reply", "choice", "least_value", "mean_value"})
+        return bool(self.signals & {"reply", "choice", "least_value", "mean_value"})
 
 
 class ServedBound(Record):
@@ -119,6 +124,8 @@ class ServedBound(Record):
         served, bad: prompts of these whose answers are as sure as the threshold, and the wrong ones
             among them.
         upper: the upper limit of the bad share among the served at this confidence.
+        sets_low, sets_high: the 95 % interval of the bad share among the served over tool sets, for
+            comparison. None with fewer than two sets, or where sets do not differ.
     """
 
     claim: BoundClaim
@@ -129,6 +136,17 @@ class ServedBound(Record):
     served: int
     bad: int
     upper: Share
+    sets_low: Share | None = None
+    sets_high: Share | None = None
+
+
+SERVED_FACTS = ("digest", "quantization", "template_hash", "engine", "engine_build")
+"""What makes another server of a model another environment, as far as thresholds go."""
+
+
+def evidence_key(spec_id: str, environment: Environment) -> str:
+    """The key of evidence on a threshold: of the spec that was measured, and of what served it."""
+    return content_hash("served", [spec_id, [getattr(environment, name) for name in SERVED_FACTS]])
 
 
 class ServeWhen(Record):
@@ -138,7 +156,10 @@ class ServeWhen(Record):
         calibration_id: the record of the ledger with the trials behind it.
         least: the confidence from which on an answer is served.
         fitted_on, calibrated_on: the suites, by name and hash.
-        evidence_key: of spec and environment. Where it does not hold, everything escalates.
+        evidence_key: of spec and environment (`evidence_key`). Where it does not hold, everything
+            escalates.
+        environment: the one of the calibration, so that what differs can be named, and so that what
+            a server hides before it has loaded the model speaks against nothing.
         retry: whether a call whose arguments do not fit is asked for once more, with the complaint.
         sticky: whether a conversation that escalated stays with the stronger model.
         parallel: whether both models are asked at once.
@@ -151,6 +172,7 @@ class ServeWhen(Record):
     fitted_on: str
     calibrated_on: str
     evidence_key: str
+    environment: Environment | None = Field(default=None, exclude_if=lambda environment: environment is None)
     retry: bool = False
     sticky: bool = True
     parallel: bool = False

@@ -2,9 +2,10 @@
 
 from .closing import BeforeAfter, closing_lines, closing_table, look_next_lines
 from .comparison import comparison_markdown, comparison_table
+from .escalation import escalation_tables
 from .escape import safe_markdown, safe_terminal, safe_text
 from .gather import ReportData, WarmUpPair, find_warm_up_pairs, gather
-from .html import report_html
+from .html import escalation_html, report_html
 from .race_figures import Course, CoursePoint
 from .results import cycle_results, history, warm_up_results
 from .simulation import cycles_table, simulation_table
@@ -31,6 +32,8 @@ __all__ = [
     "cycle_results",
     "cycles_table",
     "decision_panel",
+    "escalation_html",
+    "escalation_tables",
     "evaluation_table",
     "find_warm_up_pairs",
     "findings_list",

@@ -9,6 +9,7 @@ from selfopt.records import (
     AuditRecord,
     Ban,
     Baseline,
+    Calibration,
     Cycle,
     Decision,
     Evaluation,
@@ -24,6 +25,7 @@ from selfopt.records import (
     whole_evaluations,
 )
 
+from .calibrations import newest_calibrations
 from .searches import ToldSearch, newest_searches
 
 
@@ -53,6 +55,7 @@ class ReportData:
         faults: what of the ledger is not as it was committed.
         bans: what was taken back and is not tried again.
         searches: the newest finished ones, the newest first.
+        calibrations: the newest of each model and phase.
     """
 
     cycles: tuple[Cycle, ...] = ()
@@ -67,6 +70,7 @@ class ReportData:
     faults: tuple[LedgerFault, ...] = ()
     bans: tuple[Ban, ...] = ()
     searches: tuple[ToldSearch, ...] = ()
+    calibrations: tuple[Calibration, ...] = ()
 
     def newest(self, model: str, phase: Phase, spec_id: str | None = None) -> Evaluation | None:
         """The newest evaluation of a model and phase.
@@ -107,6 +111,7 @@ def gather(ledger: Ledger, config: RoutingConfig | None = None, audit: Iterable[
         config=config if config is not None and config.version > 0 else None,
         audit=tuple(audit),
         searches=newest_searches(ledger, cycles),
+        calibrations=newest_calibrations(ledger),
     )
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from selfopt.records import CycleTargetResult
+from selfopt.records import CycleTargetResult, Escalation
 from selfopt.words.evidence import CLAIMS, on_prompts
 
+from .calibrations import calibration_figures, escalation_markdown
 from .gather import ReportData
 from .race_figures import Course, GainBar, course_svg, gains_svg
 from .search_figures import search_figures
@@ -64,6 +65,20 @@ def report_html(data: ReportData, courses: Sequence[Course] = ()) -> str:
         body += _blocks(lines)
         if title == "## Searches":
             body += search_figures(data.searches)
+        if title == "## Serving when sure":
+            body += calibration_figures(data.calibrations)
+    return page("Self-Optimizing Report", body)
+
+
+def escalation_html(found: Escalation) -> str:
+    """The page of `selfopt escalation --html`. Nothing in it is active."""
+    title = f"{found.calibration.model} {found.calibration.phase}: serving when sure"
+    body = [f"<h1>{text(title)}</h1>", *_blocks(escalation_markdown(found)), *calibration_figures([found.calibration])]
+    return page(title, body)
+
+
+def page(title: str, body: Sequence[str]) -> str:
+    """A page without scripts that loads nothing. The caller escapes the body."""
     return "\n".join(
         [
             "<!DOCTYPE html>",
@@ -72,7 +87,7 @@ def report_html(data: ReportData, courses: Sequence[Course] = ()) -> str:
             '<meta charset="utf-8">',
             "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            "<title>Self-Optimizing Report</title>",
+            f"<title>{text(title)}</title>",
             f"<style>{_STYLE}</style>",
             "</head>",
             "<body>",

@@ -22,6 +22,7 @@ from selfopt.words.findings import HELPED, experiment_text, not_confirmed_yet
 from selfopt.words.rules import ban_text
 from selfopt.words.spending import spent_text
 
+from .calibrations import calibrations_text
 from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
 from .gather import ReportData, WarmUpPair
@@ -41,6 +42,7 @@ def report_text(data: ReportData) -> str:
     for title, body in (
         ("Improvements made", _improvements(data, evidence)),
         *((("Searches", searches_text(data.searches)),) if data.searches else ()),
+        *((("Serving when sure", calibrations_text(data.calibrations)),) if data.calibrations else ()),
         ("Warm-up impact", _warm_up(data, evidence)),
         ("Fallback impact", _fallbacks(data, evidence)),
         ("New baseline", _baselines(data, evidence)),

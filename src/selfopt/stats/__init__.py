@@ -1,11 +1,12 @@
 """Pure functions: intervals, patterns in outcome rows, Bayes factors, and evidence by betting."""
 
 from .alpha import AlphaSchedule, check_alpha, elond_level, fwer_level, history_share, share_of_cycle
-from .beta import incomplete_beta, student_t_quantile, student_t_two_sided
+from .beta import bisected, incomplete_beta, student_t_quantile, student_t_two_sided
 from .betting import PROMPT_BETS, Bets, EProcess, Pairs, confidence_sequence, log_growths, log_mean_exp, non_inferiority
 from .classify import CALLING_POSTERIOR, ORDER_SIGNIFICANCE, Classification, ClassifiedRow, classify_rows
 from .clusters import Estimate, Statistic, Sums, holm, jackknife, paired_jackknife
 from .intervals import Interval, clopper_pearson_interval, clopper_pearson_upper, wilson_interval
+from .logistic import logistic, non_negative_logistic
 from .money import break_even, cascade_cost
 from .order import cold_order_p, drift_order_p
 from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, exchangeability_p, read_row
@@ -14,6 +15,7 @@ from .planning import pairs_to_decide
 from .prompts import FINAL_SHARE, PromptDifferences, mcnemar_p, prompt_evidence
 from .reload import CONFIRMING_BAYES_FACTOR, CONFIRMING_RUNS, rank_p, reload_log_bayes_factor, suite_log_bayes_factor
 from .row_models import PassRow, cold_length
+from .served import SET_BETS, bad_share_p, least_served, lowest_shown, prompts_factor, sets_factor, sets_log_e
 
 __all__ = [
     "CALLING_POSTERIOR",
@@ -24,6 +26,7 @@ __all__ = [
     "MIN_PATTERN_RUNS",
     "ORDER_SIGNIFICANCE",
     "PROMPT_BETS",
+    "SET_BETS",
     "AlphaSchedule",
     "Bets",
     "Classification",
@@ -37,6 +40,8 @@ __all__ = [
     "RowPattern",
     "Statistic",
     "Sums",
+    "bad_share_p",
+    "bisected",
     "break_even",
     "cascade_cost",
     "check_alpha",
@@ -55,17 +60,24 @@ __all__ = [
     "holm",
     "incomplete_beta",
     "jackknife",
+    "least_served",
     "log_growths",
     "log_mean_exp",
+    "logistic",
+    "lowest_shown",
     "mcnemar_p",
     "non_inferiority",
+    "non_negative_logistic",
     "paired_jackknife",
     "pairs_to_decide",
     "planned_log_e",
     "prompt_evidence",
+    "prompts_factor",
     "rank_p",
     "read_row",
     "reload_log_bayes_factor",
+    "sets_factor",
+    "sets_log_e",
     "share_of_cycle",
     "student_t_quantile",
     "student_t_two_sided",

@@ -1,0 +1,69 @@
+"""Judges stored trials together with the signals of their replies. Asks no model, and keeps no verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from selfopt.reading import read_calls
+from selfopt.reading.signals import signals_of
+from selfopt.records import Ledger, Outcome, Prompt, Run, Signals, Spec, Suite, Trial, content_hash
+from selfopt.scoring import scorer_of
+
+from .lookup import find
+from .rescore import replay, replied
+from .trial import Judge
+
+
+@dataclass(frozen=True, slots=True)
+class SignalledTrial:
+    """A trial whose final reply was read and judged again.
+
+    Attributes:
+        observed: whether the reply has log probabilities.
+    """
+
+    trial: Trial
+    prompt: Prompt
+    signals: Signals
+    outcome: Outcome
+    observed: bool
+
+
+def signalled(ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial]) -> Iterator[SignalledTrial]:
+    """Read and judge stored trials as a spec's chain does, and compute the signals of their replies.
+
+    A new signal is computed for old replies like a verdict by a new parser: for nothing.
+
+    Args:
+        ledger: where the replies are.
+        spec: what they answer; its parsers read them.
+        suite: the suite of the trials, as it was measured.
+        trials: those without a reply, and those that the present variant can't replay, are left out.
+
+    Raises:
+        CorruptError: the ledger lacks a reply that it names.
+    """
+    prompts = {prompt.id: prompt for prompt in suite.prompts}
+    chain, scorer = spec.variant.parsers, scorer_of(suite.judging)
+    judges: dict[str, Judge] = {}
+    for trial in trials:
+        prompt = prompts[trial.prompt_id]
+        tools, final = suite.tools_of(prompt), None
+        if trial.asked and trial.fault in (None, "truncated"):
+            final = replay(spec, prompt, tools, replied(ledger, spec, trial, observed=True))
+        if final is None:
+            continue
+        if trial.run_id not in judges:
+            run = find(ledger, Run, trial.run_id)
+            family = run.family if run is not None else "unknown"
+            judges[trial.run_id] = Judge(scorer, chain, content_hash("parser", list(chain)), family)
+        judge = judges[trial.run_id]
+        parsed = read_calls(chain, final, tools, prompt.messages, judge.family)
+        yield SignalledTrial(
+            trial=trial,
+            prompt=prompt,
+            signals=signals_of(final, parsed, tools, prompt.messages),
+            outcome=judge.of(trial, prompt, tools, parsed).verdict.outcome,
+            observed=final.logprobs is not None and len(final.logprobs) > 0,
+        )

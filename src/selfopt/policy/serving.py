@@ -1,0 +1,226 @@
+"""From which confidence on a model's answers may be served, so that few of those served are wrong."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from selfopt.errors import UsageError
+from selfopt.records import BoundClaim, ConfidenceModel, CurvePoint, ServedBound
+from selfopt.stats import jackknife, least_served, lowest_shown
+
+from .confidence_fit import Judged, confidence_model
+from .served import PromptEvidence, ServedEvidence, ServedTable, SetEvidence
+
+_STEPS = 40
+_FOLDS = 10
+_STARTS = 4
+_MARGIN = 1.25
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """A confidence model and the threshold that holds, if one does.
+
+    Attributes:
+        least: the confidence from which on an answer may be served; None where no threshold holds.
+        bound: what the threshold keeps; None with it.
+        curve: of every threshold that was looked at, the strictest first.
+        least_feasible: the smallest share of bad answers, in steps of a hundredth, for which some
+            threshold holds. It was found by looking, so it is a hint and no bound. None: there is none.
+        prompts_needed: how many more prompts of calibration it would take, if they were like these; 0
+            where a threshold holds, None where no number would do.
+        shares: of each tool set, how many prompts were served, and how many of these were bad.
+    """
+
+    model: ConfidenceModel
+    least: float | None
+    bound: ServedBound | None
+    curve: tuple[CurvePoint, ...]
+    least_feasible: float | None
+    prompts_needed: int | None
+    shares: Mapping[str, tuple[int, int]]
+
+
+def calibrated(
+    fit: Sequence[Judged], calibration: Sequence[Judged], *, claim: BoundClaim, max_bad_share: float, confidence: float
+) -> Calibrated:
+    """Fit a confidence model, and choose the lowest threshold that keeps a share of bad answers.
+
+    *Of what is served, at most a share alpha is wrong, with confidence 1 - delta*: over draws of
+    the calibration, a threshold that breaks this is chosen with a chance of at most delta.
+
+    The thresholds to look at, and where the tests begin, follow from the confidences of the fit and
+    from the size of the calibration alone. They are fixed before any outcome of the calibration is
+    known, so each hypothesis "this threshold serves more than alpha bad" is a fixed one, and
+    `lowest_shown` errs with a chance of at most delta. Answers of equal confidence are served
+    together.
+
+    `these_tools`: the unit is the prompt. Given how many prompts a threshold serves, the bad ones
+    among them are binomial, so the test of Clopper & Pearson is exact. Where the prompts were not
+    drawn from all but so many from each tool set, the bad ones are a sum of Bernoulli variables of
+    different chances, which strays less than a binomial one (Hoeffding 1956, Ann. Math. Stat. 27),
+    so that the test stays valid.
+
+    `unseen_tools`: the unit is the tool set (`sets_log_e`). The confidence of a prompt comes from a
+    model that was fitted without its tool set; where fit and calibration share sets, these are left
+    out in ten folds.
+
+    Args:
+        fit, calibration: answers; no prompt is in both, or twice in one.
+        max_bad_share: alpha, between 0 and 1.
+        confidence: 1 - delta, between 0 and 1.
+
+    Raises:
+        UsageError: a figure is out of range, or a prompt occurs twice.
+    """
+    _check(fit, calibration, max_bad_share, confidence)
+    delta, model = 1 - confidence, confidence_model(fit)
+    steps = threshold_steps([model.confidence(one.signals) for one in fit])
+    sure = sureness(model, fit, calibration, claim)
+    tables = _by_set(calibration, sure, [least for least, _ in steps])
+    evidence = _evidence(tables, claim)
+    reach = [share for _, share in steps]
+    chosen = lowest_step(evidence, reach, max_bad_share, delta)
+    served, bad = (
+        [sum(getattr(table, part)[index] for table in tables.values()) for index in range(len(steps))]
+        for part in ("served", "bad")
+    )
+    curve = tuple(
+        CurvePoint(least=least, served=served[index], bad=bad[index], upper=evidence.upper(index, delta))
+        for index, (least, _) in enumerate(steps)
+    )
+    bound = None
+    if chosen is not None:
+        clusters = [(float(table.bad[chosen]), float(table.served[chosen])) for table in tables.values()]
+        spread = jackknife(clusters, lambda sums: sums[0] / sums[1] if sums[1] else None)
+        bound = ServedBound(
+            claim=claim,
+            max_bad_share=max_bad_share,
+            confidence=confidence,
+            n=len(calibration),
+            tool_sets=len(tables),
+            served=served[chosen],
+            bad=bad[chosen],
+            upper=curve[chosen].upper,
+            sets_low=spread.low if spread else None,
+            sets_high=spread.high if spread else None,
+        )
+    return Calibrated(
+        model=model,
+        least=None if chosen is None else steps[chosen][0],
+        bound=bound,
+        curve=curve,
+        least_feasible=_least_feasible(evidence, reach, max_bad_share, delta, holds=chosen is not None),
+        prompts_needed=0 if chosen is not None else _prompts_needed(evidence, reach, max_bad_share, delta, len(calibration)),
+        shares={
+            name: (table.served[chosen], table.bad[chosen]) if chosen is not None else (0, 0) for name, table in tables.items()
+        },
+    )
+
+
+def threshold_steps(confidences: Sequence[float]) -> list[tuple[float, float]]:
+    """The thresholds to look at, the strictest first, each with the share of the fit that it serves.
+
+    They are confidences of the fit, at forty equal steps of rank, and 0, which serves everything.
+    """
+    ordered = sorted(confidences, reverse=True)
+    n = len(ordered)
+    ranks = sorted({min(n, max(1, round(n * step / _STEPS))) for step in range(1, _STEPS + 1)}) if n else []
+    found = dict.fromkeys(ordered[rank - 1] for rank in ranks)
+    ascending = ordered[::-1]
+    steps = [(least, (n - bisect_left(ascending, least)) / n) for least in found]
+    return steps if 0.0 in found else [*steps, (0.0, 1.0)]
+
+
+def sureness(model: ConfidenceModel, fit: Sequence[Judged], calibration: Sequence[Judged], claim: BoundClaim) -> list[float]:
+    """The confidence of each answer of the calibration, for the claim.
+
+    For unseen tools, those of a set that the fit saw come from a model that was fitted without it.
+    """
+    shared = sorted({one.tool_set for one in fit} & {one.tool_set for one in calibration}) if claim == "unseen_tools" else []
+    models = dict.fromkeys((one.tool_set for one in calibration), model)
+    for fold in range(min(_FOLDS, len(shared))):
+        left_out = set(shared[fold::_FOLDS])
+        models.update(dict.fromkeys(left_out, confidence_model([one for one in fit if one.tool_set not in left_out])))
+    return [models[one.tool_set].confidence(one.signals) for one in calibration]
+
+
+def lowest_step(evidence: ServedEvidence, reach: Sequence[float], max_bad_share: float, delta: float) -> int | None:
+    """The lowest threshold that is shown to keep the share, by index; None if none is.
+
+    Args:
+        reach: the share of answers that each threshold is expected to serve, as the fit says.
+    """
+    starts = _starts(evidence.units, reach, max_bad_share, delta)
+    return lowest_shown(len(reach), starts, delta, lambda index: evidence.p_value(index, max_bad_share))
+
+
+def _starts(units: int, reach: Sequence[float], max_bad_share: float, delta: float) -> list[int]:
+    """Where the tests begin: at the strictest threshold that should serve enough to pass with none
+    wrong, and at those that should serve twice as many, four and eight times as many.
+    """
+    least = least_served(max_bad_share, delta / _STARTS) * _MARGIN
+    wanted = [least * 2**time for time in range(_STARTS)]
+    found = (next((i for i, share in enumerate(reach) if share * units >= count), None) for count in wanted)
+    return sorted({index for index in found if index is not None})
+
+
+def _least_feasible(
+    evidence: ServedEvidence, reach: Sequence[float], max_bad_share: float, delta: float, *, holds: bool
+) -> float | None:
+    """The smallest share, in hundredths, for which a threshold holds; it is looked for on the side where it lies."""
+    hundredths = [step / 100 for step in range(1, 100)]
+    tried = (a for a in hundredths if (a <= max_bad_share) == holds)
+    found = next((alpha for alpha in tried if lowest_step(evidence, reach, alpha, delta) is not None), None)
+    return max_bad_share if found is None and holds else found
+
+
+def _prompts_needed(
+    evidence: ServedEvidence, reach: Sequence[float], max_bad_share: float, delta: float, prompts: int
+) -> int | None:
+    """How many more prompts would show the share for some threshold, if they were like these."""
+    if not prompts:
+        return least_served(max_bad_share, delta / _STARTS)
+    factors = (evidence.factor(index, max_bad_share, delta / _STARTS) for index in range(len(reach)))
+    least = min((factor for factor in factors if factor is not None), default=None)
+    return None if least is None else max(1, math.ceil((least - 1) * prompts))
+
+
+def _by_set(calibration: Sequence[Judged], sure: Sequence[float], thresholds: Sequence[float]) -> dict[str, ServedTable]:
+    """Of each tool set, what each threshold serves of its answers."""
+    answers: dict[str, list[tuple[float, bool]]] = {}
+    for one, confidence in zip(calibration, sure, strict=True):
+        answers.setdefault(one.tool_set, []).append((confidence, not one.right))
+    return {name: served_by(answers[name], thresholds) for name in sorted(answers)}
+
+
+def served_by(answers: Sequence[tuple[float, bool]], thresholds: Sequence[float]) -> ServedTable:
+    """How many answers, of so much confidence and bad or not, each threshold serves."""
+    ordered = sorted(answers)
+    ascending = [confidence for confidence, _ in ordered]
+    wrong = [0, *accumulate(bad for _, bad in ordered)]
+    below = [bisect_left(ascending, least) for least in thresholds]
+    n = len(ordered)
+    return ServedTable(n, tuple(n - skipped for skipped in below), tuple(wrong[n] - wrong[skipped] for skipped in below))
+
+
+def _evidence(tables: Mapping[str, ServedTable], claim: BoundClaim) -> ServedEvidence:
+    every = list(tables.values())
+    if claim == "unseen_tools":
+        return SetEvidence(every)
+    return PromptEvidence(every)
+
+
+def _check(fit: Sequence[Judged], calibration: Sequence[Judged], max_bad_share: float, confidence: float) -> None:
+    for name, figure, example in (("max_bad_share", max_bad_share, 0.1), ("confidence", confidence, 0.95)):
+        if not 0 < figure < 1:
+            raise UsageError(f"{name} is {figure}: it has to be a number between 0 and 1, such as {example}")
+    seen: set[str] = set()
+    for one in (*fit, *calibration):
+        if one.prompt_id in seen:
+            raise UsageError(f"prompt {one.prompt_id!r} occurs twice: fit and calibration need prompts of their own, each once")
+        seen.add(one.prompt_id)

@@ -1,0 +1,114 @@
+"""What the reports tell of serving when sure: the newest calibration of each model, as text and as a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selfopt.records import Calibration, Escalation, Ledger
+from selfopt.words.escalation import answer_text, asked_text, escalation_text, gaps_text, percent
+
+from . import svg
+from .escalation import calibrated_prompts, chosen_point, shown_points
+from .escape import code, safe_markdown
+from .markdown import bullets, table
+from .svg import LEFT, RIGHT, WIDTH, text
+
+_TOP, _BOTTOM, _HEIGHT = 24.0, 172.0, 204
+
+
+def newest_calibrations(ledger: Ledger) -> tuple[Calibration, ...]:
+    """The newest calibration of each model and phase, in the order of their names."""
+    newest = {(one.model, one.phase): one for one in ledger.read(Calibration)}
+    return tuple(newest[key] for key in sorted(newest))
+
+
+def calibrations_text(calibrations: Sequence[Calibration]) -> list[str]:
+    """The lines of the section on serving when sure."""
+    lines: list[str] = []
+    for one in calibrations:
+        lines += [f"### {safe_markdown(one.model)} {one.phase}", ""]
+        lines += [safe_markdown(f"{sentence}.", limit=1000) for sentence in answer_text(one)]
+        lines += ["", *table(["confidence from", "served", "wrong", "wrong at most"], _rows(one)), ""]
+        lines += [f"Fitted on {code(one.fitted_on)}, calibrated on {code(one.calibrated_on)}; {code(one.calibration_id)}.", ""]
+    return lines[:-1] if lines else []
+
+
+def _rows(one: Calibration) -> list[list[str]]:
+    n, chosen = calibrated_prompts(one), chosen_point(one)
+    return [
+        [
+            f"{point.least:.3f}" + (" (serves)" if point is chosen else ""),
+            f"{percent(point.served / n)} ({point.served})" if n else "-",
+            f"{percent(point.bad / point.served)} ({point.bad})" if point.served else "-",
+            percent(point.upper),
+        ]
+        for point in shown_points(one)
+    ]
+
+
+def calibration_figures(calibrations: Sequence[Calibration]) -> list[str]:
+    """The risk-coverage curves, as HTML."""
+    made = [
+        f"<figure><figcaption>{text(one.model)} {text(one.phase)}: {text(asked_text(one))}</figcaption>{curve_svg(one)}</figure>"
+        for one in calibrations
+        if any(point.served for point in one.curve)
+    ]
+    if not made:
+        return []
+    reading = (
+        "The line is the share of wrong answers among the served, the band its upper limit, the dotted line the share that may be wrong; "
+        "a dot marks the threshold that serves. To the right more is served."
+    )
+    return [f"<p>{reading}</p>", f'<div class="figures">{"".join(made)}</div>']
+
+
+def curve_svg(one: Calibration) -> str:
+    """The share of wrong answers among the served, over the share that is served."""
+    n = calibrated_prompts(one)
+    points = [point for point in one.curve if point.served]
+    most = min(1.0, max([one.max_bad_share, *(point.bad / point.served for point in points)]) * 1.5 + 0.05)
+    x, y = svg.scale(0.0, 1.0, LEFT + 6, RIGHT - 6), svg.scale(0.0, most, _BOTTOM, _TOP + 8)
+    line = [(x(point.served / n), y(point.bad / point.served)) for point in points]
+    upper = [(x(point.served / n), y(min(most, point.upper))) for point in points]
+    parts = [
+        svg.path([*upper, *reversed(line)], "band", closed=True),
+        svg.path(line, "for"),
+        svg.line(x(0.0), y(one.max_bad_share), x(1.0), y(one.max_bad_share), "border"),
+    ]
+    chosen = chosen_point(one)
+    if chosen is not None and chosen.served:
+        parts.append(svg.dot(x(chosen.served / n), y(chosen.bad / chosen.served), "dot"))
+    frame = [
+        svg.label(LEFT, 12, "wrong among the served", kind="head"),
+        svg.line(LEFT, _TOP, LEFT, _BOTTOM, "axis"),
+        svg.line(LEFT, _BOTTOM, RIGHT, _BOTTOM, "axis"),
+        svg.label(LEFT - 4, y(most) + 4, f"{most:.2f}", anchor="end", kind="small"),
+        svg.label(LEFT - 4, y(0.0) + 4, "0", anchor="end", kind="small"),
+        svg.label(x(0.0), _BOTTOM + 14, "0", anchor="middle", kind="small"),
+        svg.label(x(1.0), _BOTTOM + 14, "1", anchor="end", kind="small"),
+        svg.label((LEFT + RIGHT) / 2, _BOTTOM + 28, "share of prompts that is served", anchor="middle", kind="small"),
+    ]
+    title = f"{text(one.model)}: wrong answers over served ones"
+    head = f'<svg viewBox="0 0 {WIDTH:.0f} {_HEIGHT}" role="img" aria-label="{title}">'
+    return "\n".join([head, f"<title>{title}</title>", *frame, *parts, "</svg>"])
+
+
+def escalation_markdown(found: Escalation) -> list[str]:
+    """All that is known of one calibration, as lines of Markdown, the answer first."""
+    told = escalation_text(found)
+    missing = [safe_markdown(line, limit=1000) for one in found.samples for line in gaps_text(one)]
+    lines = [safe_markdown(f"{told[0]}.", limit=1000), ""]
+    lines += bullets([safe_markdown(f"{line}.", limit=1000) for line in told[1:]], "")
+    for figures in found.figures:
+        rows = [
+            [safe_markdown(one.name), safe_markdown(", ".join(one.tools)), str(one.prompts), str(one.served), str(one.bad)]
+            for one in figures.sets.values()
+        ]
+        lines += ["", f"## Per tool set: {figures.sample}", "", *table(["tool set", "tools", "prompts", "served", "wrong"], rows)]
+    lines += [
+        "",
+        "## What each threshold serves",
+        "",
+        *table(["confidence from", "served", "wrong", "wrong at most"], _rows(found.calibration)),
+    ]
+    return [*lines, *(["", "## What is missing", "", *bullets(missing, "")] if missing else []), ""]

@@ -1,0 +1,107 @@
+"""The tables of `selfopt escalation`: what each threshold serves, per tool set, and beside each model alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from selfopt.home import counted
+from selfopt.records import Calibration, CurvePoint, Escalation, ServedFigures, WayFigures
+from selfopt.words.escalation import CLAIM_NAMES, SAMPLE_NAMES, percent, way_cost
+
+from .escape import safe_terminal, safe_text
+
+_WIDE = 76  # columns that every figure takes
+_POINTS = 10
+_BAR = 24
+_SETS = 20
+
+
+def shown_points(calibration: Calibration, most: int = _POINTS) -> list[CurvePoint]:
+    """At most so many points of the curve, evenly, with the first, the last and the chosen one."""
+    curve = calibration.curve
+    if len(curve) <= most:
+        return list(curve)
+    places = {round(step * (len(curve) - 1) / (most - 1)) for step in range(most)}
+    chosen = chosen_point(calibration)
+    return [point for place, point in enumerate(curve) if place in places or point is chosen]
+
+
+def chosen_point(calibration: Calibration) -> CurvePoint | None:
+    """The point of the curve at which the model would serve; None where no threshold holds."""
+    when = calibration.serve_when
+    return None if when is None else next((point for point in calibration.curve if point.least == when.least), None)
+
+
+def calibrated_prompts(calibration: Calibration) -> int:
+    """How many prompts the curve is about: the lowest threshold serves all of them."""
+    return max((point.served for point in calibration.curve), default=0)
+
+
+def escalation_tables(found: Escalation, *, width: int = _WIDE) -> RenderableType:
+    """The curve, the tool sets, and each model alone beside both in turn. width: of the terminal."""
+    parts: list[RenderableType] = [_curve(found.calibration, width)]
+    for figures in found.figures:
+        if figures.served:
+            parts.append(_sets(figures, width))
+        if figures.large is not None:
+            parts.append(_ways(figures, found, width))
+    return Group(*parts)
+
+
+def _table(title: str, heads: Sequence[str]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="right" if place else "left", no_wrap=bool(place), overflow="fold")
+    return table
+
+
+def _curve(calibration: Calibration, width: int) -> RenderableType:
+    wide, n = width >= _WIDE, calibrated_prompts(calibration)
+    table = _table(f"of {counted(n, 'calibration prompt')}", ["confidence", "served", "wrong", "at most"])
+    table.add_column("", no_wrap=True)
+    chosen = chosen_point(calibration)
+    bar = _BAR if wide else _BAR // 3
+    for point in shown_points(calibration):
+        share = point.bad / point.served if point.served else 0.0
+        wrong = f"{percent(share)} ({point.bad})" if wide else percent(share)
+        served = f"{percent(point.served / n)} ({point.served})" if wide else percent(point.served / n)
+        full = round(bar * point.served / n)
+        mark = " <- serves" if point is chosen and wide else " <-" if point is chosen else ""
+        style = "bold" if point is chosen else ""
+        least = f">= {point.least:.3f}"
+        table.add_row(least, served, wrong, percent(point.upper), f"{'#' * full}{'.' * (bar - full)}{mark}", style=style)
+    bound = f"at most: upper limit at {percent(calibration.confidence)} confidence of each threshold alone, {CLAIM_NAMES[calibration.claim]}"
+    return Group(table, Text(bound, "dim"))
+
+
+def _sets(figures: ServedFigures, width: int) -> RenderableType:
+    table = _table(f"per tool set, {SAMPLE_NAMES[figures.sample]}", ["tool set", "prompts", "served", "wrong"])
+    shown = sorted(figures.sets.values(), key=lambda one: (-one.bad, -one.served, one.name))
+    for one in shown[:_SETS]:
+        name = safe_text(one.name, limit=60)
+        if width >= _WIDE:
+            name = Text.assemble(name, (f" {safe_terminal(', '.join(one.tools), limit=60)}", "dim"))
+        table.add_row(name, str(one.prompts), str(one.served), str(one.bad))
+    more = len(shown) - _SETS
+    return Group(table, *([Text(f"and {counted(more, 'more tool set')}", "dim")] if more > 0 else []))
+
+
+def _ways(figures: ServedFigures, found: Escalation, width: int) -> RenderableType:
+    calibration = found.calibration
+    title = f"{counted(figures.paired, 'prompt')} that both answered, {SAMPLE_NAMES[figures.sample]}"
+    table = _table(title, ["", "right", "seconds", "cost of 1,000"])
+    rows: list[tuple[str, str, WayFigures | None]] = [
+        ("small alone", calibration.model, figures.paired_small),
+        ("large alone", calibration.fallback or "", figures.large),
+        ("both in turn", f"{figures.paired_served} of {figures.paired} served by the small one", figures.cascade),
+    ]
+    for name, told, way in rows:
+        if way is not None:
+            label = Text.assemble(name, (f"\n{safe_terminal(told, limit=60)}", "dim") if width >= _WIDE else "")
+            table.add_row(label, percent(way.accuracy), f"{way.latency_s:.2f}", way_cost(way))
+    return table

@@ -1,0 +1,240 @@
+"""`escalation`: may a model serve when it is sure? Fits and calibrates a threshold on stored answers, and asks no model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from selfopt.errors import UsageError
+from selfopt.home import atomic_write_text
+from selfopt.measure.lookup import find
+from selfopt.policy import Calibrated, Judged, calibrated
+from selfopt.records import (
+    BoundClaim,
+    Calibration,
+    Environment,
+    Escalation,
+    Phase,
+    Sample,
+    SampleUsed,
+    ServedFigures,
+    ServeWhen,
+    Spec,
+    Split,
+    Variant,
+    evidence_key,
+    new_id,
+    utc_now,
+)
+from selfopt.report import escalation_html
+from selfopt.wiring.app import App
+from selfopt.wiring.evidence import only_reads, require_ledger
+from selfopt.words.escalation import nothing_observed_text, nothing_stored_text
+
+from .served_figures import served_figures
+from .stored_answers import Answer, Answers, Asker, Named, answers_of, named, newest_environment, spec_for
+
+_USUAL: dict[Sample, Split] = {"fit": "search", "calibrate": "heldout", "verify": "all"}
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationRequest:
+    """What is looked at.
+
+    Attributes:
+        fit, calibrate, verify: parts of suites, as `SUITE` or `SUITE:SPLIT`. None named: the search
+            prompts of the phase's reference suite for the fit, its held-out ones for the
+            calibration, and no verification.
+        variant: a name or a point; None for that of the rule in force, else native_api.
+        to: the stronger model; None for the fallback of the rule in force.
+        to_variant: its variant; None as `variant`.
+        max_bad_share, confidence: None for the settings'.
+    """
+
+    model: str
+    phase: Phase
+    fit: tuple[str, ...] = ()
+    calibrate: tuple[str, ...] = ()
+    verify: tuple[str, ...] = ()
+    variant: str | None = None
+    to: str | None = None
+    to_variant: str | None = None
+    max_bad_share: float | None = None
+    confidence: float | None = None
+    claim: BoundClaim = "these_tools"
+
+
+@dataclass(slots=True)
+class _Samples:
+    """The answers of each sample, and what became of each part."""
+
+    answers: dict[Sample, list[Answer]] = field(default_factory=dict)
+    used: list[SampleUsed] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+
+    def take(self, sample: Sample, found: Answers) -> None:
+        self.answers.setdefault(sample, []).extend(found.found)
+        self.used.append(found.used)
+        self.seen |= {one.words for one in found.found}
+
+
+async def escalation_of(app: App, request: EscalationRequest) -> Escalation:
+    """Fit a confidence, calibrate a threshold on other prompts, and tell what it would do. Keeps the calibration.
+
+    Uses what the ledger holds, and asks no model. In a home that can't be written nothing is kept.
+
+    Raises:
+        UsageError: an option is wrong, or there are no stored answers with log probabilities; it
+            says which command makes them.
+    """
+    require_ledger(app)
+    asker = _asker(app, request.model, request.phase, request.variant)
+    parts = {
+        sample: [named(app, request.phase, text, f"--{sample}", _USUAL[sample]) for text in texts]
+        for sample, texts in _named_parts(app, request).items()
+    }
+    specs = {sample: [spec_for(app, asker, part) for part in listed] for sample, listed in parts.items()}
+    environment = newest_environment(app, [*specs["fit"], *specs["calibrate"]])
+    samples = _Samples()
+    for sample, listed in parts.items():
+        for part in listed:
+            samples.take(sample, answers_of(app, asker, sample, part, environment, samples.seen))
+    _check(asker, samples)
+    assert environment is not None
+    settings = app.settings.serve
+    found = calibrated(
+        _judged(samples.answers["fit"]),
+        _judged(samples.answers["calibrate"]),
+        claim=request.claim,
+        max_bad_share=settings.max_bad_share if request.max_bad_share is None else request.max_bad_share,
+        confidence=settings.confidence if request.confidence is None else request.confidence,
+    )
+    larger = _larger(app, request)
+    at = _Place(specs["calibrate"][0], environment, parts, request)
+    kept = _calibration(app, at, samples, found, None if larger is None else larger.model)
+    if not only_reads(app):
+        known = find(app.ledger, Spec, at.spec.spec_id)
+        await app.ledger.append([*([] if known is not None else [at.spec]), kept])
+    return Escalation(
+        calibration=kept,
+        variant=asker.variant.name,
+        fallback_variant=None if larger is None else larger.variant.name,
+        samples=tuple(samples.used),
+        figures=tuple(_figures(app, samples, parts, found, kept, larger)),
+    )
+
+
+def _named_parts(app: App, request: EscalationRequest) -> dict[Sample, tuple[str, ...]]:
+    reference = app.settings.suite_of(request.phase)
+    return {"fit": request.fit or (reference,), "calibrate": request.calibrate or (reference,), "verify": request.verify}
+
+
+def _asker(app: App, model: str, phase: Phase, variant: str | None) -> Asker:
+    name = app.resolve_model(model)
+    provider, _ = app.settings.endpoint_of(name)
+    chosen: Variant
+    if variant is not None:
+        chosen = app.variant(variant)
+    else:
+        rule = app.enforcer.load(repair_pending=False).rule_for(name, phase, app.settings.one_name)
+        chosen = rule.variant if rule is not None and rule.variant is not None else app.variant("native_api")
+    return Asker(name, phase, app.fitting(chosen, provider))
+
+
+def _larger(app: App, request: EscalationRequest) -> Asker | None:
+    to = request.to
+    if to is None:
+        name = app.resolve_model(request.model)
+        rule = app.enforcer.load(repair_pending=False).rule_for(name, request.phase, app.settings.one_name)
+        to = rule.fallback if rule is not None else None
+    return None if to is None else _asker(app, to, request.phase, request.to_variant)
+
+
+def _check(asker: Asker, samples: _Samples) -> None:
+    """UsageError where there is nothing to fit or to calibrate on."""
+    needed: tuple[Sample, ...] = ("fit", "calibrate")
+    for sample in needed:
+        used = [one for one in samples.used if one.sample == sample]
+        if not samples.answers.get(sample):
+            raise UsageError(nothing_stored_text(asker.model, asker.variant.name, used))
+    told = [one for sample in needed for one in samples.answers[sample]]
+    if not any(one.observed for one in told):
+        raise UsageError(nothing_observed_text(asker.model, [one for one in samples.used if one.sample in needed]))
+
+
+def _judged(answers: Sequence[Answer]) -> list[Judged]:
+    return [Judged(one.prompt_id, one.trial.trial_id, one.tool_set, one.signals, one.right) for one in answers]
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What was calibrated: a spec and what served it, on which parts."""
+
+    spec: Spec
+    environment: Environment
+    parts: dict[Sample, list[Named]]
+    request: EscalationRequest
+
+    def label(self, sample: Sample) -> str:
+        return ", ".join(part.label for part in self.parts[sample])
+
+
+def _calibration(app: App, at: _Place, samples: _Samples, found: Calibrated, fallback: str | None) -> Calibration:
+    calibration_id = new_id("calibration")
+    when = None
+    if found.least is not None and found.bound is not None:
+        when = ServeWhen(
+            calibration_id=calibration_id,
+            model=found.model,
+            least=found.least,
+            bound=found.bound,
+            fitted_on=at.label("fit"),
+            calibrated_on=at.label("calibrate"),
+            evidence_key=evidence_key(at.spec.spec_id, at.environment),
+            environment=at.environment,
+        )
+    request, settings = at.request, app.settings.serve
+    return Calibration(
+        calibration_id=calibration_id,
+        model=at.spec.model,
+        phase=at.spec.phase,
+        spec_id=at.spec.spec_id,
+        environment_id=at.environment.environment_id,
+        fallback=fallback,
+        fitted_on=at.label("fit"),
+        calibrated_on=at.label("calibrate"),
+        fit_trials=tuple(one.trial.trial_id for one in samples.answers["fit"]),
+        calibration_trials=tuple(one.trial.trial_id for one in samples.answers["calibrate"]),
+        claim=request.claim,
+        max_bad_share=settings.max_bad_share if request.max_bad_share is None else request.max_bad_share,
+        confidence=settings.confidence if request.confidence is None else request.confidence,
+        confidence_model=found.model,
+        curve=found.curve,
+        serve_when=when,
+        least_feasible=found.least_feasible,
+        prompts_needed=found.prompts_needed,
+        shares=found.shares,
+        created_at=utc_now(),
+    )
+
+
+def _figures(
+    app: App, samples: _Samples, parts: dict[Sample, list[Named]], found: Calibrated, kept: Calibration, larger: Asker | None
+) -> Iterator[ServedFigures]:
+    shown: tuple[Sample, ...] = ("calibrate", "verify")
+    for sample in shown:
+        mine = samples.answers.get(sample, [])
+        if not mine:
+            continue
+        theirs: list[Answer] = []
+        if larger is not None:
+            specs = [spec_for(app, larger, part) for part in parts[sample]]
+            environment = newest_environment(app, specs)
+            theirs = [one for part in parts[sample] for one in answers_of(app, larger, sample, part, environment).found]
+        yield served_figures(sample, mine, theirs, found, kept.confidence)
+
+
+def write_escalation_page(path: Path, found: Escalation) -> None:
+    """Write the page with figures, whole. Raises StoreError."""
+    atomic_write_text(path, escalation_html(found))

@@ -1,0 +1,172 @@
+"""Whether a model may serve when it is sure, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selfopt.home import counted, escape_control
+from selfopt.records import BoundClaim, Calibration, Escalation, SampleUsed, ServedFigures, WayFigures
+
+from .evidence import on_prompts
+
+CLAIM_NAMES: dict[BoundClaim, str] = {"these_tools": "on these tools", "unseen_tools": "on tools not seen"}
+SAMPLE_NAMES = {"fit": "fit", "calibrate": "calibration", "verify": "verification"}
+
+
+def percent(share: float) -> str:
+    """A share as people write it: `5 %`, `12.5 %`."""
+    return f"{round(100 * share, 1):g} %"
+
+
+def asked_text(calibration: Calibration) -> str:
+    """The bound that was asked for: `at most 10 % wrong of what is served, at 95 % confidence, on these tools`."""
+    share, confidence = percent(calibration.max_bad_share), percent(calibration.confidence)
+    return f"at most {share} wrong of what is served, at {confidence} confidence, {CLAIM_NAMES[calibration.claim]}"
+
+
+def answer_text(calibration: Calibration, *, synthetic: bool = False) -> list[str]:
+    """Whether the model may serve, and what the bound says; sentences without a full stop. The first answers."""
+    model = escape_control(calibration.model, 200)
+    when = calibration.serve_when
+    if when is None:
+        return _refused(calibration, model)
+    bound = when.bound
+    rest = "everything else goes to " + (escape_control(calibration.fallback, 200) if calibration.fallback else "the fallback")
+    unit = f"{counted(bound.n, 'prompt')} over {counted(bound.tool_sets, 'tool set')}"
+    sets = ""
+    if bound.sets_low is not None and bound.sets_high is not None:
+        sets = f"; over tool sets the share lies between {percent(bound.sets_low)} and {percent(bound.sets_high)}"
+    return [
+        f"Yes, {model} may serve when its confidence is {when.least:.3f} or more; {rest}",
+        on_prompts(
+            f"It then serves {percent(bound.served / max(1, bound.n))} of the calibration prompts ({bound.served} of {unit}), {bound.bad} "
+            f"of them wrong. At {percent(bound.confidence)} confidence at most {percent(bound.upper)} of what is served is wrong, "
+            f"{CLAIM_NAMES[bound.claim]}; asked for was {percent(bound.max_bad_share)}{sets}",
+            synthetic=synthetic,
+        ),
+    ]
+
+
+def _refused(calibration: Calibration, model: str) -> list[str]:
+    said = [f"No, not at this bound: no confidence of {model} is shown to keep {asked_text(calibration)}"]
+    if calibration.least_feasible is None:
+        said.append("No other share of wrong answers is shown on these prompts either")
+    else:
+        share = percent(calibration.least_feasible)
+        said.append(
+            f"On these prompts it could be shown for a share of {share}; that was found by looking, so it is a hint, and no bound"
+        )
+    needed = calibration.prompts_needed
+    if needed is None:
+        said.append("More prompts like these would not help: its surest answers are wrong too often")
+    elif needed:
+        said.append(f"With about {counted(needed, 'more calibration prompt')} like these it would be shown")
+    return said
+
+
+def figures_text(figures: ServedFigures, confidence: float) -> str:
+    """What is served of some prompts, and how much of that is wrong."""
+    where = {"fit": "the prompts of the fit", "calibrate": "the calibration prompts", "verify": "the prompts of the verification"}
+    said = f"Of {where[figures.sample]} {figures.served} of {figures.prompts} are served"
+    if not figures.served or figures.bad_share is None or figures.upper is None:
+        return said
+    share = figures.bad_share
+    over = ""
+    if share.low is not None and share.high is not None:
+        over = f"; 95 % interval over {counted(figures.tool_sets, 'tool set')}: {percent(share.low)} to {percent(share.high)}"
+    said += f", {figures.bad} of these wrong: {percent(share.value)}"
+    return f"{said} (at most {percent(figures.upper)} at {percent(confidence)} confidence{over})"
+
+
+def verified_text(figures: ServedFigures, calibration: Calibration) -> str:
+    """What the prompts of the verification say of the bound."""
+    if not figures.served:
+        return "Nothing is served of the prompts of the verification, so they say nothing of the bound"
+    share = figures.bad / figures.served
+    asked = calibration.max_bad_share
+    if share <= asked:
+        return f"The verification agrees: {percent(share)} of what is served is wrong, and {percent(asked)} may be"
+    return f"The verification DISAGREES: {percent(share)} of what is served is wrong, more than the {percent(asked)} that may be"
+
+
+def paired_text(figures: ServedFigures, larger: str) -> str | None:
+    """What both models in turn do beside the larger one alone; None where that is not known."""
+    if figures.large is None or figures.cascade is None or figures.difference is None:
+        return None
+    difference = figures.difference
+    over = ""
+    if difference.low is not None and difference.high is not None:
+        over = f" (95 %: {100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
+    return (
+        f"On {counted(figures.paired, 'prompt')} that both answered, both in turn are right on {percent(figures.cascade.accuracy)}, "
+        f"{escape_control(larger, 200)} alone on {percent(figures.large.accuracy)}: {100 * difference.value:+.1f} points{over}"
+    )
+
+
+def way_cost(figures: WayFigures) -> str:
+    """What 1,000 prompts cost; `-` where a price is unknown."""
+    return "-" if figures.cost is None else f"{1000 * figures.cost:.3g}"
+
+
+def gaps_text(used: SampleUsed) -> list[str]:
+    """What is missing of a part, and which command makes it; sentences without a full stop."""
+    where = f"{SAMPLE_NAMES[used.sample]}, {escape_control(used.suite, 100)}:{used.split}"
+    said = []
+    if used.unmeasured:
+        what = f"{used.unmeasured} of {counted(used.prompts, 'prompt')} have no stored answer"
+        said.append(f"{where}: {what}; measure them with: {escape_control(used.command, 500)}")
+    if used.unanswered:
+        said.append(f"{where}: {counted(used.unanswered, 'trial')} got no reply, and so there was nothing to serve")
+    if used.unobserved:
+        said.append(
+            f"{where}: {counted(used.unobserved, 'reply')} came without log probabilities and count as such; the server may have none, "
+            "or was not asked for them"
+        )
+    if used.repeated:
+        said.append(f"{where}: {counted(used.repeated, 'prompt')} took part before and are left out here")
+    return said
+
+
+def nothing_stored_text(model: str, variant: str, used: Sequence[SampleUsed]) -> str:
+    """What to do where a sample has no answer at all."""
+    first = used[0]
+    where = " and ".join(f"{escape_control(one.suite, 100)}:{one.split}" for one in used)
+    if all(one.repeated == one.prompts for one in used):
+        return f"{where}: all prompts took part before; name other prompts for the {SAMPLE_NAMES[first.sample]}, such as another split"
+    commands = " && ".join(escape_control(one.command, 500) for one in used if one.unmeasured or one.unanswered)
+    return (
+        f"no stored answer of {escape_control(model, 200)} with {escape_control(variant, 200)} to {where}, which is for the "
+        f"{SAMPLE_NAMES[first.sample]}; measure it first: {commands}"
+    )
+
+
+def nothing_observed_text(model: str, used: Sequence[SampleUsed]) -> str:
+    """What to do where no reply has log probabilities."""
+    commands = " && ".join(dict.fromkeys(f"{escape_control(one.command, 500)} --fresh" for one in used))
+    return (
+        f"no stored answer of {escape_control(model, 200)} has log probabilities, by which it would be told how sure it was; set "
+        f"logprobs = true for its endpoint and measure again: {commands}"
+    )
+
+
+def needed_text(max_bad_share: float, confidence: float, least: int) -> str:
+    """How many prompts a bound needs before anything can be shown."""
+    return (
+        f"serving when sure, with at most {percent(max_bad_share)} wrong at {percent(confidence)} confidence, needs at least "
+        f"{counted(least, 'served calibration prompt')}, and more if any of their answers is wrong"
+    )
+
+
+def escalation_text(escalation: Escalation) -> list[str]:
+    """All that is known, in sentences without a full stop. The first answers whether it may serve."""
+    calibration = escalation.calibration
+    synthetic = any(one.synthetic for one in escalation.samples)
+    said = answer_text(calibration, synthetic=synthetic)
+    for figures in escalation.figures:
+        if calibration.serve_when is None:
+            break
+        if figures.sample == "verify":
+            said += [figures_text(figures, calibration.confidence), verified_text(figures, calibration)]
+        told = paired_text(figures, calibration.fallback or "the larger model")
+        said += [] if told is None else [told]
+    return said
