@@ -18,7 +18,7 @@ from .variant import Variant
 ROUTING_SCHEMA_VERSION = 3
 """The newest form that is read. Rules that say nothing about tools and thresholds are written in form 2."""
 _PLAIN_SCHEMA = 2
-VoidedBy = Literal["environment", "drift", "manual"]
+VoidedBy = Literal["environment", "drift"]
 ReasonKind = Literal["gate", "warm_up", "promotion", "circle", "manual", "import", "other"]
 """`gate`: a recommendation to allow or disable the model. `warm_up`: one to warm up or not.
 `promotion`:
@@ -34,7 +34,7 @@ class Voided(Record):
 
     Attributes:
         kind: `environment`: another model, template, engine or spec serves than the one that was
-            measured. `drift`: live traffic is not like the calibration. `manual`: a person said so.
+            measured. `drift`: live traffic is not like the calibration.
         calibration_id: the calibration whose threshold it was.
         differs: the observed facts that differ, for `environment`.
     """

@@ -1,7 +1,10 @@
 """Rules: which model may serve which phase, who decided it, why, and how to undo it."""
 
+from .by_hand import HandRule
 from .changes import RuleChange, check_rules, diff, fallback_cycle, rule_id_of
 from .enforcer import STEPS, Enforcer, RuleTrace
+from .finer import check_escalations, check_finer
+from .holding import THRESHOLD_VOID, Thresholds, void_event, voided_by
 from .imports import imported_rules
 from .in_force import InForce
 from .matching import RouteOptions, format_routed_line, standby_decisions, validate_model_phase_compatibility
@@ -14,14 +17,19 @@ from .versions import VersionEntry
 __all__ = [
     "SCHEMA_PATH",
     "STEPS",
+    "THRESHOLD_VOID",
     "Enforcer",
+    "HandRule",
     "InForce",
     "RouteOptions",
     "RuleChange",
     "RuleOptions",
     "RuleTrace",
     "RulesReport",
+    "Thresholds",
     "VersionEntry",
+    "check_escalations",
+    "check_finer",
     "check_rules",
     "diff",
     "differing_log",
@@ -37,4 +45,6 @@ __all__ = [
     "rule_id_of",
     "standby_decisions",
     "validate_model_phase_compatibility",
+    "void_event",
+    "voided_by",
 ]

@@ -8,20 +8,22 @@ from typing import Literal
 
 from selfopt.errors import UsageError
 from selfopt.home import escape_control
-from selfopt.records import Phase, RoutingConfig, Rule, content_hash
-from selfopt.words.rules import change_text
+from selfopt.records import Phase, RoutingConfig, Rule, ToolMatch, content_hash
+from selfopt.words.rules import change_text, rule_text
+
+from .finer import check_finer, finer_cycle
 
 ChangeEvent = Literal["rule_added", "rule_changed", "rule_removed"]
 MAX_RULES = 10_000
 
 
-def rule_id_of(model: str, phase: str) -> str:
-    """The id of the rule for a model and phase. It is the same in every version and every home."""
-    return content_hash("rule", [model, phase])
+def rule_id_of(model: str, phase: str, when: ToolMatch | None = None) -> str:
+    """The id of the rule for a model, phase and tools. It is the same in every version and every home."""
+    return content_hash("rule", [model, phase] if when is None else [model, phase, when.key])
 
 
 def known_key(rules: Iterable[Rule], model: str, phase: Phase, one_name: Callable[[str], str]) -> tuple[str, Phase]:
-    """The key of the rule for a model and phase, as that rule spells it; else model and phase as given."""
+    """The model and phase of the rule for a model and phase, as that rule spells it; else model and phase as given."""
     names = [rule.model for rule in rules if rule.phase == phase and one_name(rule.model) == one_name(model)]
     return (model if model in names or not names else names[0]), phase
 
@@ -61,26 +63,31 @@ def _same_rule(one: Rule, other: Rule) -> bool:
 
 
 def diff(old: RoutingConfig | Sequence[Rule], new: RoutingConfig | Sequence[Rule]) -> tuple[RuleChange, ...]:
-    """The changes from old to new, ordered by model and phase; empty if there are none."""
+    """The changes from old to new, ordered by model, phase and tools; empty if there are none."""
     before, after = _by_key(old), _by_key(new)
     pairs = ((before.get(key), after.get(key)) for key in sorted(before.keys() | after.keys()))
     return tuple(RuleChange(one, other) for one, other in pairs if one is None or other is None or not _same_rule(one, other))
 
 
-def _by_key(rules: RoutingConfig | Sequence[Rule]) -> dict[tuple[str, str], Rule]:
+def _by_key(rules: RoutingConfig | Sequence[Rule]) -> dict[tuple[str, str, str], Rule]:
     items = rules.rules if isinstance(rules, RoutingConfig) else rules
-    return {(rule.model, rule.phase): rule for rule in items}
+    return {rule.key: rule for rule in items}
 
 
 def fallback_cycle(rules: Iterable[Rule], start: Rule) -> tuple[str, ...] | None:
     """The models of the circle in which the fallbacks lead from `start` back to it; None if they do
     not.
     """
-    following = {rule.model: rule.fallback for rule in rules if rule.phase == start.phase}
+    known: dict[str, list[Rule]] = {}
+    for rule in rules:
+        if rule.phase == start.phase:
+            known.setdefault(rule.model, []).append(rule)
+    if any(rule.when is not None for mine in known.values() for rule in mine):
+        return finer_cycle(known, start)
     path, name = [start.model], start.fallback
     while name is not None and name not in path:
         path.append(name)
-        name = following.get(name)
+        name = next((rule.fallback for rule in known.get(name, ())), None)
     return (*path, start.model) if name == start.model else None
 
 
@@ -88,21 +95,24 @@ def check_rules(rules: Sequence[Rule]) -> None:
     """Checks that a set of rules is possible.
 
     Raises:
-        UsageError: a model and phase has two rules, a rule has no model or another rule's id, the
-            fallbacks go in a circle, or there are too many rules.
+        UsageError: there are two rules for the same requests, a rule has no model or another rule's
+            id, the fallbacks go in a circle, an answer that is not sure has nowhere to go, or there
+            are too many rules.
     """
     if len(rules) > MAX_RULES:
         raise UsageError(f"{len(rules)} rules, at most {MAX_RULES} are allowed; remove some")
-    seen: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str, str]] = set()
     for rule in rules:
-        name = f"{escape_control(rule.model, 200)} {rule.phase}"
+        name = rule_text(rule)
         if not rule.model:
             raise UsageError("a rule has an empty model name; write provider/name")
-        if (rule.model, rule.phase) in seen:
+        if rule.key in seen:
             raise UsageError(f"two rules for {name}; keep one")
-        seen.add((rule.model, rule.phase))
-        if rule.rule_id != rule_id_of(rule.model, rule.phase):
+        seen.add(rule.key)
+        if rule.rule_id != rule_id_of(rule.model, rule.phase, rule.when):
             raise UsageError(f"the rule of {name} has the id {escape_control(rule.rule_id, 80)}; leave rule_id out")
+    check_finer(rules)
+    for rule in rules:
         if cycle := fallback_cycle(rules, rule):
             raise UsageError(
                 f"the fallbacks of {rule.phase} go in a circle ({escape_control(' -> '.join(cycle), 400)}); change one of them"

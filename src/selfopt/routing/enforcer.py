@@ -11,20 +11,33 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from selfopt.errors import AuditError, CorruptError, StoreError, UsageError
 from selfopt.home import ChainedFile, ChainReport, Home, escape_control, guarded
-from selfopt.records import AuditRecord, Phase, Recommendation, RoutingConfig, Rule, RuleReason, Spec, utc_now
+from selfopt.records import (
+    AuditRecord,
+    Phase,
+    Recommendation,
+    RoutingConfig,
+    Rule,
+    Spec,
+    ToolMatch,
+    Voided,
+    VoidedBy,
+    schema_of,
+    utc_now,
+)
 
-from .changes import RuleChange, check_rules, diff, known_key, rule_id_of
+from .by_hand import VOID, HandRule, set_by_hand, still_voided, with_voided, without
+from .changes import RuleChange, check_rules, diff
+from .finer import check_finer
 from .imports import imported_rules
 from .in_force import InForce, abort, look, repair
 from .rules import RuleOptions, generate_routing_rules
 from .store import read_config, rules_hash, set_aside, version_numbers, write_config, write_version
 from .trail import change_event, render_log
 from .verifying import RulesReport, verify_rules
-from .versions import ABORTED, CHANGE_EVENTS, VersionEntry, VersionSeals
+from .versions import CHANGE_EVENTS, VersionEntry, VersionSeals, history_of
 
 logger = logging.getLogger("selfopt.routing")
 
@@ -56,6 +69,7 @@ class Enforcer:
         on_step: called with a name of STEPS after each step of a change.
         before_change: called before each change. If it raises, nothing is changed.
         one_name: gives one name for all of a model. A rule keeps the name that it has.
+        check: called with the rules that a change adds or changes. If it raises, nothing is changed.
     """
 
     def __init__(
@@ -66,6 +80,7 @@ class Enforcer:
         on_step: Callable[[str], None] = lambda _: None,
         before_change: Callable[[], None] = lambda: None,
         one_name: Callable[[str], str] = str,
+        check: Callable[[Sequence[Rule]], None] = lambda _: None,
     ) -> None:
         self.home = home
         self.trail = ChainedFile(home.audit_trail, clock=clock)
@@ -73,6 +88,7 @@ class Enforcer:
         self._on_step = on_step
         self._before_change = before_change
         self._one_name = one_name
+        self._check = check
 
     # -- reading
 
@@ -89,8 +105,12 @@ class Enforcer:
         Raises:
             CorruptError, NewerSchemaError, StoreError: the rules cannot be read or restored.
             AuditError: no file holds what the audit trail sealed.
+            UsageError: a file that was made by hand has two rules between which nothing decides, or
+                one that serves when sure and names no stronger model.
         """
-        return self._found(repair_pending=repair_pending).config
+        config = self._found(repair_pending=repair_pending).config
+        check_finer(config.rules)
+        return config
 
     def _found(self, *, repair_pending: bool) -> InForce:
         found: InForce | None = None
@@ -154,25 +174,7 @@ class Enforcer:
 
         Raises AuditError if the trail is damaged.
         """
-        in_force = self.load().version
-        found: dict[int, VersionEntry] = {}
-        for record in self.trail.records():
-            version = record.config_version
-            if version is not None and record.event in CHANGE_EVENTS:
-                change = f"{record.event} {record.original_model} {record.phase}"
-                entry = found.get(version) or VersionEntry(
-                    version=version,
-                    at=record.timestamp,
-                    cause=str(record.details.get("cause", "")),
-                    reason=str(record.details.get("cause_reason", "")),
-                    changes=(),
-                    in_force=version == in_force,
-                    aborted=False,
-                )
-                found[version] = replace(entry, changes=(*entry.changes, change))
-            elif version in found and record.event == ABORTED:
-                found[version] = replace(found[version], aborted=True)
-        return tuple(found[version] for version in sorted(found))
+        return history_of(self.trail.records(), self.load().version)
 
     def trace(self, rule_id: str) -> RuleTrace:
         """A rule, all its changes, and the ids of the recommendations and evidence behind them.
@@ -259,9 +261,10 @@ class Enforcer:
                 if not whole:
                     raise
                 found = InForce(RoutingConfig(), refused=self.home.routing_config.exists())
-            rules = tuple(sorted(change(found.config), key=lambda rule: (rule.model, rule.phase)))
+            rules = tuple(still_voided(sorted(change(found.config), key=lambda rule: rule.key), self.trail))
             check_rules(rules)
             changes = diff(found.config, rules)
+            self._check([change.after for change in changes if change.after is not None])
             config = found.config
             if changes:
                 config = self._put_in_force(found, rules, changes, cause)
@@ -297,36 +300,33 @@ class Enforcer:
     def set_rule(
         self, model: str, phase: Phase, *, allow: bool, fallback: str | None = None, reason: str = "", warm_up: bool | None = None
     ) -> RoutingConfig:
-        """Sets a rule by hand. Its variant and limits stay.
+        """Sets the rule of a model and phase by hand. Raises as `set_by_hand`."""
+        return self.set_by_hand(model, phase, HandRule(allow, fallback, reason, warm_up))
+
+    def set_by_hand(self, model: str, phase: Phase, hand: HandRule) -> RoutingConfig:
+        """Sets a rule by hand. Its variant and limits stay, unless `hand` has a spec.
 
         The rule becomes `manual`: recommendations no longer change its `allow` and `fallback`.
         Raises as `apply`.
+        """
+        return self.update(lambda now: set_by_hand(now, model, phase, hand, self._one_name), event="set", reason=hand.reason)
+
+    def remove(self, model: str, phase: Phase, when: ToolMatch | None = None) -> RoutingConfig:
+        """Removes the rule of exactly this model, phase and tools. UsageError if there is none; else raises as `apply`."""
+        return self.update(lambda now: without(now, model, phase, when, self._one_name), event="remove")
+
+    def void(self, rule_id: str, why: str, *, calibration_id: str, kind: VoidedBy = "drift") -> RoutingConfig:
+        """Voids the threshold of a rule: from now on everything it would serve goes to its fallback.
+
+        That lasts until the rule gets a threshold of another calibration. Voiding it again changes
+        nothing. Raises as `with_voided` and `apply`.
 
         Args:
-            warm_up: None keeps the present value.
+            why: for people.
+            calibration_id: the calibration that does not hold any more.
         """
-
-        def changed(current: RoutingConfig) -> Sequence[Rule]:
-            name = known_key(current.rules, model, phase, self._one_name)
-            old = current.rule_for(*name) or Rule(rule_id=rule_id_of(model, phase), model=model, phase=phase, allow=allow)
-            why = reason or ("allowed by hand" if allow else "denied by hand")
-            update: dict[str, Any] = {
-                "allow": allow,
-                "fallback": fallback,
-                "source": "manual",
-                "reason": why,
-                "reasons": (RuleReason(kind="manual", text=why),),
-                "confirmation": None,
-                "recommendation_ids": (),
-                "evidence": (),
-            }
-            if warm_up is not None:
-                update["warm_up"] = warm_up
-            one_name = self._one_name
-            others = [r for r in current.rules if (one_name(r.model), r.phase) != (one_name(model), phase)]
-            return [*others, old.model_copy(update=update)]
-
-        return self.update(changed, event="set", reason=reason)
+        told = Voided(kind=kind, calibration_id=calibration_id, why=escape_control(why, 500), at=self._clock())
+        return self.update(lambda now: with_voided(now, rule_id, told), event=VOID, reason=told.why)
 
     def import_file(self, path: Path, *, resolve: Callable[[str], str] = str) -> RoutingConfig:
         """Imports rules from a file (see `imported_rules`). Raises as that and as `apply`.
@@ -363,7 +363,8 @@ class Enforcer:
         version = self._next_version(found.config)
         changed = {change.rule.rule_id for change in changes}
         stamped = tuple(r.model_copy(update={"since_version": version}) if r.rule_id in changed else r for r in rules)
-        config = RoutingConfig(version=version, generated_at=self._clock(), rules=stamped)
+        form = schema_of(stamped)
+        config = RoutingConfig(schema_version=form, version=version, generated_at=self._clock(), rules=stamped)
         by_id = {rule.rule_id: rule for rule in stamped}
         events = []
         for number, change in enumerate(changes, 1):

@@ -9,8 +9,8 @@ from typing import Any
 
 from selfopt.errors import NewerSchemaError, UsageError
 from selfopt.home import parse_json_object, read_text_bounded
-from selfopt.records import ROUTING_SCHEMA_VERSION, Phase, Record, Rule, RuleReason
-from selfopt.words.rules import reason_text
+from selfopt.records import ROUTING_SCHEMA_VERSION, Phase, Record, Rule, RuleReason, ToolMatch
+from selfopt.words.rules import reason_text, rule_text
 
 from .changes import known_key, rule_id_of
 from .store import first_problem, parsed_config
@@ -19,13 +19,14 @@ MAX_IMPORT_BYTES = 16_000_000
 
 
 class _ShortRule(Record):
-    """A rule as the short form writes it."""
+    """A rule as the short form writes it. A threshold needs evidence, so `routes set` alone names one."""
 
     model: str
     phase: Phase
     allow: bool
     fallback: str | None = None
     warm_up: bool = False
+    when: ToolMatch | None = None
     reason: str = "imported"
 
 
@@ -73,15 +74,15 @@ def imported_rules(
         raise UsageError(f"{path} was not imported ({first_problem(error)}); correct that entry") from None
     if "schema_version" in body:
         return tuple(_copied(rule, resolve, reason_was_derived=version != 1) for rule in whole)
-    rules = {(rule.model, rule.phase): rule for rule in current}
-    named: set[tuple[str, str]] = set()
+    rules = {rule.key: rule for rule in current}
+    named: set[tuple[str, str, str]] = set()
     for entry in short.rules:
-        key = model, phase = known_key(current, resolve(entry.model), entry.phase, one_name)
-        if key in named:
-            raise UsageError(f"{path} has two rules for {model} {phase}; keep one")
-        named.add(key)
-        old = rules.get(key) or Rule(rule_id=rule_id_of(model, phase), model=model, phase=phase, allow=entry.allow)
-        rules[key] = old.model_copy(update=_told(entry, resolve))
+        model, phase = known_key(current, resolve(entry.model), entry.phase, one_name)
+        new = Rule(rule_id=rule_id_of(model, phase, entry.when), model=model, phase=phase, allow=entry.allow, when=entry.when)
+        if new.key in named:
+            raise UsageError(f"{path} has two rules for {rule_text(new)}; keep one")
+        named.add(new.key)
+        rules[new.key] = rules.get(new.key, new).model_copy(update=_told(entry, resolve))
     return tuple(rules[key] for key in sorted(rules))
 
 
@@ -96,6 +97,8 @@ def _told(entry: _ShortRule, resolve: Callable[[str], str]) -> dict[str, Any]:
         "source": "import",
         "recommendation_ids": (),
         "evidence": (),
+        "serve_when": None,
+        "voided": None,
         **({"warm_up": entry.warm_up} if "warm_up" in entry.model_fields_set else {}),
     }
 
@@ -106,7 +109,7 @@ def _copied(rule: Rule, resolve: Callable[[str], str], *, reason_was_derived: bo
     update: dict[str, Any] = {
         "model": model,
         "fallback": resolve(rule.fallback) if rule.fallback is not None else None,
-        "rule_id": rule_id_of(model, rule.phase),
+        "rule_id": rule_id_of(model, rule.phase, rule.when),
         "source": "manual" if rule.source == "manual" else "import",
     }
     if reason_was_derived and rule.reason != reason_text(rule.reasons, rule.confirmation):

@@ -23,6 +23,7 @@ class RouteOptions:
         force: serve the named model, whatever the rules say.
         enabled: False switches enforcement off.
         one_name: gives one name for all of a model.
+        exists: whether a model can be asked at all, as far as the settings tell.
     """
 
     is_local: Callable[[str], bool]
@@ -31,6 +32,7 @@ class RouteOptions:
     force: bool = False
     enabled: bool = True
     one_name: Callable[[str], str] = str
+    exists: Callable[[str], bool] = lambda _: True
 
 
 def format_routed_line(original: str, served: str) -> str:

@@ -12,7 +12,8 @@ from selfopt.words.rules import no_fallback_text, reason_text, served_text
 from .changes import fallback_cycle, known_key, rule_id_of
 
 # What a rule does; reasons, ids and evidence only explain it.
-_EFFECT = {"allow", "fallback", "warm_up", "variant", "spec_id", "limits"}
+_SERVED = ("variant", "spec_id", "limits")
+_EFFECT = {"allow", "fallback", "warm_up", "serve_when", *_SERVED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,14 @@ def generate_routing_rules(
       warm-up is updated.
     - A manual rule keeps `allow` and `fallback`, unless the options say otherwise.
     - A fallback that would close a circle is left out, and the reason says so.
+    - A rule that serves when sure keeps its threshold and fallback until the model is disabled.
+    - Rules that look at tools stay. One that serves what the rule of its model and phase served
+      follows that, unless a threshold rests on it.
     """
     chosen = options or RuleOptions()
-    known = current.rules if current else ()
+    every = current.rules if current else ()
+    known = tuple(rule for rule in every if rule.when is None)
+    finer = tuple(rule for rule in every if rule.when is not None)
     specs = {known_key(known, *key, chosen.one_name): spec for key, spec in (promoted or {}).items()}
     rules = {(rule.model, rule.phase): rule for rule in known}
     grouped: dict[tuple[str, Phase], list[Recommendation]] = {key: [] for key in specs}
@@ -68,15 +74,29 @@ def generate_routing_rules(
             rules[key] = rule
     for key in sorted(grouped):
         rule = rules.get(key)
-        if rule is None or rule.source == "manual" or not fallback_cycle(rules.values(), rule):
+        if (
+            rule is None
+            or rule.source == "manual"
+            or rule.serve_when is not None
+            or not fallback_cycle((*rules.values(), *finer), rule)
+        ):
             continue
         note = RuleReason(kind="circle", text=no_fallback_text(str(rule.fallback)))
         reasons = (*_reasons(rule, but="circle"), note)
         told = reason_text(reasons, rule.confirmation)
         open_ended = rule.model_copy(update={"fallback": None, "reasons": reasons, "reason": told})
-        before = current.rule_for(*key) if current else None
+        before = next((r for r in known if (r.model, r.phase) == key), None)
         rules[key] = before if before is not None and _same_effect(before, open_ended) else open_ended
-    return tuple(rules[key] for key in sorted(rules))
+    return (*(rules[key] for key in sorted(rules)), *(_following(rule, known, rules) for rule in finer))
+
+
+def _following(finer: Rule, before: Sequence[Rule], after: Mapping[tuple[str, Phase], Rule]) -> Rule:
+    """A rule that looks at tools, with what now serves its model and phase, if it served that before."""
+    old = next((rule for rule in before if (rule.model, rule.phase) == (finer.model, finer.phase)), None)
+    new = after.get((finer.model, finer.phase))
+    if old is None or new is None or finer.serve_when is not None or finer.spec_id != old.spec_id:
+        return finer
+    return finer.model_copy(update={name: getattr(new, name) for name in _SERVED})
 
 
 def _same_effect(one: Rule, other: Rule) -> bool:
@@ -96,7 +116,8 @@ def _merge(
         denials = [r for r in gates if _allows(r) is False]
         gates = denials or gates
         update["allow"] = not denials
-        update["fallback"] = next((r.fallback for r in denials if r.fallback), None)
+        if denials or base.serve_when is None:
+            update |= {"fallback": next((r.fallback for r in denials if r.fallback), None), "serve_when": None, "voided": None}
     if spec is not None:
         update |= {
             "variant": spec.variant,

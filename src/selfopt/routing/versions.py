@@ -7,13 +7,14 @@ that record (`audit_hash`). Whoever reads, rolls back, serves, repairs or verifi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from selfopt.errors import StoreError
 from selfopt.home import ChainedFile, Home
-from selfopt.records import AuditRecord, RoutingConfig
+from selfopt.records import AuditRecord, RoutingConfig, ToolMatch
+from selfopt.words.rules import when_text
 
 from .store import read_kept, rules_hash, version_path
 
@@ -42,6 +43,39 @@ class VersionEntry:
     changes: tuple[str, ...]
     in_force: bool
     aborted: bool
+
+
+def history_of(records: Iterable[AuditRecord], in_force: int) -> tuple[VersionEntry, ...]:
+    """Every version in these records, oldest first. in_force: the number of the present one."""
+    found: dict[int, VersionEntry] = {}
+    for record in records:
+        version = record.config_version
+        if version is not None and record.event in CHANGE_EVENTS:
+            change = f"{record.event} {_about(record)}"
+            entry = found.get(version) or VersionEntry(
+                version=version,
+                at=record.timestamp,
+                cause=str(record.details.get("cause", "")),
+                reason=str(record.details.get("cause_reason", "")),
+                changes=(),
+                in_force=version == in_force,
+                aborted=False,
+            )
+            found[version] = replace(entry, changes=(*entry.changes, change))
+        elif version in found and record.event == ABORTED:
+            found[version] = replace(found[version], aborted=True)
+    return tuple(found[version] for version in sorted(found))
+
+
+def _about(record: AuditRecord) -> str:
+    """What the rule is about that a record changes: `local/small atomic, calendar_* tools`."""
+    about = f"{record.original_model} {record.phase}"
+    body = record.details.get("after") or record.details.get("before") or {}
+    when = body.get("when") if isinstance(body, dict) else None
+    try:
+        return f"{about}, {when_text(ToolMatch.model_validate(when))}" if when else about
+    except ValueError:  # a later version's
+        return about
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from selfopt.errors import StoreError, UnknownModelError
 from selfopt.home import NOT_MADE_HERE, Home, KeyFile, escape_control, look_for_home
 from selfopt.reading import needs_logprobs
 from selfopt.records import Environment, Ledger, Phase, Spec, Suite, Variant
-from selfopt.routing import Enforcer, RouteOptions
+from selfopt.routing import Enforcer, RouteOptions, check_escalations
 from selfopt.settings import Project, Settings, read_settings
 from selfopt.variants import get_variant, load_variants, rests_on_logprobs
 
@@ -250,7 +250,13 @@ class App:
     @cached_property
     def enforcer(self) -> Enforcer:
         """Reads and writes the rules in force."""
-        return Enforcer(self.home, on_step=self._step, before_change=self.seal_ledger, one_name=self.settings.one_name)
+        return Enforcer(
+            self.home,
+            on_step=self._step,
+            before_change=self.seal_ledger,
+            one_name=self.settings.one_name,
+            check=lambda rules: check_escalations(rules, self.route_options()),
+        )
 
     @property
     def keys(self) -> KeyFile:
@@ -324,6 +330,7 @@ class App:
             force=force,
             enabled=self.settings.enforcement.enabled,
             one_name=self.settings.one_name,
+            exists=lambda name: self.known_model(name) is not None,
         )
 
     def measure_context(self, progress: Callable[[Progress], None] | None = None, asked: str | None = None) -> MeasureContext:

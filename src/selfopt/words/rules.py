@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.home import escape_control
-from selfopt.records import AuditRecord, Ban, Confirmation, Phase, Rule, RuleReason, Spec
+from selfopt.records import AuditRecord, Ban, Confirmation, Phase, Rule, RuleReason, Spec, ToolMatch
 
 from .evidence import on_prompts
 
@@ -68,7 +68,7 @@ def change_text(before: Rule | None, after: Rule | None) -> str:
     if len(sides) == 2 and effects[0] == effects[1]:
         names = [n for n in Rule.model_fields if n != "since_version" and getattr(sides[0], n) != getattr(sides[1], n)]
         what = f"{effects[0]} ({', '.join(name.replace('_', ' ') for name in names) or 'nothing'} changed)"
-    return f"{sign} {escape_control(sides[-1].model)} {sides[-1].phase}: {what}"
+    return f"{sign} {rule_text(sides[-1])}: {what}"
 
 
 def _effect(rule: Rule) -> str:
@@ -82,6 +82,27 @@ def _effect(rule: Rule) -> str:
     if rule.source == "manual":
         parts.append("manual")
     return ", ".join(parts)
+
+
+def when_text(when: ToolMatch) -> str:
+    """Which requests a rule is about, by their tools: `calendar_* tools, at most 3`."""
+    least, most = when.least or 1, when.most
+    if most is None:
+        count = f"at least {least}" if least > 1 else ""
+    else:
+        count = f"exactly {least}" if least == most else f"at most {most}" if least == 1 else f"{least} to {most}"
+    what = f"{escape_control(when.names, 200)} tools" if when.names else ""
+    if when.tool_set is not None:
+        what = f"tool set {when.tool_set}" + (f" of {what}" if what else "")
+    if not what:
+        return f"{count or 'any number of'} {'tool' if (least, most) == (1, 1) else 'tools'}"
+    return f"{what}, {count}" if count else what
+
+
+def rule_text(rule: Rule) -> str:
+    """What a rule is about: `local/small atomic, calendar_* tools`."""
+    about = f"{escape_control(rule.model, 200)} {rule.phase}"
+    return about if rule.when is None else f"{about}, {when_text(rule.when)}"
 
 
 def not_allowed_text(model: str, phase: Phase, rule: Rule | None) -> str:

@@ -1,0 +1,92 @@
+"""Sentences about rules that serve when sure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from selfopt.home import escape_control
+from selfopt.records import Calibration, Rule, ServedBound, ServeWhen, Voided
+
+from .rules import rule_text
+
+_FACTS = {
+    "digest": "the model file",
+    "quantization": "the quantisation",
+    "template_hash": "the chat template",
+    "engine": "the engine",
+    "engine_build": "the build of the engine",
+    "spec": "the variant or a limit",
+    "evidence_key": "the spec or its environment",
+}
+CLAIM_ON: dict[str, str] = {"these_tools": "on these tools", "unseen_tools": "on tools not seen"}
+
+
+def share_text(share: float) -> str:
+    """A share in per cent: `10 %`, `2.5 %`."""
+    return f"{share * 100:.3g} %"
+
+
+def least_text(least: float) -> str:
+    """A confidence, rounded down, so that no answer below it seems to be above: `.83`, `1`."""
+    shown = f"{int(least * 10_000 + 1e-6) / 10_000:.4f}".rstrip("0").rstrip(".")
+    return shown.removeprefix("0") or "0"
+
+
+def bound_text(bound: ServedBound) -> str:
+    """What a bound says: `on these tools at most 10 % of what is served is wrong, 95 %`."""
+    return f"{CLAIM_ON[bound.claim]} at most {share_text(bound.max_bad_share)} of what is served is wrong, {share_text(bound.confidence)}"
+
+
+def surely_text(surely: ServeWhen) -> str:
+    """When an answer is served: `when sure (confidence >= .83: on these tools at most ...)`."""
+    return f"when sure (confidence >= {least_text(surely.least)}: {bound_text(surely.bound)})"
+
+
+def verdict_text(rule: Rule) -> str:
+    """What a rule does, as a person would say it: `serve when sure (...), else local/large`."""
+    other = None if rule.fallback is None else escape_control(rule.fallback, 200)
+    if rule.serve_when is not None and rule.allow:
+        if rule.voided is not None:
+            return f"escalate everything to {other}, because the threshold is void ({_why(rule.voided)})"
+        return f"serve {surely_text(rule.serve_when)}, else {other}"
+    if rule.when is not None:
+        if rule.allow:
+            return "serve" if other is None else f"serve, on a fault {other}"
+        return "refuse" if other is None else f"escalate to {other}"
+    if rule.allow:
+        return "allow" if other is None else f"allow, on a fault {other}"
+    return "refuse" if other is None else f"fallback {other}"
+
+
+def _why(voided: Voided) -> str:
+    kind = {"environment": "another environment", "drift": "drift"}[voided.kind]
+    return f"{kind}: {escape_control(voided.why, 500)}" if voided.why else kind
+
+
+def differs_text(differs: Sequence[str]) -> str:
+    """What is not as it was when a threshold was calibrated."""
+    named = [_FACTS.get(name, name) for name in differs]
+    listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    return f"{listed} {'is' if len(named) == 1 else 'are'} not what was calibrated"
+
+
+def voided_text(rule: Rule, voided: Voided) -> str:
+    """That a threshold is void, what happens now, and what to do: one line for a log."""
+    return (
+        f"the threshold of {rule_text(rule)} ({rule.rule_id}) is void ({_why(voided)}): everything goes to "
+        f"{escape_control(rule.fallback or 'its fallback', 200)} until it is calibrated anew: "
+        f"selfopt escalation {escape_control(rule.model, 200)} {rule.phase}"
+    )
+
+
+def counts_text(found: Calibration) -> tuple[str, ...]:
+    """What a calibration rests on, line by line."""
+    lines = [
+        f"fitted on {escape_control(found.fitted_on, 200)} with {_trials(len(found.fit_trials))}, calibrated on "
+        f"{escape_control(found.calibrated_on, 200)} with {_trials(len(found.calibration_trials))}, none of which took part in the fit"
+    ]
+    return tuple(lines)
+
+
+def _trials(n: int) -> str:
+    return f"{n} trial" if n == 1 else f"{n} trials"
