@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from selfopt.dialects.logprobs import LONGEST_SUMMED, TOP_SUMMED
+from selfopt.dialects.logprobs import TOP, TOP_SUMMED, longest_asked
 from selfopt.errors import EndpointError
 from selfopt.reading import needs_logprobs
 from selfopt.records import ParsedReply, ReplyContent, Sampling, Variant
@@ -55,6 +55,8 @@ class Observing:
         when = exchange.serve_when
         self.judged = when is not None and when.model.needs_logprobs
         self.top = TOP_SUMMED if self.judged or needs_logprobs(variant.parsers) else None
+        if when is not None and "choice" in when.model.signals:
+            self.top = TOP  # as in measurements: it is told by the likeliest tokens
         self._rests = self.judged or rests_on_logprobs(variant)
 
     @property
@@ -65,10 +67,13 @@ class Observing:
 
     def shortened(self, sampling: Sampling) -> Sampling:
         """The sampling with a limit that a reply with log probabilities may have."""
-        if self.top is None or sampling.max_tokens <= LONGEST_SUMMED:
+        if self.top is None:
+            return sampling
+        longest = longest_asked(self.top, self._exchange.upstream.max_reply_bytes)
+        if sampling.max_tokens <= longest:
             return sampling
         self._shortened = True
-        return sampling.model_copy(update={"max_tokens": LONGEST_SUMMED})
+        return sampling.model_copy(update={"max_tokens": longest})
 
     def misses(self, step: RenderedStep, content: ReplyContent) -> bool:
         """Say whether a step that reads log probabilities alone got none, and take note of it."""

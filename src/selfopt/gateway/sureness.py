@@ -41,7 +41,7 @@ def sureness_of(when: ServeWhen, content: ReplyContent, parsed: ParsedReply, ask
         return Sureness(None, "unread")
     if when.model.needs_logprobs and not content.logprobs:
         return Sureness(None, "no_logprobs")
-    confidence = when.model.confidence(signals_of(content, parsed, request.tools, request.messages))
+    confidence = when.model.confidence(signals_of(content, parsed, request.tools, request.messages, wanted=when.model.signals))
     if math.isnan(confidence):
         return Sureness(None, "no_logprobs")
     if confidence >= when.least:
