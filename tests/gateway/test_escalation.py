@@ -9,12 +9,14 @@ from typing import Any
 import openai
 import pytest
 
+from selfopt.errors import UsageError
 from selfopt.gateway.ticket import LiveAttempt, RequestRecord
 from selfopt.reading import read_calls
 from selfopt.reading.signals import signals_of
 from selfopt.records import (
     ConfidenceModel,
     ConfidenceTerms,
+    Environment,
     LogProbs,
     Message,
     ReplyContent,
@@ -24,6 +26,7 @@ from selfopt.records import (
     ToolCall,
     ToolDefinition,
     Variant,
+    evidence_key,
 )
 
 from .kit import Answer, World, chat, gateway_world, until
@@ -32,6 +35,7 @@ from .test_harness import PLAY, WEATHER, promote
 from .test_observing import TEXT, promote_other, told
 from .test_streaming import entry
 
+CALIBRATED = Environment(endpoint="up", model="up/m")  # of whose server nothing else is known
 READS = Variant(name="reads", parsers=("all@2", "fit@2"))
 MODEL = ConfidenceModel(
     calls=ConfidenceTerms(intercept=-2.0, terms=(SignalTerm(signal="reply", low=-10.0, high=0.0, weight=5.0, unknown=0.0),)),
@@ -68,7 +72,13 @@ def serve_when(model: ConfidenceModel = MODEL, least: float = 0.8, **fields: Any
         claim="these_tools", max_bad_share=0.1, confidence=0.95, n=300, tool_sets=2, served=200, bad=8, upper=0.07
     )
     return ServeWhen(
-        calibration_id="cal-1", model=model, least=least, bound=bound, fitted_on="a", calibrated_on="b", evidence_key="k", **fields
+        calibration_id="cal-1",
+        model=model,
+        least=least,
+        bound=bound,
+        fitted_on="a",
+        calibrated_on="b",
+        **{"evidence_key": evidence_key("", CALIBRATED), "environment": CALIBRATED, **fields},
     )
 
 
@@ -76,12 +86,19 @@ def asking(text: str, model: str = "up/m", **fields: Any) -> dict[str, Any]:
     return chat(model, messages=[{"role": "user", "content": text}], **{"tools": [WEATHER, PLAY], **fields})
 
 
-async def sure_rule(world: World, fallback: str | None = "up/other", variant: Variant | None = READS, **fields: Any) -> None:
+async def sure_rule(world: World, fallback: str = "up/other", variant: Variant | None = READS, **fields: Any) -> None:
     """Make a rule that serves when sure, beside one that allows the stronger model."""
     model = fields.pop("of", "up/m")
     await promote(world, variant, model, fallback=fallback, serve_when=serve_when(**fields))
     if fallback == "up/other":
         await promote_other(world)
+
+
+async def deny_other(world: World) -> None:
+    """Nobody may serve in the smaller model's place."""
+    for phase in ("atomic", "extended"):
+        world.enforcer.set_rule("up/other", phase, allow=False)
+    await world.reload()
 
 
 def asked_models(world: World) -> list[str]:
@@ -313,7 +330,8 @@ async def test_a_call_that_does_not_fit_is_asked_for_once_more_where_the_rule_sa
 async def test_with_nobody_stronger_the_request_is_refused_for_good(tmp_path: Path, stream: bool) -> None:
     """In the client's dialect, in the trail, and so that no SDK sends it again."""
     async with gateway_world(tmp_path, MODELS) as world:
-        await sure_rule(world, fallback=None)
+        await sure_rule(world)
+        await deny_other(world)
         answer = await world.post(asking("weather, maybe", stream=stream))
         assert (answer.status, answer.error["code"]) == (422, "not_sure_enough")
         assert answer.headers["x-should-retry"] == "false"
@@ -341,13 +359,12 @@ async def test_if_the_stronger_model_fails_nothing_unsure_is_served(tmp_path: Pa
 
 
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("fallback", ["up/mute", None])
-async def test_the_settings_may_serve_what_was_held_without_asking_again(
-    tmp_path: Path, stream: bool, fallback: str | None
-) -> None:
+@pytest.mark.parametrize("fallback", ["up/mute", "up/other"])
+async def test_the_settings_may_serve_what_was_held_without_asking_again(tmp_path: Path, stream: bool, fallback: str) -> None:
     settings = '[serve]\nwhen_fallback_fails = "serve"'
     async with gateway_world(tmp_path, MODELS, settings=settings, options={"retries": 0}) as world:
         await sure_rule(world, fallback=fallback)
+        await deny_other(world)
         answer = await world.post(asking("weather, maybe", stream=stream))
         assert told(answer, stream=stream)[0] == ["get_weather"]
         assert (answer.headers["x-selfopt-model"], answer.headers["x-selfopt-escalated"]) == ("up/m", "unsure")
@@ -390,13 +407,19 @@ async def test_the_stronger_model_has_to_be_sure_under_its_own_rule(tmp_path: Pa
 
 
 async def test_nothing_goes_to_a_remote_model_without_consent(tmp_path: Path) -> None:
-    """Not even where the rules name it: the request is refused, and nothing was sent there."""
-    async with gateway_world(tmp_path, MODELS) as world:
+    """Such a rule is refused by name when it is made and when it is loaded, and once more before anything is sent."""
+    with pytest.raises(UsageError, match="away/other is remote, while allow_remote is off"):
+        async with gateway_world(tmp_path, MODELS) as world:
+            await sure_rule(world, fallback="away/other")
+    async with gateway_world(tmp_path, MODELS, settings="allow_remote = true") as world:
         await sure_rule(world, fallback="away/other")
+        world.app.settings.allow_remote = False
         for text in ("weather, maybe", "blind"):
-            answer = await world.post(asking(text))
-            assert answer.status in (403, 422)
-        assert "other" not in asked_models(world)
+            assert (await world.post(asking(text))).status in (403, 422)
+        assert set(asked_models(world)) == {"m"}
+    with pytest.raises(UsageError, match="away/other is remote, while allow_remote is off"):
+        async with gateway_world(tmp_path, MODELS):
+            pass
 
 
 async def test_with_consent_a_remote_model_answers(tmp_path: Path) -> None:
@@ -409,7 +432,9 @@ async def test_with_consent_a_remote_model_answers(tmp_path: Path) -> None:
 
 async def test_an_upstream_of_another_dialect_escalates_where_it_gives_no_log_probabilities(tmp_path: Path) -> None:
     """Without being asked."""
-    settings = '[endpoints.claude]\nkind = "anthropic"\nbase_url = "http://127.0.0.1:9/v1"\nlocal = true\napi_key = "sk-ant-0123456789"'
+    settings = (
+        '[endpoints.claude]\nkind = "anthropic"\nbase_url = "http://127.0.0.1:9/v1"\nlocal = true\napi_key = "sk-ant-0123456789"'
+    )
     async with gateway_world(tmp_path, MODELS, settings=settings) as world:
         await promote(world, READS, "claude/haiku", fallback="up/other", serve_when=serve_when())
         await promote_other(world)
@@ -450,13 +475,25 @@ async def test_a_conversation_that_begins_with_the_same_words_is_asked_anew(tmp_
             assert (await world.post(asking("weather, maybe"))).headers["x-selfopt-escalated"] == "unsure"
 
 
-async def test_a_voided_threshold_escalates_everything(tmp_path: Path) -> None:
+async def test_another_model_behind_the_name_voids_the_threshold_loudly(tmp_path: Path) -> None:
+    """Everything escalates unasked, and log, trail and metrics say so."""
     async with gateway_world(tmp_path, MODELS) as world:
-        await sure_rule(world)
-        world.gateway.parts.chat.attempts._voided = lambda rule: "another digest"
-        answer = await world.post(asking("weather, surely"))
-        assert (answer.headers["x-selfopt-model"], answer.headers["x-selfopt-escalated"]) == ("up/other", "voided")
-        assert asked_models(world) == ["other"]
+        calibrated = Environment(endpoint="up", model="up/m", digest="sha256:old")
+        key = evidence_key("", calibrated)
+        await promote(
+            world, READS, fallback="up/other", model="up/m", serve_when=serve_when(environment=calibrated, evidence_key=key)
+        )
+        await promote_other(world)
+        assert (await world.post(asking("weather, surely"))).headers["x-selfopt-model"] == "up/m"
+        thresholds = world.gateway.parts.chat.attempts._voided.__self__  # type: ignore[attr-defined]
+        thresholds.observed("up/m", calibrated.model_copy(update={"digest": "sha256:new"}))
+        for _ in range(2):
+            answer = await world.post(asking("weather, surely"))
+            assert (answer.headers["x-selfopt-model"], answer.headers["x-selfopt-escalated"]) == ("up/other", "voided")
+        assert asked_models(world) == ["m", "other", "other"]
+        assert await metric(world, 'selfopt_escalations_total{reason="voided"}') == 2
+        (told_once,) = [record for record in world.trail if record.event == "threshold_void"]
+        assert told_once.details["voided"]["differs"] == ["digest"]
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -483,8 +520,10 @@ async def test_in_parallel_both_are_asked_at_once_and_the_loser_is_broken_off(tm
 
 
 async def test_in_parallel_a_remote_model_is_asked_with_consent_alone(tmp_path: Path) -> None:
-    async with gateway_world(tmp_path, MODELS) as world:
+    """The consent comes first."""
+    async with gateway_world(tmp_path, MODELS, settings="allow_remote = true") as world:
         await sure_rule(world, fallback="away/other", parallel=True)
+        world.app.settings.allow_remote = False
         answer = await world.post(asking("weather, surely"))
         assert answer.headers["x-selfopt-model"] == "up/m"
         assert asked_models(world) == ["m"]

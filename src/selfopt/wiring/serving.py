@@ -291,7 +291,7 @@ def build_gateway(
 
 def _costs(settings: Settings) -> CostBook:
     """What tells the costs of live requests."""
-    return CostBook(settings.price_of, is_local=settings.is_local, one_name=settings.one_name, any_price=bool(settings.prices))
+    return CostBook(settings.price_of, is_local=settings.is_local, one_name=settings.one_name)
 
 
 async def _look(app: App, upstreams: AppUpstreams, model: str) -> None:
