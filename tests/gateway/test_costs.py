@@ -20,7 +20,7 @@ WITH_PRICES = '[prices."up/good"]\ninput = 1.0\noutput = 2.0\n[prices."up/other"
 
 def book(**prices: Price) -> CostBook:
     """A book of the prices, in which what is called local is on this machine."""
-    return CostBook(lambda model: {**PRICES, **prices}.get(model), is_local=lambda model: model.startswith("local/"))
+    return CostBook({**PRICES, **prices}.get, is_local=lambda model: model.startswith("local/"))
 
 
 def ticket_of(*attempts: tuple[str, Usage | None, float, str], fallback: str | None = None) -> Ticket:

@@ -29,8 +29,9 @@ from selfopt.records import (
     evidence_key,
 )
 
-from .kit import Answer, World, chat, gateway_world, until
+from .kit import SCRIPT, World, chat, gateway_world, until
 from .servers import Said, raw_upstream
+from .test_consent import careless  # noqa: F401  a fixture
 from .test_harness import PLAY, WEATHER, promote
 from .test_observing import TEXT, promote_other, told
 from .test_streaming import entry
@@ -188,10 +189,27 @@ def test_a_record_without_escalation_is_written_as_before() -> None:
     )
     body = json.loads(encode_record(record))
     assert set(body["attempts"][0]) == {"model", "ms"}
-    assert set(body) == set(
-        "kind at id outcome status model served phase rule version variant key stream attempts latency_ms first_byte_ms "
-        "input_tokens output_tokens reason".split()
-    )
+    assert set(body) == {
+        "kind",
+        "at",
+        "id",
+        "outcome",
+        "status",
+        "model",
+        "served",
+        "phase",
+        "rule",
+        "version",
+        "variant",
+        "key",
+        "stream",
+        "attempts",
+        "latency_ms",
+        "first_byte_ms",
+        "input_tokens",
+        "output_tokens",
+        "reason",
+    }
 
 
 async def test_only_a_model_of_confidence_that_reads_them_asks_for_log_probabilities(tmp_path: Path) -> None:
@@ -258,7 +276,7 @@ async def test_log_probabilities_that_cover_the_reply_are_taken_as_they_are(tmp_
     """The check above refuses nothing else."""
     entries = [{"token": "The weather in Oslo is what it always is.", "logprob": -0.1, "top_logprobs": []}]
     async with raw_upstream(Odd(entries)) as url, gateway_world(tmp_path, MODELS, settings=entry("raw", url)) as world:
-        await promote(world, READS, "raw/m", serve_when=serve_when())
+        await promote(world, READS, "raw/m", fallback="up/other", serve_when=serve_when())
         answer = await world.post(asking("weather", "raw/m"))
         assert (answer.status, answer.headers["x-selfopt-model"]) == (200, "raw/m")
 
@@ -406,20 +424,30 @@ async def test_the_stronger_model_has_to_be_sure_under_its_own_rule(tmp_path: Pa
         assert world.records[-1].escalated == ("unsure", "unsure")
 
 
-async def test_nothing_goes_to_a_remote_model_without_consent(tmp_path: Path) -> None:
-    """Such a rule is refused by name when it is made and when it is loaded, and once more before anything is sent."""
+async def test_a_rule_whose_stronger_model_is_remote_is_refused_by_name_without_consent(tmp_path: Path) -> None:
+    """When it is made, and when it is loaded."""
     with pytest.raises(UsageError, match="away/other is remote, while allow_remote is off"):
         async with gateway_world(tmp_path, MODELS) as world:
             await sure_rule(world, fallback="away/other")
     async with gateway_world(tmp_path, MODELS, settings="allow_remote = true") as world:
         await sure_rule(world, fallback="away/other")
-        world.app.settings.allow_remote = False
-        for text in ("weather, maybe", "blind"):
-            assert (await world.post(asking(text))).status in (403, 422)
-        assert set(asked_models(world)) == {"m"}
     with pytest.raises(UsageError, match="away/other is remote, while allow_remote is off"):
         async with gateway_world(tmp_path, MODELS):
             pass
+
+
+@pytest.mark.usefixtures("careless")
+@pytest.mark.parametrize("parallel", [False, True])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_routing_lets_through_is_checked_before_anything_is_sent(tmp_path: Path, parallel: bool, stream: bool) -> None:
+    """A sure answer is served all the same, and nothing reached the remote model."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await sure_rule(world, fallback="away/other", parallel=parallel)
+        refused = await world.post(asking("weather, maybe", stream=stream))
+        assert (refused.status, refused.error["code"]) == (403, "no_consent")
+        sure = await world.post(asking("weather, surely", stream=stream))
+        assert sure.headers["x-selfopt-model"] == "up/m"
+        assert asked_models(world) == ["m", "m"]
 
 
 async def test_with_consent_a_remote_model_answers(tmp_path: Path) -> None:
@@ -428,6 +456,36 @@ async def test_with_consent_a_remote_model_answers(tmp_path: Path) -> None:
         answer = await world.post(asking("weather, maybe"))
         assert answer.headers["x-selfopt-model"] == "away/other"
         assert world.trail[-1].details["crosses_to_remote"] is True
+
+
+async def test_what_the_client_samples_with_gives_way_to_what_was_measured(tmp_path: Path) -> None:
+    """And the answer says so; without a threshold it is as asked."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await sure_rule(world)
+        answer = await world.post(asking("weather, surely", temperature=1.5, top_p=0.5, seed=3))
+        assert answer.headers["x-selfopt-kept"] == "temperature, top_p"
+        sent = world.upstream.journal[-1].body or {}
+        assert (sent["temperature"], sent.get("top_p"), sent["seed"]) == (0.0, None, 3)
+        await promote(world, READS, "up/m")
+        await world.post(asking("weather, surely", temperature=1.5))
+        assert (world.upstream.journal[-1].body or {})["temperature"] == 1.5
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("kind", ["ollama", "anthropic"])
+async def test_a_server_of_another_dialect_may_be_sure_by_what_it_says(tmp_path: Path, kind: str, stream: bool) -> None:
+    """Where no log probabilities are needed, as with a call that was not repaired."""
+    async with gateway_world(tmp_path, MODELS) as first:
+        url, key = first.upstream.base_url, SCRIPT["api_key"]
+        settings = f'[endpoints.there]\nkind = "{kind}"\nbase_url = "{url}"\napi_key = "{key}"\nlocal = true'
+        (tmp_path / "second").mkdir()
+        async with gateway_world(tmp_path / "second", MODELS, settings=settings) as world:
+            await promote(world, READS, "there/m", fallback="up/other", serve_when=serve_when(BLIND_MODEL))
+            await promote_other(world)
+            sure = await world.post(asking("weather, surely", "there/m", stream=stream))
+            assert (told(sure, stream=stream)[0], sure.headers["x-selfopt-model"]) == (["get_weather"], "there/m")
+            unsure = await world.post(asking("talk, surely", "there/m", stream=stream))
+            assert told(unsure, stream=stream) == ([], "I am the other.")
 
 
 async def test_an_upstream_of_another_dialect_escalates_where_it_gives_no_log_probabilities(tmp_path: Path) -> None:
@@ -485,6 +543,8 @@ async def test_another_model_behind_the_name_voids_the_threshold_loudly(tmp_path
         )
         await promote_other(world)
         assert (await world.post(asking("weather, surely"))).headers["x-selfopt-model"] == "up/m"
+        assert world.gateway.parts.thresholds is not None
+        await world.gateway.parts.thresholds.close()
         thresholds = world.gateway.parts.chat.attempts._voided.__self__  # type: ignore[attr-defined]
         thresholds.observed("up/m", calibrated.model_copy(update={"digest": "sha256:new"}))
         for _ in range(2):
@@ -517,16 +577,6 @@ async def test_in_parallel_both_are_asked_at_once_and_the_loser_is_broken_off(tm
         assert {attempt.fault for attempt in world.records[-1].attempts if attempt.model == "up/slow"} <= {"outrun"}
         gate = next(iter(world.gateway.parts.chat.attempts.gates.values()))
         assert gate.active == 0
-
-
-async def test_in_parallel_a_remote_model_is_asked_with_consent_alone(tmp_path: Path) -> None:
-    """The consent comes first."""
-    async with gateway_world(tmp_path, MODELS, settings="allow_remote = true") as world:
-        await sure_rule(world, fallback="away/other", parallel=True)
-        world.app.settings.allow_remote = False
-        answer = await world.post(asking("weather, surely"))
-        assert answer.headers["x-selfopt-model"] == "up/m"
-        assert asked_models(world) == ["m"]
 
 
 @pytest.mark.parametrize("stream", [False, True])

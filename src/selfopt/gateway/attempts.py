@@ -121,6 +121,8 @@ class Attempts:
             return False
         except ConsentError as refused:
             if not standbys and line.spoke is None:
+                if self._serves_below(exchange, line):
+                    return False
                 raise Refusal(
                     403, escape_control(str(refused), 1000), code="no_consent", kind="permission_error", param="model"
                 ) from None
@@ -150,7 +152,7 @@ class Attempts:
     async def _asked(self, exchange: LiveRequest, line: _Line, rules: RulesInForce) -> EndpointError | None:
         """Ask the model whose turn it is, and maybe a stronger one at the same time. Raises as `_ask`, and Escalation."""
         decision, rival = line.decision, line.rival
-        if rival is not None and rival.model == decision.model:
+        if rival is not None and rival.model == decision.model and not rival.gone:
             line.rival = None
             return await rival.answer(exchange)
         about_tools = exchange.chat.calls_tools and not exchange.plain
@@ -288,7 +290,7 @@ class Attempts:
             return error
         except Escalation as doubt:
             doubted = doubt
-            gate.worked(upstream.known_as)
+            (gate.undecided if doubt.held is None else gate.worked)(upstream.known_as)
             raise
         except BaseException:
             fault = "broken_off"

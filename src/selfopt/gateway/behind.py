@@ -111,25 +111,32 @@ def limited(variant: Variant) -> bool:
     return variant.constraint != "none" or variant.steps != "single"
 
 
-def kept_by(variant: Variant, asked: ClientRequest) -> tuple[str, ...]:
+def kept_by(variant: Variant, asked: ClientRequest, *, judged: bool = False) -> tuple[str, ...]:
     """Return the client's fields in whose place the variant keeps its own.
 
     A limited reply is measured at the variant's temperature and without thinking, and its limit
-    says where it ends.
+    says where it ends. judged: the reply has to be sure, which was measured at that temperature, too.
     """
     fields = fields_of(asked)
     if not fields:
         return ()
     own = [*_LIMITED_OWN] if limited(variant) else []
-    if variant.sampling.temperature and "temperature" not in own:
+    if (judged or variant.sampling.temperature) and "temperature" not in own:
         own.append("temperature")
-    if variant.sampling.top_p is not None:
+    if judged or variant.sampling.top_p is not None:
         own.append("top_p")
     return tuple(key for key in own if key in fields)
 
 
-def beside_step(variant: Variant, asked: ClientRequest, step: RenderedStep, *, observed: bool) -> dict[str, dict[str, Any]]:
-    """Return the client's fields that go with a step of the variant. observed: log probabilities are asked for."""
+def beside_step(
+    variant: Variant, asked: ClientRequest, step: RenderedStep, *, observed: bool, judged: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Return the client's fields that go with a step of the variant.
+
+    Args:
+        observed: log probabilities are asked for.
+        judged: as of `kept_by`.
+    """
     fields = fields_of(asked)
     if not fields:
         return {}
@@ -139,7 +146,7 @@ def beside_step(variant: Variant, asked: ClientRequest, step: RenderedStep, *, o
     if step.logprobs is not None:  # a question for one token, whose probabilities are read and nothing else
         left_out = LIMIT_KEYS | _OBSERVED | LIMIT_FIELDS | set(_LIMITED_OWN)
     if step.constraint is not None or not limited(variant):
-        left_out = left_out.union(kept_by(variant, asked))
+        left_out = left_out.union(kept_by(variant, asked, judged=judged))
     if not step.tools:
         left_out = left_out | {"parallel_tool_calls"}
     kept = {key: value for key, value in fields.items() if key not in left_out}

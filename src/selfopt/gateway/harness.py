@@ -67,7 +67,7 @@ class Harness:
             await self._passing.answer(exchange)
             return
         if variant is not None and ticket.passed is None:
-            ticket.variant, ticket.kept = variant.name, kept_by(variant, asked)
+            ticket.variant, ticket.kept = variant.name, kept_by(variant, asked, judged=when is not None)
         else:
             variant = None
         completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "")

@@ -24,6 +24,7 @@ class Rival:
 
     Attributes:
         model: its full name.
+        gone: whether it was broken off.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Rival:
     ) -> None:
         """Begin to ask. ask: makes all attempts at the model."""
         self.model = decision.model
+        self.gone = False
         self._wanted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ticket = replace(exchange.ticket, attempts=[], served=decision.model)
         self._shadow = replace(exchange, ticket=self._ticket, audited=self._wanted, serve_when=None)
@@ -42,6 +44,7 @@ class Rival:
 
     def cancel(self) -> None:
         """Break off: the other model is sure."""
+        self.gone = True
         self._task.cancel()
 
     async def answer(self, exchange: LiveRequest) -> EndpointError | None:

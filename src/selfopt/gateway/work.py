@@ -144,7 +144,8 @@ class Work:
         self._asked_last = step
         sampling = observing.shortened(self._limit(variant, asked, step))
         top = step.logprobs or observing.top
-        more = beside_step(variant, asked, step, observed=observing.top is not None)
+        judged = self._exchange.serve_when is not None
+        more = beside_step(variant, asked, step, observed=observing.top is not None, judged=judged)
         content = await self._ask(step, sampling, take, beside=more, logprobs=top)
         if not observing.judged or step.logprobs is not None:
             return content
