@@ -4,7 +4,7 @@
 
 Confidence: CPU time of judging one reply, beside the variant's own reading of it, in this process. Aim: at most 0.1 ms. `--replies 1000000` is a
 million. Escalation: a gateway in this process in front of a scripted upstream, whose models answer after 2 and 30 ms. What an escalated request takes
-beyond the smaller model's attempt and beyond a request to the stronger model itself; asked in turn, medians. Aim: at most 1 ms. The decision is on disk before
+beyond the smaller model's attempt and beyond a request to the stronger model itself; asked in turn; the fastest tenth of each, and medians. Aim: at most 1 ms. The decision is on disk before
 the answer begins; that wait runs beside the stronger model's. An aim that is missed is said; it is no failure. Ratios hardly depend on what else
 the machine does.
 """
@@ -18,6 +18,7 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -199,14 +200,20 @@ async def waits(n: int) -> dict[str, float]:
     records = [record for record in kept.records if isinstance(record, RequestRecord)][20:]
     escalated = [record for record in records if record.escalated]
     direct = [record.latency_ms for record in records if not record.escalated]
+    small = [record.attempts[0].ms for record in escalated]
+    beyond = [record.latency_ms - ms for record, ms in zip(escalated, small, strict=True)]
     return {
         "escalated_ms": statistics.median(record.latency_ms for record in escalated),
-        "small_attempt_ms": statistics.median(record.attempts[0].ms for record in escalated),
+        "small_attempt_ms": statistics.median(small),
         "large_alone_ms": statistics.median(direct),
-        "added_ms": statistics.median(
-            record.latency_ms - record.attempts[0].ms - alone for record, alone in zip(escalated, direct, strict=False)
-        ),
+        "added_ms": _fast(beyond) - _fast(direct),
+        "added_median_ms": statistics.median(beyond) - statistics.median(direct),
     }
+
+
+def _fast(times_ms: Sequence[float]) -> float:
+    """The time that a tenth of the requests stays below: what others do on the machine meets it least."""
+    return statistics.quantiles(times_ms, n=10)[0]
 
 
 def main() -> int:
@@ -225,7 +232,7 @@ def main() -> int:
         )
         print(
             f"escalation: {figures['escalated_ms']:.2f} ms, of which {figures['small_attempt_ms']:.2f} ms are the smaller model's and "
-            f"{figures['large_alone_ms']:.2f} ms what the stronger one alone takes; {added:.2f} ms are added (aim {WAIT_AIM_MS:g}: {_met(added, WAIT_AIM_MS)})"
+            f"{figures['large_alone_ms']:.2f} ms what the stronger one alone takes; {added:.2f} ms are added by the fastest tenth of each, {figures['added_median_ms']:.2f} by medians (aim {WAIT_AIM_MS:g}: {_met(added, WAIT_AIM_MS)})"
         )
     print(json.dumps({name: round(value, 5) for name, value in figures.items()}))
     return 0
