@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -84,8 +85,6 @@ def test_what_has_no_price_costs_nothing_on_this_machine_and_is_unknown_elsewher
 
 def test_a_copy_of_a_ticket_has_a_bill_of_its_own() -> None:
     """Two models that are asked at the same time don't mix their counts."""
-    from dataclasses import replace
-
     ticket = ticket_of(("up/small", USED, 1.0, ""))
     copy = replace(ticket, attempts=[])
     assert copy.bill.rows == []
@@ -99,6 +98,22 @@ def test_an_attempt_forgets_the_counts_of_the_one_before() -> None:
     bill.close("up/small", 1.0, "protocol")
     bill.close("up/small", 1.0, "connect")
     assert [row.usage.input_tokens for row in bill.rows] == [5, 0]
+
+
+def test_an_answer_that_was_held_and_then_served_is_paid_once() -> None:
+    """Its counts are those of the attempt that got it."""
+
+    @dataclass
+    class Work:
+        usage: Usage
+
+    ticket = ticket_of(("up/small", None, 0.0, "connect"), fallback="up/large")
+    for fault in ("", ""):
+        ticket.bill.follow(Work(USED))
+        ticket.bill.close("up/small", 1.0, fault)
+    record = priced(ticket)
+    assert record.cost == pytest.approx(0.75)
+    assert record.cost_alone == pytest.approx(12.0)
 
 
 async def test_records_and_metrics_tell_what_chats_cost(tmp_path: Path) -> None:

@@ -44,3 +44,12 @@ def test_a_cap_that_trials_in_flight_take_up_is_reached_by_the_command() -> None
     assert meter.reserve()
     assert not meter.reserve()
     assert meter.stop_reason == "max_trials = 1 reached by this command; raise max_trials to go on"
+
+
+def test_an_unknown_cost_ends_a_capped_measurement_only_behind_a_reply() -> None:
+    """A fault that tells no counts is no reason; a reply without them is: the cap could not hold."""
+    silent, replied = (BudgetMeter(Budget(max_cost=1.0), lambda: 0.0) for _ in range(2))
+    silent.charge(Usage(), None, "far/m", replied=False)
+    replied.charge(Usage(), None, "far/m")
+    assert silent.stop_reason is None
+    assert "what far/m costs is unknown" in (replied.stop_reason or "")

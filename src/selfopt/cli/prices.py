@@ -122,7 +122,7 @@ def _told(done: PricesImported) -> list[str]:
         lines.append(f"kept as you wrote them: {joined(done.by_hand)}")
     left_out = {why: n for why, n in done.left_out.items() if why != "by_hand"}
     if left_out:
-        lines.append(f"left out: {'; '.join(f'{counted(n, "entry")} {_WHY[why]}' for why, n in left_out.items())}")
+        lines.append("left out: " + "; ".join(f"{counted(n, 'entry')} {_WHY[why]}" for why, n in left_out.items()))
     if done.elsewhere:
         lines.append(f"providers without an endpoint of yours: {joined(f'{name} ({n})' for name, n in done.elsewhere.items())}")
     if done.unpriced:

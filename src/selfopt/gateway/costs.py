@@ -29,11 +29,18 @@ class CountsTokens(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BillRow:
-    """What one attempt used. usage: without counts where nobody told any; busy_s: at its server."""
+    """What one attempt used.
+
+    Attributes:
+        usage: without counts where nobody told any.
+        busy_s: how long it was at its server.
+        again: it served an answer that an earlier attempt had got, and asked nobody.
+    """
 
     model: str
     usage: Usage
     busy_s: float
+    again: bool = False
 
 
 class Bill:
@@ -63,7 +70,8 @@ class Bill:
         usage = self._usage if self._work is None else self._work.usage
         if usage.input_tokens is None and usage.output_tokens is None and fault not in _PAID_UNTOLD:
             usage = _NOTHING
-        self.rows.append(BillRow(model, usage, busy_s))
+        again = usage not in (NO_USAGE, _NOTHING) and any(row.usage is usage for row in self.rows)
+        self.rows.append(BillRow(model, usage, busy_s, again))
         self._usage, self._work = NO_USAGE, None
 
 
@@ -94,7 +102,7 @@ class CostBook:
         if not ticket.bill.rows:
             return record
         total = 0.0
-        for row in ticket.bill.rows:
+        for row in (row for row in ticket.bill.rows if not row.again):
             cost = self._cost(row.model, row.usage, row.busy_s)
             if cost is None:
                 return msgspec.structs.replace(record, cost_alone=self._alone(record, ticket))

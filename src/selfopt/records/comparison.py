@@ -34,6 +34,7 @@ class ComparedRow(Record):
         behind: the agent score minus that of the best row.
         p_value: of that difference, adjusted for the number of rows (Holm).
         distinguishable: whether p_value is at most 0.05.
+        cost: of a trial, on average, by the prices of the settings. None where it is not known.
         cause, said: why replies are missing, as far as the server says so, and its words, or else what
             went wrong.
     """
@@ -59,6 +60,7 @@ class ComparedRow(Record):
     unread: int = 0
     cause: Cause | None = None
     said: str = ""
+    cost: float | None = 0.0
 
 
 class PolicyRow(Record):
@@ -73,7 +75,12 @@ class PolicyRow(Record):
 
 
 class Comparison(Record):
-    """The rows, best agent score first. synthetic: the suites whose prompts a model or a template wrote."""
+    """The rows, best agent score first.
+
+    Attributes:
+        synthetic: the suites whose prompts a model or a template wrote.
+        currency: of the costs; empty where none is named.
+    """
 
     suites: tuple[str, ...]
     phase: Phase
@@ -87,3 +94,4 @@ class Comparison(Record):
     stopped: str | None = None
     at: str
     synthetic: tuple[str, ...] = Field(default=(), exclude_if=lambda names: not names)
+    currency: str = ""

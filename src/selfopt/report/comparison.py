@@ -14,6 +14,7 @@ from selfopt.records import ComparedRow, Comparison, Figure
 from selfopt.words.causes import cause_text
 from selfopt.words.evidence import SYNTHETIC
 
+from .costs import money
 from .escape import code, safe_markdown, safe_terminal, safe_text
 from .figures import milliseconds, share
 from .markdown import table as markdown_table
@@ -96,6 +97,7 @@ def _notes(comparison: Comparison, safe: Callable[[str], str] = safe_terminal) -
     ]
     if any(row.unread for row in comparison.rows):
         lines.append('"unread": replies with a call that the variant does not read; `selfopt feedback` says what does.')
+    lines += _costs(comparison, safe)
     lines += [_why_silent(row, safe) for row in comparison.rows if row.faults and row.said]
     if comparison.unmeasured:
         lines.append(
@@ -104,6 +106,15 @@ def _notes(comparison: Comparison, safe: Callable[[str], str] = safe_terminal) -
     if comparison.stopped:
         lines.append(f"stopped: {safe_terminal(comparison.stopped, limit=200)}")
     return lines
+
+
+def _costs(comparison: Comparison, safe: Callable[[str], str]) -> list[str]:
+    """What a request costs with each row, where anything costs anything."""
+    rows = [row for row in comparison.rows if row.replies]
+    if not any(row.cost or row.cost is None for row in rows):
+        return []
+    told = (f"{row.model} {row.variant} {money(row.cost, comparison.currency)}" for row in rows)
+    return [f"a request costs: {safe('; '.join(told))}; prices: selfopt prices show"]
 
 
 def _why_silent(row: ComparedRow, safe: Callable[[str], str]) -> str:

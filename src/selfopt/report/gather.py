@@ -26,6 +26,7 @@ from selfopt.records import (
 )
 
 from .calibrations import newest_calibrations
+from .costs import CostFigures
 from .searches import ToldSearch, newest_searches
 
 
@@ -56,6 +57,7 @@ class ReportData:
         bans: what was taken back and is not tried again.
         searches: the newest finished ones, the newest first.
         calibrations: the newest of each model and phase.
+        costs: what requests cost; None where nobody says.
     """
 
     cycles: tuple[Cycle, ...] = ()
@@ -71,6 +73,7 @@ class ReportData:
     bans: tuple[Ban, ...] = ()
     searches: tuple[ToldSearch, ...] = ()
     calibrations: tuple[Calibration, ...] = ()
+    costs: CostFigures | None = None
 
     def newest(self, model: str, phase: Phase, spec_id: str | None = None) -> Evaluation | None:
         """The newest evaluation of a model and phase.

@@ -23,6 +23,7 @@ from selfopt.words.rules import ban_text
 from selfopt.words.spending import spent_text
 
 from .calibrations import calibrations_text
+from .costs import costs_text
 from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
 from .gather import ReportData, WarmUpPair
@@ -46,6 +47,7 @@ def report_text(data: ReportData) -> str:
         ("Warm-up impact", _warm_up(data, evidence)),
         ("Fallback impact", _fallbacks(data, evidence)),
         ("New baseline", _baselines(data, evidence)),
+        *((("Costs", costs),) if (costs := costs_text(data)) else ()),
         ("Next steps", _next_steps(data)),
     ):
         lines += [f"## {title}", "", *body, ""]

@@ -12,6 +12,7 @@ from typing import Any
 from selfopt.home import ChainedFile, Home, atomic_write_text
 from selfopt.records import Ban, Ledger, LedgerFault, RoutingConfig
 
+from .costs import CostFigures
 from .gather import gather
 from .html import report_html
 from .learnings import learnings_text
@@ -32,6 +33,7 @@ def write_reports(
     courses: Sequence[Course] = (),
     faults: Sequence[LedgerFault] = (),
     bans: Sequence[Ban] = (),
+    costs: CostFigures | None = None,
 ) -> list[Path]:
     """Write every report, each file whole, and return their paths.
 
@@ -41,6 +43,7 @@ def write_reports(
         courses: of the newest races, for the figures.
         faults: what of the ledger is not as it was committed.
         bans: what was taken back and is not tried again.
+        costs: what requests cost; None to leave costs out.
 
     Raises:
         CorruptError: the ledger or the audit trail cannot be read.
@@ -49,7 +52,7 @@ def write_reports(
     home_paths.ensure()
     _say_if_damaged(home_paths.loop_history)
     audit = ChainedFile(home_paths.audit_trail).records() if home_paths.audit_trail.exists() else ()
-    data = replace(gather(ledger, config, audit), faults=tuple(faults), bans=tuple(bans))
+    data = replace(gather(ledger, config, audit), faults=tuple(faults), bans=tuple(bans), costs=costs)
     texts: dict[Path, str] = {
         home_paths.reports / "SELF_OPTIMIZING_REPORT.md": report_text(data),
         home_paths.reports / "META_LEARNINGS.md": learnings_text(data),

@@ -41,7 +41,7 @@ def found_price(prices: Mapping[str, PriceSettings], model: str, name_of: Callab
 
     name_of: gives one name for all names of a model.
     """
-    if not prices or (found := prices.get(model)) is not None:
+    if not prices or model in prices:
         return prices.get(model)
     name = name_of(model)
     return next((price for known, price in prices.items() if name_of(known) == name), None)

@@ -40,6 +40,8 @@ from selfopt.stats import Statistic, holm, jackknife, paired_jackknife
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import only_reads
 
+from .costing import request_cost
+
 SIGNIFICANCE = 0.05
 _FAULTS = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
 _NO_REPLY: frozenset[Fault | None] = frozenset({"timeout", "loading", "error"})
@@ -178,6 +180,7 @@ class _Measured:
     unread: int
     trials: Sequence[Trial]
     evaluations: Sequence[Evaluation]
+    cost: float | None
 
 
 def _comparison(
@@ -206,6 +209,7 @@ def _comparison(
         unmeasured=tuple(f"{arm.model} {arm.variant.name}" for arm in arms if arm not in whole),
         stopped=stopped,
         at=utc_now(),
+        currency=app.settings.currency,
         synthetic=tuple(suite.name for suite in suites if suite.synthetic is not None),
     )
 
@@ -244,7 +248,8 @@ def _measured(app: App, arm: _Arm, suites: Sequence[Suite], evaluations: Sequenc
                     )
                     faults += verdict.outcome in _FAULTS
                     unread += verdict.outcome is Outcome.UNPARSED
-    return _Measured(arm, counts, faults, unread, trials, evaluations)
+    cost = request_cost(app.settings, arm.model, trials).mean
+    return _Measured(arm, counts, faults, unread, trials, evaluations, cost)
 
 
 def _clusters(suites: Sequence[Suite], keys: Sequence[tuple[str, str]]) -> tuple[dict[tuple[str, str], str], str]:
@@ -307,6 +312,7 @@ def _row(m: _Measured, clusters: Mapping[tuple[str, str], str]) -> tuple[_Measur
         run_ids=tuple(run_id for e in m.evaluations for run_id in e.run_ids),
         cause=next((trial.cause for trial in silent if trial.cause is not None), None),
         said=next((text for trial in silent if (text := trial.said or _error_of(trial))), ""),
+        cost=m.cost,
     )
 
 

@@ -36,6 +36,7 @@ from selfopt.wiring.evidence import (
     verify_ledger,
 )
 
+from .costing import cost_figures
 from .courses import newest_courses
 from .routing import bans_in_force
 
@@ -83,7 +84,8 @@ def write_artefacts(app: App, faults: Sequence[LedgerFault] | None = None) -> li
     """
     if faults is None:
         faults = faults_of(app, {pair for kind in _SHOWN for record in app.ledger.read(kind) for pair in ids_of(record)})
-    return write_reports(app.ledger, app.home, app.enforcer.load(), newest_courses(app.ledger), faults, bans_in_force(app))
+    rules, courses = app.enforcer.load(), newest_courses(app.ledger)
+    return write_reports(app.ledger, app.home, rules, courses, faults, bans_in_force(app), cost_figures(app))
 
 
 def differing_renderings(app: App) -> tuple[str, ...]:

@@ -45,7 +45,7 @@ def require_all(app: App, models: Iterable[str]) -> None:
         if capped and app.settings.price_of(model) is None:
             raise SettingsError(
                 f"max_cost is set, but {model} has no price, so the cap can't hold: set input and output (per million tokens; 0 "
-                f'if it costs nothing) in [prices."{model}"] of your own settings, or leave max_cost out'
+                f'if it costs nothing) in [prices."{model}"] of your own settings, call selfopt prices import FILE, or leave max_cost out'
             )
         if entry.traits.engine and app.store.path_of(model) is None:
             raise ModelStoreError(f"{model} is not pulled; run: selfopt models pull {model}")
