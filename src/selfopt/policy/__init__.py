@@ -9,7 +9,8 @@ from .race_plan import BlockPlan, Draws
 from .restraint import restraint_evidence
 from .resume import PastRace, VoidEvidence, with_held_evidence
 from .screening import FINALISTS, Rung, rungs
-from .serving import Calibrated, calibrated
+from .served import ServedTable
+from .serving import Calibrated, Thresholds, calibrated, threshold_steps
 from .spending import AlphaPlan, AlphaShare, Spender, heldout_family, next_share, search_family, shared_heldout_family
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "PastRace",
     "Race",
     "Rung",
+    "ServedTable",
     "Spender",
+    "Thresholds",
     "VoidEvidence",
     "best_hold",
     "calibrated",
@@ -44,6 +47,7 @@ __all__ = [
     "rungs",
     "search_family",
     "shared_heldout_family",
+    "threshold_steps",
     "void_because",
     "with_held_evidence",
 ]

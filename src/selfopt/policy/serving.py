@@ -78,47 +78,84 @@ def calibrated(
         UsageError: a figure is out of range, or a prompt occurs twice.
     """
     _check(fit, calibration, max_bad_share, confidence)
-    delta, model = 1 - confidence, confidence_model(fit)
-    steps = threshold_steps([model.confidence(one.signals) for one in fit])
-    sure = sureness(model, fit, calibration, claim)
-    tables = _by_set(calibration, sure, [least for least, _ in steps])
-    evidence = _evidence(tables, claim)
-    reach = [share for _, share in steps]
-    chosen = lowest_step(evidence, reach, max_bad_share, delta)
-    served, bad = (
-        [sum(getattr(table, part)[index] for table in tables.values()) for index in range(len(steps))]
-        for part in ("served", "bad")
-    )
-    curve = tuple(
-        CurvePoint(least=least, served=served[index], bad=bad[index], upper=evidence.upper(index, delta))
-        for index, (least, _) in enumerate(steps)
-    )
-    bound = None
-    if chosen is not None:
-        clusters = [(float(table.bad[chosen]), float(table.served[chosen])) for table in tables.values()]
-        spread = jackknife(clusters, lambda sums: sums[0] / sums[1] if sums[1] else None)
-        bound = ServedBound(
-            claim=claim,
-            max_bad_share=max_bad_share,
-            confidence=confidence,
-            n=len(calibration),
-            tool_sets=len(tables),
-            served=served[chosen],
-            bad=bad[chosen],
-            upper=curve[chosen].upper,
-            sets_low=spread.low if spread else None,
-            sets_high=spread.high if spread else None,
-        )
+    delta, found = 1 - confidence, Thresholds.of(fit, calibration, claim)
+    chosen = found.lowest(max_bad_share, delta)
+    curve = found.curve(delta)
+    tables = found.tables
     return Calibrated(
-        model=model,
-        least=None if chosen is None else steps[chosen][0],
-        bound=bound,
+        model=found.model,
+        least=None if chosen is None else curve[chosen].least,
+        bound=None if chosen is None else _bound(found, curve[chosen], chosen, max_bad_share, confidence),
         curve=curve,
-        least_feasible=_least_feasible(evidence, reach, max_bad_share, delta, holds=chosen is not None),
-        prompts_needed=0 if chosen is not None else _prompts_needed(evidence, reach, max_bad_share, delta, len(calibration)),
-        shares={
-            name: (table.served[chosen], table.bad[chosen]) if chosen is not None else (0, 0) for name, table in tables.items()
-        },
+        least_feasible=_least_feasible(found, max_bad_share, delta, holds=chosen is not None),
+        prompts_needed=0 if chosen is not None else _prompts_needed(found, max_bad_share, delta),
+        shares={name: (0, 0) if chosen is None else (table.served[chosen], table.bad[chosen]) for name, table in tables.items()},
+    )
+
+
+class Thresholds:
+    """The thresholds to look at, and what the calibration says about each, for one claim.
+
+    Attributes:
+        steps: the thresholds, the strictest first.
+        reach: the share of the fit that each serves.
+        tables: of each tool set, what each threshold serves.
+        n: how many answers the calibration has.
+    """
+
+    def __init__(
+        self, model: ConfidenceModel, claim: BoundClaim, steps: Sequence[tuple[float, float]], tables: Mapping[str, ServedTable]
+    ) -> None:
+        self.model = model
+        self.claim: BoundClaim = claim
+        self.steps = [least for least, _ in steps]
+        self.reach = [share for _, share in steps]
+        self.tables = tables
+        self.n = sum(table.n for table in tables.values())
+        every = list(tables.values())
+        self.evidence: ServedEvidence = SetEvidence(every) if claim == "unseen_tools" else PromptEvidence(every)
+
+    @classmethod
+    def of(cls, fit: Sequence[Judged], calibration: Sequence[Judged], claim: BoundClaim) -> Thresholds:
+        """The thresholds that a fit names, on a calibration."""
+        model = confidence_model(fit)
+        steps = threshold_steps([model.confidence(one.signals) for one in fit])
+        sure = sureness(model, fit, calibration, claim)
+        return cls(model, claim, steps, _by_set(calibration, sure, [least for least, _ in steps]))
+
+    def lowest(self, max_bad_share: float, delta: float) -> int | None:
+        """The lowest threshold that is shown to keep the share, by index; None if none is."""
+        starts = _starts(self.evidence.units, self.reach, max_bad_share, delta)
+        return lowest_shown(len(self.steps), starts, delta, lambda index: self.evidence.p_value(index, max_bad_share))
+
+    def curve(self, delta: float) -> tuple[CurvePoint, ...]:
+        """What each threshold serves of the calibration, with the upper limit of each alone."""
+        tables = self.tables.values()
+        return tuple(
+            CurvePoint(
+                least=least,
+                served=sum(table.served[index] for table in tables),
+                bad=sum(table.bad[index] for table in tables),
+                upper=self.evidence.upper(index, delta),
+            )
+            for index, least in enumerate(self.steps)
+        )
+
+
+def _bound(found: Thresholds, point: CurvePoint, chosen: int, max_bad_share: float, confidence: float) -> ServedBound:
+    clusters = [(float(table.bad[chosen]), float(table.served[chosen])) for table in found.tables.values()]
+    spread = jackknife(clusters, lambda sums: sums[0] / sums[1] if sums[1] else None)
+    return ServedBound(
+        claim=found.claim,
+        max_bad_share=max_bad_share,
+        confidence=confidence,
+        n=found.n,
+        tool_sets=len(found.tables),
+        served=point.served,
+        bad=point.bad,
+        upper=point.upper,
+        sets_low=spread.low if spread else None,
+        sets_high=spread.high if spread else None,
     )
 
 
@@ -149,16 +186,6 @@ def sureness(model: ConfidenceModel, fit: Sequence[Judged], calibration: Sequenc
     return [models[one.tool_set].confidence(one.signals) for one in calibration]
 
 
-def lowest_step(evidence: ServedEvidence, reach: Sequence[float], max_bad_share: float, delta: float) -> int | None:
-    """The lowest threshold that is shown to keep the share, by index; None if none is.
-
-    Args:
-        reach: the share of answers that each threshold is expected to serve, as the fit says.
-    """
-    starts = _starts(evidence.units, reach, max_bad_share, delta)
-    return lowest_shown(len(reach), starts, delta, lambda index: evidence.p_value(index, max_bad_share))
-
-
 def _starts(units: int, reach: Sequence[float], max_bad_share: float, delta: float) -> list[int]:
     """Where the tests begin: at the strictest threshold that should serve enough to pass with none
     wrong, and at those that should serve twice as many, four and eight times as many.
@@ -169,25 +196,21 @@ def _starts(units: int, reach: Sequence[float], max_bad_share: float, delta: flo
     return sorted({index for index in found if index is not None})
 
 
-def _least_feasible(
-    evidence: ServedEvidence, reach: Sequence[float], max_bad_share: float, delta: float, *, holds: bool
-) -> float | None:
+def _least_feasible(found: Thresholds, max_bad_share: float, delta: float, *, holds: bool) -> float | None:
     """The smallest share, in hundredths, for which a threshold holds; it is looked for on the side where it lies."""
-    hundredths = [step / 100 for step in range(1, 100)]
-    tried = (a for a in hundredths if (a <= max_bad_share) == holds)
-    found = next((alpha for alpha in tried if lowest_step(evidence, reach, alpha, delta) is not None), None)
-    return max_bad_share if found is None and holds else found
+    tried = (step / 100 for step in range(1, 100) if (step / 100 <= max_bad_share) == holds)
+    feasible = next((alpha for alpha in tried if found.lowest(alpha, delta) is not None), None)
+    return max_bad_share if feasible is None and holds else feasible
 
 
-def _prompts_needed(
-    evidence: ServedEvidence, reach: Sequence[float], max_bad_share: float, delta: float, prompts: int
-) -> int | None:
+def _prompts_needed(found: Thresholds, max_bad_share: float, delta: float) -> int | None:
     """How many more prompts would show the share for some threshold, if they were like these."""
-    if not prompts:
-        return least_served(max_bad_share, delta / _STARTS)
-    factors = (evidence.factor(index, max_bad_share, delta / _STARTS) for index in range(len(reach)))
+    level = delta / _STARTS
+    if not found.n:
+        return least_served(max_bad_share, level)
+    factors = (found.evidence.factor(index, max_bad_share, level) for index in range(len(found.steps)))
     least = min((factor for factor in factors if factor is not None), default=None)
-    return None if least is None else max(1, math.ceil((least - 1) * prompts))
+    return None if least is None else max(1, math.ceil((least - 1) * found.n))
 
 
 def _by_set(calibration: Sequence[Judged], sure: Sequence[float], thresholds: Sequence[float]) -> dict[str, ServedTable]:
@@ -206,13 +229,6 @@ def served_by(answers: Sequence[tuple[float, bool]], thresholds: Sequence[float]
     below = [bisect_left(ascending, least) for least in thresholds]
     n = len(ordered)
     return ServedTable(n, tuple(n - skipped for skipped in below), tuple(wrong[n] - wrong[skipped] for skipped in below))
-
-
-def _evidence(tables: Mapping[str, ServedTable], claim: BoundClaim) -> ServedEvidence:
-    every = list(tables.values())
-    if claim == "unseen_tools":
-        return SetEvidence(every)
-    return PromptEvidence(every)
 
 
 def _check(fit: Sequence[Judged], calibration: Sequence[Judged], max_bad_share: float, confidence: float) -> None:
