@@ -133,6 +133,7 @@ MORE: dict[str, Verb] = {
 }
 
 ELSEWHERE = {
+    "escalation": "needs answers with log probabilities; tests/verbs/test_escalation.py comes through both doors",
     "config edit": "opens an editor; a program sets what it wants with selfopt.open(settings=...)",
     "config path": "the place of a file that programs do not need",
     "config show": "`harness.settings` are the settings in force; tests/test_api.py",

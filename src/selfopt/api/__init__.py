@@ -13,14 +13,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from selfopt.records import Comparison, Cycle, Decision, Feedback
+from selfopt.records import BoundClaim, Comparison, Cycle, Decision, Escalation, Feedback
 from selfopt.verbs.comparing import CompareRequest, compare_models
 from selfopt.verbs.deciding import Account, Decided, decide_candidates, explained_decision
 from selfopt.verbs.diagnosing import make_feedback
 from selfopt.verbs.doctor import diagnose_installation
+from selfopt.verbs.escalation import EscalationRequest, escalation_of
 from selfopt.verbs.foretelling import RaceOdds
 from selfopt.verbs.looping import CyclePreview, Listener, LoopEvent, preview, run_loop
-from selfopt.verbs.measuring import Measured, MeasureRequest, Progress, measure_model, measure_request
+from selfopt.verbs.measuring import Measured, MeasureRequest, Progress, measure_model, measure_request, phase_of
 from selfopt.verbs.opening import App, Settings
 from selfopt.verbs.quickstart import QuickstartResult, run_quickstart
 from selfopt.verbs.reporting import write_report
@@ -39,7 +40,7 @@ from .nouns import Audit, Keys, Models, Routes, Trust, Variants
 from .runner import Noun, Runner
 from .suites import Suites
 
-__all__ = ["CompareOptions", "RunOptions", "Selfopt", "TuneOptions", "open"]
+__all__ = ["CompareOptions", "EscalationOptions", "RunOptions", "Selfopt", "TuneOptions", "open"]
 
 log = logging.getLogger("selfopt")
 
@@ -72,6 +73,20 @@ class CompareOptions(TypedDict, total=False):
     warm_up: bool | None
     fresh: bool
     ollama: bool
+
+
+class EscalationOptions(TypedDict, total=False):
+    """The flags of `selfopt escalation`; see `verbs.escalation.EscalationRequest`."""
+
+    fit: tuple[str, ...]
+    calibrate: tuple[str, ...]
+    verify: tuple[str, ...]
+    variant: str | None
+    to: str | None
+    to_variant: str | None
+    max_bad_share: float | None
+    confidence: float | None
+    claim: BoundClaim
 
 
 class TuneOptions(TypedDict, total=False):
@@ -191,6 +206,11 @@ class Selfopt(Noun):
         """
         request = CompareRequest(models=models, suites=tuple(suites), variants=tuple(variants), **options)
         return self._runner.wait(compare_models(self._app, request, on_progress))
+
+    def escalation(self, model: str, phase: str, **options: Unpack[EscalationOptions]) -> Escalation:
+        """Says from stored answers whether a model may serve when it is sure. Asks no model, and changes no rule."""
+        request = EscalationRequest(model=model, phase=phase_of(phase), **options)
+        return self._runner.wait(escalation_of(self._app, request))
 
     def validate_warm_up(
         self, model: str, phase: str, variant: str | None = None, *, runs: int = 7, **options: Unpack[RunOptions]

@@ -160,6 +160,7 @@ def _dry_run(
                 "rule_changes": plan.rule_changes,
                 "continues": plan.continues,
                 "abandons": plan.abandons,
+                "serving": plan.serving,
                 **({"odds": odds, "forecasts": plan.forecasts} if odds is not None else {}),
             }
         )
@@ -177,6 +178,8 @@ def _dry_run(
     if odds is not None:
         for found in plan.forecasts:
             say_each(out, found.lines(odds) if found is not None else ["no race here"], indent=2, hang=4)
+    if plan.serving is not None:
+        say_each(out, plan.serving.lines(), hang=4)
     say_each(out, (f"rule: {change}" for change in plan.rule_changes), indent=2, hang=6)
     if not plan.rule_changes:
         out.print("rules: no change from what is measured so far")

@@ -62,7 +62,7 @@ def _table(title: str, heads: Sequence[str]) -> Table:
 
 def _curve(calibration: Calibration, width: int) -> RenderableType:
     wide, n = width >= _WIDE, calibrated_prompts(calibration)
-    table = _table(f"of {counted(n, 'calibration prompt')}", ["confidence", "served", "wrong", "at most"])
+    table = _table(f"of {counted(n, 'calibration prompt')}", ["confidence" if wide else "sure", "served", "wrong", "at most"])
     table.add_column("", no_wrap=True)
     chosen = chosen_point(calibration)
     bar = _BAR if wide else _BAR // 3

@@ -34,6 +34,7 @@ from selfopt.words.evidence import on_prompts
 from selfopt.words.searches import frontier_text
 
 from .diagnosing import UNHEARD, loop_context
+from .bound_need import BoundNeed, bound_need
 from .foretelling import CycleForecast, RaceOdds, foretell
 from .measuring import phase_of
 from .routing import rules_from
@@ -182,6 +183,7 @@ class CyclePreview:
         continues: number of the interrupted cycle that would continue.
         abandons: number of the interrupted cycle that would be given up.
         forecasts: one for each target if odds were given; None where nothing races.
+        serving: what serving when sure would take.
     """
 
     targets: tuple[tuple[Target, Spec, tuple[tuple[Spec, str], ...]], ...]
@@ -191,6 +193,7 @@ class CyclePreview:
     continues: int | None = None
     abandons: int | None = None
     forecasts: tuple[CycleForecast | None, ...] = ()
+    serving: BoundNeed | None = None
 
 
 def preview(
@@ -225,6 +228,7 @@ def preview(
         continues=number if fits else None,
         abandons=None if fits else number,
         forecasts=tuple(foretold),
+        serving=bound_need(app, [(target.phase, app.suite_for(baseline)) for target, baseline, _ in planned]),
     )
 
 

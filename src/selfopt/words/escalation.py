@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.home import counted, escape_control
-from selfopt.records import BoundClaim, Calibration, Escalation, SampleUsed, ServedFigures, WayFigures
+from selfopt.records import BoundClaim, Calibration, Escalation, Phase, SampleUsed, ServedFigures, WayFigures
 
 from .evidence import on_prompts
 
@@ -60,7 +60,7 @@ def _refused(calibration: Calibration, model: str) -> list[str]:
     if needed is None:
         said.append("More prompts like these would not help: its surest answers are wrong too often")
     elif needed:
-        said.append(f"With about {counted(needed, 'more calibration prompt')} like these it would be shown")
+        said.append(f"With about {needed} more {'prompt' if needed == 1 else 'prompts'} like these to calibrate on, it would be shown")
     return said
 
 
@@ -149,12 +149,19 @@ def nothing_observed_text(model: str, used: Sequence[SampleUsed]) -> str:
     )
 
 
-def needed_text(max_bad_share: float, confidence: float, least: int) -> str:
-    """How many prompts a bound needs before anything can be shown."""
-    return (
-        f"serving when sure, with at most {percent(max_bad_share)} wrong at {percent(confidence)} confidence, needs at least "
-        f"{counted(least, 'served calibration prompt')}, and more if any of their answers is wrong"
-    )
+def needed_text(max_bad_share: float, confidence: float, least: int, heldout: Sequence[tuple[Phase, str, int]]) -> list[str]:
+    """How many prompts a bound needs before anything can be shown, and how many suites have for it.
+
+    heldout: phase, name and number of held-out prompts of each suite.
+    """
+    said = [
+        f"serving when sure, at most {percent(max_bad_share)} wrong at {percent(confidence)} confidence: needs at least "
+        f"{counted(least, 'calibration prompt')} that are served and right, and more if any is wrong"
+    ]
+    for phase, name, count in heldout:
+        short = "too few" if count < least else "enough if the surest answers are right"
+        said.append(f"{phase}: {escape_control(name, 100)} has {counted(count, 'held-out prompt')}, {short}")
+    return said
 
 
 def escalation_text(escalation: Escalation) -> list[str]:
