@@ -84,6 +84,7 @@ JSON_LINES = [
     "routes show",
     "routes history",
     "routes set good atomic --allow",
+    "routes remove good atomic",
     "routes import rules.json",
     "routes rollback 1",
     "keys list",

@@ -4,12 +4,51 @@ from __future__ import annotations
 
 from typing import Any
 
-from selfopt.records import Phase, Recommendation, Requirements, RoutingConfig, Rule, Spec, Variant, WarmUp
+from selfopt.records import (
+    ConfidenceModel,
+    ConfidenceTerms,
+    Environment,
+    Phase,
+    Recommendation,
+    Requirements,
+    RoutingConfig,
+    Rule,
+    ServedBound,
+    ServeWhen,
+    Spec,
+    ToolMatch,
+    Variant,
+    WarmUp,
+    evidence_key,
+)
 from selfopt.routing import RouteOptions, rule_id_of
 
 
-def rule(model: str, *, allow: bool = True, phase: Phase = "extended", **fields: Any) -> Rule:
-    return Rule(rule_id=rule_id_of(model, phase), model=model, phase=phase, allow=allow, **fields)
+def rule(model: str, *, allow: bool = True, phase: Phase = "extended", when: ToolMatch | None = None, **fields: Any) -> Rule:
+    return Rule(rule_id=rule_id_of(model, phase, when), model=model, phase=phase, allow=allow, when=when, **fields)
+
+
+def environment(**fields: Any) -> Environment:
+    return Environment(
+        **{"endpoint": "a", "model": "a/1", "digest": "sha256:1", "engine": "llama.cpp", "engine_build": "b1", **fields}
+    )
+
+
+def surely(calibration_id: str = "calibration-1", *, spec_id: str = "spec-1", **fields: Any) -> ServeWhen:
+    """A threshold that holds for a spec in `environment()`."""
+    bound = ServedBound(
+        claim="these_tools", max_bad_share=0.1, confidence=0.95, n=200, tool_sets=3, served=120, bad=5, upper=0.0857
+    )
+    some: dict[str, Any] = {
+        "model": ConfidenceModel(calls=ConfidenceTerms(intercept=0), text=ConfidenceTerms(intercept=0)),
+        "least": 0.83,
+        "bound": bound,
+        "fitted_on": "fit (suite-1)",
+        "calibrated_on": "own (suite-2)",
+        "evidence_key": evidence_key(spec_id, environment()),
+        "environment": environment(),
+    }
+    return ServeWhen(calibration_id=calibration_id, **{**some, **fields})
 
 
 def config(*rules: Rule, version: int = 1) -> RoutingConfig:

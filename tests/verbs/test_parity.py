@@ -81,6 +81,7 @@ VERBS: dict[str, Verb] = {
     "rescore": Verb("rescore RUN --parser json", lambda h, lived: h.rescore([lived.run], parsers=["json"])),
     "routes history": Verb("routes history", lambda h, _: h.routes.history()),
     "routes import": Verb("routes import rules.json", lambda h, _: h.routes.import_file("rules.json")),
+    "routes remove": Verb("routes remove mute extended", lambda h, _: h.routes.remove("mute", "extended")),
     "routes rollback": Verb("routes rollback 0", lambda h, _: h.routes.rollback(0)),
     "routes set": Verb(
         "routes set mute atomic --deny --reason no", lambda h, _: h.routes.set("mute", "atomic", allow=False, reason="no")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from selfopt.records import AuditRecord, Ban, LedgerReport, RoutingConfig, Variant
+from selfopt.records import AuditRecord, Ban, LedgerReport, RoutingConfig, ToolMatch, Variant
 from selfopt.verbs.keys import add_key, list_keys, revoke_key
 from selfopt.verbs.models import list_models, model_status, pull_model, remove_model
 from selfopt.verbs.routing import (
@@ -18,9 +18,9 @@ from selfopt.verbs.routing import (
     roll_back,
     rule_history,
     rules_in_force,
-    set_route,
     trace_rule,
 )
+from selfopt.verbs.ruling import RouteChoice, remove_route, set_route
 from selfopt.verbs.tools import Tools
 from selfopt.verbs.trusting import TrustProposal, TrustRow, accept_trust, propose_trust, trusted_folders, withdraw_trust
 from selfopt.verbs.variants import VariantDifference, diff_variants, list_parts, list_variants, one_variant, render_variant
@@ -43,9 +43,29 @@ class Routes(Noun):
         """Lists every version, with version, at, cause, reason, changes, in_force and aborted."""
         return rule_history(self._app)
 
-    def set(self, model: str, phase: str, *, allow: bool, fallback: str | None = None, reason: str = "") -> RoutingConfig:
-        """Sets one rule by hand."""
-        return set_route(self._app, model, phase, allow=allow, fallback=fallback, reason=reason)
+    def set(
+        self,
+        model: str,
+        phase: str,
+        *,
+        allow: bool,
+        fallback: str | None = None,
+        reason: str = "",
+        serve_when: str | None = None,
+        when: ToolMatch | None = None,
+    ) -> RoutingConfig:
+        """Sets one rule by hand.
+
+        Args:
+            serve_when: the id of a calibration; answers that are not as sure as its threshold go to
+                the fallback.
+            when: which requests it is about, by their tools; None for all of the model and phase.
+        """
+        return set_route(self._app, model, phase, RouteChoice(allow, fallback, reason, when, serve_when))
+
+    def remove(self, model: str, phase: str, *, when: ToolMatch | None = None) -> RoutingConfig:
+        """Removes the rule of exactly this model, phase and tools."""
+        return remove_route(self._app, model, phase, when)
 
     def import_file(self, path: str | Path) -> RoutingConfig:
         """Imports rules from a JSON file."""

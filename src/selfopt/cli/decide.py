@@ -16,8 +16,9 @@ from .exit_codes import says
 @click.option(
     "--explain",
     "decision_id",
-    metavar="DECISION",
-    help="Explain a kept decision: what was claimed, how sure it is, what would change it.",
+    metavar="ID",
+    help="Explain a kept decision, or the threshold of a rule or a calibration: what was claimed, how sure it is, what "
+    "would change it.",
 )
 @json_option
 @click.pass_context
@@ -40,6 +41,7 @@ def command(
     \b
     selfopt decide local/smollm2-135m atomic
     selfopt decide --explain decision-3c9f38
+    selfopt decide --explain rule-5b0d1f
 
     """
     if decision_id is not None:
@@ -76,7 +78,20 @@ def command(
 
 def _explain(ctx: click.Context, decision_id: str, *, as_json: bool) -> None:
     from selfopt.verbs.deciding import explained_decision
+    from selfopt.verbs.ruling import explained_threshold
 
+    if (threshold := explained_threshold(open_app(ctx), decision_id)) is not None:
+        if as_json:
+            sections = {title: list(lines) for title, lines in threshold.sections}
+            emit({"calibration": threshold.calibration, "rules": list(threshold.rules), "account": sections})
+            return
+        out = console()
+        found = threshold.calibration
+        say(out, f"{found.calibration_id} of {found.model} {found.phase}, {found.created_at}", style="bold")
+        for title, lines in threshold.sections:
+            say(out, title, style="bold")
+            say_each(out, lines, indent=2, hang=4)
+        return
     decision, found, gates = explained_decision(open_app(ctx), decision_id)
     if as_json:
         emit(

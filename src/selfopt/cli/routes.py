@@ -1,10 +1,10 @@
-"""`selfopt routes show | history | set | import | rollback | unban`."""
+"""`selfopt routes show | history | set | remove | import | rollback | unban`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,19 +23,21 @@ def _print(config: RoutingConfig, as_json: bool) -> None:
     if as_json:
         emit(config)
         return
+    from selfopt.words.rules import rule_text
+    from selfopt.words.thresholds import verdict_text
+
     out = console()
     out.print(f"rules version {config.version}, {counted(len(config.rules), 'rule')}")
     for rule in config.rules:
-        if rule.allow:
-            verdict = f"allow, on a fault {rule.fallback}" if rule.fallback else "allow"
-        else:
-            verdict = f"fallback {rule.fallback}" if rule.fallback else "refuse"
         extras = [*([f"variant {rule.variant.name}"] if rule.variant else []), *(["warm-up"] if rule.warm_up else [])]
         more = f" ({', '.join(extras)})" if extras else ""
-        say(out, f"{rule.model} {rule.phase}: {verdict}{more}", indent=2, style="bold")
+        say(out, f"{rule_text(rule)}: {verdict_text(rule)}{more}", indent=2, hang=2, style="bold")
         if rule.reason:
             say(out, rule.reason, indent=4, hang=4)
-        say(out, f"{rule.source}; since version {rule.since_version}; {rule.rule_id}", indent=4, hang=4, style="dim")
+        origin = f"{rule.source}; since version {rule.since_version}; {rule.rule_id}"
+        if rule.serve_when is not None:
+            origin += f"; threshold by {rule.serve_when.calibration_id}"
+        say(out, origin, indent=4, hang=4, style="dim")
 
 
 @command.command("show")
@@ -113,26 +115,81 @@ def history(ctx: click.Context, /, as_json: bool) -> None:
         out.print("no rules were ever in force")
 
 
+def _tools_options(work: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which requests a rule is about."""
+    for option in reversed(
+        (
+            click.option("--tools", "names", metavar="PATTERN", help="Only requests all of whose tools fit it: 'calendar_*'."),
+            click.option("--tool-set", metavar="NAME", help="Only requests that offer exactly this set of tools."),
+            click.option("--min-tools", "least", type=click.IntRange(min=1), help="Only requests with at least so many tools."),
+            click.option("--max-tools", "most", type=click.IntRange(min=1), help="Only requests with at most so many tools."),
+        )
+    ):
+        work = option(work)
+    return work
+
+
 @command.command("set")
 @click.argument("model")
 @click.argument("phase")
 @click.option("--allow/--deny", "allow", default=None, help="Whether the model may serve this phase.")
 @click.option(
-    "--fallback", metavar="MODEL", help="The model that serves instead: always with --deny, after a fault with --allow."
+    "--fallback",
+    metavar="MODEL",
+    help="The model that serves instead: always with --deny, after a fault with --allow, what is not sure with --serve-when.",
 )
+@click.option("--serve-when", metavar="CALIBRATION", help="Serve answers that are as sure as its threshold; the rest escalates.")
+@_tools_options
 @click.option("--reason", default="", help="Kept in the rule and the audit trail.")
 @json_option
 @click.pass_context
-def set_(
-    ctx: click.Context, /, model: str, phase: str, allow: bool | None, fallback: str | None, reason: str, as_json: bool
-) -> None:
+def set_(ctx: click.Context, /, model: str, phase: str, as_json: bool, **typed: Any) -> None:
     """Set the rule of MODEL and PHASE by hand. Recommendations keep its allow and
-    fallback; they may still add a warm-up."""
-    from selfopt.verbs.routing import set_route
+    fallback; they may still add a warm-up.
 
-    if allow is None:
+    With --tools, --tool-set, --min-tools or --max-tools it is a rule of its own, for requests that
+    offer such tools. The most specific rule decides: a tool set, then the longer pattern, then a
+    number of tools, then the rule without any.
+
+    \b
+    selfopt routes set small atomic --allow --tools 'calendar_*' --fallback large --serve-when calibration-3c9f
+    selfopt routes set small atomic --deny --tools 'sql_*' --fallback large
+    """
+    from selfopt.verbs.ruling import RouteChoice, requests_named, set_route
+
+    if typed["allow"] is None:
         raise click.UsageError("say --allow or --deny", ctx)
-    _print(set_route(open_app(ctx), model, phase, allow=allow, fallback=fallback, reason=reason), as_json)
+    when = requests_named(typed["names"], typed["tool_set"], typed["least"], typed["most"])
+    choice = RouteChoice(typed["allow"], typed["fallback"], typed["reason"], when, typed["serve_when"])
+    _print(set_route(open_app(ctx), model, phase, choice), as_json)
+
+
+@command.command("remove")
+@click.argument("model")
+@click.argument("phase")
+@_tools_options
+@json_option
+@click.pass_context
+def remove(
+    ctx: click.Context,
+    /,
+    model: str,
+    phase: str,
+    names: str | None,
+    tool_set: str | None,
+    least: int | None,
+    most: int | None,
+    as_json: bool,
+) -> None:
+    """Remove the rule of exactly MODEL, PHASE and tools.
+
+    Without the options about tools: the rule that looks at none. The others stay. A cycle of the
+    loop may recommend it again.
+    """
+    from selfopt.verbs.ruling import remove_route, requests_named
+
+    when = requests_named(names, tool_set, least, most)
+    _print(remove_route(open_app(ctx), model, phase, when), as_json)
 
 
 @command.command("import")

@@ -13,6 +13,16 @@ from selfopt.errors import StoreError, UsageError
 from selfopt.home import escape_control
 from selfopt.records import NO_TOOLS, Phase, RouteDecision, RoutingConfig, ServeWhen, ToolOffer
 from selfopt.routing import InForce, RouteOptions, check_rules, standby_decisions, validate_model_phase_compatibility
+from selfopt.records import NO_TOOLS, Phase, RouteDecision, RoutingConfig, ToolOffer
+from selfopt.routing import (
+    InForce,
+    RouteOptions,
+    check_escalations,
+    check_finer,
+    check_rules,
+    standby_decisions,
+    validate_model_phase_compatibility,
+)
 from selfopt.variants import options_of
 from selfopt.words.rules import no_tools_text
 
@@ -29,7 +39,12 @@ class RulesInForce:
     __slots__ = ("_decided", "_options", "_standbys", "config")
 
     def __init__(self, config: RoutingConfig, options: RouteOptions, candidates: Candidates) -> None:
-        """Raises VariantError when a rule's variant cannot be used here."""
+        """Raises VariantError when a rule's variant cannot be used here, and UsageError when what is not
+        sure has nowhere to go (`check_escalations`).
+        """
+        check_finer(config.rules)
+        if options.enabled:
+            check_escalations(config.rules, options)
         for rule in config.rules:
             if rule.variant is not None:
                 options_of(rule.variant)

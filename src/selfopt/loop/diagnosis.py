@@ -78,7 +78,7 @@ def _served(context: LoopContext, known: Mapping[Key, str]) -> dict[Key, tuple[s
     rules = context.stages.enforcer.load(repair_pending=False).rules if settings.enforcement.enabled else ()
     for rule in rules:
         spec = find(context.ledger, Spec, rule.spec_id) if rule.spec_id is not None else None
-        if spec is not None and (rule.model, rule.phase) not in known:
+        if rule.when is None and spec is not None and (rule.model, rule.phase) not in known:
             warm = spec.model_copy(update={"warm_up": settings.warm_up_policy(True)})
             found[rule.model, rule.phase] = (warm.spec_id, spec.spec_id) if rule.warm_up else (spec.spec_id,)
     return found

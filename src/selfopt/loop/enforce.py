@@ -109,7 +109,7 @@ def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback
 def _say_replaced(context: LoopContext, before: RoutingConfig, after: RoutingConfig) -> None:
     """Tell the user when a rule loses its promoted variant to a named or restored baseline."""
     for rule in after.rules:
-        old = before.rule_for(rule.model, rule.phase)
+        old = before.rule_for(rule.model, rule.phase) if rule.when is None else None
         record = current_baseline(context.ledger, rule.model, rule.phase)
         if old is None or old.variant is None or rule.variant is None or old.spec_id == rule.spec_id or record is None:
             continue

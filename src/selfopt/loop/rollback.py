@@ -51,7 +51,7 @@ async def note_rollback(
             )
     for rule in current.rules:
         before = earlier.rule_for(rule.model, rule.phase, one_name)
-        if rule.warm_up and not (before is not None and before.warm_up):
+        if rule.when is None and rule.warm_up and not (before is not None and before.warm_up):
             reason = f"{rule.model} on {rule.phase}: the warm-up was rolled back by hand at {at}"
             records.append(no_warm_up(rule.model, rule.phase, reason))
     await ledger.append(records)

@@ -9,6 +9,8 @@ from selfopt.home import counted
 from selfopt.records import CandidateResult, Cycle, CycleTargetResult, Rule
 from selfopt.words.evidence import on_prompts
 from selfopt.words.findings import HELPED
+from selfopt.words.rules import when_text
+from selfopt.words.thresholds import verdict_text
 
 from .escape import code, safe_markdown
 from .figures import arrow, milliseconds, share, signed
@@ -114,9 +116,12 @@ def _extended(data: ReportData, evidence: Evidence) -> list[str]:
 
 
 def _routed(rule: Rule) -> str:
+    about = code(rule.model) + (f", {safe_markdown(when_text(rule.when))}," if rule.when is not None else "")
+    if rule.allow and rule.serve_when is not None:
+        return f"{about}: {safe_markdown(verdict_text(rule))}"
     if rule.allow:
-        return f"{code(rule.model)} is allowed"
-    return f"{code(rule.model)} is " + (f"served by {code(rule.fallback)}" if rule.fallback else "refused, no fallback passes")
+        return f"{about} is allowed"
+    return f"{about} is " + (f"served by {code(rule.fallback)}" if rule.fallback else "refused, no fallback passes")
 
 
 # Routing enforcement
@@ -133,12 +138,19 @@ def _enforcement(data: ReportData) -> list[str]:
     decision = "Rules are applied from recommendations and promotions"
     decision += "; each names its evidence." if not untraced else f"; {len(untraced)} name no evidence."
     body = [
-        f"- {code(rule.rule_id)}: {code(rule.model)} {rule.phase} {'allowed' if rule.allow else 'disallowed'}"
+        f"- {code(rule.rule_id)}: {code(rule.model)} {rule.phase} {_in_force(rule)}"
         f"{', warm-up' if rule.warm_up else ''} ({rule.source}, since version {rule.since_version}): "
         f"{safe_markdown(rule.reason) or 'no reason recorded'}"
         for rule in config.rules
     ]
     return _section(title, "Operational", status, decision, body)
+
+
+def _in_force(rule: Rule) -> str:
+    if rule.when is None and rule.serve_when is None:
+        return "allowed" if rule.allow else "disallowed"
+    about = "" if rule.when is None else f"({safe_markdown(when_text(rule.when))}) "
+    return f"{about}{safe_markdown(verdict_text(rule))}"
 
 
 # Cycles

@@ -19,7 +19,7 @@ from selfopt.records import (
 )
 from selfopt.words.evidence import METRICS, on_prompts
 from selfopt.words.findings import HELPED, experiment_text, not_confirmed_yet
-from selfopt.words.rules import ban_text
+from selfopt.words.rules import ban_text, when_text
 from selfopt.words.spending import spent_text
 
 from .calibrations import calibrations_text
@@ -235,7 +235,7 @@ def _fallback_row(data: ReportData, evidence: Evidence, rule: Rule) -> list[str]
     own = next((e for e in named if e and e.model == rule.model), None) or data.standing(rule.model, rule.phase)
     other = _serving(data, rule)
     return [
-        f"{code(rule.model)} {rule.phase}",
+        f"{code(rule.model)} {rule.phase}" + (f", {safe_markdown(when_text(rule.when))}" if rule.when is not None else ""),
         code(rule.fallback) if rule.fallback else "nobody: refused",
         measured(own),
         measured(other) if rule.fallback else "-",

@@ -13,9 +13,24 @@ from selfopt.measure.options import MeasureOptions
 from selfopt.measure.progress import Progress, SearchNow, ignore_progress
 from selfopt.measure.resume import deliver
 from selfopt.measure.supervisor import SuperviseResult, supervise
-from selfopt.records import Evaluation, Outcome, Phase, RouteDecision, Spec, Split, Trial, Variant, Verdict, utc_now
-from selfopt.routing import log_routing_decision, validate_model_phase_compatibility
+from selfopt.records import (
+    NO_TOOLS,
+    Evaluation,
+    Outcome,
+    Phase,
+    RouteDecision,
+    Spec,
+    Split,
+    ToolOffer,
+    Trial,
+    Variant,
+    Verdict,
+    offer_of,
+    utc_now,
+)
+from selfopt.routing import check_escalations, log_routing_decision, validate_model_phase_compatibility
 from selfopt.wiring.app import App
+from selfopt.words.rules import mixed_text
 
 __all__ = ["MeasureRequest", "Measured", "Progress", "SearchNow", "measure_model", "measure_request", "phase_of", "route"]
 
@@ -96,16 +111,29 @@ class Measured:
         return self.result.evaluation
 
 
-def route(app: App, model: str, phase: Phase, *, force: bool) -> tuple[RouteDecision, str | None]:
+def route(
+    app: App, model: str, phase: Phase, *, force: bool, request: MeasureRequest | None = None
+) -> tuple[RouteDecision, str | None]:
     """Apply the rules in force and return the route with the hash of its audit record.
 
     Diverted, refused and forced requests are audited; for others the hash is None.
 
+    Args:
+        request: the prompts that are to be measured, for rules that look at tools; None for none.
+
     Raises:
         RefusedError: the rules refuse the request.
+        UsageError: the rules let different specs serve its prompts, or a rule in force may not be.
     """
-    config = app.enforcer.load()
-    decision = validate_model_phase_compatibility(config, model, phase, options=app.route_options(force=force))
+    config, options = app.enforcer.load(), app.route_options(force=force)
+    if options.enabled:
+        check_escalations(config.rules, options)
+    offers = _offers(app, request) if request is not None and config.finer else (NO_TOOLS,)
+    decisions = [validate_model_phase_compatibility(config, model, phase, options=options, tools=tools) for tools in offers]
+    decision = next((d for d in decisions if d.outcome == "forced"), decisions[0])
+    other = next((d for d in decisions if _serving(d) != _serving(decision)), None)
+    if other is not None and not force:
+        raise UsageError(mixed_text(model, phase, decision, other))
     audit_hash = None
     if decision.outcome != "allow":
         app.home.ensure()
@@ -114,6 +142,21 @@ def route(app: App, model: str, phase: Phase, *, force: bool) -> tuple[RouteDeci
     if decision.outcome == "refuse":
         raise RefusedError(decision.reason)
     return decision, audit_hash
+
+
+def _offers(app: App, request: MeasureRequest) -> tuple[ToolOffer, ...]:
+    """What the prompts of a request offer, each set of tools once."""
+    suite = app.suite(request.suite or app.settings.suite_of(request.phase))
+    prompts = suite.select(request.split or ("all" if suite.scope == "whole" else "search"))[: request.limit]
+    named = dict.fromkeys(prompt.tool_set for prompt in prompts)
+    return tuple(dict.fromkeys(offer_of(suite.tool_sets[name]) for name in named)) or (NO_TOOLS,)
+
+
+def _serving(decision: RouteDecision) -> tuple[object, ...]:
+    """What decides which spec serves."""
+    rule = decision.serving_rule
+    served = None if rule is None else (rule.variant, rule.limits, rule.spec_id, rule.warm_up)
+    return decision.outcome, decision.model, served
 
 
 def served_spec(app: App, request: MeasureRequest, decision: RouteDecision) -> Spec:
@@ -151,7 +194,7 @@ async def measure_model(
         LockedError: another measurement works in this home.
         StoreError: the home cannot be written.
     """
-    decision, audit_hash = route(app, request.model, request.phase, force=request.force_model)
+    decision, audit_hash = route(app, request.model, request.phase, force=request.force_model, request=request)
     spec = served_spec(app, request, decision)
     app.require_ready([spec.model])
     app.sender.require(request.model, spec.model)

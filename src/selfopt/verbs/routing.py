@@ -11,6 +11,7 @@ from selfopt.errors import AuditError, UsageError
 from selfopt.records import (
     AuditRecord,
     Ban,
+    Calibration,
     Decision,
     Evaluation,
     Feedback,
@@ -81,7 +82,9 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
         reason = "harness_feedback.json" if path is None else f"{path.name}, a file that was named"
         promoted = served_specs(ledger_or_none(app), feedback.recommendations, before, app.settings.one_name)
         after = app.enforcer.enforce(feedback.recommendations, promoted=promoted, options=options, reason=reason)
-    by_hand = {(r.model, r.phase): r.allow for r in before.rules if r.source == "manual" and not override_manual}
+    by_hand = {
+        (r.model, r.phase): r.allow for r in before.rules if r.source == "manual" and r.when is None and not override_manual
+    }
     wanted = (r for r in feedback.recommendations if r.allow is not None)
     kept = tuple(r for r in wanted if by_hand.get((r.model, r.phase), r.allow) != r.allow)
     return Enforced(before, after, diff(before, after), dry_run, kept)
@@ -173,17 +176,6 @@ def rule_history(app: App) -> tuple[VersionEntry, ...]:
     return app.enforcer.history()
 
 
-def set_route(app: App, model: str, phase: str, *, allow: bool, fallback: str | None, reason: str) -> RoutingConfig:
-    """Set one rule by hand."""
-    name, served = app.resolve_model(model), app.resolve_model(fallback) if fallback else None
-    if served == name:
-        raise UsageError(f"--fallback {fallback} is the model itself; name another one")
-    app.home.ensure()
-    from .measuring import phase_of
-
-    return app.enforcer.set_rule(name, phase_of(phase), allow=allow, fallback=served, reason=reason)
-
-
 def import_routes(app: App, path: Path) -> RoutingConfig:
     """Import rules from a file in our schema or in the specification's short form."""
     app.home.ensure()
@@ -223,6 +215,7 @@ class Traced:
     evaluations: tuple[Evaluation, ...]
     specs: tuple[Spec, ...]
     runs: tuple[Run, ...]
+    calibrations: tuple[Calibration, ...]
     trials: tuple[tuple[Trial, tuple[Verdict, ...]], ...]
     missing: tuple[str, ...]
     faults: tuple[LedgerFault, ...] = ()
@@ -236,6 +229,7 @@ def trace_rule(app: App, rule_id: str) -> Traced:
     findings = _by_id(app, Finding, named)
     specs = _by_id(app, Spec, named)
     decisions = _by_id(app, Decision, named)
+    calibrations = _by_id(app, Calibration, named)
     for spec in specs:
         decisions += [
             d
@@ -247,7 +241,7 @@ def trace_rule(app: App, rule_id: str) -> Traced:
     run_ids = [*named, *(i for e in evaluations for i in e.run_ids), *(i for f in findings for i in f.run_ids)]
     runs = _by_id(app, Run, run_ids)
     trials = [pair for run in runs for pair in _trials_of(app, run)]
-    records: list[Record] = [*recommendations, *findings, *specs, *decisions, *evaluations, *runs]
+    records: list[Record] = [*recommendations, *findings, *specs, *decisions, *evaluations, *runs, *calibrations]
     held = {r.record_id for r in records} | {t.trial_id for t, _ in trials}
     only = {pair for r in (*records, *(one for t, vs in trials for one in (t, *vs))) for pair in ids_of(r)}
     return Traced(
@@ -260,6 +254,7 @@ def trace_rule(app: App, rule_id: str) -> Traced:
         evaluations=tuple(evaluations),
         specs=tuple(specs),
         runs=tuple(runs),
+        calibrations=tuple(calibrations),
         trials=tuple(trials),
         missing=tuple(i for i in (*trace.recommendation_ids, *named) if i not in held),
         faults=faults_of(app, only, (*trace.recommendation_ids, *named)) if named or only else (),

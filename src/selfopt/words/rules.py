@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.home import escape_control
-from selfopt.records import AuditRecord, Ban, Confirmation, Phase, Rule, RuleReason, Spec, ToolMatch
+from selfopt.records import AuditRecord, Ban, Confirmation, Phase, RouteDecision, Rule, RuleReason, Spec, ToolMatch
 
 from .evidence import on_prompts
 
@@ -103,6 +103,19 @@ def rule_text(rule: Rule) -> str:
     """What a rule is about: `local/small atomic, calendar_* tools`."""
     about = f"{escape_control(rule.model, 200)} {rule.phase}"
     return about if rule.when is None else f"{about}, {when_text(rule.when)}"
+
+
+def mixed_text(model: str, phase: Phase, one: RouteDecision, other: RouteDecision) -> str:
+    """That the rules let different specs serve the prompts of one measurement, and what to do."""
+    told = [
+        f"{'no rule' if d.rule is None else f'{rule_text(d.rule)} ({d.rule.rule_id})'}: {d.outcome}{f' {d.model}' if d.outcome == 'fallback' else ''}"
+        for d in (one, other)
+    ]
+    return (
+        f"the prompts of this suite offer tools on which the rules of {escape_control(model, 200)} {phase} differ "
+        f"({escape_control('; '.join(told), 500)}), and one measurement has one spec: measure the model itself with --force-model, "
+        "or a suite whose prompts offer one sort of tools"
+    )
 
 
 def not_allowed_text(model: str, phase: Phase, rule: Rule | None) -> str:

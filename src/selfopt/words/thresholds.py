@@ -79,13 +79,68 @@ def voided_text(rule: Rule, voided: Voided) -> str:
     )
 
 
-def counts_text(found: Calibration) -> tuple[str, ...]:
-    """What a calibration rests on, line by line."""
-    lines = [
-        f"fitted on {escape_control(found.fitted_on, 200)} with {_trials(len(found.fit_trials))}, calibrated on "
-        f"{escape_control(found.calibrated_on, 200)} with {_trials(len(found.calibration_trials))}, none of which took part in the fit"
+def threshold_account(found: Calibration, rules: Sequence[Rule]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """A calibration in plain words: titles, each with its lines."""
+    trials = (
+        f"fitted on {_named(found.fitted_on)}: {_trials(len(found.fit_trials))}",
+        f"calibrated on {_named(found.calibrated_on)}: {_trials(len(found.calibration_trials))}, none of which took part in the fit",
+        f"the spec {found.spec_id}, served by {found.environment_id}",
+    )
+    return (
+        ("What was claimed", (_claimed(found),)),
+        ("How sure", tuple(_seen(found))),
+        ("What it rests on", (*trials, f"every trial: {found.calibration_id} with --json")),
+        (
+            "Which rules serve by it",
+            tuple(f"{rule_text(r)} ({r.rule_id}): {verdict_text(r)}" for r in rules) or ("none in force",),
+        ),
+        ("What would change it", _would_change(found)),
+    )
+
+
+def _claimed(found: Calibration) -> str:
+    if found.serve_when is None:
+        asked = f"at most {share_text(found.max_bad_share)} of what is served is wrong, {share_text(found.confidence)}"
+        return f"nothing: no threshold keeps what was asked for, {CLAIM_ON[found.claim]} {asked}"
+    surely, told = found.serve_when, "wrong is every outcome but pass"
+    return f"answers with a confidence of {least_text(surely.least)} or more are served: {bound_text(surely.bound)}; {told}"
+
+
+def _seen(found: Calibration) -> list[str]:
+    if found.serve_when is None:
+        best = found.least_feasible
+        return [
+            "not at this bound",
+            "no share of bad answers is kept by any threshold"
+            if best is None
+            else f"feasible on these prompts: {share_text(best)}",
+        ]
+    bound = found.serve_when.bound
+    unit = "prompt" if bound.claim == "these_tools" else "tool set"
+    return [
+        f"of {bound.n} {unit}s in {bound.tool_sets} tool set{'' if bound.tool_sets == 1 else 's'}, {bound.served} were served and "
+        f"{bound.bad} of these were wrong: at most {share_text(bound.upper)}, with a confidence of {share_text(bound.confidence)}",
+        "it says nothing about tools that are not like these"
+        if bound.claim == "these_tools"
+        else "it is about tools that are not among these",
     ]
-    return tuple(lines)
+
+
+def _would_change(found: Calibration) -> tuple[str, ...]:
+    needed = found.prompts_needed
+    more = (
+        () if found.serve_when is not None or needed is None else (f"about {needed} more prompts, if things go on as they went",)
+    )
+    return (
+        *more,
+        "another model file, chat template, engine or variant: the threshold is void then, and everything escalates",
+        "live traffic that is not like the calibration: the same",
+        f"a new calibration: selfopt escalation {escape_control(found.model, 200)} {found.phase}",
+    )
+
+
+def _named(suite: str) -> str:
+    return escape_control(suite, 200)
 
 
 def _trials(n: int) -> str:
