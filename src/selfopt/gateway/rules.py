@@ -12,8 +12,6 @@ from pathlib import Path
 from selfopt.errors import StoreError, UsageError
 from selfopt.home import escape_control
 from selfopt.records import NO_TOOLS, Phase, RouteDecision, RoutingConfig, ServeWhen, ToolOffer
-from selfopt.routing import InForce, RouteOptions, check_rules, standby_decisions, validate_model_phase_compatibility
-from selfopt.records import NO_TOOLS, Phase, RouteDecision, RoutingConfig, ToolOffer
 from selfopt.routing import (
     InForce,
     RouteOptions,
