@@ -203,7 +203,7 @@ async def waits(n: int) -> dict[str, float]:
     small = [record.attempts[0].ms for record in escalated]
     beyond = [record.latency_ms - ms for record, ms in zip(escalated, small, strict=True)]
     return {
-        "escalated_ms": statistics.median(record.latency_ms for record in escalated),
+        "escalated_ms": statistics.median([record.latency_ms for record in escalated]),
         "small_attempt_ms": statistics.median(small),
         "large_alone_ms": statistics.median(direct),
         "added_ms": _fast(beyond) - _fast(direct),

@@ -60,9 +60,7 @@ def _refused(calibration: Calibration, model: str) -> list[str]:
     if needed is None:
         said.append("More prompts like these would not help: its surest answers are wrong too often")
     elif needed:
-        said.append(
-            f"With about {needed} more {'prompt' if needed == 1 else 'prompts'} like these to calibrate on, it would be shown"
-        )
+        said.append(f"With about {needed} more {'prompt' if needed == 1 else 'prompts'} like these to calibrate on, it would be shown")
     return said
 
 
