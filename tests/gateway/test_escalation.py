@@ -526,6 +526,19 @@ async def test_a_tool_loop_stays_with_the_stronger_model_unless_the_rule_says_ot
         assert other.headers.get("x-selfopt-escalated") != "sticky"
 
 
+async def test_a_tool_loop_stays_though_only_its_first_request_had_a_rule(tmp_path: Path) -> None:
+    """It is of the other phase, which nothing was measured on. What the smaller model began, it goes on with."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await sure_rule(world)
+        world.enforcer.apply([rule for rule in world.enforcer.load().rules if rule.phase == "atomic"], event="test", reason="")
+        await world.reload()
+        await world.post(asking("weather, maybe"))
+        await world.post(asking("weather, surely"))
+        answer = await world.post(going_on("weather, maybe"))
+        assert (answer.headers["x-selfopt-model"], answer.headers["x-selfopt-escalated"]) == ("up/other", "sticky")
+        assert (await world.post(going_on("weather, surely"))).headers["x-selfopt-model"] == "up/m"
+
+
 async def test_a_conversation_that_begins_with_the_same_words_is_asked_anew(tmp_path: Path) -> None:
     """What sticks is a conversation that goes on, and not its first words."""
     async with gateway_world(tmp_path, MODELS) as world:

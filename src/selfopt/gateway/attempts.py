@@ -60,10 +60,10 @@ class _Line:
     escalated_from: list[str] = field(default_factory=list)
     rival: Rival | None = None
 
-    def escalated(self, decision: RouteDecision, rules: RulesInForce) -> None:
-        """Note that another model answers for this one."""
+    def escalated(self, decision: RouteDecision, rules: RulesInForce, *, stays: bool = False) -> None:
+        """Note that another model answers for this one. stays: as it did before in this conversation."""
         when = rules.serve_when(decision)
-        if when is not None and when.sticky and decision.model is not None:
+        if (stays or (when is not None and when.sticky)) and decision.model is not None:
             self.escalated_from.append(decision.model)
 
 
@@ -157,10 +157,10 @@ class Attempts:
             return await rival.answer(exchange)
         about_tools = exchange.chat.calls_tools and not exchange.plain
         exchange.serve_when = when = rules.serve_when(decision) if about_tools and not line.below else None
+        if about_tools and not line.below and self._stays(exchange, decision, rules):
+            raise Escalation("sticky")
         if when is not None:
-            model, rule, key = decision.model or "", decision.serving_rule, exchange.ticket.key
-            if when.sticky and self._conversations.goes_on(model, key, exchange.chat):
-                raise Escalation("sticky")
+            rule = decision.serving_rule
             if not may_call(exchange.chat):
                 exchange.serve_when = None
             elif rule is not None and self._voided(rule) is not None:
@@ -168,6 +168,15 @@ class Attempts:
             elif when.parallel and rival is None:
                 self._race(exchange, line, rules)
         return await self._ask(exchange, decision, helped=bool(line.standbys))
+
+    def _stays(self, exchange: LiveRequest, decision: RouteDecision, rules: RulesInForce) -> bool:
+        """Say whether a conversation stays with a stronger model than this one."""
+        when = rules.serve_when(decision)
+        if not rules.sticky or (when is not None and not when.sticky):
+            return False
+        if not self._conversations.goes_on(decision.model or "", exchange.ticket.key, exchange.chat):
+            return False
+        return when is not None or bool(rules.kept_with(decision, tools=exchange.tools))
 
     def _race(self, exchange: LiveRequest, line: _Line, rules: RulesInForce) -> None:
         """Ask the stronger model at the same time, unless it has to be sure itself. Its answer waits."""
@@ -181,8 +190,9 @@ class Attempts:
         ticket, decision = exchange.ticket, line.decision
         ticket.escalated.append(doubt.reason)
         line.doubted, line.doubt = decision, doubt
-        line.escalated(decision, rules)
-        line.standbys = deque(rules.stronger(decision, tools=exchange.tools))
+        stays = doubt.reason == "sticky"
+        line.escalated(decision, rules, stays=stays)
+        line.standbys = deque((rules.kept_with if stays else rules.stronger)(decision, tools=exchange.tools))
         reason = not_served_text(decision.model or "", doubt.reason, ticket.confidence, ticket.least)
         if line.standbys and self._left(exchange) > SHORTEST_ATTEMPT_S:
             line.decision = line.standbys.popleft().model_copy(update={"reason": reason})
