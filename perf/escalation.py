@@ -200,11 +200,11 @@ async def waits(n: int) -> dict[str, float]:
     records = [record for record in kept.records if isinstance(record, RequestRecord)][20:]
     escalated = [record for record in records if record.escalated]
     direct = [record.latency_ms for record in records if not record.escalated]
-    small = [record.attempts[0].ms for record in escalated]
-    beyond = [record.latency_ms - ms for record, ms in zip(escalated, small, strict=True)]
+    attempts = [record.attempts[0].ms for record in escalated]
+    beyond = [record.latency_ms - ms for record, ms in zip(escalated, attempts, strict=True)]
     return {
         "escalated_ms": statistics.median([record.latency_ms for record in escalated]),
-        "small_attempt_ms": statistics.median(small),
+        "small_attempt_ms": statistics.median(attempts),
         "large_alone_ms": statistics.median(direct),
         "added_ms": _fast(beyond) - _fast(direct),
         "added_median_ms": statistics.median(beyond) - statistics.median(direct),
