@@ -237,23 +237,12 @@ def build_gateway(
     _refuse_open_door(options.own.host, keys)
     pool = Pool()
     audit = TrailSink(trail)
-
-    def tell(rule: Rule, voided: Voided) -> None:
-        told = audit.append(void_event(rule, voided, rules.current.config.version))
-        told.add_done_callback(lambda done: done.cancelled() or done.exception())  # the log has it as well
-
-    thresholds = Thresholds(tell, one_name=app.settings.one_name)
+    thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
     keeps_warm = app.settings.warm_up.enabled and (worker is None or worker.number == 0)  # it reads `rules` later
     warmth = KeepWarm(warmer(app, lambda: rules.current.config, upstreams.tell), options.own.keep_warm_s) if keeps_warm else None
     watch = ThresholdWatch(partial(_look, app, upstreams), options.own.keep_warm_s)
-
-    def follow(now: RulesInForce) -> None:
-        watch.follow(now.config)
-        if warmth is not None:
-            warmth.follow(now.config)
-
-    rules = _watch(app, config, options, follow)
+    rules = _watch(app, config, options, partial(_follow, watch, warmth))
     inventory = Inventory(app, lambda: rules.current.config)
     chat = ChatParts(
         options=options,
@@ -287,6 +276,23 @@ def build_gateway(
             worker="" if worker is None else str(worker.number),
         )
     )
+
+
+def _thresholds(app: App, audit: TrailSink, version: Callable[[], int]) -> Thresholds:
+    """What knows which thresholds hold, and tells the trail of each that does not. version: of the rules in force."""
+
+    def tell(rule: Rule, voided: Voided) -> None:
+        told = audit.append(void_event(rule, voided, version()))
+        told.add_done_callback(lambda done: done.cancelled() or done.exception())  # the log has it as well
+
+    return Thresholds(tell, one_name=app.settings.one_name)
+
+
+def _follow(watch: ThresholdWatch, warmth: KeepWarm | None, now: RulesInForce) -> None:
+    """Follow new rules."""
+    watch.follow(now.config)
+    if warmth is not None:
+        warmth.follow(now.config)
 
 
 def _costs(settings: Settings) -> CostBook:
