@@ -5,7 +5,8 @@ model makes of them. Target: at most 100 at the median of replies with 40 tokens
 
 One process, one core, no model. The replies are the accepted calls of the built-in prompts, written in three formats, cut into
 tokens and given made-up log probabilities. Reading them is not counted, as the variant does it anyway. `backing chain`: the chain
-has asked what the conversation says, as with `backing=strict`. `plain chain`: it has not, so that the signals have to.
+has dropped what the conversation does not back, as with `backing=strict`; every call that is left is backed, so that a fit finds
+nothing in it and the model does not read it. `plain chain`: the model reads every signal.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from scoring_speed import right_calls
-
 from selfopt.reading import read_calls
 from selfopt.reading.families import write_calls
 from selfopt.reading.signals import signals_of
@@ -56,16 +56,17 @@ class Asked:
     messages: Sequence[Message]
 
 
-def confidence_model() -> ConfidenceModel:
-    """A model that reads every signal."""
-    terms = tuple(SignalTerm(signal=name, low=-4.0, high=1.0, weight=1.0, unknown=0.5) for name in _NAMES)
+def confidence_model(chain: Sequence[str]) -> ConfidenceModel:
+    """A model that reads every signal that differs between replies."""
+    names = [name for name in _NAMES if name != "backed" or "strict" not in chain]
+    terms = tuple(SignalTerm(signal=name, low=-4.0, high=1.0, weight=1.0, unknown=0.5) for name in names)
     return ConfidenceModel(calls=ConfidenceTerms(intercept=-2.0, terms=terms), text=ConfidenceTerms(intercept=-1.0, terms=terms))
 
 
 def observed(text: str, chance: random.Random) -> LogProbs:
     """Made-up log probabilities of a text, with five of the likeliest tokens at each place."""
     tokens = _TOKEN.findall(text)
-    values = tuple(round(-chance.random() ** 6, 5) for _ in tokens)
+    values = tuple(round(-(chance.random() ** 6), 5) for _ in tokens)
     tops = tuple((token, "{", "To", "I", "```") for token in tokens)
     return LogProbs(
         tokens=tuple(tokens),
@@ -97,12 +98,13 @@ def replies() -> list[Asked]:
 
 def measure(chain: tuple[str, ...], asked: Sequence[Asked], count: int) -> dict[str, float | int | bool]:
     """Microseconds for signals and confidence."""
-    model, spent, sizes = confidence_model(), [], []
+    model, spent, sizes = confidence_model(chain), [], []
+    wanted = model.signals
     for number in range(count):
         one = asked[number % len(asked)]
         parsed = read_calls(chain, one.content, one.tools, one.messages)
         started = time.process_time_ns()
-        model.confidence(signals_of(one.content, parsed, one.tools, one.messages))
+        model.confidence(signals_of(one.content, parsed, one.tools, one.messages, wanted=wanted))
         spent.append((time.process_time_ns() - started) / 1000)
         sizes.append(len(one.content.logprobs or ()))
     p50 = statistics.median(spent)

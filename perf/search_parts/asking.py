@@ -1,16 +1,19 @@
-"""A scripted world behind a budget of requests: what every search of the comparison asks."""
+"""A world behind a budget of requests: what every search of the comparison asks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol
 
 from selfopt.records import Capability
 from selfopt.search.archive import joined
 from selfopt.search.marks import Objective, ReplyMark
-from selfopt.search.search import spread
-from selfopt.simulate.search_worlds import SearchWorld, Truth
-from selfopt.variants.space import Point, asking_part, point_text
+from selfopt.search.proposers.tpe import suggested
+from selfopt.search.search import SearchPlan, spread
+from selfopt.simulate.search_worlds import WORLD_PARTS, Truth
+from selfopt.variants.space import Point, asking_part, point_text, possible, readings_of, ways
 
 CAPABILITIES: frozenset[Capability] = frozenset({"tools", "grammar", "json_schema"})
 FLOOR = 0.8
@@ -18,6 +21,78 @@ FLOOR = 0.8
 
 class SpentError(Exception):
     """The budget is spent."""
+
+
+class WorldPrompt(Protocol):
+    """A prompt of a world."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def tool_set(self) -> str: ...
+    @property
+    def held_out(self) -> bool: ...
+
+
+class World(Protocol):
+    """What answers: a scripted model, or stored replies of a real one."""
+
+    @property
+    def prompts(self) -> Sequence[WorldPrompt]: ...
+    def marks(self, asking: Point, prompts: Iterable[str], /) -> dict[str, dict[str, ReplyMark]]:
+        """The marks of every reading of one way to ask, by the text of the reading and prompt id."""
+        ...
+
+    def truth(self, point: Point, /) -> Truth:
+        """How good a point is on held-out prompts."""
+        ...
+
+    def reflect(self, point: Point, failed: Sequence[str], rng: Random, /) -> tuple[Point, tuple[str, ...]] | None:
+        """What a reflection model would say of failed prompts: a changed point, and what that mends."""
+        ...
+
+
+class Room(Protocol):
+    """The points that all searches of a comparison may look at."""
+
+    def ways(self) -> list[Point]:
+        """Every way to ask."""
+        ...
+
+    def readings(self, way: Point, /) -> list[Point]:
+        """Every point that asks so."""
+        ...
+
+    def suggested(self, suggest: Callable[[str, list[str]], str], /, *, reads: bool) -> Point | None:
+        """A point, choice by choice, as Optuna asks for it. None for one that is not possible."""
+        ...
+
+    def plan(self, prompts: tuple[str, ...], seed: int, /) -> SearchPlan:
+        """What our search is made of."""
+        ...
+
+
+class ScriptedRoom:
+    """The space of the scripted worlds."""
+
+    def ways(self) -> list[Point]:
+        """As in `Room`."""
+        return list(ways(CAPABILITIES, parts=WORLD_PARTS))
+
+    def readings(self, way: Point, /) -> list[Point]:
+        """As in `Room`."""
+        return list(readings_of(way))
+
+    def suggested(self, suggest: Callable[[str, list[str]], str], /, *, reads: bool) -> Point | None:
+        """As in `Room`."""
+        point = suggested(suggest, CAPABILITIES, reads=reads, parts=WORLD_PARTS)
+        return point if possible(point, CAPABILITIES) else None
+
+    def plan(self, prompts: tuple[str, ...], seed: int, /) -> SearchPlan:
+        """As in `Room`."""
+        return SearchPlan(prompts, CAPABILITIES, seed=seed, parts=WORLD_PARTS)
 
 
 @dataclass(slots=True)
@@ -28,13 +103,15 @@ class Asking:
         world: what answers.
         budget: how many requests may be made.
         seed: of the search.
+        room: the points that may be looked at.
         spent: how many were made.
         picks: what the search would have picked after so many requests.
     """
 
-    world: SearchWorld
+    world: World
     budget: int
     seed: int
+    room: Room = field(default_factory=ScriptedRoom)
     spent: int = 0
     picks: list[tuple[int, Point]] = field(default_factory=list)
     _known: dict[str, dict[str, dict[str, ReplyMark]]] = field(default_factory=dict)
@@ -65,7 +142,7 @@ class Asking:
         """The best reading of a way to ask by these marks."""
         values = {text: self.objective.value(found.values()) for text, found in marks.items()}
         text = max(values, key=lambda one: (values[one], -len(one)))
-        return values[text], joined(asking, text)
+        return values[text], joined(asking_part(asking), text)
 
     def picked(self, point: Point) -> None:
         """Note what would be picked now."""

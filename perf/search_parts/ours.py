@@ -6,17 +6,16 @@ from collections.abc import Mapping
 
 from selfopt.search.archive import reading_text
 from selfopt.search.proposers import SEARCHERS, Given, Proposal, WayProposer
-from selfopt.search.search import Search, SearchPlan
-from selfopt.simulate.search_worlds import WORLD_PARTS
+from selfopt.search.search import Search
 from selfopt.variants.space import asking_part
 
-from .asking import CAPABILITIES, Asking, SpentError
+from .asking import Asking, SpentError
 
 _BEST = 3
 
 
 class Reflecting:
-    """Asks the world's scripted reflection model what would mend the failures of one of the best."""
+    """Asks a world's scripted reflection model what would mend the failures of one of the best."""
 
     def __init__(self, asking: Asking) -> None:
         self._world = asking.world
@@ -35,8 +34,7 @@ class Reflecting:
 
 def ours(asking: Asking, proposers: Mapping[str, WayProposer] | None = None) -> None:
     """Search until the budget is spent."""
-    plan = SearchPlan(asking.prompts, CAPABILITIES, seed=asking.seed, parts=WORLD_PARTS)
-    search = Search(plan, asking.objective, proposers)
+    search = Search(asking.room.plan(asking.prompts, asking.seed), asking.objective, proposers)
     try:
         while (batch := search.next()) is not None:
             search.told(batch, asking.marks(batch.asking, batch.prompts))

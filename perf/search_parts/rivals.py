@@ -14,11 +14,10 @@ from typing import Any
 
 from selfopt.search.archive import reading_text
 from selfopt.search.marks import ReplyMark
-from selfopt.search.proposers.tpe import imported, sampler, suggested
-from selfopt.simulate.search_worlds import WORLD_PARTS
-from selfopt.variants.space import Point, point_of, point_text, possible, readings_of, ways
+from selfopt.search.proposers.tpe import imported, sampler
+from selfopt.variants.space import Point, point_of, point_text
 
-from .asking import CAPABILITIES, Asking, SpentError
+from .asking import Asking, SpentError
 
 
 class _Best:
@@ -37,7 +36,7 @@ class _Best:
 def random_ways(asking: Asking) -> None:
     """Ways to ask at random, each with its best reading. The first is the start, as for all."""
     rng, best = random.Random(asking.seed), _Best(asking)
-    space = list(ways(CAPABILITIES, parts=WORLD_PARTS))
+    space = asking.room.ways()
     rng.shuffle(space)
     with contextlib.suppress(SpentError):
         for way in ({}, *space):
@@ -46,10 +45,14 @@ def random_ways(asking: Asking) -> None:
 
 def random_points(asking: Asking) -> None:
     """Points at random, readings included."""
-    rng, best, space = random.Random(asking.seed), _Best(asking), list(ways(CAPABILITIES, parts=WORLD_PARTS))
+    rng, best, space = random.Random(asking.seed), _Best(asking), asking.room.ways()
+    known: set[str] = set()
     with contextlib.suppress(SpentError):
         for _ in range(100 * asking.budget):
-            point = rng.choice(list(readings_of(rng.choice(space))))
+            point = rng.choice(asking.room.readings(rng.choice(space)))
+            if point_text(point) in known:
+                continue
+            known.add(point_text(point))
             marks = asking.marks(point, asking.prompts)[reading_text(point)]
             best.seen(asking.objective.value(marks.values()), point)
 
@@ -70,8 +73,8 @@ def _optuna(asking: Asking, *, reads: bool) -> None:
         best.seen(*asking.best({}, asking.marks({}, asking.prompts)))
         for _ in range(3 * asking.budget // len(asking.prompts)):  # a point that comes again costs nothing
             trial = study.ask()
-            point = suggested(trial.suggest_categorical, CAPABILITIES, reads=reads, parts=WORLD_PARTS)
-            if not possible(point, CAPABILITIES):
+            point = asking.room.suggested(trial.suggest_categorical, reads=reads)
+            if point is None:
                 study.tell(trial, state=imported().trial.TrialState.FAIL)
                 continue
             marks = asking.marks(point, asking.prompts)
@@ -120,9 +123,9 @@ def gepa_alone(asking: Asking) -> None:
 
     adapter, before = _Adapter(asking), [-1, 0]
 
-    def stuck(_: Any) -> bool:  # it goes on for ever where every child was seen before
+    def stuck(_: Any) -> bool:  # it goes on for ever where every child was seen before, or nothing is left to ask
         before[:] = [asking.spent, before[1] + 1 if asking.spent == before[0] else 0]
-        return before[1] > 200
+        return before[1] > 200 or asking.spent == asking.budget
 
     with contextlib.suppress(SpentError), contextlib.redirect_stdout(io.StringIO()):
         gepa.optimize(

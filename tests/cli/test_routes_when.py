@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from selfopt.cli import routes
 from selfopt.records import Calibration, CurvePoint, Spec, evidence_key, tool_set_name
 from selfopt.wiring.app import App
 from tests.routing.make import environment, surely
 
+from .test_switches import REMOTE
+from .test_terminal import terminal
 from .world import Project
 
 SURE = "calibration-0001"
@@ -43,7 +46,7 @@ def kept(project: Project, calibration_id: str = SURE, **fields: Any) -> Spec:
                 "serve_when": when,
                 "least_feasible": 0.06,
                 "prompts_needed": None,
-                "shares": {},
+                "shares": {"tools-" + "a" * 24: (70, 3)},
                 "created_at": "2026-01-01T00:00:00.000Z",
             }
             await app.ledger.append([spec, seen, Calibration(**{**body, **fields})])
@@ -69,8 +72,10 @@ def test_rules_are_shown_as_a_person_would_say_them(project: Project, monkeypatc
     kept(project)
     project.ok(*ESCALATE, "--tools", "calendar_*")
     project.ok(*set_("--deny", "--fallback", "mute", "--tools", "sql_*", "--max-tools", "3"))
-    monkeypatch.setenv("COLUMNS", str(width))
-    shown = project.ok("routes", "show").out
+    out, stream = terminal(width)
+    monkeypatch.setattr(routes, "console", lambda: out)
+    project.ok("routes", "show")
+    shown = stream.getvalue()
     assert max(map(len, shown.splitlines())) <= width
     assert (
         "scripted/good atomic, calendar_* tools: serve when sure (confidence >= .83: on these tools at most 10 % of what is "
@@ -153,20 +158,22 @@ def test_a_calibration_of_something_else_is_refused(project: Project, fields: di
     project.run(*ESCALATE).assert_refused(2, *words)
 
 
-def test_a_remote_model_needs_consent_when_the_rule_is_made_and_when_it_is_used(project: Project) -> None:
-    """The line names it. With consent it is set; without it later on, a measurement under the rules is refused."""
+def test_a_remote_model_needs_consent_when_the_rule_is_made_and_when_it_is_used(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line names it. With consent it is set; without it later on, nothing is measured or served under the rules."""
     kept(project)
-    settings = project.root / "selfopt.toml"
-    cloud = '\n[endpoints.cloud]\nkind = "openai_compatible"\nbase_url = "https://cloud.example/v1"\n'
-    project.write("selfopt.toml", settings.read_text() + cloud)
-    remote = set_("--allow", "--fallback", "cloud/large", "--serve-when", SURE)
-    project.run(*remote).assert_refused(2, "its fallback cloud/large is remote", "allow_remote")
-    before = settings.read_text()
-    project.write("selfopt.toml", "allow_remote = true\n" + before)
+    project.user_config.write_text(REMOTE.format(url="http://127.0.0.1:9"), "utf-8")
+    monkeypatch.setenv("SELFOPT_CONFIG", str(project.user_config))
+    remote = set_("--allow", "--fallback", "far/m", "--serve-when", SURE)
+    project.run(*remote).assert_refused(2, "its fallback far/m is remote", "allow_remote")
+    monkeypatch.setenv("SELFOPT_ALLOW_REMOTE", "true")
     project.ok(*remote)
-    project.write("selfopt.toml", before)
-    project.run("run", "good", "atomic").assert_refused(2, "scripted/good atomic", "its fallback cloud/large is remote")
-    assert project.ok("routes", "show").code == 0
+    monkeypatch.setenv("SELFOPT_ALLOW_REMOTE", "false")
+    for command in (("run", "good", "atomic"), ("serve", "--port", "0")):
+        project.run(*command).assert_refused(2, "scripted/good atomic", "its fallback far/m is remote", "allow_remote")
+    assert "else far/m" in project.ok("routes", "show").out
+    project.ok(*set_("--allow", "--fallback", "mute", "--serve-when", SURE))
 
 
 def test_a_measurement_has_one_spec(project: Project) -> None:
@@ -202,6 +209,7 @@ def test_a_threshold_is_accounted_for(project: Project, by: str) -> None:
         "small (suite-1): 2 trials",
         "own (suite-2): 200 trials, none of which took part in the fit",
         f"scripted/good atomic ({rule['rule_id']}): serve when sure",
+        "tools-aaaaaaaaaaaaaaaaaaaaaaaa: 70 served, 3 of these wrong",
         "everything escalates",
     ):
         assert words in shown, words

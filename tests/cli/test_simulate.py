@@ -80,3 +80,15 @@ def test_figures_out_of_range_are_refused_in_one_line(project: Project, words: t
     result = project.run("simulate", *words)
     assert result.code == 2
     assert len(result.err.strip().splitlines()) == 1
+
+
+def test_escalation_is_simulated_in_worlds_of_its_own(project: Project) -> None:
+    """A table for each claim and one of the shift, and the same as JSON; options of other worlds are refused."""
+    table = project.ok("simulate", "escalation", "--replications", "1", "--processes", "1").out
+    for words in ("on these tools", "on tools not seen", "after the shift", "1 calibration in each row"):
+        assert words in table
+    figures = project.ok("simulate", "escalation", "--replications", "1", "--processes", "1", "--json").json()
+    assert set(figures["claims"]["these_tools"]) == {"calibrated", "overconfident", "uninformative", "bad_sets"}
+    refused = project.run("simulate", "escalation", "--gain", "3", "--alpha", "0.1")
+    assert refused.code == 2
+    assert "--alpha, --gain" in refused.err

@@ -127,6 +127,7 @@ async def test_records_and_metrics_tell_what_chats_cost(tmp_path: Path) -> None:
         used = Usage(input_tokens=first.input_tokens, output_tokens=first.output_tokens)
         assert used.input_tokens
         cost = ((first.input_tokens or 0) + 2 * (first.output_tokens or 0)) / 1_000_000
+        assert first.cost is not None
         assert first.cost == pytest.approx(cost)
         assert first.cost_alone == pytest.approx(10 * cost)
         assert second.cost is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -107,12 +108,13 @@ def test_only_a_new_calibration_lifts_it(enforcer: Enforcer, tmp_path: Path) -> 
     copy.write_text(json.dumps(before.model_dump(mode="json")))
     enforcer.void(only(enforcer).rule_id, "drift", calibration_id="calibration-1")
     enforcer.rollback(0)
-    for lift in (
+    lifts: tuple[Callable[[], object], ...] = (
         lambda: enforcer.rollback(before.version),
         lambda: enforcer.set_by_hand("a/1", "extended", sure()),
         lambda: enforcer.set_by_hand("a/1", "extended", sure(when=SQL)),
         lambda: enforcer.import_file(copy),
-    ):
+    )
+    for lift in lifts:
         lift()
         assert all(rule.voided is not None for rule in enforcer.load().rules)
     enforcer.set_by_hand("a/1", "extended", sure("calibration-2"))

@@ -62,7 +62,9 @@ def test_two_rules_between_which_nothing_decides_are_refused(one: ToolMatch, oth
 @pytest.mark.parametrize(("one", "other"), NO_TIES)
 def test_rules_that_never_meet_or_differ_in_rank_are_allowed(one: ToolMatch, other: ToolMatch) -> None:
     """With a rule for the rest beside them."""
-    check_rules([rule("a/1"), rule("a/1", when=one), rule("a/1", when=other)])
+    made = [rule("a/1"), rule("a/1", when=one), rule("a/1", when=other)]
+    check_rules(made)
+    assert len({r.rule_id for r in made}) == len(made)
 
 
 def test_the_same_requests_have_one_rule() -> None:

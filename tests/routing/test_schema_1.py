@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ def old(enforcer: Enforcer, monkeypatch: pytest.MonkeyPatch) -> Enforcer:
     rules = (rule("a/1", warm_up=True, variant=spec("a/1").variant, spec_id="spec-1", reason=REASON), WEAK)
     strong, weak = parsed_config(RoutingConfig(schema_version=1, rules=rules).model_dump(mode="json")).rules
     with monkeypatch.context() as patch:
-        patch.setattr("selfopt.routing.enforcer.RoutingConfig", partial(RoutingConfig, schema_version=1))
+        patch.setattr("selfopt.routing.enforcer.schema_of", lambda _: 1)
         enforcer.apply([strong, weak], event="loop")
         enforcer.apply(enforcer.load().rules[:1], event="loop")
     return enforcer

@@ -30,7 +30,7 @@ from selfopt.verbs.routing import Enforced, enforce_file
 from selfopt.verbs.scripting import serve_script
 from selfopt.verbs.serving import serve
 from selfopt.verbs.showing import ShownTrial, shown_trial
-from selfopt.verbs.simulating import simulate_worlds
+from selfopt.verbs.simulating import simulate_escalation, simulate_worlds
 from selfopt.verbs.tools import Tools
 from selfopt.verbs.trying import Tried, try_model
 from selfopt.verbs.tuning import Tuned, TuneListener, TuneRequest, tune_model
@@ -370,6 +370,17 @@ class Selfopt(Noun):
             The figures of each world, by its name.
         """
         return simulate_worlds(worlds or ("12x4",), **options)
+
+    def simulate_escalation(self, **options: Any) -> dict[str, Any]:
+        """Tries thresholds of confidence on made-up worlds.
+
+        Args:
+            options: replications, seed, processes.
+
+        Returns:
+            The figures of each claim and world, and of the shifted world.
+        """
+        return simulate_escalation(**options)
 
     def doctor(self) -> list[dict[str, Any]]:
         """Checks this installation. Each check has name, status (ok, note, FAIL) and detail."""

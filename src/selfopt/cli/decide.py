@@ -86,8 +86,8 @@ def _explain(ctx: click.Context, decision_id: str, *, as_json: bool) -> None:
             emit({"calibration": threshold.calibration, "rules": list(threshold.rules), "account": sections})
             return
         out = console()
-        found = threshold.calibration
-        say(out, f"{found.calibration_id} of {found.model} {found.phase}, {found.created_at}", style="bold")
+        kept = threshold.calibration
+        say(out, f"{kept.calibration_id} of {kept.model} {kept.phase}, {kept.created_at}", style="bold")
         for title, lines in threshold.sections:
             say(out, title, style="bold")
             say_each(out, lines, indent=2, hang=4)

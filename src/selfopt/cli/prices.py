@@ -39,7 +39,7 @@ def command() -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, as_json: bool) -> None:
-    """Show the prices in force, and the models of your settings that have none.
+    """Show the prices in force, and what has none.
 
     Prices are for a million tokens, or for an hour in which the model is busy. Yours win over imported
     ones.
@@ -102,7 +102,7 @@ def import_(ctx: click.Context, /, file: Path, only: tuple[str, ...], currency: 
     wrote yourself stays, and wins.
 
     \b
-    selfopt prices import model_prices_and_context_window.json --only 'openai/gpt-4o*'
+    selfopt prices import table.json --only 'openai/gpt-4o*'
     """
     from selfopt.verbs.pricing import import_prices
 

@@ -31,7 +31,7 @@ def _print(config: RoutingConfig, as_json: bool) -> None:
     for rule in config.rules:
         extras = [*([f"variant {rule.variant.name}"] if rule.variant else []), *(["warm-up"] if rule.warm_up else [])]
         more = f" ({', '.join(extras)})" if extras else ""
-        say(out, f"{rule_text(rule)}: {verdict_text(rule)}{more}", indent=2, hang=2, style="bold")
+        say(out, f"{rule_text(rule)}: {verdict_text(rule)}{more}", indent=2, hang=4, style="bold")
         if rule.reason:
             say(out, rule.reason, indent=4, hang=4)
         origin = f"{rule.source}; since version {rule.since_version}; {rule.rule_id}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from .common import LiveLine, Number, console, draw, emit, json_option, progress_option
 
@@ -13,9 +14,12 @@ _POINTS = {"others", "churn", "drift"}
 
 
 @click.command("simulate")
+@click.argument("what", required=False, type=click.Choice(["escalation"]))
 @click.option("--world", "worlds", multiple=True, type=click.Choice(WORLD_NAMES), help="Prompts x candidates; default 12x4.")
 @click.option(
-    "--replications", type=click.IntRange(min=1, max=1_000_000), default=200, show_default=True, help="Worlds drawn for each row."
+    "--replications",
+    type=click.IntRange(min=1, max=1_000_000),
+    help="Worlds drawn for each row; default 200, and 2000 calibrations for escalation.",
 )
 @click.option(
     "--gain",
@@ -47,7 +51,7 @@ _POINTS = {"others", "churn", "drift"}
 @click.option("--processes", type=click.IntRange(min=1, max=256), help="Default: one for each core.")
 @progress_option
 @json_option
-def command(worlds: tuple[str, ...], gains: tuple[float, ...], as_json: bool, **options: Any) -> None:
+def command(what: str | None, worlds: tuple[str, ...], gains: tuple[float, ...], as_json: bool, **options: Any) -> None:
     """Try the race, the plain gates and a fixed number of runs on made-up worlds, where the truth
     is known.
 
@@ -55,11 +59,18 @@ def command(worlds: tuple[str, ...], gains: tuple[float, ...], as_json: bool, **
     better, how often a gain is found, and after how many trials. Nothing is written. The same seed
     gives the same figures.
 
+    With `escalation`, thresholds of confidence are chosen instead, in worlds of their own: how often
+    their bound is broken, what they serve of what could be served, and what a shift does to them.
+
     \b
     selfopt simulate --world 12x4 --world 200x4
     selfopt simulate --prompts 60 --candidates 6 --flaky 0.2 --gain 3
+    selfopt simulate escalation --replications 200
 
     """
+    if what:
+        _escalation(worlds, gains, as_json, options)
+        return
     from selfopt.report import cycles_table, simulation_table
     from selfopt.verbs.simulating import simulate_worlds
 
@@ -79,3 +90,27 @@ def command(worlds: tuple[str, ...], gains: tuple[float, ...], as_json: bool, **
         draw(console(), simulation_table(name, figures))
     if cycles:
         draw(console(), cycles_table(cycles))
+
+
+def _escalation(worlds: tuple[str, ...], gains: tuple[float, ...], as_json: bool, options: dict[str, Any]) -> None:
+    from selfopt.report import simulated_escalation_tables
+    from selfopt.verbs.simulating import simulate_escalation
+
+    taken = ("replications", "seed", "processes")
+    chosen = {**options, "world": worlds, "gain": gains}
+    if click.get_current_context().get_parameter_source("alpha") == ParameterSource.DEFAULT:
+        chosen.pop("alpha")
+    refused = sorted(name for name, value in chosen.items() if value not in (None, ()) and name not in taken)
+    if refused:
+        listed = ", ".join(f"--{name.replace('_', '-')}" for name in refused)
+        raise click.UsageError(
+            f"{listed}: `simulate escalation` has worlds of its own; it takes --replications, --seed and --processes"
+        )
+    plan = {name: options[name] for name in taken if options[name] is not None}
+    with LiveLine(enabled=not as_json) as live:
+        found = simulate_escalation(progress=live.show, **plan)
+    if as_json:
+        emit(found)
+        return
+    for table in simulated_escalation_tables(found):
+        draw(console(), table)

@@ -17,8 +17,8 @@ from .served import PromptEvidence, ServedEvidence, ServedTable, SetEvidence
 
 _STEPS = 40
 _FOLDS = 10
-_STARTS = 4
-_MARGIN = 1.25
+_ENOUGH = 3
+_AT_LEAST = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +125,8 @@ class Thresholds:
 
     def lowest(self, max_bad_share: float, delta: float) -> int | None:
         """The lowest threshold that is shown to keep the share, by index; None if none is."""
-        starts = _starts(self.evidence.units, self.reach, max_bad_share, delta)
-        return lowest_shown(len(self.steps), starts, delta, lambda index: self.evidence.p_value(index, max_bad_share))
+        start = start_of(self.evidence.units, self.reach, max_bad_share, delta)
+        return lowest_shown(len(self.steps), start, delta, lambda index: self.evidence.p_value(index, max_bad_share))
 
     def curve(self, delta: float) -> tuple[CurvePoint, ...]:
         """What each threshold serves of the calibration, with the upper limit of each alone."""
@@ -186,14 +186,20 @@ def sureness(model: ConfidenceModel, fit: Sequence[Judged], calibration: Sequenc
     return [models[one.tool_set].confidence(one.signals) for one in calibration]
 
 
-def _starts(units: int, reach: Sequence[float], max_bad_share: float, delta: float) -> list[int]:
-    """Where the tests begin: at the strictest threshold that should serve enough to pass with none
-    wrong, and at those that should serve twice as many, four and eight times as many.
+def start_of(units: int, reach: Sequence[float], max_bad_share: float, delta: float) -> int:
+    """Where the tests begin: the index of a threshold.
+
+    One that serves just enough to pass with no bad answer fails at the first bad one, however good
+    the model is; one that serves too much is bad itself. So it is the strictest that should serve
+    three times as many as can show anything, but no more than half of the calibration, unless a
+    quarter more than can show anything is more than that.
+
+    Args:
+        reach: the share that each threshold should serve, as the fit says.
     """
-    least = least_served(max_bad_share, delta / _STARTS) * _MARGIN
-    wanted = [least * 2**time for time in range(_STARTS)]
-    found = (next((i for i, share in enumerate(reach) if share * units >= count), None) for count in wanted)
-    return sorted({index for index in found if index is not None})
+    least = least_served(max_bad_share, delta)
+    wanted = max(_AT_LEAST * least, min(_ENOUGH * least, units / 2))
+    return next((index for index, share in enumerate(reach) if share * units >= wanted), len(reach) - 1)
 
 
 def _least_feasible(found: Thresholds, max_bad_share: float, delta: float, *, holds: bool) -> float | None:
@@ -205,10 +211,9 @@ def _least_feasible(found: Thresholds, max_bad_share: float, delta: float, *, ho
 
 def _prompts_needed(found: Thresholds, max_bad_share: float, delta: float) -> int | None:
     """How many more prompts would show the share for some threshold, if they were like these."""
-    level = delta / _STARTS
     if not found.n:
-        return least_served(max_bad_share, level)
-    factors = (found.evidence.factor(index, max_bad_share, level) for index in range(len(found.steps)))
+        return least_served(max_bad_share, delta)
+    factors = (found.evidence.factor(index, max_bad_share, delta) for index in range(len(found.steps)))
     least = min((factor for factor in factors if factor is not None), default=None)
     return None if least is None else max(1, math.ceil((least - 1) * found.n))
 

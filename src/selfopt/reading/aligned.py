@@ -11,7 +11,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, islice
 from math import exp, fsum, log
 from typing import Any
 
@@ -185,24 +185,27 @@ def _values(data: bytes, arguments: Mapping[str, Any], start: int, end: int) -> 
 
 def _single(arguments: Mapping[str, Any]) -> Iterator[tuple[str | None, Any]]:
     """The single values that arguments hold, in their order, each with its key where it has one."""
-    left: list[tuple[str | None, Any]] = list(reversed(arguments.items()))
+    left: list[tuple[str | None, Any]] = _first_of(arguments)[::-1]
     while left:
         key, value = left.pop()
         if isinstance(value, dict) and value:
-            left += reversed(value.items())
+            left += _first_of(value)[::-1]
         elif isinstance(value, list) and value:
-            rest = [(None, item) for item in value[:_VALUES:]]
-            left += [*reversed(rest[1:]), (key, value[0])]
+            left += [*((None, item) for item in value[_VALUES:0:-1]), (key, value[0])]
         else:
             yield key, value
+
+
+def _first_of(members: Mapping[str, Any]) -> list[tuple[str | None, Any]]:
+    """One more than is looked at, so that it shows where there are more."""
+    return list(islice(members.items(), _VALUES + 1))
 
 
 def _value(data: bytes, value: Any, start: int, end: int, reach: int) -> tuple[int, int] | None:
     best = None
     for spelled in _spellings(value):
-        at = data.find(spelled, start, min(end, start + reach + len(spelled)))
-        if isinstance(value, int | float) or value is None:
-            at = next((place for place in _places(data, spelled, start, min(end, start + reach + len(spelled)))), -1)
+        near = min(end, start + reach + len(spelled))
+        at = data.find(spelled, start, near) if isinstance(value, str) else next(_places(data, spelled, start, near), -1)
         if at >= 0 and not _cut_off(data, at, at + len(spelled), value) and (best is None or at < best[0]):
             best = at, at + len(spelled)
     return best
@@ -210,7 +213,7 @@ def _value(data: bytes, value: Any, start: int, end: int, reach: int) -> tuple[i
 
 def _cut_off(data: bytes, at: int, end: int, value: Any) -> bool:
     """Whether what was found is a part of a longer number."""
-    if isinstance(value, str) or isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     before, after = data[at - 1 : at], data[end : end + 2]
     return before in (b"-", b".") or (after[:1] == b"." and after[1:] != b"" and after[1] in _DIGITS and after[1:] != b"0")

@@ -355,7 +355,7 @@ class _Resolver:
 def _by_type(schema: Schema) -> Iterator[Schema]:
     kinds = _types(schema)
     for kind in kinds:
-        yield {**schema, "type": kind}
+        yield schema if schema["type"] == kind else {**schema, "type": kind}
     if not kinds:  # also a type that JSON Schema doesn't know
         yield {key: value for key, value in schema.items() if key != "type"}
     elif schema.get("nullable") is True and "null" not in kinds:

@@ -8,6 +8,7 @@ from .gather import ReportData, WarmUpPair, find_warm_up_pairs, gather
 from .html import escalation_html, report_html
 from .race_figures import Course, CoursePoint
 from .results import cycle_results, history, warm_up_results
+from .simulated_escalation import simulated_escalation_tables
 from .simulation import cycles_table, simulation_table
 from .terminal import (
     decision_panel,
@@ -46,6 +47,7 @@ __all__ = [
     "safe_markdown",
     "safe_terminal",
     "safe_text",
+    "simulated_escalation_tables",
     "simulation_table",
     "to_text",
     "warm_up_results",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.records import Calibration, Escalation, Ledger
-from selfopt.words.escalation import answer_text, asked_text, escalation_text, gaps_text, percent
+from selfopt.words.escalation import answer_text, asked_text, escalation_text, gaps_text
+from selfopt.words.thresholds import least_text, share_text
 
 from . import svg
 from .escalation import calibrated_prompts, chosen_point, shown_points
@@ -37,10 +38,10 @@ def _rows(one: Calibration) -> list[list[str]]:
     n, chosen = calibrated_prompts(one), chosen_point(one)
     return [
         [
-            f"{point.least:.3f}" + (" (serves)" if point is chosen else ""),
-            f"{percent(point.served / n)} ({point.served})" if n else "-",
-            f"{percent(point.bad / point.served)} ({point.bad})" if point.served else "-",
-            percent(point.upper),
+            least_text(point.least) + (" (serves)" if point is chosen else ""),
+            f"{share_text(point.served / n)} ({point.served})" if n else "-",
+            f"{share_text(point.bad / point.served)} ({point.bad})" if point.served else "-",
+            share_text(point.upper),
         ]
         for point in shown_points(one)
     ]

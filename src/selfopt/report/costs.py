@@ -10,7 +10,7 @@ from selfopt.home import counted
 from selfopt.records import Evaluation
 from selfopt.stats import break_even
 
-from .escape import code, safe_markdown
+from .escape import code
 from .figures import NOT_MEASURED
 from .markdown import table
 
@@ -84,7 +84,7 @@ def costs_text(data: ReportData) -> list[str]:
 
 
 def _told(cost: RequestCost, currency: str) -> str:
-    return "nothing (no price)" if cost.unpriced and cost.mean == 0 else safe_markdown(money(cost.mean, currency))
+    return "nothing (no price)" if cost.unpriced and cost.mean == 0 else money(cost.mean, currency)
 
 
 def _pays(cost: RequestCost, larger: RequestCost | None) -> str:

@@ -11,13 +11,14 @@ from rich.text import Text
 
 from selfopt.home import counted
 from selfopt.records import Calibration, CurvePoint, Escalation, ServedFigures, WayFigures
-from selfopt.words.escalation import CLAIM_NAMES, SAMPLE_NAMES, percent, way_cost
+from selfopt.words.escalation import SAMPLE_NAMES, way_cost
+from selfopt.words.thresholds import CLAIM_ON, least_text, share_text
 
 from .escape import safe_terminal, safe_text
 
 _WIDE = 76  # columns that every figure takes
 _POINTS = 10
-_BAR = 24
+_BAR = 20
 _SETS = 20
 
 
@@ -56,7 +57,9 @@ def escalation_tables(found: Escalation, *, width: int = _WIDE) -> RenderableTyp
 def _table(title: str, heads: Sequence[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=title, title_justify="left")
     for place, head in enumerate(heads):
-        table.add_column(head, justify="right" if place else "left", no_wrap=bool(place), overflow="fold")
+        table.add_column(
+            head, justify="right" if place else "left", no_wrap=bool(place) or head in ("confidence", "sure"), overflow="fold"
+        )
     return table
 
 
@@ -65,17 +68,17 @@ def _curve(calibration: Calibration, width: int) -> RenderableType:
     table = _table(f"of {counted(n, 'calibration prompt')}", ["confidence" if wide else "sure", "served", "wrong", "at most"])
     table.add_column("", no_wrap=True)
     chosen = chosen_point(calibration)
-    bar = _BAR if wide else _BAR // 3
+    bar = _BAR if wide else _BAR // 2 - 2
     for point in shown_points(calibration):
         share = point.bad / point.served if point.served else 0.0
-        wrong = f"{percent(share)} ({point.bad})" if wide else percent(share)
-        served = f"{percent(point.served / n)} ({point.served})" if wide else percent(point.served / n)
+        wrong = f"{share_text(share)} ({point.bad})" if wide else share_text(share)
+        served = f"{share_text(point.served / n)} ({point.served})" if wide else share_text(point.served / n)
         full = round(bar * point.served / n)
-        mark = " <- serves" if point is chosen and wide else " <-" if point is chosen else ""
+        mark = " <- here" if point is chosen and wide else " <-" if point is chosen else ""
         style = "bold" if point is chosen else ""
-        least = f">= {point.least:.3f}"
-        table.add_row(least, served, wrong, percent(point.upper), f"{'#' * full}{'.' * (bar - full)}{mark}", style=style)
-    bound = f"at most: upper limit at {percent(calibration.confidence)} confidence of each threshold alone, {CLAIM_NAMES[calibration.claim]}"
+        least = f">= {least_text(point.least)}"
+        table.add_row(least, served, wrong, share_text(point.upper), f"{'#' * full}{'.' * (bar - full)}{mark}", style=style)
+    bound = f"at most: upper limit at {share_text(calibration.confidence)} confidence of each threshold alone, {CLAIM_ON[calibration.claim]}"
     return Group(table, Text(bound, "dim"))
 
 
@@ -103,5 +106,5 @@ def _ways(figures: ServedFigures, found: Escalation, width: int) -> RenderableTy
     for name, told, way in rows:
         if way is not None:
             label = Text.assemble(name, (f"\n{safe_terminal(told, limit=60)}", "dim") if width >= _WIDE else "")
-            table.add_row(label, percent(way.accuracy), f"{way.latency_s:.2f}", way_cost(way))
+            table.add_row(label, share_text(way.accuracy), f"{way.latency_s:.2f}", way_cost(way))
     return table

@@ -25,7 +25,7 @@ def finer_cycle(known: Mapping[str, Sequence[Rule]], start: Rule) -> tuple[str, 
 
     known: the rules of one phase, by model.
     """
-    whens = () if start.when is None else (start.when,)
+    whens: tuple[ToolMatch, ...] = () if start.when is None else (start.when,)
     ends: list[tuple[tuple[str, ...], str | None, tuple[ToolMatch, ...]]] = [((start.model,), start.fallback, whens)]
     for _ in range(_MOST_STEPS):
         if not ends:

@@ -90,6 +90,10 @@ class SearchPlan:
         within = self.parts is None or self.parts.issuperset(asking)
         return within and possible(asking, self.capabilities, self.phase)
 
+    def space(self) -> tuple[Point, ...]:
+        """The ways to ask that are looked at: all of them where there are few, else as many as are drawn."""
+        return some_ways(self.capabilities, self.most_ways, self.seed, phase=self.phase, parts=self.parts)
+
     @property
     def heights(self) -> tuple[int, ...]:
         """How many prompts were asked on top of each rung, the last one being all."""
@@ -140,7 +144,7 @@ class Search:
         self._patience_s = patience_s
         self._proposers = dict(proposers if proposers is not None else SEARCHERS.all())
         self.bandit = Bandit(list(self._proposers), self._rng)
-        self._space = some_ways(plan.capabilities, plan.most_ways, plan.seed, phase=plan.phase, parts=plan.parts)
+        self._space = plan.space()
         self._open: WayBatch | None = None
         self._order: list[str] = []
         for point in plan.start:

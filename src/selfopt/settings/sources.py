@@ -252,9 +252,8 @@ def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _check_trust(source: Source, own: Path) -> None:
     if source.trusted:
         return
-    private: list[str] = [
-        name for name in ("allow_remote", "home", "currency", "prices", "gateway", "serve") if name in source.values
-    ]
+    own_only = ("allow_remote", "home", "currency", "prices", "gateway", "serve")
+    private: list[str] = [name for name in own_only if name in source.values]
     if "catalogue" in _table(source, "models"):
         private.append("models.catalogue")
     if private:

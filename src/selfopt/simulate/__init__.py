@@ -1,6 +1,7 @@
 """Tries the real policy on synthetic worlds: what it promotes falsely, finds and costs."""
 
 from .bench import BASELINE, Bench, candidate_name, race_start, run_race
+from .escalation_figures import escalation_figures
 from .figures import CYCLES, WORLDS, SimulationPlan, cycle_figures, world_figures
 from .forecast import Forecast, forecast
 from .many import Means, repeat
@@ -21,6 +22,7 @@ __all__ = [
     "WorldOptions",
     "candidate_name",
     "cycle_figures",
+    "escalation_figures",
     "forecast",
     "make_world",
     "race_start",

@@ -69,9 +69,7 @@ class SimulatedEscalation:
         truth = TrueCurve.of([one for each in sure for one in each])
         found = {f"{what} {alpha:g}": 0.0 for what in ("shown", "broken", "served") for alpha in self.alphas}
         found |= {f"oracle {alpha:g}": self.calibrations * truth.oracle(alpha) for alpha in self.alphas}
-        # The strictest step that serves an answer; -least rises with the steps.
-        falling = [-least for least, _ in steps]
-        placed = [[(bisect_left(falling, -confidence), chance) for confidence, chance in each] for each in sure]
+        placed = step_of(sure, steps)
         for _ in range(self.calibrations):
             thresholds = Thresholds(model, self.claim, steps, self.tables(placed, len(steps), rng))
             for alpha in self.alphas:
@@ -106,6 +104,12 @@ class SimulatedEscalation:
                 bad[step] += rng.random() >= chance
             found[f"set {number}"] = ServedTable(each, tuple(accumulate(served[:-1])), tuple(accumulate(bad[:-1])))
         return found
+
+
+def step_of(sure: Sequence[Sequence[Sure]], steps: Sequence[tuple[float, float]]) -> list[list[tuple[int, float]]]:
+    """The index of the strictest threshold that serves each answer, with its chance to be right."""
+    falling = [-least for least, _ in steps]
+    return [[(bisect_left(falling, -confidence), chance) for confidence, chance in each] for each in sure]
 
 
 @dataclass(frozen=True, slots=True)

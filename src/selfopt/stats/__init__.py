@@ -3,6 +3,7 @@
 from .alpha import AlphaSchedule, check_alpha, elond_level, fwer_level, history_share, share_of_cycle
 from .beta import bisected, incomplete_beta, student_t_quantile, student_t_two_sided
 from .betting import PROMPT_BETS, Bets, EProcess, Pairs, confidence_sequence, log_growths, log_mean_exp, non_inferiority
+from .changes import FALSE_ALARM_EVERY, RISES, RiseDetector
 from .classify import CALLING_POSTERIOR, ORDER_SIGNIFICANCE, Classification, ClassifiedRow, classify_rows
 from .clusters import Estimate, Statistic, Sums, holm, jackknife, paired_jackknife
 from .intervals import Interval, clopper_pearson_interval, clopper_pearson_upper, wilson_interval
@@ -21,11 +22,13 @@ __all__ = [
     "CALLING_POSTERIOR",
     "CONFIRMING_BAYES_FACTOR",
     "CONFIRMING_RUNS",
+    "FALSE_ALARM_EVERY",
     "FINAL_SHARE",
     "MAX_COLD_RUNS",
     "MIN_PATTERN_RUNS",
     "ORDER_SIGNIFICANCE",
     "PROMPT_BETS",
+    "RISES",
     "SET_BETS",
     "AlphaSchedule",
     "Bets",
@@ -37,6 +40,7 @@ __all__ = [
     "Pairs",
     "PassRow",
     "PromptDifferences",
+    "RiseDetector",
     "RowPattern",
     "Statistic",
     "Sums",

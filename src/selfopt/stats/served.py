@@ -1,4 +1,4 @@
-"""Which threshold may serve: tests of a fixed sequence of thresholds, at most one chance in 1/delta to err."""
+"""Which threshold may serve: a fixed sequence of tests, which errs with a chance of at most delta."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .betting import Bets, Pairs, log_growths, log_mean_exp
 
 _STEPS = 40
 _MOST = 1e7
-SET_BETS = Bets((0.1, 0.2, 0.4, 0.8, 1.9), (0.1, 0.2, 0.25, 0.25, 0.2))
+SET_BETS = Bets((0.25, 0.6, 1.9), (0.2, 0.3, 0.5))
 """Bets for one share per tool set. The largest one is capped, unless nine of ten may be wrong."""
 
 
@@ -39,41 +39,29 @@ def _check(max_bad_share: float, delta: float) -> None:
         raise ValueError(f"bad share {max_bad_share} at delta {delta}: need numbers between 0 and 1")
 
 
-def lowest_shown(steps: int, starts: Sequence[int], delta: float, p_value: Callable[[int], float]) -> int | None:
-    """The last of a fixed sequence of hypotheses that is rejected, by the fallback procedure.
+def lowest_shown(steps: int, start: int, delta: float, p_value: Callable[[int], float]) -> int | None:
+    """The last of a fixed sequence of hypotheses that is rejected before the first failure.
 
-    The hypotheses 0 .. steps - 1 are tested in order. `delta` is shared equally among the starts.
-    Each brings its share along. What is in hand is the level of the next test; a rejection keeps
-    it, and a failure loses it, so that testing stops until the next start.
+    The hypotheses start .. steps - 1 are tested in order, each at delta. Testing stops at the first
+    that is not rejected. None if that is the first of all.
 
-    *Why the chance to reject any true hypothesis is at most delta*, whatever the p-values have to
-    do with each other: let w_s be the share of start s. Let j be the true hypothesis that is
-    rejected first. Its level is the sum of w_s over the starts s in (i, j], where i < j is the
-    last failure before j (-1 if there is none). Every hypothesis between is rejected, and is
-    therefore not true: the true hypothesis before j, say h, has not been rejected, so i >= h. So
-    the level of j is at most v_j, the sum of w_s over the starts in (h, j]. The intervals (h, j]
-    between neighbouring true hypotheses do not overlap, and the v_j are fixed and sum to at most
-    delta. A first error at j needs p_j <= v_j, which has a probability of at most v_j.
+    *The chance to reject any true hypothesis is at most delta*, whatever the p-values have to do
+    with each other: to reject a true hypothesis, the first true one of the sequence has to be
+    rejected. Which one that is does not depend on the data, and its p-value is at most delta with a
+    chance of at most delta. This needs a sequence, and a start, that were fixed before the data.
+    It does not need bad shares that rise from step to step.
 
-    Sources: Wiens (2003), Pharm. Stat. 2; Wiens & Dmitrienko (2005), J. Biopharm. Stat. 15; with
-    one start, Maurer, Hothorn & Lehmacher (1995). For thresholds: Angelopoulos et al. (2021),
-    arXiv:2110.01052, fixed-sequence testing with several starts.
+    Sources: Maurer, Hothorn & Lehmacher (1995), Biometrie in der chem.-pharm. Industrie 6;
+    for thresholds, Angelopoulos et al. (2021), arXiv:2110.01052.
 
     Args:
-        starts: indices, fixed before any p-value is known.
         p_value: of a hypothesis: P(p <= u) <= u for every u if it is true.
     """
-    level, lowest, begins = 0.0, None, set(starts)
-    share = delta / max(1, len(begins))
-    for index in range(steps):
-        if index in begins:
-            level += share
-        if not level:
-            continue
-        if p_value(index) <= level:
-            lowest = index
-        else:
-            level = 0.0
+    lowest = None
+    for index in range(start, steps):
+        if p_value(index) > delta:
+            break
+        lowest = index
     return lowest
 
 

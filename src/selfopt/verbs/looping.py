@@ -33,8 +33,8 @@ from selfopt.wiring.app import App
 from selfopt.words.evidence import on_prompts
 from selfopt.words.searches import frontier_text
 
-from .diagnosing import UNHEARD, loop_context
 from .bound_need import BoundNeed, bound_need
+from .diagnosing import UNHEARD, loop_context
 from .foretelling import CycleForecast, RaceOdds, foretell
 from .measuring import phase_of
 from .routing import rules_from

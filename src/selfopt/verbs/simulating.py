@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from selfopt.errors import UsageError
-from selfopt.simulate import CYCLES, WORLDS, SimulationPlan, cycle_figures, world_figures
+from selfopt.simulate import CYCLES, WORLDS, SimulationPlan, cycle_figures, escalation_figures, world_figures
 
 
 def simulate_worlds(
@@ -39,3 +39,18 @@ def simulate_worlds(
         else:
             found[name] = world_figures(name, replace(WORLDS[name], **wanted), made)
     return found
+
+
+def simulate_escalation(
+    replications: int = 2000,
+    *,
+    seed: str = "0",
+    processes: int | None = None,
+    progress: Callable[[str], None] = lambda text: None,
+) -> dict[str, Any]:
+    """Choose thresholds on worlds where the truth is known, and return the figures; see `escalation_figures`.
+
+    Raises:
+        UsageError: a figure is out of range.
+    """
+    return escalation_figures(replications, seed=seed, processes=processes, progress=progress)

@@ -244,21 +244,14 @@ def build_gateway(
     watch = ThresholdWatch(partial(_look, app, upstreams), options.own.keep_warm_s)
     rules = _watch(app, config, options, partial(_follow, watch, warmth))
     inventory = Inventory(app, lambda: rules.current.config)
+    harness, shared = Harness(options, Passing(options, upstreams, pool)), None if worker is None else worker.conversations
     chat = ChatParts(
         options=options,
         rules=rules,
         resolve=app.full_name,
         one_name=app.settings.one_name,
         find=inventory.find,
-        attempts=Attempts(
-            options,
-            upstreams,
-            pool,
-            audit,
-            Harness(options, Passing(options, upstreams, pool)),
-            conversations=None if worker is None else worker.conversations,
-            voided=thresholds.voided,
-        ),
+        attempts=Attempts(options, upstreams, pool, audit, harness, conversations=shared, voided=thresholds.voided),
         audit=audit,
         journal=journal or _journal(app, options, audit),
         costs=_costs(app.settings),

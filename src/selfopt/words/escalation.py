@@ -5,23 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.home import counted, escape_control
-from selfopt.records import BoundClaim, Calibration, Escalation, Phase, SampleUsed, ServedFigures, WayFigures
+from selfopt.records import Calibration, Escalation, Phase, SampleUsed, ServedFigures, WayFigures
 
 from .evidence import on_prompts
+from .thresholds import CLAIM_ON, least_text, share_text
 
-CLAIM_NAMES: dict[BoundClaim, str] = {"these_tools": "on these tools", "unseen_tools": "on tools not seen"}
 SAMPLE_NAMES = {"fit": "fit", "calibrate": "calibration", "verify": "verification"}
-
-
-def percent(share: float) -> str:
-    """A share as people write it: `5 %`, `12.5 %`."""
-    return f"{round(100 * share, 1):g} %"
 
 
 def asked_text(calibration: Calibration) -> str:
     """The bound that was asked for: `at most 10 % wrong of what is served, at 95 % confidence, on these tools`."""
-    share, confidence = percent(calibration.max_bad_share), percent(calibration.confidence)
-    return f"at most {share} wrong of what is served, at {confidence} confidence, {CLAIM_NAMES[calibration.claim]}"
+    share, confidence = share_text(calibration.max_bad_share), share_text(calibration.confidence)
+    return f"at most {share} wrong of what is served, at {confidence} confidence, {CLAIM_ON[calibration.claim]}"
 
 
 def answer_text(calibration: Calibration, *, synthetic: bool = False) -> list[str]:
@@ -35,13 +30,13 @@ def answer_text(calibration: Calibration, *, synthetic: bool = False) -> list[st
     unit = f"{counted(bound.n, 'prompt')} over {counted(bound.tool_sets, 'tool set')}"
     sets = ""
     if bound.sets_low is not None and bound.sets_high is not None:
-        sets = f"; over tool sets the share lies between {percent(bound.sets_low)} and {percent(bound.sets_high)}"
+        sets = f"; over tool sets the share lies between {share_text(bound.sets_low)} and {share_text(bound.sets_high)}"
     return [
-        f"Yes, {model} may serve when its confidence is {when.least:.3f} or more; {rest}",
+        f"Yes, {model} may serve when its confidence is {least_text(when.least)} or more; {rest}",
         on_prompts(
-            f"It then serves {percent(bound.served / max(1, bound.n))} of the calibration prompts ({bound.served} of {unit}), {bound.bad} "
-            f"of them wrong. At {percent(bound.confidence)} confidence at most {percent(bound.upper)} of what is served is wrong, "
-            f"{CLAIM_NAMES[bound.claim]}; asked for was {percent(bound.max_bad_share)}{sets}",
+            f"It then serves {share_text(bound.served / max(1, bound.n))} of the calibration prompts ({bound.served} of {unit}), {bound.bad} "
+            f"of them wrong. At {share_text(bound.confidence)} confidence at most {share_text(bound.upper)} of what is served is wrong, "
+            f"{CLAIM_ON[bound.claim]}; asked for was {share_text(bound.max_bad_share)}{sets}",
             synthetic=synthetic,
         ),
     ]
@@ -52,7 +47,7 @@ def _refused(calibration: Calibration, model: str) -> list[str]:
     if calibration.least_feasible is None:
         said.append("No other share of wrong answers is shown on these prompts either")
     else:
-        share = percent(calibration.least_feasible)
+        share = share_text(calibration.least_feasible)
         said.append(
             f"On these prompts it could be shown for a share of {share}; that was found by looking, so it is a hint, and no bound"
         )
@@ -60,7 +55,9 @@ def _refused(calibration: Calibration, model: str) -> list[str]:
     if needed is None:
         said.append("More prompts like these would not help: its surest answers are wrong too often")
     elif needed:
-        said.append(f"With about {needed} more {'prompt' if needed == 1 else 'prompts'} like these to calibrate on, it would be shown")
+        said.append(
+            f"With about {needed} more {'prompt' if needed == 1 else 'prompts'} like these to calibrate on, it would be shown"
+        )
     return said
 
 
@@ -73,9 +70,11 @@ def figures_text(figures: ServedFigures, confidence: float) -> str:
     share = figures.bad_share
     over = ""
     if share.low is not None and share.high is not None:
-        over = f"; 95 % interval over {counted(figures.tool_sets, 'tool set')}: {percent(share.low)} to {percent(share.high)}"
-    said += f", {figures.bad} of these wrong: {percent(share.value)}"
-    return f"{said} (at most {percent(figures.upper)} at {percent(confidence)} confidence{over})"
+        over = (
+            f"; 95 % interval over {counted(figures.tool_sets, 'tool set')}: {share_text(share.low)} to {share_text(share.high)}"
+        )
+    said += f", {figures.bad} of these wrong: {share_text(share.value)}"
+    return f"{said} (at most {share_text(figures.upper)} at {share_text(confidence)} confidence{over})"
 
 
 def verified_text(figures: ServedFigures, calibration: Calibration) -> str:
@@ -85,8 +84,8 @@ def verified_text(figures: ServedFigures, calibration: Calibration) -> str:
     share = figures.bad / figures.served
     asked = calibration.max_bad_share
     if share <= asked:
-        return f"The verification agrees: {percent(share)} of what is served is wrong, and {percent(asked)} may be"
-    return f"The verification DISAGREES: {percent(share)} of what is served is wrong, more than the {percent(asked)} that may be"
+        return f"The verification agrees: {share_text(share)} of what is served is wrong, and {share_text(asked)} may be"
+    return f"The verification DISAGREES: {share_text(share)} of what is served is wrong, more than the {share_text(asked)} that may be"
 
 
 def paired_text(figures: ServedFigures, larger: str) -> str | None:
@@ -98,8 +97,8 @@ def paired_text(figures: ServedFigures, larger: str) -> str | None:
     if difference.low is not None and difference.high is not None:
         over = f" (95 %: {100 * difference.low:+.1f} to {100 * difference.high:+.1f})"
     return (
-        f"On {counted(figures.paired, 'prompt')} that both answered, both in turn are right on {percent(figures.cascade.accuracy)}, "
-        f"{escape_control(larger, 200)} alone on {percent(figures.large.accuracy)}: {100 * difference.value:+.1f} points{over}"
+        f"On {counted(figures.paired, 'prompt')} that both answered, both in turn are right on {share_text(figures.cascade.accuracy)}, "
+        f"{escape_control(larger, 200)} alone on {share_text(figures.large.accuracy)}: {100 * difference.value:+.1f} points{over}"
     )
 
 
@@ -155,7 +154,7 @@ def needed_text(max_bad_share: float, confidence: float, least: int, heldout: Se
     heldout: phase, name and number of held-out prompts of each suite.
     """
     said = [
-        f"serving when sure, at most {percent(max_bad_share)} wrong at {percent(confidence)} confidence: needs at least "
+        f"serving when sure, at most {share_text(max_bad_share)} wrong at {share_text(confidence)} confidence: needs at least "
         f"{counted(least, 'calibration prompt')} that are served and right, and more if any is wrong"
     ]
     for phase, name, count in heldout:

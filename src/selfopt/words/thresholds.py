@@ -18,6 +18,7 @@ _FACTS = {
     "spec": "the variant or a limit",
     "evidence_key": "the spec or its environment",
 }
+_MOST_SETS = 20
 CLAIM_ON: dict[str, str] = {"these_tools": "on these tools", "unseen_tools": "on tools not seen"}
 
 
@@ -89,7 +90,8 @@ def threshold_account(found: Calibration, rules: Sequence[Rule]) -> tuple[tuple[
     return (
         ("What was claimed", (_claimed(found),)),
         ("How sure", tuple(_seen(found))),
-        ("What it rests on", (*trials, f"every trial: {found.calibration_id} with --json")),
+        ("What it rests on", (*trials, "the id of every trial: --json")),
+        *((("By tool set", _sets(found)),) if found.shares else ()),
         (
             "Which rules serve by it",
             tuple(f"{rule_text(r)} ({r.rule_id}): {verdict_text(r)}" for r in rules) or ("none in force",),
@@ -124,6 +126,15 @@ def _seen(found: Calibration) -> list[str]:
         if bound.claim == "these_tools"
         else "it is about tools that are not among these",
     ]
+
+
+def _sets(found: Calibration) -> tuple[str, ...]:
+    """What was served of each tool set, and how much of that was wrong."""
+    shown = sorted(found.shares.items(), key=lambda entry: (-entry[1][0], entry[0]))
+    lines = tuple(
+        f"{escape_control(name, 60)}: {served} served, {bad} of these wrong" for name, (served, bad) in shown[:_MOST_SETS]
+    )
+    return lines if len(shown) <= _MOST_SETS else (*lines, f"{len(shown) - _MOST_SETS} more: --json")
 
 
 def _would_change(found: Calibration) -> tuple[str, ...]:

@@ -1,0 +1,231 @@
+"""May a model serve when it is sure? Stored answers tell, and no model is asked."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import selfopt
+from selfopt.errors import UsageError
+from selfopt.ledger import open_ledger
+from selfopt.records import Calibration, Spec
+from selfopt.scripted.script import Script
+from tests.cli.servers import scripted_server
+from tests.cli.test_logprobs import lab
+from tests.cli.world import Project
+from tests.verbs.test_parity import lives_in, project_in
+
+TOOL = {
+    "name": "get_weather",
+    "description": "Weather of a city.",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+}
+OSLO = json.dumps({"name": "get_weather", "arguments": {"city": "Oslo"}})
+ROME = json.dumps({"name": "get_weather", "arguments": {"city": "Rome"}})
+# It is right where it is sure, and unsure where it is wrong.
+SMALL = [
+    {"match": {"contains": "gentle"}, "text": OSLO, "logprob": -0.01},
+    {"match": {"contains": "stormy"}, "text": ROME, "logprob": -1.0},
+]
+SCRIPT = Script.model_validate(
+    {
+        "models": {
+            "small": {"digest": "s1", "replies": SMALL, "default": {"text": "No."}},
+            "large": {"digest": "l1", "default": {"text": OSLO, "logprob": -0.01}},
+            "blind": {"digest": "b1", "default": {"text": OSLO}},
+        }
+    }
+)
+SHARE = ("--variant", "native_parsed@2", "--max-bad-share", "0.2")
+SUITES = ("--fit", "s.yaml:search", "--calibrate", "s.yaml:heldout")
+
+
+def suite() -> str:
+    """Forty prompts to fit on, forty to calibrate on and twenty more, a quarter of them stormy, over two tool sets."""
+    prompts = []
+    for split, count in (("search", 40), ("heldout", 40), ("canary", 20)):
+        for number in range(count):
+            mood = "stormy" if number % 4 == 0 else "gentle"
+            said = f"Is the {mood} weather in Oslo worth a walk? {split} {number}"
+            prompts.append(
+                {
+                    "id": f"{split}-{number}",
+                    "kind": "direct",
+                    "split": split,
+                    "tool_set": "one" if number % 2 else "two",
+                    "messages": [{"role": "user", "content": said}],
+                    "expected": [[{"name": "get_weather", "arguments": {"city": ["Oslo"]}}]],
+                    "reason": "It is asked for.",
+                }
+            )
+    other = {**TOOL, "name": "get_tide", "description": "Tide of a city."}
+    return json.dumps(
+        {"name": "s", "phase": "atomic", "scope": "whole", "tool_sets": {"one": [TOOL], "two": [TOOL, other]}, "prompts": prompts}
+    )
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The small model and the larger one were asked once; the server is gone since."""
+    project = project_in(tmp_path_factory.mktemp("escalation"))
+    project.write("s.yaml", suite())
+    project.user_config.write_text("", "utf-8")
+    with pytest.MonkeyPatch.context() as patch, scripted_server(SCRIPT) as url:
+        project.user_config.write_text(f"[endpoints.{lab(url)}", "utf-8")
+        patch.setenv("SELFOPT_CONFIG", str(project.user_config))
+        lives_in(project, patch)
+        patch.setenv("SELFOPT_CONFIG", str(project.user_config))
+        for model in ("small", "large", "blind"):
+            project.ok("run", f"lab/{model}", "atomic", "native_parsed@2", "--suite", "s.yaml", "--split", "all", "--force-model")
+    with pytest.MonkeyPatch.context() as patch:
+        lives_in(project, patch)
+        patch.setenv("SELFOPT_CONFIG", str(project.user_config))
+        yield project
+
+
+@pytest.fixture
+def home(measured: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy of the measured home for one test."""
+    shutil.copytree(measured.home, tmp_path / "home")
+    monkeypatch.setenv("SELFOPT_HOME", str(tmp_path / "home"))
+    return measured
+
+
+def kept(where: Path) -> list[Calibration]:
+    """The calibrations in a home."""
+    return list(open_ledger(where / "ledger.sqlite3").read(Calibration))
+
+
+def test_the_first_sentence_says_that_it_may_serve_and_the_record_holds_the_trials(home: Project, tmp_path: Path) -> None:
+    """What was shown stands below: bound, curve, tool sets, and both models beside each other."""
+    done = home.ok("escalation", "lab/small", "atomic", *SUITES, *SHARE, "--to", "lab/large", "--to-variant", "native_parsed@2")
+    said = " ".join(done.out.split())
+    assert said.startswith("Yes, lab/small may serve when its confidence is ")
+    assert "30 of 40 prompts over 2 tool sets" in said
+    assert "everything else goes to lab/large" in said
+    assert "both in turn are right on 100 %, lab/large alone on 100 %: +0.0 points" in said
+    assert "<- here" in done.out
+    calibration = kept(tmp_path / "home")[0]
+    assert calibration.serve_when is not None
+    assert (calibration.serve_when.bound.served, calibration.serve_when.bound.bad) == (30, 0)
+    assert (len(calibration.fit_trials), len(calibration.calibration_trials)) == (40, 40)
+    assert not set(calibration.fit_trials) & set(calibration.calibration_trials)
+    assert calibration.serve_when.calibration_id == calibration.calibration_id
+    assert list(open_ledger(tmp_path / "home" / "ledger.sqlite3").read(Spec, {"id": calibration.spec_id}))
+
+
+def test_prompts_of_the_verification_took_no_part(home: Project) -> None:
+    """They say whether the bound kept its promise."""
+    found = home.ok("escalation", "lab/small", "atomic", *SUITES, *SHARE, "--verify", "s.yaml:canary", "--json").json()
+    shown = {one["sample"]: one for one in found["figures"]}
+    assert (shown["verify"]["prompts"], shown["verify"]["served"], shown["verify"]["bad"]) == (20, 15, 0)
+    text = home.ok("escalation", "lab/small", "atomic", *SUITES, *SHARE, "--verify", "s.yaml:canary").out
+    assert "The verification agrees" in " ".join(text.split())
+
+
+def test_the_same_prompts_are_used_once(home: Project) -> None:
+    """A prompt of the fit is left out of the calibration, and one of both out of the verification."""
+    again = ("--calibrate", "s.yaml:all", "--verify", "s.yaml:search")
+    found = home.ok("escalation", "lab/small", "atomic", "--fit", "s.yaml:search", *again, *SHARE, "--json").json()
+    used = {one["sample"]: (one["used"], one["repeated"]) for one in found["samples"]}
+    assert used == {"fit": (40, 0), "calibrate": (60, 40), "verify": (0, 40)}
+
+
+def test_where_no_threshold_holds_it_says_what_would(home: Project) -> None:
+    """And nothing is served."""
+    done = home.ok("escalation", "lab/small", "atomic", *SUITES, "--variant", "native_parsed@2", "--max-bad-share", "0.02")
+    said = " ".join(done.out.split())
+    assert said.startswith("No, not at this bound: no confidence of lab/small is shown to keep at most 2 % wrong")
+    assert re.search(r"could be shown for a share of \d+ %", said)
+    assert re.search(r"With about \d+ more prompts", said)
+
+
+def test_tools_not_seen_are_a_claim_of_their_own(home: Project) -> None:
+    """Two tool sets show nothing of others."""
+    done = home.ok("escalation", "lab/small", "atomic", *SUITES, *SHARE, "--claim", "unseen-tools")
+    assert "on tools not seen" in " ".join(done.out.split())
+    assert done.out.startswith("No, not at this bound")
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (
+            ("--variant", "tools=signatures"),
+            ("no stored answer", "selfopt run lab/small atomic tools=signatures --suite s.yaml --split search"),
+        ),
+        (("--fit", "s.yaml:nonsense"), ("there is no split 'nonsense'",)),
+        (("--fit", "small_extended"), ("small_extended",)),
+        (("--fit", "s.yaml:search", "--calibrate", "s.yaml:search"), ("all prompts took part before",)),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(home: Project, more: tuple[str, ...], words: tuple[str, ...]) -> None:
+    """With the command that makes it."""
+    options = ("--variant", "native_parsed@2") if "--variant" not in more else ()
+    both = SUITES if "--fit" not in more else ()
+    home.run("escalation", "lab/small", "atomic", *both, *options, *more).assert_refused(2, *words)
+
+
+def test_answers_without_log_probabilities_are_not_enough(home: Project) -> None:
+    """It says how to get them."""
+    refused = home.run("escalation", "lab/blind", "atomic", *SUITES, "--variant", "native_parsed@2")
+    refused.assert_refused(2, "has log probabilities", "selfopt run lab/blind atomic native_parsed@2", "--fresh")
+
+
+def test_both_doors_give_the_same(home: Project) -> None:
+    """Python returns what --json prints, but for times and ids."""
+    printed = home.ok("escalation", "lab/small", "atomic", *SUITES, *SHARE, "--json").json()
+    with selfopt.open() as harness:
+        parts = {"fit": ("s.yaml:search",), "calibrate": ("s.yaml:heldout",)}
+        found = harness.escalation("lab/small", "atomic", variant="native_parsed@2", max_bad_share=0.2, **parts)
+        with pytest.raises(UsageError):
+            harness.escalation("lab/small", "sideways")
+    told = found.model_dump(mode="json")
+    for one in (printed, told):
+        one["calibration"].pop("created_at")
+        one["calibration"].pop("calibration_id")
+        one["calibration"]["serve_when"].pop("calibration_id")
+    assert printed == told
+
+
+@pytest.mark.parametrize("columns", ["50", "80"])
+def test_it_fits_the_terminal(home: Project, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    """At 50 columns the figures that matter stay."""
+    monkeypatch.setenv("COLUMNS", columns)
+    out = home.ok(
+        "escalation", "lab/small", "atomic", *SUITES, *SHARE, "--to", "lab/large", "--to-variant", "native_parsed@2"
+    ).out
+    tables = out[out.index("of 40 calibration prompts") :]
+    assert max(map(len, tables.splitlines())) <= int(columns)
+    assert ("confidence" if columns == "80" else "sure") in tables
+    for head in ("served", "wrong", "at most", "tool set", "both in turn"):
+        assert head in out
+
+
+def test_the_page_and_the_report_draw_the_curve(home: Project, tmp_path: Path) -> None:
+    """Nothing in them is active, whatever a suite is called."""
+    page = tmp_path / "page.html"
+    home.ok("escalation", "lab/small", "atomic", *SUITES, *SHARE, "--html", str(page))
+    home.ok("report")
+    report = (tmp_path / "home" / "reports" / "SELF_OPTIMIZING_REPORT.html").read_text("utf-8")
+    for text in (page.read_text("utf-8"), report):
+        assert "wrong among the served" in text
+        assert "Yes, lab/small may serve when its confidence is" in text
+        assert "<script" not in text
+    assert "<h2>Serving when sure</h2>" in report
+
+
+def test_the_bound_of_the_settings_counts_and_a_plan_says_what_it_takes(home: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is asked."""
+    monkeypatch.setenv("SELFOPT_SERVE__MAX_BAD_SHARE", "0.05")
+    found = home.ok("escalation", "lab/small", "atomic", *SUITES, "--variant", "native_parsed@2", "--json").json()
+    assert (found["calibration"]["max_bad_share"], found["calibration"]["confidence"]) == (0.05, 0.95)
+    plan = " ".join(home.ok("loop", "--dry-run", "--baseline", "good atomic native_api").out.split())
+    assert "at most 5 % wrong at 95 % confidence: needs at least 59 calibration prompts" in plan
+    monkeypatch.setenv("SELFOPT_SERVE__MAX_BAD_SHARE", "1.5")
+    home.run("escalation", "lab/small", "atomic").assert_refused(2, "serve.max_bad_share")
