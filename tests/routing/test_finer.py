@@ -224,9 +224,13 @@ def test_recommendations_leave_finer_rules_and_thresholds_alone() -> None:
 
 
 def test_a_recommendation_keeps_or_ends_a_threshold_whole() -> None:
-    """To allow keeps threshold and fallback. To disable takes the threshold back with the permission."""
-    current = config(rule("a/1", fallback="a/2", serve_when=surely()))
-    kept = recommended(advice(1, "a/1", action="allow", allow=True), current=current)["a/1", "extended", ""]
+    """To allow keeps those that a person brought. To disable takes the threshold back with the permission."""
+    allow = advice(1, "a/1", action="allow", allow=True)
+    current = config(rule("a/1", fallback="a/2", serve_when=surely(), source="import"))
+    kept = recommended(allow, current=current)["a/1", "extended", ""]
     assert (kept.fallback, kept.serve_when) == ("a/2", surely())
+    current = config(rule("a/1", fallback="a/2", serve_when=surely()))
+    whole = recommended(allow, current=current)["a/1", "extended", ""]
+    assert (whole.fallback, whole.serve_when) == (None, None)
     denied = recommended(advice(2, "a/1", allow=False, fallback="a/3"), current=current)["a/1", "extended", ""]
     assert (denied.allow, denied.fallback, denied.serve_when) == (False, "a/3", None)

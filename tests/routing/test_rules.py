@@ -9,7 +9,7 @@ from selfopt.records import Recommendation, Requirements, RoutingConfig, Rule, R
 from selfopt.routing import RuleOptions, check_rules, diff, generate_routing_rules, rule_id_of
 from selfopt.words.findings import not_confirmed_yet
 
-from .make import advice, config, rule, spec, warm_up_advice
+from .make import advice, config, rule, spec, surely, warm_up_advice
 
 
 def test_a_recommendation_to_disable_becomes_a_rule_that_traces_back() -> None:
@@ -200,3 +200,28 @@ def test_a_verdict_that_asks_for_warm_up_as_well_is_one_reason() -> None:
     (made,) = generate_routing_rules([both])
     assert (made.allow, made.warm_up, [reason.kind for reason in made.reasons]) == (True, True, ["gate"])
     assert made.reason == "why 1"
+
+
+def escalating(number: int, calibration_id: str = "calibration-1") -> Recommendation:
+    needs = Requirements(calibration_id=calibration_id)
+    return advice(number, "a/1", type="escalation", action="escalate", allow=True, fallback="a/2", requirements=needs)
+
+
+def test_advice_to_escalate_becomes_a_rule_with_its_threshold_and_fallback() -> None:
+    """It goes when the model is allowed, or refused, as a whole again."""
+    when = surely()
+    options = RuleOptions(serve_when={"calibration-1": when})
+    (made,) = generate_routing_rules([escalating(1)], options=options)
+    assert (made.allow, made.fallback, made.serve_when) == (True, "a/2", when)
+    assert generate_routing_rules([escalating(2)], config(made), options=options) == (made,)
+    (allowed,) = generate_routing_rules([advice(3, "a/1", action="allow", allow=True)], config(made), options=options)
+    assert (allowed.allow, allowed.fallback, allowed.serve_when) == (True, None, None)
+    (denied,) = generate_routing_rules([advice(4, "a/1", allow=False, fallback="a/2")], config(made), options=options)
+    assert (denied.allow, denied.fallback, denied.serve_when) == (False, "a/2", None)
+
+
+def test_advice_to_escalate_without_its_threshold_changes_nothing() -> None:
+    """A rule without it would serve everything."""
+    assert generate_routing_rules([escalating(1, "calibration-9")]) == ()
+    kept = config(rule("a/1", allow=False))
+    assert generate_routing_rules([escalating(1, "calibration-9")], kept) == kept.rules

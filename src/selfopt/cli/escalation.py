@@ -52,7 +52,7 @@ def command(ctx: click.Context, /, as_json: bool, html: Path | None, claim: str,
     selfopt escalation small atomic --fit mine:search --calibrate mine:heldout --max-bad-share 0.05
 
     """
-    from selfopt.report import escalation_tables
+    from selfopt.report import served_tables
     from selfopt.verbs.escalation import EscalationRequest, escalation_of, write_escalation_page
     from selfopt.words.escalation import escalation_text, gaps_text
 
@@ -67,7 +67,7 @@ def command(ctx: click.Context, /, as_json: bool, html: Path | None, claim: str,
     first, *others = escalation_text(found)
     say(out, first, style="bold")
     say_each(out, others)
-    draw(out, escalation_tables(found, width=out.width))
+    draw(out, served_tables(found, width=out.width))
     say_each(out, (line for one in found.samples for line in gaps_text(one)), style="dim")
     if html is not None:
         say(out, f"written: {html}")

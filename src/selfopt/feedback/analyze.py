@@ -11,6 +11,7 @@ from .comparable import cause_of, named
 from .confirming import speaking_experiment, with_experiment
 from .detectors import DETECTORS
 from .detectors.cold_start import ColdStart
+from .escalation import mixed_capability
 from .recommend import recommend
 from .standing import FeedbackOptions, Standing, standings
 
@@ -33,7 +34,7 @@ def analyze(evaluations: Sequence[Evaluation], options: FeedbackOptions) -> Feed
     findings: list[Finding] = []
     recommendations: list[Recommendation] = []
     for standing in all_standings.values():
-        mine = _examine(standing, options)
+        mine = [*_examine(standing, options), *_of_cycle(mixed_capability(standing, options), options)]
         mine += _loads_seen_elsewhere(standing, mine, evaluations, options)
         experiment = speaking_experiment(standing.newest, options)
         mine = with_experiment(mine, experiment)

@@ -19,9 +19,10 @@ from selfopt.records import (
     content_hash,
 )
 from selfopt.words.findings import Advice, remedy_text
-from selfopt.words.standing import disabled_text, stronger_text
+from selfopt.words.standing import disabled_text, escalate_text, stronger_text
 
 from .confirming import confirmation_of, refuted
+from .escalation import calibration_of
 from .judge import choose_fallback, judge
 from .standing import FeedbackOptions, Standing
 
@@ -73,6 +74,10 @@ def _gate(
     judgment, newest = judge(standing, options.thresholds), standing.newest
     subject = f"{newest.model} on {newest.phase}: {judgment.why}"
     sure, evidence = judgment.confidence, standing.evidence
+    escalation = _escalation(standing, all_standings, options) if judgment.allow is False or judgment.stronger else None
+    if escalation is not None:
+        yield escalation.model_copy(update={"confidence": sure})
+        return
     if judgment.allow is None:
         yield _draft(standing, "investigate", "investigate", reason=subject, evidence=evidence, confidence=sure)
         return
@@ -90,13 +95,39 @@ def _gate(
         "evidence": _joined(evidence, fallback.evidence),
         "confidence": sure,
     }
-    known = fallback.model is not None
+    somebody = fallback.model is not None
     if judgment.allow:
-        reason = stronger_text(newest.model, newest.phase, standing.shown, fallback.why, known=known)
+        reason = stronger_text(newest.model, newest.phase, standing.shown, fallback.why, known=somebody)
         yield _draft(standing, "stronger_model", "prefer_stronger", reason=reason, **found)
     else:
-        reason = disabled_text(subject, fallback.why, known=known)
+        reason = disabled_text(subject, fallback.why, known=somebody)
         yield _draft(standing, "phase_gate", "disable", allow=False, reason=reason, **found)
+
+
+def _escalation(
+    standing: Standing, all_standings: Mapping[tuple[str, Phase], Standing], options: FeedbackOptions
+) -> Recommendation | None:
+    """To serve what the model is sure of, and to hand the rest to a stronger one."""
+    known, fallback = calibration_of(standing, options), choose_fallback(standing, all_standings, options)
+    if known is None or fallback.model is None:
+        return None
+    (calibration, when), newest = known, standing.newest
+    needs = Requirements(
+        variant=newest.variant,
+        spec_id=newest.spec_id,
+        warm_up=True if newest.warm_up else None,
+        calibration_id=calibration.calibration_id,
+    )
+    return _draft(
+        standing,
+        "escalation",
+        "escalate",
+        allow=True,
+        fallback=fallback.model,
+        requirements=needs,
+        reason=escalate_text(newest.model, newest.phase, when, fallback.why),
+        evidence=_joined(standing.evidence, (calibration.calibration_id,), fallback.evidence),
+    )
 
 
 def _remedies(standing: Standing, findings: Sequence[Finding], experiment: WarmUpExperiment | None) -> Iterator[Recommendation]:
@@ -109,7 +140,7 @@ def _remedies(standing: Standing, findings: Sequence[Finding], experiment: WarmU
             warm = standing.newest.warm_up
             advice: Advice = "no_cold_start" if refuted(group, experiment) else "warm_already" if warm else "warm_up"
             yield _against(group, advice, standing, experiment)
-        elif kind != "capability_limit" and kind != "ceiling":  # noqa: PLR1714  (narrows the type); the phase gate acts on the one; the other asks for nothing
+        elif kind != "capability_limit" and kind != "mixed_capability" and kind != "ceiling":  # noqa: PLR1714  (narrows the type); the phase gate acts on the first two; the other asks for nothing
             yield _against(group, kind, standing, experiment)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from selfopt.records import (
+    Calibration,
     Environment,
     Evaluation,
     MetricName,
@@ -58,6 +59,7 @@ class FeedbackOptions:
         experiments: the reload experiments so far, oldest first.
         one_name: gives one name for all of a model. What was measured under each is read together,
             under the name that was measured last.
+        calibrations: from which confidence on answers may be served, by spec.
     """
 
     now: str
@@ -74,6 +76,7 @@ class FeedbackOptions:
     environments: Mapping[str, Environment] = field(default_factory=dict)
     experiments: Sequence[WarmUpExperiment] = ()
     one_name: Callable[[str], str] = str
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

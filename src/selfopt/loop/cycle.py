@@ -37,6 +37,7 @@ from .context import Key, LoopContext, LoopEvent, Target
 from .deciding import already_judged, decide_target, held_before
 from .diagnosis import diagnose, present_feedback
 from .enforce import enforce_feedback, keep_feedback, require_readable_feedback
+from .escalating import calibrate
 from .evidence import gather_evidence
 from .measuring import Depth
 from .remedies import check_remedies, take_back, withdrawal_advice
@@ -73,6 +74,7 @@ async def run_cycle(context: LoopContext, targets: Sequence[Target], loop_id: st
     results = tuple([await _decided(context, start, plan, target, {**base, **measured}) for target in plan.targets])
     context.on_step("decided")
     await _confirm(context, start, results)
+    await calibrate(context, start, results)
     feedback = await _recommend(context, start, plan, findings)
     context.on_step("recommended")
     version = enforce_feedback(context, start, feedback)

@@ -9,6 +9,7 @@ from selfopt.measure.lookup import find
 from selfopt.records import Environment, Evaluation, Feedback, Phase, Remedy, Spec, WarmUpExperiment
 
 from .context import Key, LoopContext, search_split
+from .escalating import calibrations_in_use
 from .remedies import withdrawn_remedies
 from .store import baselines, evaluations
 
@@ -47,6 +48,7 @@ def diagnose(
         environments={e.environment_id: e for e in context.ledger.read(Environment)},
         experiments=tuple(context.ledger.read(WarmUpExperiment)),
         one_name=settings.one_name,
+        calibrations=calibrations_in_use(context),
     )
     return analyze(found, options)
 

@@ -12,6 +12,7 @@ from selfopt.records import CycleStart, Evaluation, Feedback, Finding, Ledger, R
 from selfopt.routing import RuleOptions
 
 from .context import Key, LoopContext, LoopEvent
+from .escalating import thresholds
 from .store import baselines, current_baseline, spec_by_id
 
 
@@ -92,7 +93,9 @@ def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback
     config = context.stages.enforcer.enforce(
         advice,
         promoted={key: spec for key, spec in serving.items() if (one(key[0]), key[1]) in named},
-        options=RuleOptions(warm_up=context.settings.warm_up.enabled, synthetic=synthetic_specs(context.ledger)),
+        options=RuleOptions(
+            warm_up=context.settings.warm_up.enabled, synthetic=synthetic_specs(context.ledger), serve_when=thresholds(context)
+        ),
         event="loop",
         reason=f"cycle {start.number}",
     )

@@ -33,6 +33,7 @@ from selfopt.records import (
 from selfopt.words.findings import fallback_checked, idle_text, variant_checked, warm_up_checked, withdrawn_text
 
 from .context import LoopContext
+from .escalating import check_escalation
 from .store import baseline_id, current_baseline, promotion_behind, spec_by_id, unknown_specs
 from .taken_back import bans
 
@@ -57,6 +58,8 @@ def check_remedies(context: LoopContext, start: CycleStart, base: Mapping[str, E
         if rule is not None:
             spec = spec_by_id(context.ledger, target.baseline_spec_id)
             checks += [_variant(context, rule, spec, now), _warm_up(context, rule, now), _fallback(context, rule, now)]
+            checks.append(check_escalation(context, rule, spec, now))
+
     return tuple(check for check in checks if check is not None)
 
 

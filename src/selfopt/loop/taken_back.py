@@ -112,6 +112,8 @@ def _of_check(ledger: Ledger, cycle_id: str, check: RemedyCheck, at: str) -> Ban
         if served is None:
             return None
         what = served.model
+    if check.claim == "escalation":
+        what = check.recommendation_id
     key = [cycle_id, check.model, check.phase, check.claim, what]
     return Ban(content_hash("ban", key), check.model, check.phase, check.claim, what, "did_not_help", at=at)
 

@@ -55,7 +55,7 @@ class ServedEvidence(Protocol):
         ...
 
 
-class PromptEvidence:
+class ServedPrompts:
     """The unit is the prompt."""
 
     def __init__(self, tables: Sequence[ServedTable]) -> None:
@@ -76,7 +76,7 @@ class PromptEvidence:
         return prompts_factor(self.bad[index], self.served[index], max_bad_share, delta) if self.units else None
 
 
-class SetEvidence:
+class ServedSets:
     """The unit is the tool set, of which each counts as one."""
 
     def __init__(self, tables: Sequence[ServedTable]) -> None:

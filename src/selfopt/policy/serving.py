@@ -13,7 +13,7 @@ from selfopt.records import BoundClaim, ConfidenceModel, CurvePoint, ServedBound
 from selfopt.stats import jackknife, least_served, lowest_shown
 
 from .confidence_fit import Judged, confidence_model
-from .served import PromptEvidence, ServedEvidence, ServedTable, SetEvidence
+from .served import ServedEvidence, ServedPrompts, ServedSets, ServedTable
 
 _STEPS = 40
 _FOLDS = 10
@@ -113,7 +113,7 @@ class Thresholds:
         self.tables = tables
         self.n = sum(table.n for table in tables.values())
         every = list(tables.values())
-        self.evidence: ServedEvidence = SetEvidence(every) if claim == "unseen_tools" else PromptEvidence(every)
+        self.evidence: ServedEvidence = ServedSets(every) if claim == "unseen_tools" else ServedPrompts(every)
 
     @classmethod
     def of(cls, fit: Sequence[Judged], calibration: Sequence[Judged], claim: BoundClaim) -> Thresholds:

@@ -10,7 +10,7 @@ from pydantic import Field
 from .base import Prose, Record
 from .suite import Phase
 
-RemedyClaim = Literal["variant", "warm_up", "fallback"]
+RemedyClaim = Literal["variant", "warm_up", "fallback", "escalation"]
 BanCause = Literal["rollback", "did_not_help"]
 
 

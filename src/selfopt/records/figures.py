@@ -21,6 +21,7 @@ UNKNOWN_FORMAT = "unknown"
 FindingKind = Literal[
     "cold_start",
     "capability_limit",
+    "mixed_capability",
     "flaky",
     "unread_format",
     "call_in_thinking",
@@ -131,6 +132,31 @@ class CapabilityLimitFigures(_Base):
     uncalled_for_share: float
     missed_share: float
     call_accuracy: float | None = None
+
+
+class MixedCapabilityFigures(_Base):
+    """A model that is right where it is sure, or with some tools, and not elsewhere.
+
+    Attributes:
+        calibration_id: the record with the trials behind it.
+        n: answers of the calibration.
+        served, bad: the answers among them that are as sure as the threshold, and the wrong ones of these.
+        upper: the largest plausible share of wrong answers among the served, at this confidence.
+        max_bad_share: what is allowed.
+        tool_sets: tool sets of the calibration. unserved: how many of these have no answer that is served.
+    """
+
+    kind: ClassVar[FindingKind] = "mixed_capability"
+
+    calibration_id: str
+    n: int
+    served: int
+    bad: int
+    upper: float
+    confidence: float
+    max_bad_share: float
+    tool_sets: int
+    unserved: int
 
 
 class FlakyFigures(_RowClasses):
@@ -255,6 +281,7 @@ Figures = (
     SlowFirstCallFigures
     | ColdFailuresFigures
     | CapabilityLimitFigures
+    | MixedCapabilityFigures
     | FlakyFigures
     | UnreadFormatFigures
     | CallInThinkingFigures

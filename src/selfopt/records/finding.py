@@ -15,9 +15,19 @@ from .suite import Phase
 
 Confidence = Literal["low", "medium", "high", "exact"]
 ConfirmationStatus = Literal["confirmed", "not_confirmed_yet", "not_confirmed"]
-RemedyKind = Literal["phase_gate", "warm_up", "stronger_model", "variant", "output_budget", "investigate", "fallback"]
+RemedyKind = Literal[
+    "phase_gate", "warm_up", "stronger_model", "variant", "output_budget", "investigate", "fallback", "escalation"
+]
 Action = Literal[
-    "allow", "disable", "enable_warm_up", "prefer_stronger", "change_variant", "raise_max_tokens", "withdraw", "investigate"
+    "allow",
+    "disable",
+    "enable_warm_up",
+    "prefer_stronger",
+    "change_variant",
+    "raise_max_tokens",
+    "withdraw",
+    "investigate",
+    "escalate",
 ]
 
 
@@ -85,12 +95,16 @@ class Confirmation(Record):
 
 
 class Requirements(Record):
-    """What must hold for a rule to allow the model. None means no requirement."""
+    """What must hold for a rule to allow the model. None means no requirement.
+
+    calibration_id: only answers are served that are as sure as this calibration asks.
+    """
 
     warm_up: bool | None = None
     variant: str | None = None
     spec_id: str | None = None
     min_max_tokens: int | None = None
+    calibration_id: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class Recommendation(Record, ledger_kind="recommendation", id_field="id", index_fields=("model", "phase", "cycle_id")):

@@ -2,7 +2,7 @@
 
 from .closing import BeforeAfter, closing_lines, closing_table, look_next_lines
 from .comparison import comparison_markdown, comparison_table
-from .escalation import escalation_tables
+from .escalation import served_tables
 from .escape import safe_markdown, safe_terminal, safe_text
 from .gather import ReportData, WarmUpPair, find_warm_up_pairs, gather
 from .html import escalation_html, report_html
@@ -47,6 +47,7 @@ __all__ = [
     "safe_markdown",
     "safe_terminal",
     "safe_text",
+    "served_tables",
     "simulated_escalation_tables",
     "simulation_table",
     "to_text",

@@ -43,7 +43,7 @@ def calibrated_prompts(calibration: Calibration) -> int:
     return max((point.served for point in calibration.curve), default=0)
 
 
-def escalation_tables(found: Escalation, *, width: int = _WIDE) -> RenderableType:
+def served_tables(found: Escalation, *, width: int = _WIDE) -> RenderableType:
     """The curve, the tool sets, and each model alone beside both in turn. width: of the terminal."""
     parts: list[RenderableType] = [_curve(found.calibration, width)]
     for figures in found.figures:

@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from selfopt.records import Confirmation, Phase, ReasonKind, Recommendation, RoutingConfig, Rule, RuleLimits, RuleReason, Spec
+from selfopt.records import (
+    Confirmation,
+    Phase,
+    ReasonKind,
+    Recommendation,
+    RoutingConfig,
+    Rule,
+    RuleLimits,
+    RuleReason,
+    ServeWhen,
+    Spec,
+)
 from selfopt.words.rules import no_fallback_text, reason_text, served_text
 
 from .changes import fallback_cycle, known_key, rule_id_of
@@ -26,12 +37,14 @@ class RuleOptions:
         warm_up: False generates no warm-up.
         one_name: gives one name for all of a model. A rule keeps the name that it has.
         synthetic: the ids of specs that were measured on synthetic prompts alone.
+        serve_when: from which confidence on answers are served, by the id of the calibration.
     """
 
     override_manual: bool = False
     warm_up: bool = True
     one_name: Callable[[str], str] = str
     synthetic: frozenset[str] = frozenset()
+    serve_when: Mapping[str, ServeWhen] = field(default_factory=dict)
 
 
 def generate_routing_rules(
@@ -45,7 +58,8 @@ def generate_routing_rules(
 
     For each model and phase:
 
-    - A recommendation to disable wins over one to allow. Only a disabled model has a fallback.
+    - A recommendation to disable wins over one to allow. Only a disabled model has a fallback, and one
+      that serves when it is sure.
     - Its own recommendation or the promoted spec switches warm-up on, in a rule that is there. A
       remedy alone makes no rule, because a rule allows or refuses, and only a gate decides that.
     - The variant, spec and limits are those of the promoted spec.
@@ -54,7 +68,8 @@ def generate_routing_rules(
       warm-up is updated.
     - A manual rule keeps `allow` and `fallback`, unless the options say otherwise.
     - A fallback that would close a circle is left out, and the reason says so.
-    - A rule that serves when sure keeps its threshold and fallback until the model is disabled.
+    - A recommendation to escalate brings a threshold with a fallback. It is left out where it would
+      close a circle. Judged as a whole again, the model loses both, unless a person brought them.
     - Rules that look at tools stay. One that serves what the rule of its model and phase served
       follows that, unless a threshold rests on it.
     """
@@ -74,12 +89,10 @@ def generate_routing_rules(
             rules[key] = rule
     for key in sorted(grouped):
         rule = rules.get(key)
-        if (
-            rule is None
-            or rule.source == "manual"
-            or rule.serve_when is not None
-            or not fallback_cycle((*rules.values(), *finer), rule)
-        ):
+        if rule is None or rule.source == "manual" or not fallback_cycle((*rules.values(), *finer), rule):
+            continue
+        if rule.serve_when is not None:
+            _put_back(rules, known, key)
             continue
         note = RuleReason(kind="circle", text=no_fallback_text(str(rule.fallback)))
         reasons = (*_reasons(rule, but="circle"), note)
@@ -88,6 +101,15 @@ def generate_routing_rules(
         before = next((r for r in known if (r.model, r.phase) == key), None)
         rules[key] = before if before is not None and _same_effect(before, open_ended) else open_ended
     return (*(rules[key] for key in sorted(rules)), *(_following(rule, known, rules) for rule in finer))
+
+
+def _put_back(rules: dict[tuple[str, Phase], Rule], before: Sequence[Rule], key: tuple[str, Phase]) -> None:
+    """Leave the rule of a model and phase as it was, or away. Without its fallback it would serve everything."""
+    old = next((rule for rule in before if (rule.model, rule.phase) == key), None)
+    if old is None:
+        del rules[key]
+    else:
+        rules[key] = old
 
 
 def _following(finer: Rule, before: Sequence[Rule], after: Mapping[tuple[str, Phase], Rule]) -> Rule:
@@ -116,8 +138,13 @@ def _merge(
         denials = [r for r in gates if _allows(r) is False]
         gates = denials or gates
         update["allow"] = not denials
-        if denials or base.serve_when is None:
-            update |= {"fallback": next((r.fallback for r in denials if r.fallback), None), "serve_when": None, "voided": None}
+        asked = next((r.requirements.calibration_id for r in gates if r.requirements.calibration_id), None)
+        when = None if asked is None else options.serve_when.get(asked)
+        if asked is not None and when is None:
+            return old  # without its threshold, such a rule would serve everything
+        if when is not None or denials or base.serve_when is None or base.source != "import":
+            update["fallback"] = next((r.fallback for r in gates if r.fallback), None)
+            update |= {"serve_when": when, "voided": None} if when != base.serve_when else {}
     if spec is not None:
         update |= {
             "variant": spec.variant,

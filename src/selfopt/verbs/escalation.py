@@ -33,7 +33,7 @@ from selfopt.wiring.evidence import only_reads, require_ledger
 from selfopt.words.escalation import nothing_observed_text, nothing_stored_text
 
 from .served_figures import served_figures
-from .stored_answers import Answer, Answers, Asker, Named, answers_of, named, newest_environment, spec_for
+from .stored_answers import Asker, StoredAnswer, StoredAnswers, SuitePart, answers_of, named, newest_environment, spec_for
 
 _USUAL: dict[Sample, Split] = {"fit": "search", "calibrate": "heldout", "verify": "all"}
 
@@ -69,11 +69,11 @@ class EscalationRequest:
 class _Samples:
     """The answers of each sample, and what became of each part."""
 
-    answers: dict[Sample, list[Answer]] = field(default_factory=dict)
+    answers: dict[Sample, list[StoredAnswer]] = field(default_factory=dict)
     used: list[SampleUsed] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
 
-    def take(self, sample: Sample, found: Answers) -> None:
+    def take(self, sample: Sample, found: StoredAnswers) -> None:
         self.answers.setdefault(sample, []).extend(found.found)
         self.used.append(found.used)
         self.seen |= {one.words for one in found.found}
@@ -163,7 +163,7 @@ def _check(asker: Asker, samples: _Samples) -> None:
         raise UsageError(nothing_observed_text(asker.model, [one for one in samples.used if one.sample in needed]))
 
 
-def _judged(answers: Sequence[Answer]) -> list[Judged]:
+def _judged(answers: Sequence[StoredAnswer]) -> list[Judged]:
     return [Judged(one.prompt_id, one.trial.trial_id, one.tool_set, one.signals, one.right) for one in answers]
 
 
@@ -173,7 +173,7 @@ class _Place:
 
     spec: Spec
     environment: Environment
-    parts: dict[Sample, list[Named]]
+    parts: dict[Sample, list[SuitePart]]
     request: EscalationRequest
 
     def label(self, sample: Sample) -> str:
@@ -220,14 +220,14 @@ def _calibration(app: App, at: _Place, samples: _Samples, found: Calibrated, fal
 
 
 def _figures(
-    app: App, samples: _Samples, parts: dict[Sample, list[Named]], found: Calibrated, kept: Calibration, larger: Asker | None
+    app: App, samples: _Samples, parts: dict[Sample, list[SuitePart]], found: Calibrated, kept: Calibration, larger: Asker | None
 ) -> Iterator[ServedFigures]:
     shown: tuple[Sample, ...] = ("calibrate", "verify")
     for sample in shown:
         mine = samples.answers.get(sample, [])
         if not mine:
             continue
-        theirs: list[Answer] = []
+        theirs: list[StoredAnswer] = []
         if larger is not None:
             specs = [spec_for(app, larger, part) for part in parts[sample]]
             environment = newest_environment(app, specs)

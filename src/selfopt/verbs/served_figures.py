@@ -9,13 +9,13 @@ from selfopt.policy import Calibrated
 from selfopt.records import Figure, Sample, ServedFigures, SetShare, WayFigures
 from selfopt.stats import Estimate, clopper_pearson_upper, jackknife, paired_jackknife
 
-from .stored_answers import Answer
+from .stored_answers import StoredAnswer
 
 _NAMED = 3  # tools of a set that are named
 
 
 def served_figures(
-    sample: Sample, answers: Sequence[Answer], theirs: Sequence[Answer], found: Calibrated, confidence: float
+    sample: Sample, answers: Sequence[StoredAnswer], theirs: Sequence[StoredAnswer], found: Calibrated, confidence: float
 ) -> ServedFigures:
     """What the threshold does to these prompts.
 
@@ -48,7 +48,7 @@ def _ratio(sums: Sequence[float]) -> float | None:
     return sums[0] / sums[1] if sums[1] else None
 
 
-def _clusters(answers: Sequence[Answer], served: set[str]) -> list[tuple[float, float]]:
+def _clusters(answers: Sequence[StoredAnswer], served: set[str]) -> list[tuple[float, float]]:
     """Of each tool set, how many served answers are bad, and how many are served."""
     sums: dict[str, list[float]] = {}
     for one in answers:
@@ -63,8 +63,8 @@ def _figure(estimate: Estimate | None) -> Figure | None:
     return None if estimate is None else Figure(value=estimate.value, low=estimate.low, high=estimate.high)
 
 
-def _sets(answers: Sequence[Answer], served: set[str]) -> Mapping[str, SetShare]:
-    grouped: dict[str, list[Answer]] = {}
+def _sets(answers: Sequence[StoredAnswer], served: set[str]) -> Mapping[str, SetShare]:
+    grouped: dict[str, list[StoredAnswer]] = {}
     for one in answers:
         grouped.setdefault(one.tool_set, []).append(one)
     return {
@@ -79,7 +79,7 @@ def _sets(answers: Sequence[Answer], served: set[str]) -> Mapping[str, SetShare]
     }
 
 
-def _alone(answers: Sequence[Answer]) -> WayFigures:
+def _alone(answers: Sequence[StoredAnswer]) -> WayFigures:
     costs = [one.cost for one in answers]
     known = [cost for cost in costs if cost is not None]
     return WayFigures(
@@ -89,7 +89,7 @@ def _alone(answers: Sequence[Answer]) -> WayFigures:
     )
 
 
-def _paired(pairs: Sequence[tuple[Answer, Answer]], served: set[str]) -> dict[str, object]:
+def _paired(pairs: Sequence[tuple[StoredAnswer, StoredAnswer]], served: set[str]) -> dict[str, object]:
     """The figures of the prompts that both models answered."""
     small, large = _alone([one for one, _ in pairs]), _alone([other for _, other in pairs])
     right = [one.right if one.prompt_id in served else other.right for one, other in pairs]

@@ -40,7 +40,7 @@ _OTHER_FACTS = frozenset(Environment.model_fields) - set(SERVED_FACTS)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StoredAnswer:
     """A stored answer to one prompt.
 
     Attributes:
@@ -65,7 +65,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class SuitePart:
     """A part of a suite, as it was named: `SUITE` or `SUITE:SPLIT`."""
 
     name: str
@@ -92,7 +92,7 @@ class Asker:
     variant: Variant
 
 
-def named(app: App, phase: Phase, text: str, option: str, usual: Split) -> Named:
+def named(app: App, phase: Phase, text: str, option: str, usual: Split) -> SuitePart:
     """The part of a suite that an option names.
 
     usual: the split where none is named and the suite has it; else all of it.
@@ -108,7 +108,7 @@ def named(app: App, phase: Phase, text: str, option: str, usual: Split) -> Named
     split: Split | None = next((one for one in splits if colon and one == last), None)
     file = text if split is None else name
     suite = app.suite(file)
-    part = Named(file, suite, split or (usual if suite.select(usual) else "all"))
+    part = SuitePart(file, suite, split or (usual if suite.select(usual) else "all"))
     if suite.phase != phase:
         raise UsageError(f"{option}: suite {suite.name} is of phase {suite.phase}, not {phase}; name a suite of {phase}")
     if not part.prompts:
@@ -117,7 +117,7 @@ def named(app: App, phase: Phase, text: str, option: str, usual: Split) -> Named
     return part
 
 
-def spec_for(app: App, asker: Asker, part: Named) -> Spec:
+def spec_for(app: App, asker: Asker, part: SuitePart) -> Spec:
     """What the model would be asked with now on this part."""
     return app.spec(asker.model, asker.phase, asker.variant, {"suite": part.name, "split": part.split})
 
@@ -145,20 +145,20 @@ def newest_environment(app: App, specs: Sequence[Spec]) -> Environment | None:
 
 
 @dataclass(slots=True)
-class Answers:
+class StoredAnswers:
     """The answers to the prompts of one part, and what is missing.
 
     Attributes:
         used: why prompts do not take part.
     """
 
-    found: list[Answer]
+    found: list[StoredAnswer]
     used: SampleUsed
 
 
 def answers_of(
-    app: App, asker: Asker, sample: Sample, part: Named, environment: Environment | None, seen: Collection[str] = ()
-) -> Answers:
+    app: App, asker: Asker, sample: Sample, part: SuitePart, environment: Environment | None, seen: Collection[str] = ()
+) -> StoredAnswers:
     """The oldest stored answer to each prompt of a part, from an environment that can be the given one.
 
     Args:
@@ -184,10 +184,10 @@ def answers_of(
         repeated=len(known) - len(fresh),
         command=run_command(asker, part),
     )
-    return Answers(found, used)
+    return StoredAnswers(found, used)
 
 
-def run_command(asker: Asker, part: Named) -> str:
+def run_command(asker: Asker, part: SuitePart) -> str:
     """The command that measures a model on a part."""
     words = ["selfopt", "run", asker.model, asker.phase, asker.variant.name, "--suite", part.name, "--split", part.split]
     return f"{shlex.join(words)} --force-model"
@@ -208,9 +208,9 @@ def _trials(app: App, spec: Spec, environment: Environment | None, wanted: Colle
     return {prompt_id: whole.get(prompt_id) or failed[prompt_id] for prompt_id in sorted({*whole, *failed})}
 
 
-def _answer(app: App, asker: Asker, part: Named, known: dict[str, str], one: SignalledTrial) -> Answer:
+def _answer(app: App, asker: Asker, part: SuitePart, known: dict[str, str], one: SignalledTrial) -> StoredAnswer:
     tools = part.suite.tools_of(one.prompt)
-    return Answer(
+    return StoredAnswer(
         prompt_id=f"{part.suite.name}/{one.prompt.id}",
         words=known[one.prompt.id],
         set_name=one.prompt.tool_set,

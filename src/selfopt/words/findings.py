@@ -20,6 +20,7 @@ from selfopt.records import (
     Finding,
     FlakyFigures,
     InfrastructureFigures,
+    MixedCapabilityFigures,
     OtherFigures,
     Phase,
     RefusedFigures,
@@ -76,6 +77,10 @@ def summary(figures: Figures) -> str:
             return f"{slow}: about {f.load_ms:.0f} ms of it is the load"
         case CapabilityLimitFigures():
             return _capability_limit(figures)
+        case MixedCapabilityFigures() as f:
+            where = f"; {counted(f.unserved, 'tool set')} of {f.tool_sets} has no answer among these" if f.unserved else ""
+            sure = f"{f.served} of {f.n} answers are as sure as it takes, and {f.bad} of these are wrong"
+            return f"right when it is sure: {sure} (at most {f.upper:.1%}, {f.max_bad_share:.1%} is allowed){where}"
         case FlakyFigures() as f:
             return f"{f.prompts} of {f.of} prompts pass and fail from run to run (such as {f.example})"
         case UnreadFormatFigures() as f:
@@ -234,6 +239,11 @@ def variant_checked(then: Evaluation, now: Evaluation, *, alike: bool) -> str:
 def fallback_checked(then: Evaluation, now: Evaluation) -> str:
     """A fallback (now) against the model that it replaces (then)."""
     return f"{_accuracy(then, now)} served by {now.model}"
+
+
+def escalation_checked(served: int, bad: int, n: int, allowed: float) -> str:
+    """What came of serving when sure, on fresh replies."""
+    return f"{served} of {n} fresh answers are served, {bad} of these are wrong; {allowed:.1%} is allowed"
 
 
 def idle_text(run: Run | None) -> str:

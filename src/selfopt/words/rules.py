@@ -49,7 +49,12 @@ def served_text(spec: Spec, *, synthetic: bool = False) -> str:
 
 def ban_text(ban: Ban) -> str:
     """What is not tried again, why, and since when."""
-    what = {"variant": f"variant {ban.what}", "warm_up": "warm-up", "fallback": f"fallback {ban.what}"}[ban.kind]
+    what = {
+        "variant": f"variant {ban.what}",
+        "warm_up": "warm-up",
+        "fallback": f"fallback {ban.what}",
+        "escalation": f"serving when sure, as {ban.what} has it,",
+    }[ban.kind]
     why = {"rollback": "it was rolled back", "did_not_help": "it did not help"}[ban.because]
     return f"{ban.model} {ban.phase}: {what} is not tried again, because {why}{f' ({ban.at})' if ban.at else ''}"
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from selfopt.home import counted
-from selfopt.records import Phase, PolicyThresholds
+from selfopt.records import Phase, PolicyThresholds, ServeWhen
 
 from .evidence import on_prompts
 
@@ -119,6 +119,18 @@ def exception_text(shown: Shown, thresholds: PolicyThresholds) -> str:
 def fallback_text(candidate: str, shown: Shown) -> str:
     """Why a model may take over as a fallback."""
     return f"{candidate} has {standing_text(shown)} on the same suite"
+
+
+def escalate_text(model: str, phase: Phase, when: ServeWhen, fallback: str) -> str:
+    """Why a model serves what it is sure of, and who serves the rest."""
+    bound = when.bound
+    kept = (
+        f"{bound.bad} of {bound.served} served answers are wrong, at most {bound.upper:.1%} at {bound.confidence:.0%} confidence"
+    )
+    return (
+        f"{model} on {phase} may serve what it is sure of: from a confidence of {when.least:.3f} on, {bound.served} of {bound.n} "
+        f"answers of the calibration are served, and {kept} ({bound.max_bad_share:.1%} is allowed); the rest goes to {fallback}"
+    )
 
 
 def unfit_text(candidate: str, why: Unfit, detail: str) -> str:

@@ -1,0 +1,44 @@
+"""A model that may serve when it is sure: what its calibration shows, and what follows."""
+
+from __future__ import annotations
+
+from selfopt.records import Calibration, Finding, MixedCapabilityFigures, ServeWhen
+
+from .comparable import make_finding
+from .standing import FeedbackOptions, Standing
+
+
+def calibration_of(standing: Standing, options: FeedbackOptions) -> tuple[Calibration, ServeWhen] | None:
+    """The calibration of the spec that a model is judged by, and its threshold; None if none holds."""
+    found = options.calibrations.get(standing.newest.spec_id)
+    if found is None or found.serve_when is None:
+        return None
+    then, now = (options.environments.get(name) for name in (found.environment_id, standing.newest.environment_id))
+    if then is not None and now is not None and not then.compatible_with(now):
+        return None  # something else serves now
+    return found, found.serve_when
+
+
+def mixed_capability(standing: Standing, options: FeedbackOptions) -> list[Finding]:
+    """One finding where a threshold keeps the share of wrong answers that is allowed, though the
+    model as a whole does not.
+    """
+    known = calibration_of(standing, options)
+    if known is None:
+        return []
+    calibration, when = known
+    bound = when.bound
+    if standing.shown.accuracy >= 1 - bound.max_bad_share:
+        return []
+    figures = MixedCapabilityFigures(
+        calibration_id=calibration.calibration_id,
+        n=bound.n,
+        served=bound.served,
+        bad=bound.bad,
+        upper=bound.upper,
+        confidence=bound.confidence,
+        max_bad_share=bound.max_bad_share,
+        tool_sets=bound.tool_sets,
+        unserved=sum(served == 0 for served, _ in calibration.shares.values()),
+    )
+    return [make_finding(standing.evaluations, figures, lambda _row, _index, _outcome: False)]
