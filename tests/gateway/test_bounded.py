@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import selfopt.dialects.chat_body as body_module
-import selfopt.gateway.harness as harness_module
+import selfopt.gateway.work as work_module
 from selfopt.dialects.chat_body import STEP_BYTES, BodyLimits, at_once, reading_body
 from selfopt.dialects.clients import NoWordsError
 from selfopt.dialects.openai_client import reading_request
@@ -128,7 +128,7 @@ async def test_large_texts_are_parsed_beside_the_loop(
         threads.append(threading.current_thread())
         return read_calls(*args)
 
-    monkeypatch.setattr(harness_module, "read_calls", noting)
+    monkeypatch.setattr(work_module, "read_calls", noting)
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, "native_parsed")
         answer = await world.post(asking(text))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Self
 
 import msgspec
 
@@ -30,6 +31,11 @@ class Refusal(Exception):
         self.kind = kind
         self.param = param
         self.headers = tuple(headers)
+
+    def for_good(self) -> Self:
+        """Tell clients not to send the same request again by themselves, as SDKs do after many errors."""
+        self.headers = (*self.headers, b"x-should-retry: false")
+        return self
 
     def body(self) -> bytes:
         """The error as JSON."""

@@ -5,6 +5,7 @@ from selfopt.web import HttpAddress, Pool, WebLimits
 from .access_log import AccessLog
 from .attempts import Attempts
 from .chat import ChatParts
+from .conversations import Conversations
 from .costs import CostBook
 from .gateway import Gateway, GatewayParts, fast_loop
 from .harness import Harness
@@ -16,6 +17,7 @@ from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
 from .sinks import TrailSink
+from .thresholds import ThresholdWatch
 from .ticket import this_writer
 from .warmth import KeepWarm, Warmed, Warmer
 
@@ -23,6 +25,7 @@ __all__ = [
     "AccessLog",
     "Attempts",
     "ChatParts",
+    "Conversations",
     "CostBook",
     "FileKeys",
     "Gateway",
@@ -39,6 +42,7 @@ __all__ = [
     "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
+    "ThresholdWatch",
     "TrailSink",
     "Upstream",
     "Upstreams",

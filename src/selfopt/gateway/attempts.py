@@ -1,26 +1,32 @@
-"""Asks until somebody answers: retries first, then the fallbacks, within one deadline."""
+"""Asks until somebody answers: retries first, then the fallbacks, or whoever is surer, within one deadline."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from time import perf_counter
 
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import ConsentError, EndpointError, EndpointFault, UsageError
 from selfopt.home import escape_control
-from selfopt.records import RouteDecision
+from selfopt.records import RouteDecision, Rule
 from selfopt.web import Pool
+from selfopt.words.unsure import nobody_surer_text, not_served_text
 
+from .conversations import Conversations
+from .escalation import Escalation
 from .gates import EndpointGate
 from .harness import Harness
 from .live_request import LiveRequest
+from .offered import may_call
 from .options import GatewayOptions
 from .refusal import from_endpoint_error
+from .rival import Rival
 from .rules import RulesInForce
 from .seams import Upstream, Upstreams
 from .sinks import TrailSink
-from .ticket import LiveAttempt
 
 # Another model may answer after these. The other faults lie in the request or in the settings.
 FALLS_BACK: frozenset[EndpointFault] = frozenset({"timeout", "connect", "loading", "rate_limited", "server", "protocol"})
@@ -31,15 +37,63 @@ PROBE_TIMEOUT_S = 5.0
 SHORTEST_ATTEMPT_S = 0.02
 
 
+@dataclass(slots=True)
+class _Line:
+    """Who answers a request.
+
+    Attributes:
+        decision: whose turn it is.
+        standbys: who comes next, in order.
+        spoke: whoever answered first, though not as asked.
+        doubted, doubt: who was last not sure enough, and its answer.
+        below: whether that answer is served all the same.
+        escalated_from: the models whose conversations stay with a stronger one.
+        rival: a stronger model that is asked at the same time.
+    """
+
+    decision: RouteDecision
+    standbys: deque[RouteDecision]
+    spoke: RouteDecision | None = None
+    doubted: RouteDecision | None = None
+    doubt: Escalation | None = None
+    below: bool = False
+    escalated_from: list[str] = field(default_factory=list)
+    rival: Rival | None = None
+
+    def escalated(self, decision: RouteDecision, rules: RulesInForce, *, stays: bool = False) -> None:
+        """Note that another model answers for this one. stays: as it did before in this conversation."""
+        when = rules.serve_when(decision)
+        if (stays or (when is not None and when.sticky)) and decision.model is not None:
+            self.escalated_from.append(decision.model)
+
+
 class Attempts:
     """Runs the attempts of requests."""
 
-    def __init__(self, options: GatewayOptions, upstreams: Upstreams, pool: Pool, audit: TrailSink, answerer: Harness) -> None:
+    def __init__(
+        self,
+        options: GatewayOptions,
+        upstreams: Upstreams,
+        pool: Pool,
+        audit: TrailSink,
+        answerer: Harness,
+        *,
+        conversations: Conversations | None = None,
+        voided: Callable[[Rule], object | None] = lambda rule: rule.voided,
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            conversations: those that stronger models answer; several processes may share them.
+            voided: says why a rule's threshold does not hold; None if it does.
+        """
         self._options = options
         self._upstreams = upstreams
         self._pool = pool
         self._audit = audit
         self._answerer = answerer
+        self._conversations = conversations or Conversations()
+        self._voided = voided
         self._loop = asyncio.get_running_loop()
         self.gates: dict[str, EndpointGate] = {}
 
@@ -47,31 +101,121 @@ class Attempts:
         """Answer the client. Raises Refusal when nobody could, or the request may go to nobody."""
         if decision.outcome == "fallback":
             self._divert(exchange, decision, "rule")
-        standbys = deque(rules.standbys(decision, calls_tools=exchange.chat.calls_tools, tools=exchange.tools))
-        spoke: RouteDecision | None = None  # whoever answered first, though not as asked
-        while True:
-            try:
-                error = await self._ask(exchange, decision, helped=bool(standbys))
-            except ConsentError as refused:
-                if not standbys and spoke is None:
-                    raise Refusal(
-                        403, escape_control(str(refused), 1000), code="no_consent", kind="permission_error", param="model"
-                    ) from None
-                error = EndpointError(str(refused), kind="connect", final=True)
-            if error is None:
-                return
-            if standbys and error.blames == "content" and error.kind == "protocol":
-                spoke, exchange.answered = spoke or decision, True
-            elif spoke is not None and (not standbys or error.kind not in FALLS_BACK):
-                standbys.clear()
-                decision, spoke, exchange.answered = spoke, None, False
-                self._back(exchange, decision)
-                continue
-            if error.kind not in FALLS_BACK or not standbys or self._left(exchange) <= SHORTEST_ATTEMPT_S:
-                raise from_endpoint_error(error, f"endpoint {(decision.model or '').partition('/')[0]}")
-            reason = f"{escape_control(decision.model or '', 200)} failed: {error.kind}"
-            decision = standbys.popleft().model_copy(update={"reason": reason})
-            self._divert(exchange, decision, error.kind)
+        line = _Line(decision, deque(rules.standbys(decision, calls_tools=exchange.chat.calls_tools, tools=exchange.tools)))
+        try:
+            while not await self._served(exchange, line, rules):
+                pass
+            for model in line.escalated_from:
+                self._conversations.add(model, exchange.ticket.key, exchange.chat)
+        finally:
+            if line.rival is not None:
+                await line.rival.end(exchange.ticket)
+
+    async def _served(self, exchange: LiveRequest, line: _Line, rules: RulesInForce) -> bool:
+        """Ask the next model. Returns whether the client was answered. Raises Refusal."""
+        standbys, decision = line.standbys, line.decision
+        try:
+            error = await self._asked(exchange, line, rules)
+        except Escalation as doubt:
+            await self._escalate(exchange, line, rules, doubt)
+            return False
+        except ConsentError as refused:
+            if not standbys and line.spoke is None:
+                if self._serves_below(exchange, line):
+                    return False
+                raise Refusal(
+                    403, escape_control(str(refused), 1000), code="no_consent", kind="permission_error", param="model"
+                ) from None
+            error = EndpointError(str(refused), kind="connect", final=True)
+        if error is None:
+            return True
+        if standbys and error.blames == "content" and error.kind == "protocol":
+            line.spoke, exchange.answered = line.spoke or decision, True
+        elif line.spoke is not None and (not standbys or error.kind not in FALLS_BACK):
+            standbys.clear()
+            line.decision, line.spoke, exchange.answered = line.spoke, None, False
+            self._back(exchange, line.decision)
+            return False
+        if error.kind not in FALLS_BACK or not standbys or self._left(exchange) <= SHORTEST_ATTEMPT_S:
+            if self._serves_below(exchange, line, error.kind):
+                return False
+            refusal = from_endpoint_error(error, f"endpoint {(decision.model or '').partition('/')[0]}")
+            raise refusal if line.doubt is None else refusal.for_good()
+        if rules.serve_when(decision) is not None:
+            exchange.ticket.escalated.append("failed")
+            line.escalated(decision, rules)
+        reason = f"{escape_control(decision.model or '', 200)} failed: {error.kind}"
+        line.decision = standbys.popleft().model_copy(update={"reason": reason})
+        self._divert(exchange, line.decision, error.kind)
+        return False
+
+    async def _asked(self, exchange: LiveRequest, line: _Line, rules: RulesInForce) -> EndpointError | None:
+        """Ask the model whose turn it is, and maybe a stronger one at the same time. Raises as `_ask`, and Escalation."""
+        decision, rival = line.decision, line.rival
+        if rival is not None and rival.model == decision.model and not rival.gone:
+            line.rival = None
+            return await rival.answer(exchange)
+        about_tools = exchange.chat.calls_tools and not exchange.plain
+        exchange.serve_when = when = rules.serve_when(decision) if about_tools and not line.below else None
+        if about_tools and not line.below and self._stays(exchange, decision, rules):
+            raise Escalation("sticky")
+        if when is not None:
+            rule = decision.serving_rule
+            if not may_call(exchange.chat):
+                exchange.serve_when = None
+            elif rule is not None and self._voided(rule) is not None:
+                raise Escalation("voided")
+            elif when.parallel and rival is None:
+                self._race(exchange, line, rules)
+        return await self._ask(exchange, decision, helped=bool(line.standbys))
+
+    def _stays(self, exchange: LiveRequest, decision: RouteDecision, rules: RulesInForce) -> bool:
+        """Say whether a conversation stays with a stronger model than this one."""
+        when = rules.serve_when(decision)
+        if not rules.sticky or (when is not None and not when.sticky):
+            return False
+        if not self._conversations.goes_on(decision.model or "", exchange.ticket.key, exchange.chat):
+            return False
+        return when is not None or bool(rules.kept_with(decision, tools=exchange.tools))
+
+    def _race(self, exchange: LiveRequest, line: _Line, rules: RulesInForce) -> None:
+        """Ask the stronger model at the same time, unless it has to be sure itself. Its answer waits."""
+        stronger = rules.stronger(line.decision, tools=exchange.tools)
+        if stronger and rules.serve_when(stronger[0]) is None:
+            line.rival = rival = Rival(exchange, stronger[0], lambda shadow: self._ask(shadow, stronger[0], helped=False))
+            exchange.certain = rival.cancel
+
+    async def _escalate(self, exchange: LiveRequest, line: _Line, rules: RulesInForce, doubt: Escalation) -> None:
+        """Turn to the model that answers what this one is not sure of. Raises Refusal if there is none."""
+        ticket, decision = exchange.ticket, line.decision
+        ticket.escalated.append(doubt.reason)
+        line.doubted, line.doubt = decision, doubt
+        stays = doubt.reason == "sticky"
+        line.escalated(decision, rules, stays=stays)
+        line.standbys = deque((rules.kept_with if stays else rules.stronger)(decision, tools=exchange.tools))
+        reason = not_served_text(decision.model or "", doubt.reason, ticket.confidence, ticket.least)
+        if line.standbys and self._left(exchange) > SHORTEST_ATTEMPT_S:
+            line.decision = line.standbys.popleft().model_copy(update={"reason": reason})
+            self._divert(exchange, line.decision, doubt.reason)
+            return
+        if self._serves_below(exchange, line):
+            return
+        ticket.outcome, ticket.reason, ticket.served = "refused", reason, None
+        refused = decision.model_copy(update={"outcome": "refuse", "model": None, "reason": reason})
+        await self._audit.append(ticket.audit_event(refused))
+        raise Refusal(422, nobody_surer_text(reason), code="not_sure_enough", kind="upstream_error").for_good()
+
+    def _serves_below(self, exchange: LiveRequest, line: _Line, kind: EndpointFault | None = None) -> bool:
+        """Say whether an answer is served though it is not sure, and turn back to its model."""
+        if line.doubted is None or line.doubt is None or line.below or kind == "bad_request":
+            return False
+        if self._options.serve.when_fallback_fails != "serve":
+            return False
+        line.decision, line.below, exchange.held = line.doubted, True, line.doubt.held
+        line.escalated_from.clear()
+        exchange.ticket.below, exchange.answered = True, False
+        self._back(exchange, line.decision)
+        return True
 
     def _divert(self, exchange: LiveRequest, decision: RouteDecision, why: str) -> None:
         ticket = exchange.ticket
@@ -133,11 +277,11 @@ class Attempts:
     async def _once(self, exchange: LiveRequest, gate: EndpointGate, *, hurried: bool) -> EndpointError | None:
         """Make one attempt. hurried: the request's deadline left it less than the usual time."""
         ticket, upstream = exchange.ticket, exchange.upstream
-        began, fault = perf_counter(), ""
+        began, fault, doubted = perf_counter(), "", None
         try:
             gate.check(upstream.known_as)
         except EndpointError as error:
-            ticket.attempts.append(LiveAttempt(upstream.model, 0.0, "down"))
+            ticket.end_attempt(upstream.model, 0.0, "down")
             return error
         try:
             await gate.enter()
@@ -154,6 +298,10 @@ class Attempts:
                 error.blame("content")
             gate.failed(upstream.known_as, error)
             return error
+        except Escalation as doubt:
+            doubted = doubt
+            (gate.undecided if doubt.held is None else gate.worked)(upstream.known_as)
+            raise
         except BaseException:
             fault = "broken_off"
             gate.undecided(upstream.known_as)
@@ -164,7 +312,7 @@ class Attempts:
         finally:
             gate.leave()
             ticket.bill.close(upstream.model, perf_counter() - entered, fault)
-            ticket.attempts.append(LiveAttempt(upstream.model, round((perf_counter() - began) * 1000, 3), fault))
+            ticket.end_attempt(upstream.model, (perf_counter() - began) * 1000, fault, doubted)
 
     async def _probe(self, upstream: Upstream) -> bool:
         """Say whether the endpoint answers, without generating, loading or waking anything."""

@@ -10,7 +10,6 @@ import msgspec
 from selfopt.dialects.carrying import LIMIT_KEYS, THINKING_KEYS, says_nothing
 from selfopt.dialects.clients import ClientRequest, PassReason
 from selfopt.dialects.openai_client import NAME
-from selfopt.reading import needs_logprobs
 from selfopt.reading.chain import without_threshold
 from selfopt.records import Variant, remembered
 from selfopt.variants import RenderedStep, rests_on_logprobs
@@ -112,35 +111,42 @@ def limited(variant: Variant) -> bool:
     return variant.constraint != "none" or variant.steps != "single"
 
 
-def kept_by(variant: Variant, asked: ClientRequest) -> tuple[str, ...]:
+def kept_by(variant: Variant, asked: ClientRequest, *, judged: bool = False) -> tuple[str, ...]:
     """Return the client's fields in whose place the variant keeps its own.
 
     A limited reply is measured at the variant's temperature and without thinking, and its limit
-    says where it ends.
+    says where it ends. judged: the reply has to be sure, which was measured at that temperature, too.
     """
     fields = fields_of(asked)
     if not fields:
         return ()
     own = [*_LIMITED_OWN] if limited(variant) else []
-    if variant.sampling.temperature and "temperature" not in own:
+    if (judged or variant.sampling.temperature) and "temperature" not in own:
         own.append("temperature")
-    if variant.sampling.top_p is not None:
+    if judged or variant.sampling.top_p is not None:
         own.append("top_p")
     return tuple(key for key in own if key in fields)
 
 
-def beside_step(variant: Variant, asked: ClientRequest, step: RenderedStep) -> dict[str, dict[str, Any]]:
-    """Return the client's fields that go with a step of the variant."""
+def beside_step(
+    variant: Variant, asked: ClientRequest, step: RenderedStep, *, observed: bool, judged: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Return the client's fields that go with a step of the variant.
+
+    Args:
+        observed: log probabilities are asked for.
+        judged: as of `kept_by`.
+    """
     fields = fields_of(asked)
     if not fields:
         return {}
     left_out = LIMIT_KEYS if (asked.max_tokens or 0) <= LARGEST_LIMIT else frozenset()
-    if needs_logprobs(variant.parsers):  # their limit, and whether to give them, is the variant's affair
+    if observed:  # their limit, and whether to give them, is not the client's affair
         left_out = LIMIT_KEYS | _OBSERVED
     if step.logprobs is not None:  # a question for one token, whose probabilities are read and nothing else
         left_out = LIMIT_KEYS | _OBSERVED | LIMIT_FIELDS | set(_LIMITED_OWN)
     if step.constraint is not None or not limited(variant):
-        left_out = left_out.union(kept_by(variant, asked))
+        left_out = left_out.union(kept_by(variant, asked, judged=judged))
     if not step.tools:
         left_out = left_out | {"parallel_tool_calls"}
     kept = {key: value for key, value in fields.items() if key not in left_out}

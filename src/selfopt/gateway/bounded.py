@@ -29,10 +29,12 @@ async def by_steps(steps: Generator[None, None, T]) -> T:
         await asyncio.sleep(0)
 
 
-def next_step(steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: ReplyContent) -> RenderedStep | ReplyContent:
-    """Return the step after this reply, or the content for the parsers after the last one."""
+def next_step(
+    steps: Generator[RenderedStep, ReplyContent, ReplyContent], content: ReplyContent | None
+) -> RenderedStep | ReplyContent:
+    """Return the step after this reply, or the content for the parsers after the last one. None: the first step."""
     try:
-        return steps.send(content)
+        return next(steps) if content is None else steps.send(content)
     except StopIteration as end:
         return cast("ReplyContent", end.value)
 

@@ -22,6 +22,7 @@ from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
 from .refusal import JSON, not_audited
+from .thresholds import ThresholdWatch
 from .ticket import header_value
 from .told_outcomes import FeedbackService
 from .warmth import KeepWarm
@@ -47,6 +48,7 @@ class GatewayParts:
     models: Callable[[], Awaitable[list[str]]]
     served_before: Callable[[str], bool] = lambda writer: False
     warmth: KeepWarm | None = None
+    thresholds: ThresholdWatch | None = None
     worker: str = ""
 
 
@@ -85,6 +87,8 @@ class Gateway:
         self._prune()
         if self.parts.warmth is not None:
             self.parts.warmth.start(self.parts.chat.rules.current.config)
+        if self.parts.thresholds is not None:
+            self.parts.thresholds.follow(self.parts.chat.rules.current.config)
 
     def _prune(self) -> None:
         self.parts.pool.prune()
@@ -114,6 +118,8 @@ class Gateway:
         self.parts.keys.close()
         if self.parts.warmth is not None:
             await self.parts.warmth.close()
+        if self.parts.thresholds is not None:
+            await self.parts.thresholds.close()
         try:
             if self.server is not None:
                 await self.server.close(self._options.own.drain_s)

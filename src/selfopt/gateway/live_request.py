@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from selfopt.dialects.chat_body import ChatBody
 from selfopt.dialects.clients import ClientDialect
-from selfopt.records import NO_TOOLS, Rule, ToolOffer
+from selfopt.records import NO_TOOLS, Rule, ServeWhen, ToolOffer
 from selfopt.web import Reply
 
+from .escalation import HeldAnswer
 from .seams import Upstream
 from .ticket import Ticket
 
@@ -31,6 +32,9 @@ class LiveRequest:
         answered: whether a model answered already, though not as asked. Then no other model's error
             is told.
         crowded: says whether others wait for this attempt's place.
+        serve_when: how sure the attempt's answer has to be; None where it is served as it is.
+        held: an answer of before, which is served though it is not that sure.
+        certain: called once it is certain that the attempt's answer is served.
     """
 
     dialect: ClientDialect
@@ -47,6 +51,9 @@ class LiveRequest:
     helped: bool = False
     answered: bool = False
     crowded: Callable[[], bool] = lambda: False
+    serve_when: ServeWhen | None = None
+    held: HeldAnswer | None = None
+    certain: Callable[[], None] = lambda: None
 
     async def settle(self) -> None:
         """Wait until the diversions are on disk, before any of the answer is sent.

@@ -9,8 +9,9 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping
 
 from .costs import CostCounters
+from .escalation_metrics import EscalationCounters
 from .gates import EndpointGate
-from .ticket import RequestRecord, Ticket
+from .ticket import OUTRUN, RequestRecord, Ticket
 
 CONTENT_TYPE = b"Content-Type: text/plain; version=0.0.4; charset=utf-8"
 BOUNDS_MS = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 30000.0, 60000.0, 120000.0)
@@ -53,6 +54,7 @@ class LiveCounters:
         self._unsure = self._unobserved = 0
         self._passed: dict[str, int] = {}
         self._cut: dict[str, int] = {}
+        self._escalations = EscalationCounters()
         self._costs = CostCounters()
         self._latency = _Histogram()
         self._first_byte = _Histogram()
@@ -74,8 +76,13 @@ class LiveCounters:
         if fallback:
             self._fallbacks[fallback] = self._fallbacks.get(fallback, 0) + 1
         for attempt in record.attempts:
-            if attempt.fault:
+            if attempt.fault and attempt.fault != OUTRUN:
                 self._attempts[attempt.fault] = self._attempts.get(attempt.fault, 0) + 1
+            if attempt.escalated:
+                self._tokens[0] += attempt.input_tokens or 0
+                self._tokens[1] += attempt.output_tokens or 0
+        if ticket.least is not None or ticket.escalated:
+            self._escalations.add(ticket, record.outcome)
         self._latency.add(record.latency_ms)
         if record.stream and record.first_byte_ms is not None:
             self._first_byte.add(record.first_byte_ms)
@@ -130,6 +137,7 @@ class LiveCounters:
             ("selfopt_unobserved_replies_total", "Replies without the log probabilities that the rule needs.", self._unobserved),
         ):
             lines += [*_head(name, "counter", said), f"{name} {count}"]
+        lines += self._escalations.lines()
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
         lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
         lines += self._costs.lines()

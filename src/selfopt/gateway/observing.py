@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from selfopt.dialects.logprobs import LONGEST_SUMMED, TOP_SUMMED
+from selfopt.dialects.logprobs import TOP, TOP_SUMMED, longest_asked
 from selfopt.errors import EndpointError
 from selfopt.reading import needs_logprobs
 from selfopt.records import ParsedReply, ReplyContent, Sampling, Variant
 from selfopt.variants import RenderedStep, rests_on_logprobs
 
+from .escalation import Escalation
 from .live_request import LiveRequest
 from .passing import unfit
 
@@ -44,26 +45,35 @@ class Observing:
     Attributes:
         top: how many of the likeliest tokens its requests ask for; None where the chain reads none.
             A step that reads them alone asks for its own.
+        judged: whether the confidence of the answer rests on them.
     """
 
     def __init__(self, variant: Variant, exchange: LiveRequest, blind: BlindModels) -> None:
         self._exchange = exchange
         self._blind = blind
         self._shortened = False
-        self.top = TOP_SUMMED if needs_logprobs(variant.parsers) else None
-        self._rests = rests_on_logprobs(variant)
+        when = exchange.serve_when
+        self.judged = when is not None and when.model.needs_logprobs
+        self.top = TOP_SUMMED if self.judged or needs_logprobs(variant.parsers) else None
+        if when is not None and "choice" in when.model.signals:
+            self.top = TOP  # as in measurements: it is told by the likeliest tokens
+        self._rests = self.judged or rests_on_logprobs(variant)
 
     @property
     def in_vain(self) -> bool:
-        """Whether the model gave none just before."""
-        return self._rests and self._exchange.upstream.known_as in self._blind
+        """Whether the server gives none, or the model gave none just before."""
+        upstream = self._exchange.upstream
+        return self._rests and (not upstream.gives_logprobs or upstream.known_as in self._blind)
 
     def shortened(self, sampling: Sampling) -> Sampling:
         """The sampling with a limit that a reply with log probabilities may have."""
-        if self.top is None or sampling.max_tokens <= LONGEST_SUMMED:
+        if self.top is None:
+            return sampling
+        longest = longest_asked(self.top, self._exchange.upstream.max_reply_bytes)
+        if sampling.max_tokens <= longest:
             return sampling
         self._shortened = True
-        return sampling.model_copy(update={"max_tokens": LONGEST_SUMMED})
+        return sampling.model_copy(update={"max_tokens": longest})
 
     def misses(self, step: RenderedStep, content: ReplyContent) -> bool:
         """Say whether a step that reads log probabilities alone got none, and take note of it."""
@@ -79,8 +89,9 @@ class Observing:
         Its calls have no log probabilities, or it ended at the limit that they set.
         """
         ticket = self._exchange.ticket
-        if parsed.unobserved:
-            self._blind.add(self._exchange.upstream.known_as)
+        if parsed.unobserved or (self.judged and not content.logprobs):
+            if parsed.unobserved or content.text or content.tool_calls:  # else there may have been no token
+                self._blind.add(self._exchange.upstream.known_as)
             return True
         ticket.unsure += parsed.withheld
         return self._shortened and content.finish_reason == "length"
@@ -88,10 +99,12 @@ class Observing:
     def give_up(self) -> None:
         """Let another model answer, if one is left; else the attempt goes past the variant.
 
-        Raises EndpointError.
+        Raises EndpointError, and Escalation where an answer has to be sure.
         """
         ticket = self._exchange.ticket
         ticket.unobserved += 1
+        if self._exchange.serve_when is not None:
+            raise Escalation("no_logprobs")
         if self._exchange.helped:
             raise unobserved()
         ticket.variant, ticket.passed, ticket.kept = None, "no_logprobs", ()

@@ -66,6 +66,11 @@ def offered_by(exchange: LiveRequest, options: GatewayOptions) -> OfferedTools |
     return OfferedTools(tools, exchange.upstream.family(), required, parallel, choices) if tools else None
 
 
+def may_call(chat: ChatBody) -> bool:
+    """Say whether the answer to a chat may hold a call."""
+    return bool(chat.n_tools) and _choice(chat)[0] is not None
+
+
 def _choice(chat: ChatBody) -> tuple[bool | None, frozenset[str] | None]:
     """Whether a call is required, None where calls are forbidden; and the tools that may be called, None for all."""
     raw = chat.fields.get("tool_choice")

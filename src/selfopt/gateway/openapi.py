@@ -10,6 +10,7 @@ from selfopt import __version__
 from selfopt.dialects.clients import PassReason
 
 from .cutting import Cut
+from .escalation import EscalationReason
 from .ticket import Read, Unmet
 
 _NAMES = {"type": "string", "minLength": 1, "maxLength": 256}
@@ -99,6 +100,7 @@ _FAULTS = {
     "408": "The request was not complete in time",
     "413": "The body is too large",
     "415": "The body is not sent as application/json",
+    "422": "No model that may answer is sure enough",
     "429": "The model's server is busy; see Retry-After",
     "431": "The headers are too large or too many",
     "4XX": "The model's server refuses the request",
@@ -123,6 +125,14 @@ _SERVED = {
     "x-selfopt-fallback": {"description": "Why another model served than the one asked for", "schema": {"type": "string"}},
     "x-selfopt-read": {"description": "Calls were read from text, or mended", "schema": {"enum": list(get_args(Read))}},
     "x-selfopt-unmet": {"description": "What was asked for and did not come", "schema": {"enum": list(get_args(Unmet))}},
+    "x-selfopt-confidence": {
+        "description": "How sure the model asked for is of its answer, rounded down",
+        "schema": {"type": "number", "minimum": 0, "maximum": 1},
+    },
+    "x-selfopt-escalated": {
+        "description": "Why a stronger model had to answer",
+        "schema": {"enum": list(get_args(EscalationReason))},
+    },
     "x-selfopt-cut": {"description": "Why a reply was ended early", "schema": {"enum": list(get_args(Cut))}},
 }
 
@@ -139,7 +149,7 @@ def _responses(done: dict[str, Any], *faults: str) -> dict[str, Any]:
 
 def _chat_responses() -> dict[str, Any]:
     content = {**_json("Completion"), "text/event-stream": {}}
-    responses = _responses(content, "404", "415", "429", "4XX", "502", "504")
+    responses = _responses(content, "404", "415", "422", "429", "4XX", "502", "504")
     responses["200"]["headers"] = _SERVED
     return responses
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from selfopt.errors import StoreError, UsageError
 from selfopt.home import escape_control
-from selfopt.records import NO_TOOLS, Phase, RouteDecision, RoutingConfig, ToolOffer
+from selfopt.records import NO_TOOLS, Phase, RouteDecision, RoutingConfig, ServeWhen, ToolOffer
 from selfopt.routing import (
     InForce,
     RouteOptions,
@@ -34,7 +34,7 @@ Candidates = Mapping[Phase, Sequence[str]]
 class RulesInForce:
     """One version of the rules. A request takes it once and keeps it to its end."""
 
-    __slots__ = ("_decided", "_standbys", "config")
+    __slots__ = ("_decided", "_options", "_standbys", "_sticky", "config")
 
     def __init__(self, config: RoutingConfig, options: RouteOptions, candidates: Candidates) -> None:
         """Raises VariantError when a rule's variant cannot be used here, and UsageError when what is not
@@ -47,6 +47,8 @@ class RulesInForce:
             if rule.variant is not None:
                 options_of(rule.variant)
         self.config = config
+        self._options = options
+        self._sticky = any(rule.serve_when is not None and rule.serve_when.sticky for rule in config.rules)
 
         @lru_cache(MAX_REMEMBERED)
         def decided(model: str, phase: Phase, calls_tools: bool, tools: ToolOffer = NO_TOOLS) -> RouteDecision:
@@ -85,6 +87,37 @@ class RulesInForce:
             return self._standbys(decision.original_model, decision.phase, calls_tools)
         standbys = self._standbys if _is_short(tools) else self._standbys.__wrapped__
         return standbys(decision.original_model, decision.phase, calls_tools, tools)
+
+    def serve_when(self, decision: RouteDecision) -> ServeWhen | None:
+        """Return how sure the decided model has to be; None if all of its answers are served."""
+        rule = decision.serving_rule
+        if rule is None or decision.outcome == "forced" or not self._options.enabled:
+            return None
+        return rule.serve_when
+
+    def stronger(self, decision: RouteDecision, *, tools: ToolOffer = NO_TOOLS) -> tuple[RouteDecision, ...]:
+        """Return who answers if the decided model is not sure, in order: the fallbacks of its rule, and nobody else."""
+        return standby_decisions(self.config, decision, options=self._options, tools=tools)
+
+    @property
+    def sticky(self) -> bool:
+        """Whether conversations may stay with a stronger model."""
+        return self._sticky
+
+    def kept_with(self, decision: RouteDecision, *, tools: ToolOffer = NO_TOOLS) -> tuple[RouteDecision, ...]:
+        """Return who goes on with a conversation that a stronger model answered before, in order.
+
+        A tool loop is another phase than its first request. If no rule of this phase names a
+        stronger model, that of the other phase does.
+        """
+        found = self.stronger(decision, tools=tools)
+        if found or decision.model is None or decision.outcome == "forced":
+            return found
+        other: Phase = "atomic" if decision.phase == "extended" else "extended"
+        rule = self.config.rule_for(decision.model, other, self._options.one_name, tools)
+        if rule is None or rule.serve_when is None:
+            return ()
+        return self.stronger(decision.model_copy(update={"serving_rule": rule}), tools=tools)
 
 
 def _is_short(tools: ToolOffer) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -15,9 +16,13 @@ from selfopt.routing import event_of
 
 from .costs import Bill
 from .cutting import Cut
+from .escalation import Escalation, EscalationReason
 
 Unmet = Literal["tool_choice"]
 Read = Literal["text", "mended"]
+Raced = Literal["cancelled", "used", "failed"]
+OUTRUN = "outrun"
+"""Stands for the fault of a model that was asked at the same time as a smaller one, which then was sure."""
 _writer = os.urandom(5).hex()
 _counter = 0
 
@@ -49,11 +54,25 @@ def given_here(request_id: str) -> bool:
 
 
 class LiveAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One attempt at one model. fault: empty for the one that served."""
+    """One attempt at one model.
+
+    Attributes:
+        fault: empty for the one that served, and for an answer that was not sure enough; `outrun` where
+            the answer of a model that was asked at the same time was.
+        confidence: of its answer, where the rule asks for one; None where nothing tells it.
+        least: the confidence from which on the rule serves.
+        escalated: why a stronger model had to answer.
+        input_tokens, output_tokens: of an answer that was not served.
+    """
 
     model: str
     ms: float
     fault: str = ""
+    confidence: float | None = None
+    least: float | None = None
+    escalated: str = ""
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
 
 class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="request"):
@@ -66,6 +85,7 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         rule: id of the rule that applied.
         version: of the rules in force.
         key: id of the client's key.
+        escalated: why a stronger model had to answer, the first reason first; left out without one.
         cost: of all attempts, by the prices of the settings; left out where it is not known.
         cost_alone: what the rule's stronger model alone would have cost: an estimate, unless it served.
     """
@@ -88,6 +108,7 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     input_tokens: int | None
     output_tokens: int | None
     reason: str
+    escalated: tuple[EscalationReason, ...] = ()
     cost: float | None = None
     cost_alone: float | None = None
 
@@ -123,6 +144,12 @@ class Ticket:
         passed_calls: calls that the server reported, and that were passed on as they came.
         unsure: replies whose calls were withheld, because the model was not sure of them.
         unobserved: attempts whose replies had no log probabilities, on which the rule's variant rests.
+        confidence: of the answer that was judged last; None where nothing tells it.
+        least: the confidence that its rule asks for; None where none was judged.
+        judged: whether the current attempt's answer was.
+        escalated: why a stronger model had to answer, in order.
+        below: whether the answer was served though it is not sure enough, as the settings want.
+        raced: what became of a stronger model that was asked at the same time.
         bill: what the attempts used. A copy of the ticket begins with one of its own.
     """
 
@@ -150,6 +177,12 @@ class Ticket:
     unobserved: int = 0
     unmet: Unmet | None = None
     cut: Cut | None = None
+    confidence: float | None = None
+    least: float | None = None
+    judged: bool = False
+    escalated: list[EscalationReason] = field(default_factory=list)
+    below: bool = False
+    raced: Raced | None = None
     outcome: str = "failed"
     reason: str = ""
     bill: Bill = field(default_factory=Bill, init=False)
@@ -163,6 +196,27 @@ class Ticket:
         """Forget what an attempt said about the answer that it did not give."""
         self.variant, self.passed, self.kept, self.unmet, self.cut = None, None, (), None, None
         self.mended_calls = self.passed_calls = self.read_calls = 0
+        self.judged = False
+
+    def judge(self, confidence: float | None, least: float) -> None:
+        """Note how sure the attempt's answer is, and how sure it has to be."""
+        self.confidence, self.least, self.judged = confidence, least, True
+
+    def end_attempt(self, model: str, ms: float, fault: str, doubt: Escalation | None = None) -> None:
+        """Note what became of an attempt."""
+        usage = doubt.held.usage if doubt is not None and doubt.held is not None else None
+        self.attempts.append(
+            LiveAttempt(
+                model,
+                round(ms, 3),
+                fault,
+                self.confidence if self.judged else None,
+                self.least if self.judged else None,
+                doubt.reason if doubt is not None else "",
+                usage.input_tokens if usage is not None else None,
+                usage.output_tokens if usage is not None else None,
+            )
+        )
 
     def record(self, at: str, now: float, status: int) -> RequestRecord:
         """Return the record for the journal. now: `perf_counter` at the end."""
@@ -186,6 +240,7 @@ class Ticket:
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
             reason=self.reason or (f"cut: {self.cut}" if self.cut else ""),
+            escalated=tuple(self.escalated),
         )
 
     def headers(self) -> list[bytes]:
@@ -211,6 +266,10 @@ class Ticket:
             lines.append(b"x-selfopt-unmet: %s" % self.unmet.encode())
         if self.cut is not None:
             lines.append(b"x-selfopt-cut: %s" % self.cut.encode())
+        if self.confidence is not None:
+            lines.append(b"x-selfopt-confidence: %.3f" % (math.floor(self.confidence * 1000 + 1e-9) / 1000))
+        if self.escalated:
+            lines.append(b"x-selfopt-escalated: %s" % self.escalated[-1].encode())
         return lines
 
     def audit_event(self, decision: RouteDecision) -> AuditEvent:

@@ -20,12 +20,15 @@ class ServeSettings(Table):
     Attributes:
         max_bad_share: How much of what a small model serves may be wrong: every outcome but pass is.
         confidence: The probability with which that holds.
+        when_fallback_fails: What becomes of an answer that is not sure enough if no stronger model
+            answers: the client gets an error (refuse), or the answer all the same (serve).
         calibrate: Let a cycle ask held-out prompts to find from which confidence on a model may serve.
             False: it uses what was measured anyway.
     """
 
     max_bad_share: float = Field(default=0.1, gt=0, lt=1)
     confidence: float = Field(default=0.95, gt=0, lt=1)
+    when_fallback_fails: Literal["refuse", "serve"] = "refuse"
     calibrate: bool = False
 
 

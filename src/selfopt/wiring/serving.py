@@ -29,13 +29,15 @@ from selfopt.gateway import (
     RulesInForce,
     RulesWatch,
     SegmentJournal,
+    ThresholdWatch,
     TrailSink,
     Upstream,
     WebLimits,
     this_writer,
 )
 from selfopt.home import ChainedFile, secret_texts
-from selfopt.records import Endpoint, ModelStatus, RoutingConfig
+from selfopt.records import SERVED_FACTS, Endpoint, Environment, ModelStatus, RoutingConfig, Rule, Voided
+from selfopt.routing import Thresholds, void_event
 from selfopt.settings import Settings
 
 from .app import App
@@ -47,19 +49,33 @@ from .workers import Worker
 class AppUpstreams:
     """The `Upstreams` of an app's settings. Looks up each model once."""
 
-    def __init__(self, app: App, pool: Pool, *, alone: bool = True) -> None:
-        """Keep the parts. alone: no other process serves beside this one."""
+    def __init__(
+        self,
+        app: App,
+        pool: Pool,
+        *,
+        alone: bool = True,
+        observed: Callable[[str, Environment], None] = lambda _model, _environment: None,
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            alone: no other process serves beside this one.
+            observed: is told what serves a model, by the model's full name.
+        """
         self._app = app
         self._pool = pool
         self._alone = alone
         self._known: dict[str, Upstream] = {}
         self._asked: dict[str, Endpoint] = {}
         self._families: dict[str, str] = {}
+        self._observed = observed
 
     def tell(self, model: str, status: ModelStatus) -> None:
         """Take note of what a server said about a model."""
         if status.family != "unknown":
             self._families[self._app.settings.one_name(model)] = status.family
+        self._observed(model, _environment_of(model, status))
 
     def find(self, model: str, asked: str) -> Upstream:
         """Return the upstream of a model.
@@ -165,6 +181,12 @@ class AppUpstreams:
         return status
 
 
+def _environment_of(model: str, status: ModelStatus) -> Environment:
+    """What serves a model, as far as thresholds ask."""
+    told = {name: getattr(status, name) for name in SERVED_FACTS}
+    return Environment(endpoint=model.partition("/")[0], model=model, **told)
+
+
 def gateway_options(app: App, host: str | None, port: int | None, worker: Worker | None = None) -> GatewayOptions:
     """Take the gateway's options from the settings.
 
@@ -185,7 +207,7 @@ def gateway_options(app: App, host: str | None, port: int | None, worker: Worker
         max_held_bytes=max(own.max_held_bytes // share, own.max_body_bytes),
         max_connections=max(own.max_connections // share, 1),
     )
-    return GatewayOptions(own=own.model_copy(update=here), limits=app.own_limits, web=web)
+    return GatewayOptions(own=own.model_copy(update=here), limits=app.own_limits, web=web, serve=app.settings.serve)
 
 
 def build_gateway(
@@ -214,19 +236,22 @@ def build_gateway(
     keys = FileKeys(app.keys)
     _refuse_open_door(options.own.host, keys)
     pool = Pool()
-    upstreams = AppUpstreams(app, pool, alone=worker is None)
+    audit = TrailSink(trail)
+    thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
+    upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
     keeps_warm = app.settings.warm_up.enabled and (worker is None or worker.number == 0)  # it reads `rules` later
     warmth = KeepWarm(warmer(app, lambda: rules.current.config, upstreams.tell), options.own.keep_warm_s) if keeps_warm else None
-    rules = _watch(app, config, options, lambda now: warmth.follow(now.config) if warmth is not None else None)
+    watch = ThresholdWatch(partial(_look, app, upstreams), options.own.keep_warm_s)
+    rules = _watch(app, config, options, partial(_follow, watch, warmth))
     inventory = Inventory(app, lambda: rules.current.config)
-    audit = TrailSink(trail)
+    harness, shared = Harness(options, Passing(options, upstreams, pool)), None if worker is None else worker.conversations
     chat = ChatParts(
         options=options,
         rules=rules,
         resolve=app.full_name,
         one_name=app.settings.one_name,
         find=inventory.find,
-        attempts=Attempts(options, upstreams, pool, audit, Harness(options, Passing(options, upstreams, pool))),
+        attempts=Attempts(options, upstreams, pool, audit, harness, conversations=shared, voided=thresholds.voided),
         audit=audit,
         journal=journal or _journal(app, options, audit),
         costs=_costs(app.settings),
@@ -240,14 +265,39 @@ def build_gateway(
             models=inventory.names,
             served_before=lambda writer: any(app.home.requests.glob(f"{writer}-*.jsonl")),
             warmth=warmth,
+            thresholds=watch,
             worker="" if worker is None else str(worker.number),
         )
     )
 
 
+def _thresholds(app: App, audit: TrailSink, version: Callable[[], int]) -> Thresholds:
+    """What knows which thresholds hold, and tells the trail of each that does not. version: of the rules in force."""
+
+    def tell(rule: Rule, voided: Voided) -> None:
+        told = audit.append(void_event(rule, voided, version()))
+        told.add_done_callback(lambda done: done.cancelled() or done.exception())  # the log has it as well
+
+    return Thresholds(tell, one_name=app.settings.one_name)
+
+
+def _follow(watch: ThresholdWatch, warmth: KeepWarm | None, now: RulesInForce) -> None:
+    """Follow new rules."""
+    watch.follow(now.config)
+    if warmth is not None:
+        warmth.follow(now.config)
+
+
 def _costs(settings: Settings) -> CostBook:
     """What tells the costs of live requests."""
     return CostBook(settings.price_of, is_local=settings.is_local, one_name=settings.one_name)
+
+
+async def _look(app: App, upstreams: AppUpstreams, model: str) -> None:
+    """Ask what serves a model of a rule."""
+    full = app.known_model(model)
+    if full is not None:
+        await upstreams.status(upstreams.find(full, full))
 
 
 def _watch(app: App, config: RoutingConfig, options: GatewayOptions, changed: Callable[[RulesInForce], None]) -> RulesWatch:

@@ -10,10 +10,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from selfopt.errors import SettingsError, UsageError
 
 from .app import App
+
+if TYPE_CHECKING:
+    from selfopt.gateway import Conversations
 
 BACKLOG = 1024
 QUICK_S = 5.0
@@ -31,6 +35,7 @@ class Worker:
         count: how many processes serve.
         listening: the socket that all of them share.
         lifeline: a descriptor that becomes readable when the parent process has ended.
+        conversations: those that stronger models answer; all processes share them.
     """
 
     number: int
@@ -38,6 +43,7 @@ class Worker:
     listening: socket.socket
     lifeline: int
     _told: int
+    conversations: Conversations | None = None
 
     def tell(self, *, warm: bool) -> None:
         """Tell the parent that this process listens, or that its models are warm."""
@@ -83,6 +89,7 @@ class _Crew:
     count: int
     listening: socket.socket
     say: Callable[[str], None]
+    conversations: Conversations
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
     children: dict[int, _Child] = field(default_factory=dict)
     stopping: bool = False
@@ -102,7 +109,7 @@ class _Crew:
         for child in self.children.values():
             os.close(child.hears)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-        return Worker(number, self.count, self.listening, self.lifeline[0], tells)
+        return Worker(number, self.count, self.listening, self.lifeline[0], tells, self.conversations)
 
     def wait_for(self, child: _Child, what: bytes) -> bool:
         """Wait until a process reports this. False when it ended before, or all are to stop."""
@@ -174,7 +181,9 @@ def in_workers(count: int, listening: socket.socket, say: Callable[[str], None],
     if not hasattr(os, "fork"):
         raise UsageError("--workers needs a system with fork (Linux, macOS)")
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-    crew = _Crew(count, listening, say)
+    from selfopt.gateway import Conversations
+
+    crew = _Crew(count, listening, say, Conversations())
     if (worker := crew.start(0)) is not None:
         return worker
     first = next(iter(crew.children.values()))

@@ -1,0 +1,50 @@
+"""Why an answer is not served as it is, and what is known about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from selfopt.records import ReplyContent, Usage
+
+EscalationReason = Literal["unsure", "invalid", "unread", "no_logprobs", "unmeasured", "voided", "sticky", "failed"]
+"""Why the fallback of a rule with a threshold answers:
+
+- `unsure`: the answer is less sure than the rule asks for;
+- `invalid`: likewise, and a call names no offered tool, lacks a required argument, or has one that
+  its schema refuses;
+- `unread`: the reply holds a call that the rule's variant does not read;
+- `no_logprobs`: the confidence rests on log probabilities, and none came, too few, or no numbers;
+- `unmeasured`: the request goes past the rule's variant, or demands a call: nothing was measured so;
+- `voided`: the evidence behind the threshold does not hold any more;
+- `sticky`: an earlier answer of this conversation came from the stronger model;
+- `failed`: the model, or its server, failed.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAnswer:
+    """An answer that was not served.
+
+    Attributes:
+        content: what the variant made of the reply.
+        usage, thinking: of all requests that it took.
+    """
+
+    content: ReplyContent
+    usage: Usage
+    thinking: str
+
+
+class Escalation(Exception):
+    """A stronger model has to answer. The one that was asked did nothing wrong.
+
+    Attributes:
+        held: the answer that is not sure enough; None where the model was not asked, or its reply
+            is no evidence.
+    """
+
+    def __init__(self, reason: EscalationReason, held: HeldAnswer | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.held = held

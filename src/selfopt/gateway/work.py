@@ -1,0 +1,358 @@
+"""The requests that one attempt sends through a variant or an adapter, and what is made of the replies."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Any
+
+from selfopt.dialects.carrying import wants_thinking
+from selfopt.dialects.clients import ClientRequest
+from selfopt.errors import EndpointError
+from selfopt.reading import HeldText, calls_within, read_calls
+from selfopt.reading.chain import NATIVE
+from selfopt.reading.repeats import SPAN
+from selfopt.records import (
+    ChatChunk,
+    ChatReply,
+    ChatRequest,
+    Endpoint,
+    ParsedReply,
+    ReplyContent,
+    Sampling,
+    ServeWhen,
+    ToolCall,
+    Variant,
+)
+from selfopt.variants import RenderedStep, options_of, render
+
+from .adding import NO_USAGE, added
+from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, limited
+from .bounded import beside, next_step
+from .cutting import LONG_RUN, SLACK, Cutter, each_once
+from .early import EarlyCalls, asked_once, may_flow
+from .escalation import Escalation, HeldAnswer
+from .flow import Flow, before_a_call
+from .live_request import LiveRequest
+from .observing import Observing
+from .offered import wants_other_form
+from .options import GatewayOptions
+from .passing import uncalled, unfit
+from .plain_step import plain_step
+from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, with_damaged, without_text
+from .seams import Upstream
+from .sureness import Sureness, covering, sureness_of
+
+TEXT_TOKENS = 1024
+THINKING_TOKENS = 4096  # beside those, where the client asks for thinking and sets no limit
+# Whatever is put into these was read or decided here, and needs no validation.
+_BLANK, _SAID = ChatRequest(model="", messages=()), ReplyContent()
+Taker = Callable[[ChatChunk], Awaitable[None]]
+
+
+class Work:
+    """The requests that one attempt sends."""
+
+    def __init__(
+        self, options: GatewayOptions, exchange: LiveRequest, upstream: Upstream, flow: Flow | None, limit: asyncio.Timeout
+    ) -> None:
+        self._options = options
+        self._exchange = exchange
+        self._upstream = upstream
+        self._flow = flow
+        self._limit_of_time = limit
+        self._most_tokens: int | None = None
+        self._asked_last: RenderedStep | None = None
+        self.usage = NO_USAGE
+        self.thinking = ""
+
+    async def through(self, variant: Variant, asked: ClientRequest, observing: Observing) -> ReplyContent:
+        """Ask as the variant does, or serve an answer that was held.
+
+        Raises EndpointError for a reply that cannot be served, and Escalation for one that is not
+        sure enough.
+        """
+        if wants_other_form(self._exchange.chat):  # what comes in it is no call
+            variant = asked_once(variant).model_copy(update={"parsers": without_text(variant.parsers)})
+        flow, talks = self._flow, may_flow(variant, asked)
+        content = self._held() or await self._steps(variant, asked, observing, talks=talks)
+        if content is None:
+            return await self._past(asked, observing)
+        family, size = self._upstream.family(), asked.size + len(content.text)
+        parsed = await beside(size, read_calls, variant.parsers, content, asked.request.tools, asked.request.messages, family)
+        if observing.fails(parsed, content):
+            return await self._past(asked, observing)
+        if self._exchange.serve_when is not None:
+            content, parsed = await self._sure(self._exchange.serve_when, variant, asked, observing, content, parsed)
+        found = await self._found(parsed, content, asked, variant.parsers)
+        calls, begun = found.calls, flow is not None and flow.sent
+        if self._exchange.ticket.cut and not (flow is not None and flow.calls):
+            calls = each_once(calls)
+        if content.refused and not calls:
+            return content
+        required, rule = asked.request.tool_choice == "required", self._exchange.rule
+        if self._exchange.helped and not begun:
+            if required and not calls:
+                raise uncalled()
+            unread = found.unread and (calls or parsed.unread is not None)
+            if unread and rule is not None and rule.fallback_on_unparsed:
+                raise unfit("the reply holds a call that no parser of the variant reads")
+        spoken = before_a_call(content.text) if talks else ""
+        if calls:
+            text = content.text if await self._only_talks(variant, content, asked) else spoken
+            return _SAID.model_copy(update={"text": text, "tool_calls": calls, "finish_reason": content.finish_reason})
+        if required:
+            self._exchange.ticket.unmet = "tool_choice"
+        if spoken or (flow is not None and flow.sent):  # the client has its beginning, or would have
+            return ReplyContent(text=content.text, finish_reason=content.finish_reason)
+        answers = variant.steps == "choose_then_answer"  # its last step asks for text
+        if (
+            parsed.status == "explicit_none"
+            or parsed.dropped
+            or (not answers and (variant.constraint != "none" or variant.steps != "single"))
+        ):
+            return await self.plainly(asked, with_tools=False)
+        return ReplyContent(text=content.text, finish_reason=content.finish_reason)
+
+    async def _steps(self, variant: Variant, asked: ClientRequest, observing: Observing, *, talks: bool) -> ReplyContent | None:
+        """Return what the parsers read; None where a step's answer lacks the log probabilities that it reads."""
+        # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
+        tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
+        steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
+        step = await beside(asked.size, next, steps)
+        self._most_tokens = max(variant.sampling.max_tokens * SLACK, TEXT_TOKENS)
+        flow = self._flow if self._exchange.serve_when is None else None  # else all of it waits for the confidence
+        early = EarlyCalls(variant, asked, flow, talks=talks) if flow is not None else None
+        while True:
+            if early is not None:
+                await early.settled(step.settled)
+                self._go_on()
+            take = early.take if early is not None and early.wants_pieces and step.logprobs is None else None
+            content = await self._observed(step, variant, asked, observing, take)
+            if observing.misses(step, content):
+                return None
+            size = asked.size + len(content.text)
+            following = await beside(size, next_step, steps, content)
+            if isinstance(following, ReplyContent):
+                return with_damaged(following, content, asked, variant, step)
+            step = following
+
+    async def _observed(
+        self, step: RenderedStep, variant: Variant, asked: ClientRequest, observing: Observing, take: Taker | None = None
+    ) -> ReplyContent:
+        """Send a step of the variant, and ask for the log probabilities that are read."""
+        self._asked_last = step
+        sampling = observing.shortened(self._limit(variant, asked, step))
+        top = step.logprobs or observing.top
+        judged = self._exchange.serve_when is not None
+        more = beside_step(variant, asked, step, observed=observing.top is not None, judged=judged)
+        content = await self._ask(step, sampling, take, beside=more, logprobs=top)
+        if not observing.judged or step.logprobs is not None:
+            return content
+        return content.model_copy(update={"logprobs": covering(content.logprobs, content)})
+
+    def _held(self) -> ReplyContent | None:
+        """An answer of before that is to be served."""
+        held = self._exchange.held
+        if held is None:
+            return None
+        self.usage, self.thinking = held.usage, held.thinking
+        return held.content
+
+    async def _sure(
+        self,
+        when: ServeWhen,
+        variant: Variant,
+        asked: ClientRequest,
+        observing: Observing,
+        content: ReplyContent,
+        parsed: ParsedReply,
+    ) -> tuple[ReplyContent, ParsedReply]:
+        """Return the answer if it is sure enough, if need be after one complaint. Raises Escalation."""
+        found = await self._judged(when, content, parsed, asked)
+        if found.doubt == "invalid" and when.retry and not options_of(variant).asks_again:
+            second = await self._corrected(variant, asked, observing, content)
+            if second is not None:
+                content, parsed = second
+                found = await self._judged(when, content, parsed, asked)
+        if found.doubt is not None:
+            raise Escalation(found.doubt, HeldAnswer(content, self.usage, self.thinking))
+        self._exchange.certain()
+        return content, parsed
+
+    async def _judged(self, when: ServeWhen, content: ReplyContent, parsed: ParsedReply, asked: ClientRequest) -> Sureness:
+        found = await beside(asked.size + len(content.text), sureness_of, when, content, parsed, asked)
+        self._exchange.ticket.judge(found.confidence, when.least)
+        return found
+
+    async def _corrected(
+        self, variant: Variant, asked: ClientRequest, observing: Observing, content: ReplyContent
+    ) -> tuple[ReplyContent, ParsedReply] | None:
+        """Ask once more, with what is wrong; None if the second reply is not taken."""
+        from selfopt.variants.again import corrected  # only loaded for who asks again
+        from selfopt.variants.step import Request
+
+        opening, request = self._asked_last, asked.request
+        if opening is None:
+            return None
+        messages, tools = request.messages, request.tools
+        steps = corrected(Request(variant, messages, messages, tools, tools), opening, content, required=False)
+        size = asked.size + len(content.text)
+        step = await beside(size, next_step, steps, None)
+        if isinstance(step, ReplyContent):
+            return None
+        second = await self._observed(step, variant, asked, observing)
+        family = self._upstream.family()
+        parsed = await beside(size, read_calls, variant.parsers, second, tools, messages, family)
+        return None if observing.fails(parsed, second) else (second, parsed)
+
+    async def _past(self, asked: ClientRequest, observing: Observing) -> ReplyContent:
+        """Ask without the variant whose log probabilities did not come. Raises EndpointError if another model is left."""
+        observing.give_up()
+        self._most_tokens = None
+        return await self.plainly(asked)
+
+    async def _only_talks(self, variant: Variant, content: ReplyContent, asked: ClientRequest) -> bool:
+        """Say whether the text beside calls that the server reported is what the model says, and holds no call."""
+        if limited(variant) or not content.text.strip() or not (content.tool_calls or content.broken_tool_calls):
+            return False
+        tools, family = asked.request.tools, self._upstream.family()
+        return not (await beside(len(content.text), calls_within, content.text, tools, family)).calls
+
+    async def plainly(self, asked: ClientRequest, *, with_tools: bool = True) -> ReplyContent:
+        """Ask without a variant."""
+        step = plain_step(self._exchange, asked, with_tools=with_tools)
+        flow, reads = self._flow, with_tools and self._reads(asked)
+        if flow is not None:
+            flow.restart(watch=HeldText(asked.request.tools, self._upstream.family()) if reads else None)
+
+        reported: list[ToolCall] = []
+
+        async def take(chunk: ChatChunk) -> None:
+            assert flow is not None
+            await flow.feed(chunk.text)
+            if with_tools and chunk.tool_calls:
+                reported.extend(chunk.tool_calls)
+                await flow.say_calls(lasting_calls(reported, asked))
+
+        content = await self._ask(
+            step,
+            asked.request.sampling,
+            take if flow is not None else None,
+            beside=beside_answer(asked, with_tools=with_tools),
+            as_said=True,
+            watched=reads,
+        )
+        if not with_tools:
+            return content.model_copy(update={"tool_calls": ()})
+        plain = ParsedReply(tool_calls=content.tool_calls, parser=NATIVE if content.tool_calls else None)
+        found = await self._found(plain, content, asked, ())
+        return await self._called(content.model_copy(update={"tool_calls": found.calls}), content, asked)
+
+    async def _called(self, answer: ReplyContent, content: ReplyContent, asked: ClientRequest) -> ReplyContent:
+        """Return an answer with the calls in its text, unless the server reported any. content: what came."""
+        tools, ticket = asked.request.tools, self._exchange.ticket
+        if self._reads(asked) and not answer.tool_calls and not content.broken_tool_calls:
+            cut, family = content.finish_reason == "length", self._upstream.family()
+            within = await beside(len(content.text), calls_within, content.text, tools, family, cut=cut)
+            calls = wanted_calls(each_once(within.calls) if ticket.cut else within.calls, asked)
+            ticket.read_calls = len(calls)
+            if calls:
+                answer = answer.model_copy(update={"text": within.before, "tool_calls": calls, "finish_reason": "tool_calls"})
+        if asked.request.tool_choice == "required":
+            ticket.unmet = None if answer.tool_calls else "tool_choice"
+            if ticket.unmet and self._exchange.helped and not (self._flow is not None and self._flow.sent):
+                raise uncalled()
+        return answer
+
+    def _reads(self, asked: ClientRequest) -> bool:
+        """Say whether calls are read from the text of a reply that no variant asked for."""
+        on = self._options.own.read_calls != "off" and not self._exchange.plain
+        wanted = bool(asked.request.tools) and asked.request.tool_choice != "none"
+        return on and wanted and not wants_other_form(self._exchange.chat)
+
+    async def _found(
+        self, parsed: ParsedReply, content: ReplyContent, asked: ClientRequest, parsers: Sequence[str]
+    ) -> FoundCalls:
+        """Return the calls of a reply, and count those that were damaged."""
+        sent = self._flow.calls if self._flow is not None else ()
+        found = await beside(asked.size + len(content.text), found_calls, parsed, content, asked, parsers, sent)
+        ticket = self._exchange.ticket
+        ticket.mended_calls, ticket.passed_calls = found.mended, found.passed
+        return found
+
+    def _limit(self, variant: Variant, asked: ClientRequest, step: RenderedStep) -> Sampling:
+        """Return the step's sampling. A free answer may be as long as the client allows."""
+        if step.logprobs is not None:  # it reads these alone
+            return step.sampling
+        free = step.constraint is None
+        wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
+        if free and asked.max_tokens is None and wants_thinking(fields_of(asked)):
+            wanted += THINKING_TOKENS
+        most = min(wanted, LARGEST_LIMIT)
+        return step.sampling if most == step.sampling.max_tokens else step.sampling.model_copy(update={"max_tokens": most})
+
+    async def _ask(
+        self,
+        step: RenderedStep,
+        sampling: Sampling,
+        take: Taker | None,
+        *,
+        beside: dict[str, dict[str, Any]],
+        as_said: bool = False,
+        watched: bool = False,
+        logprobs: int | None = None,
+    ) -> ReplyContent:
+        limits = self._exchange.rule.limits if self._exchange.rule is not None else None
+        request = _BLANK.model_copy(
+            update={
+                "model": self._upstream.server_model,
+                "messages": step.messages,
+                "tools": step.tools,
+                "tool_choice": step.tool_choice,
+                "constraint": step.constraint,
+                "sampling": sampling,
+                "timeout_s": self._exchange.timeout_s,
+                "connect_timeout_s": self._options.limits.connect_timeout_s,
+                "context_size": limits.context_size if limits is not None else None,
+                "beside": beside,
+                "as_said": as_said,
+                "logprobs": logprobs,
+            }
+        )
+        endpoint: Endpoint = self._upstream.adapter()
+        # llama.cpp gives no log probabilities with a stream of calls.
+        flows = self._upstream.streamed and self._most_tokens is not None and not (logprobs and step.tools)
+        whole = take is None and not flows
+        reply = await (endpoint.chat(request) if whole else self._flowing(endpoint, request, take, watched=watched))
+        self.usage, self.thinking = added(self.usage, reply.usage), reply.content.thinking
+        return reply.content if logprobs is None else reply.content.model_copy(update={"logprobs": reply.logprobs})
+
+    async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker | None, *, watched: bool) -> ChatReply:
+        """Ask for a stream, and hand each piece to `take`. A variant's reply may be ended early, and one that is watched."""
+        chunks = endpoint.stream(request)
+        most_tokens = self._most_tokens if self._upstream.streamed else None
+        span = SPAN if self._most_tokens is not None else LONG_RUN
+        cutter = Cutter(most_tokens, self._exchange.crowded, span) if self._most_tokens is not None or watched else None
+        try:
+            async for chunk in chunks:
+                if chunk.thinking and self._flow is not None:
+                    await self._flow.think(chunk.thinking)
+                if take is not None and (chunk.text or chunk.tool_calls):
+                    await take(chunk)
+                if chunk.final is not None:
+                    return chunk.final
+                if cutter is not None and cutter.take(chunk):
+                    self._exchange.ticket.cut = cutter.cut
+                    return await cutter.reply(chunks)
+                self._go_on()
+        finally:
+            if isinstance(chunks, AsyncGenerator):
+                await chunks.aclose()
+        raise EndpointError("the stream ended in mid-reply", kind="protocol")
+
+    def _go_on(self) -> None:
+        """Once the client has a part of the answer, bound each pause instead of the whole reply."""
+        if self._flow is not None and self._flow.sent:
+            now = asyncio.get_running_loop().time()
+            self._limit_of_time.reschedule(min(now + self._exchange.timeout_s, self._exchange.deadline))
