@@ -18,8 +18,18 @@ from .chat import (
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
 from .confidence import (
-    SERVED_FACTS, BoundClaim, Calibration, ConfidenceModel, ConfidenceTerms, CurvePoint, ServedBound, ServeWhen,
-    SignalName, Signals, SignalTerm, evidence_key,
+    SERVED_FACTS,
+    BoundClaim,
+    Calibration,
+    ConfidenceModel,
+    ConfidenceTerms,
+    CurvePoint,
+    ServedBound,
+    ServeWhen,
+    SignalName,
+    Signals,
+    SignalTerm,
+    evidence_key,
 )  # fmt: skip
 from .config import EndpointConfig, PolicyThresholds, ServerKind, is_loopback
 from .cycle import (
