@@ -85,7 +85,6 @@ from .finding import (
     Action,
     Confidence,
     Confirmation,
-    ConfirmationStatus,
     Feedback,
     Finding,
     HotFailure,
@@ -104,7 +103,6 @@ from .race import (
     EvidenceKey,
     HoldReason,
     PromptEvidence,
-    PromptFigures,
     PromptTest,
     RaceBlock,
     RaceBlockDiscarded,
@@ -151,7 +149,7 @@ from .spec import Environment, Spec, WarmUp
 from .spending import AlphaSpent, LookCost
 from .suite import ExpectedCall, Judging, Phase, Prompt, Split, Suite
 from .synthetic import AuthoredReply, DropReason, SplitBy, SyntheticPrompts
-from .tool_match import MAX_PATTERN, NO_TOOLS, ToolMatch, ToolOffer, matches_pattern, offer_of, tool_set_name
+from .tool_match import NO_TOOLS, ToolMatch, ToolOffer, matches_pattern, offer_of, tool_set_name
 from .trial import (
     Attempt,
     Conclusion,
@@ -167,7 +165,7 @@ from .trial import (
     WarmUpResult,
 )
 from .variant import CallFormat, ChainName, Example, Variant
-from .verdict import Correction, CorrectionKind, Outcome, ParsedReply, ReadStatus, Verdict
+from .verdict import Correction, CorrectionKind, Outcome, ParsedReply, Verdict
 from .written import (
     MAX_WRITTEN_CHARS,
     MAX_WRITTEN_EXAMPLES,
@@ -182,7 +180,6 @@ from .written import (
 
 __all__ = [
     "IMPOSSIBLE",
-    "MAX_PATTERN",
     "MAX_WRITTEN_CHARS",
     "MAX_WRITTEN_EXAMPLES",
     "NO_TOOLS",
@@ -221,7 +218,6 @@ __all__ = [
     "ConfidenceModel",
     "ConfidenceTerms",
     "Confirmation",
-    "ConfirmationStatus",
     "Constraint",
     "Correction",
     "CorrectionKind",
@@ -293,7 +289,6 @@ __all__ = [
     "Price",
     "Prompt",
     "PromptEvidence",
-    "PromptFigures",
     "PromptReload",
     "PromptTest",
     "Proposer",
@@ -311,7 +306,6 @@ __all__ = [
     "RaceStanding",
     "RaceStart",
     "RaceState",
-    "ReadStatus",
     "ReasonCode",
     "ReasonKind",
     "Recommendation",
