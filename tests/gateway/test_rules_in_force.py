@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from selfopt.home import atomic_write_text
 from selfopt.routing import rule_id_of
 
 from .kit import World, gateway_world, tool_chat
@@ -96,7 +97,7 @@ async def test_rules_made_by_hand_in_a_fresh_home_are_served_and_told(tmp_path: 
         rule = {"rule_id": rule_id_of("up/good", "atomic"), "model": "up/good", "phase": "atomic"}
         for number, allow in enumerate((False, True), 1):
             body = {"schema_version": 1, "version": 1, "rules": [rule | {"allow": allow}]}
-            path.write_text(json.dumps(body))
+            atomic_write_text(path, json.dumps(body))
             await world.reload()
             assert await denied(world) is not allow
             assert caplog.text.count("made by hand") == number

@@ -9,6 +9,8 @@ from typing import Any
 import openai
 import pytest
 
+from selfopt.home import atomic_write_text
+
 from .kit import USER, chat, gateway_world, tool_chat, until
 
 
@@ -219,7 +221,7 @@ async def test_a_broken_rules_file_is_refused_and_the_old_version_stays(tmp_path
         await world.reload()
         good = world.app.home.routing_config.read_text()
         for broken in ("{", "{}", json.dumps({**json.loads(good), "rules": [{"model": "x"}]}), good.replace("atomic", "neither")):
-            world.app.home.routing_config.write_text(broken)
+            atomic_write_text(world.app.home.routing_config, broken)
             await world.reload()
             assert (await world.post(chat())).headers["x-selfopt-config-version"] == "1"
             assert "refused" in caplog.records[-1].getMessage()
@@ -227,7 +229,7 @@ async def test_a_broken_rules_file_is_refused_and_the_old_version_stays(tmp_path
         await world.reload()
         assert (await world.post(chat())).headers["x-selfopt-config-version"] == "1"
         assert world.gateway.parts.chat.rules.faults == 5
-        world.app.home.routing_config.write_text(good.replace('"version": 1', '"version": 2'))
+        atomic_write_text(world.app.home.routing_config, good.replace('"version": 1', '"version": 2'))
         await world.reload()
         assert (await world.post(chat())).headers["x-selfopt-config-version"] == "1"
         world.enforcer.set_rule("up/good", "atomic", allow=True, reason="again")

@@ -82,6 +82,16 @@ def test_a_void_threshold_is_told_once(caplog: pytest.LogCaptureFixture) -> None
     assert "everything goes to a/2 until it is calibrated anew: selfopt escalation a/1 extended" in line
 
 
+def test_a_server_that_falls_silent_lifts_nothing() -> None:
+    """What it told last stays: another model file."""
+    thresholds = Thresholds()
+    thresholds.observed("a/1", environment(digest="sha256:2"))
+    thresholds.observed("a/1", environment(digest="unknown"))
+    assert thresholds.voided(escalating()) is not None
+    thresholds.observed("a/1", environment(digest="sha256:1"))
+    assert thresholds.voided(escalating()) is None
+
+
 def test_a_rule_with_another_calibration_is_judged_anew() -> None:
     """A new version of the rules needs no restart."""
     thresholds = Thresholds()

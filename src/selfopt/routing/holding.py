@@ -8,6 +8,7 @@ from collections.abc import Callable
 from selfopt.home import AuditEvent
 from selfopt.records import Environment, Rule, Voided, evidence_key
 from selfopt.records.confidence import SERVED_FACTS
+from selfopt.records.spec import UNKNOWN
 from selfopt.words.thresholds import differs_text, voided_text
 
 logger = logging.getLogger("selfopt.routing")
@@ -65,9 +66,17 @@ class Thresholds:
         self._told: dict[str, Voided | None] = {}
 
     def observed(self, model: str, environment: Environment) -> None:
-        """Take note of what serves a model now."""
+        """Take note of what serves a model now.
+
+        What its server does not tell now stays as it was told last: a server that falls silent takes
+        nothing back.
+        """
         name = self._one_name(model)
-        if self._seen.get(name) != environment:
+        before = self._seen.get(name)
+        if before is not None:
+            untold = {fact: getattr(before, fact) for fact in SERVED_FACTS if getattr(environment, fact) in (None, UNKNOWN)}
+            environment = environment.model_copy(update=untold)
+        if before != environment:
             self._seen[name] = environment
             self._judged.clear()
 
