@@ -83,6 +83,7 @@ async def test_a_search_asks_search_prompts_alone_and_keeps_trials_for_what_come
     (end,) = read(w, SearchEnd)
     assert end.stopped is not None
     assert "max_trials" in end.stopped
+    assert "are kept back for the candidates" in w.said("search")[-1]
     assert read(w, Decision), "the candidates were measured and decided"
 
 

@@ -31,6 +31,11 @@ def best_text(one: SearchStanding) -> str:
     return f"{point_words(one.point)}, {figures_text(one)} on {one.n}"
 
 
+def ended_text(stopped: str, later: int) -> str:
+    """That a cap ended a search. later: how many trials are kept back for the candidates and the held-out prompts."""
+    return f"the search ends: {stopped} ({counted(later, 'trial')} are kept back for the candidates and the held-out prompts)"
+
+
 def time_text(seconds: float) -> str:
     """A time to wait, to the minute from two minutes on: `45 s`, `12 min`, `2.5 h`."""
     if seconds < 120:
