@@ -205,20 +205,22 @@ async def gateway_world(
     """
     script = Script.model_validate({**SCRIPT, "models": {**SCRIPT["models"], **(models or {})}})
     upstream = await serve_scripted(script)
-    config = tmp_path / "own.toml"
-    entries = "".join(
-        f'[endpoints.{name}]\nkind = "openai_compatible"\nbase_url = "{upstream.base_url}"\napi_key = "{script.api_key}"\n'
-        f"local = {local}\n"
-        for name, local in (("up", "true"), ("beside", "true"), ("away", "false"))
-    )
-    config.write_text(f"{settings}\n{entries}", "utf-8")
-    variables = {"SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(tmp_path / "home"), **(environ or {})}
-    async with App.open(environ=variables, cwd=tmp_path) as app, aiohttp.ClientSession(timeout=NEVER) as session:
-        chosen = options_with(gateway_options(app, None, 0), **(options or {}))
-        gateway = build_gateway(app, chosen, None if on_disk else MemoryJournal(), log)
-        await gateway.start()
-        try:
-            yield World(app, gateway, upstream, session)
-        finally:
-            await gateway.close()
-            await upstream.close()
+    try:
+        config = tmp_path / "own.toml"
+        entries = "".join(
+            f'[endpoints.{name}]\nkind = "openai_compatible"\nbase_url = "{upstream.base_url}"\napi_key = "{script.api_key}"\n'
+            f"local = {local}\n"
+            for name, local in (("up", "true"), ("beside", "true"), ("away", "false"))
+        )
+        config.write_text(f"{settings}\n{entries}", "utf-8")
+        variables = {"SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(tmp_path / "home"), **(environ or {})}
+        async with App.open(environ=variables, cwd=tmp_path) as app, aiohttp.ClientSession(timeout=NEVER) as session:
+            chosen = options_with(gateway_options(app, None, 0), **(options or {}))
+            gateway = build_gateway(app, chosen, None if on_disk else MemoryJournal(), log)
+            await gateway.start()
+            try:
+                yield World(app, gateway, upstream, session)
+            finally:
+                await gateway.close()
+    finally:  # also when the gateway is refused: a loop that is left a listening server never closes
+        await upstream.close()

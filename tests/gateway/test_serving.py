@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ from typing import Any
 import openai
 import pytest
 
+from selfopt.errors import SettingsError
+from selfopt.gateway import Gateway
 from selfopt.home import atomic_write_text
+from selfopt.wiring.serving import build_gateway, gateway_options
 
 from .kit import USER, chat, gateway_world, tool_chat, until
 
@@ -252,3 +256,32 @@ async def test_a_name_without_its_endpoint_is_found_where_one_has_it(tmp_path: P
         assert (answer.status, answer.headers["x-selfopt-model"]) == (200, "up/good")
         assert world.records[-1].model == "up/good"
         assert "selfopt" not in (await world.post(chat("nothing"), headers)).error["message"]
+
+
+async def test_a_gateway_that_cannot_start_leaves_nothing_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither where its address is taken, nor where what comes after listening fails."""
+    closed: list[Gateway] = []
+    close = Gateway.close
+
+    async def noted(gateway: Gateway) -> None:
+        await close(gateway)
+        closed.append(gateway)
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("no thread can be started")
+
+    async with gateway_world(tmp_path) as world:
+        server = world.gateway.server
+        assert server is not None
+        monkeypatch.setattr(Gateway, "close", noted)
+        second = build_gateway(world.app, gateway_options(world.app, None, server.port))
+        with pytest.raises(SettingsError, match="cannot listen"):
+            await second.start()
+        third = build_gateway(world.app, gateway_options(world.app, None, 0))
+        monkeypatch.setattr(third.parts.thresholds, "follow", fails)
+        with pytest.raises(RuntimeError, match="no thread"):
+            await third.start()
+        assert closed == [second, third]
+        assert third.server is not None
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", third.server.port)

@@ -83,7 +83,7 @@ async def test_a_search_asks_search_prompts_alone_and_keeps_trials_for_what_come
     (end,) = read(w, SearchEnd)
     assert end.stopped is not None
     assert "max_trials" in end.stopped
-    assert "are kept back for the candidates" in w.said("search")[-1]
+    assert any("are kept back for the candidates" in text for text in w.said("note"))
     assert read(w, Decision), "the candidates were measured and decided"
 
 
@@ -100,6 +100,7 @@ async def test_each_batch_says_what_is_tried_and_what_is_best(world: Make) -> No
     told = [event.text for event in w.events if event.kind == "search"]
     assert told[0].startswith("0 of at most 200 trials, 20 reused: native on 20 prompts (start); best so far: ")
     assert all("best so far: " in text for text in told)
+    assert any(text.startswith("the search ends: 200 trials were for the search") for text in w.said("note"))
 
 
 @pytest.mark.parametrize("comes_back", [True, False])

@@ -9,7 +9,7 @@ import pytest
 
 from selfopt.home import ChainedFile, Home
 from selfopt.records import Rule, Voided
-from selfopt.routing import THRESHOLD_VOID, Thresholds, void_event, voided_by
+from selfopt.routing import THRESHOLD_VOID, ThresholdsHeld, void_event, voided_by
 
 from .make import environment, rule, surely
 
@@ -66,7 +66,7 @@ def test_what_was_voided_stays_void() -> None:
 def test_a_void_threshold_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
     """Once for each reason, in one line that says what happens and what to do; again after it held."""
     told: list[tuple[Rule, Voided]] = []
-    thresholds = Thresholds(lambda one, why: told.append((one, why)))
+    thresholds = ThresholdsHeld(lambda one, why: told.append((one, why)))
     mine, plain = escalating(), rule("a/1")
     with caplog.at_level(logging.ERROR, "selfopt.routing"):
         assert thresholds.voided(mine) is None
@@ -84,7 +84,7 @@ def test_a_void_threshold_is_told_once(caplog: pytest.LogCaptureFixture) -> None
 
 def test_a_server_that_falls_silent_lifts_nothing() -> None:
     """What it told last stays: another model file."""
-    thresholds = Thresholds()
+    thresholds = ThresholdsHeld()
     thresholds.observed("a/1", environment(digest="sha256:2"))
     thresholds.observed("a/1", environment(digest="unknown"))
     assert thresholds.voided(escalating()) is not None
@@ -94,7 +94,7 @@ def test_a_server_that_falls_silent_lifts_nothing() -> None:
 
 def test_a_rule_with_another_calibration_is_judged_anew() -> None:
     """A new version of the rules needs no restart."""
-    thresholds = Thresholds()
+    thresholds = ThresholdsHeld()
     thresholds.observed("a/1", environment(digest="sha256:2"))
     assert thresholds.voided(escalating()) is not None
     renewed = surely(environment=environment(digest="sha256:2"))

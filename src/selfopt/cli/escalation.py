@@ -48,9 +48,10 @@ def command(ctx: click.Context, /, as_json: bool, html: Path | None, claim: str,
     is kept, and no rule is changed.
 
     \b
-    selfopt escalation local/qwen2.5-coder-0.5b atomic --to local/qwen2.5-coder-1.5b
-    selfopt escalation small atomic --fit mine:search --calibrate mine:heldout --max-bad-share 0.05
-
+    selfopt escalation local/qwen2.5-coder-0.5b atomic \\
+      --to local/qwen2.5-coder-1.5b
+    selfopt escalation small atomic --fit mine:search \\
+      --calibrate mine:heldout --max-bad-share 0.05
     """
     from selfopt.report import served_tables
     from selfopt.verbs.escalation import EscalationRequest, escalation_of, write_escalation_page

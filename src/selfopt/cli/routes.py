@@ -152,7 +152,8 @@ def set_(ctx: click.Context, /, model: str, phase: str, as_json: bool, **typed: 
     number of tools, then the rule without any.
 
     \b
-    selfopt routes set small atomic --allow --tools 'calendar_*' --fallback large --serve-when calibration-3c9f
+    selfopt routes set small atomic --allow --tools 'calendar_*' \\
+      --fallback large --serve-when calibration-3c9f
     selfopt routes set small atomic --deny --tools 'sql_*' --fallback large
     """
     from selfopt.verbs.ruling import RouteChoice, requests_named, set_route

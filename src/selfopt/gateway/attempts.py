@@ -16,7 +16,7 @@ from selfopt.web import Pool
 from selfopt.words.unsure import nobody_surer_text, not_served_text
 
 from .conversations import Conversations
-from .escalation import Escalation
+from .escalation import Escalating
 from .gates import EndpointGate
 from .harness import Harness
 from .live_request import LiveRequest
@@ -55,7 +55,7 @@ class _Line:
     standbys: deque[RouteDecision]
     spoke: RouteDecision | None = None
     doubted: RouteDecision | None = None
-    doubt: Escalation | None = None
+    doubt: Escalating | None = None
     below: bool = False
     escalated_from: list[str] = field(default_factory=list)
     rival: Rival | None = None
@@ -116,7 +116,7 @@ class Attempts:
         standbys, decision = line.standbys, line.decision
         try:
             error = await self._asked(exchange, line, rules)
-        except Escalation as doubt:
+        except Escalating as doubt:
             await self._escalate(exchange, line, rules, doubt)
             return False
         except ConsentError as refused:
@@ -150,7 +150,7 @@ class Attempts:
         return False
 
     async def _asked(self, exchange: LiveRequest, line: _Line, rules: RulesInForce) -> EndpointError | None:
-        """Ask the model whose turn it is, and maybe a stronger one at the same time. Raises as `_ask`, and Escalation."""
+        """Ask the model whose turn it is, and maybe a stronger one at the same time. Raises as `_ask`, and Escalating."""
         decision, rival = line.decision, line.rival
         if rival is not None and rival.model == decision.model and not rival.gone:
             line.rival = None
@@ -158,13 +158,13 @@ class Attempts:
         about_tools = exchange.chat.calls_tools and not exchange.plain
         exchange.serve_when = when = rules.serve_when(decision) if about_tools and not line.below else None
         if about_tools and not line.below and self._stays(exchange, decision, rules):
-            raise Escalation("sticky")
+            raise Escalating("sticky")
         if when is not None:
             rule = decision.serving_rule
             if not may_call(exchange.chat):
                 exchange.serve_when = None
             elif rule is not None and self._voided(rule) is not None:
-                raise Escalation("voided")
+                raise Escalating("voided")
             elif when.parallel and rival is None:
                 self._race(exchange, line, rules)
         return await self._ask(exchange, decision, helped=bool(line.standbys))
@@ -185,18 +185,18 @@ class Attempts:
             line.rival = rival = Rival(exchange, stronger[0], lambda shadow: self._ask(shadow, stronger[0], helped=False))
             exchange.certain = rival.cancel
 
-    async def _escalate(self, exchange: LiveRequest, line: _Line, rules: RulesInForce, doubt: Escalation) -> None:
+    async def _escalate(self, exchange: LiveRequest, line: _Line, rules: RulesInForce, doubt: Escalating) -> None:
         """Turn to the model that answers what this one is not sure of. Raises Refusal if there is none."""
         ticket, decision = exchange.ticket, line.decision
-        ticket.escalated.append(doubt.reason)
+        ticket.escalated.append(doubt.because)
         line.doubted, line.doubt = decision, doubt
-        stays = doubt.reason == "sticky"
+        stays = doubt.because == "sticky"
         line.escalated(decision, rules, stays=stays)
         line.standbys = deque((rules.kept_with if stays else rules.stronger)(decision, tools=exchange.tools))
-        reason = not_served_text(decision.model or "", doubt.reason, ticket.confidence, ticket.least)
+        reason = not_served_text(decision.model or "", doubt.because, ticket.confidence, ticket.least)
         if line.standbys and self._left(exchange) > SHORTEST_ATTEMPT_S:
             line.decision = line.standbys.popleft().model_copy(update={"reason": reason})
-            self._divert(exchange, line.decision, doubt.reason)
+            self._divert(exchange, line.decision, doubt.because)
             return
         if self._serves_below(exchange, line):
             return
@@ -298,7 +298,7 @@ class Attempts:
                 error.blame("content")
             gate.failed(upstream.known_as, error)
             return error
-        except Escalation as doubt:
+        except Escalating as doubt:
             doubted = doubt
             (gate.undecided if doubt.held is None else gate.worked)(upstream.known_as)
             raise

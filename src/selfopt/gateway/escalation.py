@@ -36,15 +36,16 @@ class HeldAnswer:
     thinking: str
 
 
-class Escalation(Exception):
+class Escalating(Exception):
     """A stronger model has to answer. The one that was asked did nothing wrong.
 
     Attributes:
+        because: why, as the record of the request has it.
         held: the answer that is not sure enough; None where the model was not asked, or its reply
             is no evidence.
     """
 
-    def __init__(self, reason: EscalationReason, held: HeldAnswer | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, because: EscalationReason, held: HeldAnswer | None = None) -> None:
+        super().__init__(because)
+        self.because = because
         self.held = held

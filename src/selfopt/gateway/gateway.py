@@ -78,8 +78,16 @@ class Gateway:
     async def start(self, shared: socket.socket | None = None) -> None:
         """Listen. shared: a listening socket that several processes share.
 
-        Raises SettingsError when the address cannot be listened on.
+        Raises SettingsError when the address cannot be listened on. Whatever it raises, all that it
+        opened is closed.
         """
+        try:
+            await self._start(shared)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _start(self, shared: socket.socket | None) -> None:
         self.parts.chat.rules.start()
         self.parts.keys.start()
         self.server = WebServer(self.admit, self._options.web)

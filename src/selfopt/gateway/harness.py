@@ -14,7 +14,7 @@ from selfopt.records import Variant
 
 from .behind import demanding, kept_by, unsent, why_past
 from .bounded import by_steps
-from .escalation import Escalation
+from .escalation import Escalating
 from .flow import Flow
 from .live_request import LiveRequest
 from .observing import BlindModels, Observing
@@ -23,7 +23,7 @@ from .options import GatewayOptions
 from .passing import Passing
 from .refusal import JSON, from_endpoint_error
 from .seams import Upstream
-from .work import Work
+from .work import AttemptWork
 
 # A larger chat fills the context of any model that a variant was measured for.
 MAX_VARIANT_BYTES = MAX_TOOLS_BYTES
@@ -46,7 +46,7 @@ class Harness:
 
         Raises:
             EndpointError: it failed before anything was sent; another attempt may follow.
-            Escalation: the answer has to be sure and is not, or nothing says how sure it is.
+            Escalating: the answer has to be sure and is not, or nothing says how sure it is.
             Refusal: it failed for good.
         """
         upstream, ticket = exchange.upstream, exchange.ticket
@@ -62,7 +62,7 @@ class Harness:
                 ticket.passed = why_past(variant, asked) or self._unsent(variant, asked, exchange)
         when = exchange.serve_when
         if when is not None and not (_is_measured(variant, asked, exchange) and "agrees" not in when.model.signals):
-            raise Escalation("unmeasured")
+            raise Escalating("unmeasured")
         if asked is None or (direct and (variant is None or ticket.passed is not None)):
             await self._passing.answer(exchange)
             return
@@ -74,7 +74,7 @@ class Harness:
         flow = Flow(exchange, completion) if exchange.chat.stream else None
         try:
             async with asyncio.timeout(exchange.timeout_s) as limit:
-                work = Work(self._options, exchange, upstream, flow, limit)
+                work = AttemptWork(self._options, exchange, upstream, flow, limit)
                 ticket.bill.follow(work)
                 observing = Observing(variant, exchange, self._blind) if variant is not None else None
                 outcome = await (work.through(variant, asked, observing) if variant and observing else work.plainly(asked))
@@ -104,7 +104,7 @@ class Harness:
             return await by_steps(exchange.dialect.reading_request(exchange.chat))
         except NoWordsError as odd:
             if not direct and exchange.serve_when is not None:
-                raise Escalation("unmeasured") from None
+                raise Escalating("unmeasured") from None
             if not direct:
                 said = f"endpoint {exchange.upstream.name} cannot be asked so: {odd}"
                 raise Refusal(400, escape_control(said, 1000), code="unsupported_content", param=odd.param) from None

@@ -10,7 +10,7 @@ from selfopt.reading import needs_logprobs
 from selfopt.records import ParsedReply, ReplyContent, Sampling, Variant
 from selfopt.variants import RenderedStep, rests_on_logprobs
 
-from .escalation import Escalation
+from .escalation import Escalating
 from .live_request import LiveRequest
 from .passing import unfit
 
@@ -99,12 +99,12 @@ class Observing:
     def give_up(self) -> None:
         """Let another model answer, if one is left; else the attempt goes past the variant.
 
-        Raises EndpointError, and Escalation where an answer has to be sure.
+        Raises EndpointError, and Escalating where an answer has to be sure.
         """
         ticket = self._exchange.ticket
         ticket.unobserved += 1
         if self._exchange.serve_when is not None:
-            raise Escalation("no_logprobs")
+            raise Escalating("no_logprobs")
         if self._exchange.helped:
             raise unobserved()
         ticket.variant, ticket.passed, ticket.kept = None, "no_logprobs", ()

@@ -16,7 +16,7 @@ from selfopt.routing import event_of
 
 from .costs import Bill
 from .cutting import Cut
-from .escalation import Escalation, EscalationReason
+from .escalation import Escalating, EscalationReason
 
 Unmet = Literal["tool_choice"]
 Read = Literal["text", "mended"]
@@ -202,7 +202,7 @@ class Ticket:
         """Note how sure the attempt's answer is, and how sure it has to be."""
         self.confidence, self.least, self.judged = confidence, least, True
 
-    def end_attempt(self, model: str, ms: float, fault: str, doubt: Escalation | None = None) -> None:
+    def end_attempt(self, model: str, ms: float, fault: str, doubt: Escalating | None = None) -> None:
         """Note what became of an attempt."""
         usage = doubt.held.usage if doubt is not None and doubt.held is not None else None
         self.attempts.append(
@@ -212,7 +212,7 @@ class Ticket:
                 fault,
                 self.confidence if self.judged else None,
                 self.least if self.judged else None,
-                doubt.reason if doubt is not None else "",
+                doubt.because if doubt is not None else "",
                 usage.input_tokens if usage is not None else None,
                 usage.output_tokens if usage is not None else None,
             )

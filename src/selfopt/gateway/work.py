@@ -31,7 +31,7 @@ from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, limite
 from .bounded import beside, next_step
 from .cutting import LONG_RUN, SLACK, Cutter, each_once
 from .early import EarlyCalls, asked_once, may_flow
-from .escalation import Escalation, HeldAnswer
+from .escalation import Escalating, HeldAnswer
 from .flow import Flow, before_a_call
 from .live_request import LiveRequest
 from .observing import Observing
@@ -50,7 +50,7 @@ _BLANK, _SAID = ChatRequest(model="", messages=()), ReplyContent()
 Taker = Callable[[ChatChunk], Awaitable[None]]
 
 
-class Work:
+class AttemptWork:
     """The requests that one attempt sends."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Work:
     async def through(self, variant: Variant, asked: ClientRequest, observing: Observing) -> ReplyContent:
         """Ask as the variant does, or serve an answer that was held.
 
-        Raises EndpointError for a reply that cannot be served, and Escalation for one that is not
+        Raises EndpointError for a reply that cannot be served, and Escalating for one that is not
         sure enough.
         """
         if wants_other_form(self._exchange.chat):  # what comes in it is no call
@@ -168,7 +168,7 @@ class Work:
         content: ReplyContent,
         parsed: ParsedReply,
     ) -> tuple[ReplyContent, ParsedReply]:
-        """Return the answer if it is sure enough, if need be after one complaint. Raises Escalation."""
+        """Return the answer if it is sure enough, if need be after one complaint. Raises Escalating."""
         found = await self._judged(when, content, parsed, asked)
         if found.doubt == "invalid" and when.retry and not options_of(variant).asks_again:
             second = await self._corrected(variant, asked, observing, content)
@@ -176,7 +176,7 @@ class Work:
                 content, parsed = second
                 found = await self._judged(when, content, parsed, asked)
         if found.doubt is not None:
-            raise Escalation(found.doubt, HeldAnswer(content, self.usage, self.thinking))
+            raise Escalating(found.doubt, HeldAnswer(content, self.usage, self.thinking))
         self._exchange.certain()
         return content, parsed
 

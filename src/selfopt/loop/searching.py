@@ -39,7 +39,7 @@ from selfopt.search.search import WayBatch
 from selfopt.variants.space import Point, composed, point_text, readings_of
 from selfopt.variants.written import names_written
 from selfopt.words.evidence import on_prompts
-from selfopt.words.searches import best_text, ended_text
+from selfopt.words.searches import best_text, search_ended_text
 
 from .candidates import with_change
 from .context import LoopContext, LoopEvent
@@ -369,7 +369,7 @@ class _Searching:
         await self._context.ledger.append([*unknown_specs(self._context.ledger, specs), end])
         self._context.on_step("searched")
         if stopped is not None:
-            self._context.say(LoopEvent("search", ended_text(stopped, self._later), end))
+            self._context.say(LoopEvent("note", search_ended_text(stopped, self._later), end))
         return end
 
 

@@ -43,7 +43,12 @@ class Talk:
 
     @staticmethod
     def of(messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> Talk:
-        """Read a conversation. The newest one is remembered: the repairs of a chain ask one after another."""
+        """Read a conversation. The newest one is remembered: the repairs of a chain ask one after another.
+
+        A list is a live chat's, and nothing stays of it once it is answered.
+        """
+        if isinstance(messages, list):
+            return Talk(messages, tools)
         for said, offered, talk in _NEWEST:
             if said is messages and offered is tools:
                 return talk

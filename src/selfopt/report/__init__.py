@@ -34,7 +34,6 @@ __all__ = [
     "cycles_table",
     "decision_panel",
     "escalation_html",
-    "escalation_tables",
     "evaluation_table",
     "find_warm_up_pairs",
     "findings_list",

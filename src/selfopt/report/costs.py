@@ -52,7 +52,9 @@ def money(value: float | None, currency: str = "") -> str:
 
 
 def costs_text(data: ReportData) -> list[str]:
-    """The section on costs: the baselines, and the models that their rules fall back to."""
+    """The section on costs: the baselines, and the models that their rules fall back to; empty where
+    no price is set and everything runs on this machine.
+    """
     figures = data.costs
     if figures is None:
         return []
@@ -77,8 +79,8 @@ def costs_text(data: ReportData) -> list[str]:
                 _pays(cost, larger),
             ]
         )
-    if not rows:
-        return []
+    if all(cost.unpriced and cost.mean == 0 for cost in known):
+        return []  # nobody set a price, and nothing left this machine
     heads = ["model and phase", "a request", "measured on", "stronger model", "its request", "escalation pays below"]
     return [*table(heads, rows), *_notes(known)]
 

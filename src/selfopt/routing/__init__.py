@@ -4,7 +4,7 @@ from .by_hand import HandRule
 from .changes import RuleChange, check_rules, diff, fallback_cycle, rule_id_of
 from .enforcer import STEPS, Enforcer, RuleTrace
 from .finer import check_escalations, check_finer
-from .holding import THRESHOLD_VOID, Thresholds, void_event, voided_by
+from .holding import THRESHOLD_VOID, ThresholdsHeld, void_event, voided_by
 from .imports import imported_rules
 from .in_force import InForce
 from .matching import RouteOptions, format_routed_line, standby_decisions, validate_model_phase_compatibility
@@ -26,7 +26,7 @@ __all__ = [
     "RuleOptions",
     "RuleTrace",
     "RulesReport",
-    "Thresholds",
+    "ThresholdsHeld",
     "VersionEntry",
     "check_escalations",
     "check_finer",

@@ -47,7 +47,7 @@ def _differences(then: Environment, now: Environment) -> tuple[str, ...]:
     return tuple(n for n in SERVED_FACTS if not then.compatible_with(now, ignoring=others - {n}))
 
 
-class Thresholds:
+class ThresholdsHeld:
     """Knows which thresholds hold now, and tells of each that does not, once.
 
     Args:

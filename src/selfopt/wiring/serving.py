@@ -37,7 +37,7 @@ from selfopt.gateway import (
 )
 from selfopt.home import ChainedFile, secret_texts
 from selfopt.records import SERVED_FACTS, Endpoint, Environment, ModelStatus, RoutingConfig, Rule, Voided
-from selfopt.routing import Thresholds, void_event
+from selfopt.routing import ThresholdsHeld, void_event
 from selfopt.settings import Settings
 
 from .app import App
@@ -271,14 +271,14 @@ def build_gateway(
     )
 
 
-def _thresholds(app: App, audit: TrailSink, version: Callable[[], int]) -> Thresholds:
+def _thresholds(app: App, audit: TrailSink, version: Callable[[], int]) -> ThresholdsHeld:
     """What knows which thresholds hold, and tells the trail of each that does not. version: of the rules in force."""
 
     def tell(rule: Rule, voided: Voided) -> None:
         told = audit.append(void_event(rule, voided, version()))
         told.add_done_callback(lambda done: done.cancelled() or done.exception())  # the log has it as well
 
-    return Thresholds(tell, one_name=app.settings.one_name)
+    return ThresholdsHeld(tell, one_name=app.settings.one_name)
 
 
 def _follow(watch: ThresholdWatch, warmth: KeepWarm | None, now: RulesInForce) -> None:

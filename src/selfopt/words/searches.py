@@ -31,7 +31,7 @@ def best_text(one: SearchStanding) -> str:
     return f"{point_words(one.point)}, {figures_text(one)} on {one.n}"
 
 
-def ended_text(stopped: str, later: int) -> str:
+def search_ended_text(stopped: str, later: int) -> str:
     """That a cap ended a search. later: how many trials are kept back for the candidates and the held-out prompts."""
     return f"the search ends: {stopped} ({counted(later, 'trial')} are kept back for the candidates and the held-out prompts)"
 

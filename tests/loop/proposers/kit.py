@@ -39,6 +39,10 @@ FIGURES: dict[FindingKind, dict[str, Any]] = {
         },
         **{"mute": 0, "wrong_share": 0.0, "uncalled_for_share": 0.0, "missed_share": 0.0},
     },
+    "mixed_capability": {
+        **{"calibration_id": "calibration-1", "n": 200, "served": 100, "bad": 3, "upper": 0.076, "confidence": 0.95},
+        **{"max_bad_share": 0.1, "tool_sets": 5, "unserved": 1},
+    },
     "flaky": {"prompts": 1, "of": 8, "variance": 0.1, "example": "PFP"},
     "unread_format": {"unparsed": 5, "format": "fenced json", **SHARE},
     "call_in_thinking": {"thought": 5, **SHARE},
