@@ -50,7 +50,7 @@ def measured(model: str, passed: int, spec_id: str = "spec-a") -> Evaluation:
 
 def found(passed: int, known: Calibration | None, **changes: Any) -> Any:
     seen = [measured(SMALL, passed), measured(BIG, 20, "spec-b")]
-    calibrations = {} if known is None else {"spec-a": known}
+    calibrations = {} if known is None else {"spec-a": (known,)}
     return analyze(seen, options(fallbacks={"atomic": (BIG,)}, calibrations=calibrations, **changes))
 
 
@@ -75,17 +75,18 @@ def test_a_model_that_is_right_when_it_is_sure_serves_that_and_escalates_the_res
         (10, None, {}),
         (10, calibration(None), {}),
         (20, calibration(), {}),
+        (10, calibration(), {"banned_calibrations": frozenset({"calibration-1"})}),
         (10, calibration(), {"fallbacks": {}}),
         (10, calibration(), {"withdrawn": frozenset({Remedy(SMALL, "atomic", "fallback", BIG)})}),
     ],
-    ids=["no calibration", "no threshold", "always right", "nobody stronger", "fallback withdrawn"],
+    ids=["no calibration", "no threshold", "always right", "broken", "nobody stronger", "fallback withdrawn"],
 )
 def test_without_a_threshold_a_need_or_a_stronger_model_nothing_escalates(
     passed: int, known: Calibration | None, changes: dict[str, Any]
 ) -> None:
     """The gate of the phase decides then."""
     seen = [measured(SMALL, passed), measured(BIG, 20, "spec-b")]
-    given = {"fallbacks": {"atomic": (BIG,)}, "calibrations": {} if known is None else {"spec-a": known}, **changes}
+    given = {"fallbacks": {"atomic": (BIG,)}, "calibrations": {} if known is None else {"spec-a": (known,)}, **changes}
     feedback = analyze(seen, options(**given))
     (advice,) = [one for one in feedback.recommendations if one.model == SMALL and one.allow is not None]
     assert advice.type == "phase_gate"
@@ -94,6 +95,6 @@ def test_without_a_threshold_a_need_or_a_stronger_model_nothing_escalates(
 def test_the_calibration_of_another_spec_says_nothing() -> None:
     """A threshold belongs to the spec that it was measured on."""
     seen = [measured(SMALL, 10, "spec-c"), measured(BIG, 20, "spec-b")]
-    feedback = analyze(seen, options(fallbacks={"atomic": (BIG,)}, calibrations={"spec-a": calibration()}))
+    feedback = analyze(seen, options(fallbacks={"atomic": (BIG,)}, calibrations={"spec-a": (calibration(),)}))
     assert not [one for one in feedback.findings if one.type == "mixed_capability"]
     assert "escalate" not in [one.action for one in feedback.recommendations]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from selfopt.loop import Listener
+from selfopt.loop import Listener, Target
 from selfopt.records import Calibration, Cycle, Finding, MixedCapabilityFigures, Recommendation, Rule
+from selfopt.routing import voided_by
 from selfopt.verbs.looping import run_loop
 from selfopt.verbs.routing import bans_in_force
 
@@ -112,7 +113,8 @@ async def test_a_threshold_that_fresh_replies_break_is_taken_back(world: Make) -
     assert (check.helped, check.withdrawn) == (False, True)
     assert rule_of(w).serve_when is None
     with w.app() as app:
-        assert "escalation" in [ban.kind for ban in bans_in_force(app)]
+        assert [ban.kind for ban in bans_in_force(app) if ban.model == "scripted/m"] == ["escalation"]
+    assert not any("taken back" in text for text in w.said("plan"))
 
 
 async def test_a_model_that_is_always_sure_is_judged_as_a_whole(world: Make) -> None:
@@ -125,8 +127,33 @@ async def test_a_model_that_is_always_sure_is_judged_as_a_whole(world: Make) -> 
     assert rule_of(w).serve_when is None
 
 
-async def test_without_the_setting_no_held_out_prompt_is_asked_for_a_calibration(world: Make) -> None:
-    """It uses what was measured anyway."""
+async def test_a_default_baseline_gets_its_threshold_with_its_spec(world: Make) -> None:
+    """A rule without them would be void, and everything would escalate."""
+    w = made(world, small(-0.01, -3.0))
+    with w.app(**SETTINGS) as app:
+        await run_loop(
+            app, [Target("scripted/m", "atomic"), Target("scripted/big", "atomic")], listener=Listener(w.events.append)
+        )
+    rule = rule_of(w)
+    assert rule.serve_when is not None
+    assert (rule.spec_id is not None, voided_by(rule, None)) == (True, None)
+
+
+async def test_a_calibration_by_other_settings_is_not_in_use(world: Make) -> None:
+    """The newest one is not always the one that was asked for."""
+    w = made(world, small(-0.01, -3.0))
+    await looped(w)
+    strict = rule_of(w).serve_when
+    await looped(w, serve={"max_bad_share": 0.3, "calibrate": True})
+    lax = rule_of(w).serve_when
+    await looped(w)
+    assert strict is not None
+    assert lax is not None
+    assert (lax.bound.max_bad_share, rule_of(w).serve_when) == (0.3, strict)
+
+
+async def test_without_the_setting_a_cycle_calibrates_nothing(world: Make) -> None:
+    """And asks no held-out prompt for it."""
     w = made(world, small(-0.01, -3.0))
     await looped(w, serve={"max_bad_share": 0.1})
     with w.ledger() as ledger:

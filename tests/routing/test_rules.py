@@ -225,3 +225,23 @@ def test_advice_to_escalate_without_its_threshold_changes_nothing() -> None:
     assert generate_routing_rules([escalating(1, "calibration-9")]) == ()
     kept = config(rule("a/1", allow=False))
     assert generate_routing_rules([escalating(1, "calibration-9")], kept) == kept.rules
+
+
+def test_a_broken_threshold_is_void_though_nobody_judges_the_model() -> None:
+    """Everything escalates then; a rule of a person stays."""
+    (made,) = generate_routing_rules([escalating(1)], options=RuleOptions(serve_when={"calibration-1": surely()}))
+    broken = RuleOptions(broken=frozenset({"calibration-1"}))
+    (void,) = generate_routing_rules([warm_up_advice(2, "a/1")], config(made), options=broken)
+    assert void.voided is not None
+    assert (void.voided.calibration_id, void.serve_when) == ("calibration-1", made.serve_when)
+    (kept,) = generate_routing_rules(
+        [warm_up_advice(2, "a/1")], config(made.model_copy(update={"source": "manual"})), options=broken
+    )
+    assert kept.voided is None
+
+
+def test_a_threshold_by_hand_keeps_what_it_was_measured_with() -> None:
+    """A promotion would void it."""
+    kept = rule("a/1", fallback="a/2", serve_when=surely(), source="manual", spec_id="spec-1")
+    (made,) = generate_routing_rules([], config(kept), promoted={("a/1", "extended"): spec("a/1")})
+    assert made.spec_id == "spec-1"

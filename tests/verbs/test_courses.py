@@ -31,7 +31,7 @@ async def test_courses_end_where_the_races_ended(tmp_path: Path) -> None:
             assert trials == sorted(set(trials))
         (page,) = [path for path in write_artefacts(app) if path.suffix == ".html"]
         text = page.read_text("utf-8")
-        assert text.count("<figcaption>") == 5  # one of them draws the calibration
+        assert text.count("<figcaption>") == 4
         assert "variant native_api &rarr; restrained" in text
 
 

@@ -9,14 +9,16 @@ from .standing import FeedbackOptions, Standing
 
 
 def calibration_of(standing: Standing, options: FeedbackOptions) -> tuple[Calibration, ServeWhen] | None:
-    """The calibration of the spec that a model is judged by, and its threshold; None if none holds."""
-    found = options.calibrations.get(standing.newest.spec_id)
-    if found is None or found.serve_when is None:
-        return None
-    then, now = (options.environments.get(name) for name in (found.environment_id, standing.newest.environment_id))
-    if then is not None and now is not None and not then.compatible_with(now):
-        return None  # something else serves now
-    return found, found.serve_when
+    """The newest calibration of the spec that a model is judged by, in what serves now, and its
+    threshold. None if it has none, or if fresh replies have broken it.
+    """
+    now = options.environments.get(standing.newest.environment_id)
+    for one in reversed(options.calibrations.get(standing.newest.spec_id, ())):
+        then = options.environments.get(one.environment_id)
+        if then is None or now is None or then.compatible_with(now):
+            holds = one.serve_when is not None and one.calibration_id not in options.banned_calibrations
+            return (one, one.serve_when) if holds and one.serve_when is not None else None
+    return None
 
 
 def mixed_capability(standing: Standing, options: FeedbackOptions) -> list[Finding]:

@@ -59,7 +59,8 @@ class FeedbackOptions:
         experiments: the reload experiments so far, oldest first.
         one_name: gives one name for all of a model. What was measured under each is read together,
             under the name that was measured last.
-        calibrations: from which confidence on answers may be served, by spec.
+        calibrations: from which confidence on answers may be served, by spec, the newest last.
+        banned_calibrations: the ids of those that fresh replies have broken.
     """
 
     now: str
@@ -76,7 +77,8 @@ class FeedbackOptions:
     environments: Mapping[str, Environment] = field(default_factory=dict)
     experiments: Sequence[WarmUpExperiment] = ()
     one_name: Callable[[str], str] = str
-    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
+    calibrations: Mapping[str, Sequence[Calibration]] = field(default_factory=dict)
+    banned_calibrations: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -201,7 +201,7 @@ async def _plan(
 
 
 def _taken_back(remedies: Sequence[RemedyCheck]) -> set[Key]:
-    return {(c.model, c.phase) for c in remedies if c.withdrawn and c.claim != "fallback"}
+    return {(c.model, c.phase) for c in remedies if c.withdrawn and c.claim not in ("fallback", "escalation")}
 
 
 async def _new_plan(

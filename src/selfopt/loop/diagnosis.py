@@ -9,7 +9,7 @@ from selfopt.measure.lookup import find
 from selfopt.records import Environment, Evaluation, Feedback, Phase, Remedy, Spec, WarmUpExperiment
 
 from .context import Key, LoopContext, search_split
-from .escalating import calibrations_in_use
+from .escalating import banned_calibrations, calibrations_in_use
 from .remedies import withdrawn_remedies
 from .store import baselines, evaluations
 
@@ -49,6 +49,7 @@ def diagnose(
         experiments=tuple(context.ledger.read(WarmUpExperiment)),
         one_name=settings.one_name,
         calibrations=calibrations_in_use(context),
+        banned_calibrations=banned_calibrations(context),
     )
     return analyze(found, options)
 

@@ -12,7 +12,7 @@ from selfopt.records import CycleStart, Evaluation, Feedback, Finding, Ledger, R
 from selfopt.routing import RuleOptions
 
 from .context import Key, LoopContext, LoopEvent
-from .escalating import thresholds
+from .escalating import banned_calibrations, thresholds
 from .store import baselines, current_baseline, spec_by_id
 
 
@@ -50,7 +50,8 @@ def served_specs(
 
     It is the baseline when that was promoted. A baseline that was named, adapted or put back serves
     models that have a rule or a recommendation. Without a baseline, it is the spec that a
-    recommendation to allow the model rests on. Default baselines are left out: they serve anyway.
+    recommendation to allow the model rests on. Default baselines are left out: they serve anyway, but
+    for one that a threshold was calibrated on.
 
     one_name: gives one name for all of a model.
     """
@@ -65,7 +66,8 @@ def served_specs(
             found[key] = spec_by_id(ledger, spec_id)
     for key, recommendation in judged.items():
         measured = recommendation.requirements.spec_id
-        if key not in known and recommendation.allow and measured is not None:
+        rests = key not in known or recommendation.requirements.calibration_id is not None
+        if rests and key not in found and recommendation.allow and measured is not None:
             for spec in ledger.read(Spec, {"id": measured}, limit=1):
                 found[key] = spec
     return found
@@ -94,7 +96,10 @@ def enforce_feedback(context: LoopContext, start: CycleStart, feedback: Feedback
         advice,
         promoted={key: spec for key, spec in serving.items() if (one(key[0]), key[1]) in named},
         options=RuleOptions(
-            warm_up=context.settings.warm_up.enabled, synthetic=synthetic_specs(context.ledger), serve_when=thresholds(context)
+            warm_up=context.settings.warm_up.enabled,
+            synthetic=synthetic_specs(context.ledger),
+            serve_when=thresholds(context),
+            broken=banned_calibrations(context),
         ),
         event="loop",
         reason=f"cycle {start.number}",

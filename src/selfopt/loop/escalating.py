@@ -39,45 +39,62 @@ from .taken_back import bans
 _ORDINARY: frozenset[Purpose] = frozenset({"measure", "race", "search"})
 
 
-def calibrations_in_use(context: LoopContext) -> Mapping[str, Calibration]:
-    """The newest calibration of each spec, without those that were taken back."""
-    banned = {ban.what for ban in bans(context.ledger) if ban.kind == "escalation"}
-    return {one.spec_id: one for one in context.ledger.read(Calibration) if one.calibration_id not in banned}
+def calibrations_in_use(context: LoopContext) -> Mapping[str, Sequence[Calibration]]:
+    """What cycles calibrated by the present settings, by spec, the newest last. None where they may not."""
+    found: dict[str, list[Calibration]] = {}
+    if context.settings.serve.calibrate:
+        wanted = _wanted(context)
+        for one in context.ledger.read(Calibration):
+            if one.cycle_id is not None and wanted == {name: getattr(one, name) for name in wanted}:
+                found.setdefault(one.spec_id, []).append(one)
+    return found
+
+
+def banned_calibrations(context: LoopContext) -> frozenset[str]:
+    """The ids of the calibrations that fresh replies have broken."""
+    return frozenset(ban.what for ban in bans(context.ledger) if ban.kind == "escalation")
 
 
 def thresholds(context: LoopContext) -> Mapping[str, ServeWhen]:
     """From which confidence on answers are served, by the id of the calibration."""
-    found = ((one.calibration_id, one.serve_when) for one in calibrations_in_use(context).values())
+    found = ((one.calibration_id, one.serve_when) for each in calibrations_in_use(context).values() for one in each)
     return {name: when for name, when in found if when is not None}
 
 
 async def calibrate(context: LoopContext, start: CycleStart, results: Sequence[CycleTargetResult]) -> None:
-    """Look from which confidence on the baseline of each target may serve, by what was measured.
+    """Look from which confidence on the baseline of each target may serve, where the settings let a
+    cycle do so (`serve.calibrate`) and the model is wrong more often than is allowed.
 
-    Fitted on search prompts, and calibrated on held-out ones. These are asked where the settings say
-    so (`serve.calibrate`) and the model is wrong more often than is allowed. Otherwise nothing is said
-    of what was not measured.
+    Fitted on search prompts, and calibrated on held-out ones, which are asked unless they were.
     """
     serve = context.settings.serve
     for result in results:
-        spec = spec_by_id(context.ledger, result.new_baseline_spec_id)
-        if serve.calibrate and (result.baseline_accuracy or 0.0) < 1 - serve.max_bad_share:
-            await _measured(context, start, spec)
-        found = _calibration(context, spec)
-        if found is None or find(context.ledger, Calibration, found.calibration_id) is not None:
+        if not serve.calibrate or (result.baseline_accuracy or 0.0) >= 1 - serve.max_bad_share:
             continue
-        await context.ledger.append([found])
-        context.on_step("calibrated")
+        spec = spec_by_id(context.ledger, result.new_baseline_spec_id)
+        await _measured(context, start, spec)
+        found = _calibration(context, start, spec)
+        if found is not None and find(context.ledger, Calibration, found.calibration_id) is None:
+            await context.ledger.append([found])
+            context.on_step("calibrated")
 
 
 async def _measured(context: LoopContext, start: CycleStart, spec: Spec) -> None:
-    """Ask a spec on the held-out prompts, unless it was."""
+    """Ask a spec on the held-out prompts, unless it was, in what serves now."""
+    if search_split(context.suite_for(spec)) == "all":
+        return
     heldout = spec.model_copy(update={"split": "heldout"})
-    if search_split(context.suite_for(spec)) == "search" and _newest_environment(context, heldout) is None:
+    then, now = (_newest_environment(context, one) for one in (heldout, spec))
+    if then is None or (now is not None and not then.compatible_with(now)):
         await context.measured(start, [heldout], "while it was calibrated", "pass")
 
 
-def _calibration(context: LoopContext, spec: Spec) -> Calibration | None:
+def _wanted(context: LoopContext) -> _Wanted:
+    serve = context.settings.serve
+    return {"claim": "these_tools", "max_bad_share": serve.max_bad_share, "confidence": serve.confidence}
+
+
+def _calibration(context: LoopContext, start: CycleStart, spec: Spec) -> Calibration | None:
     suite = context.suite_for(spec)
     if search_split(suite) == "all":
         return None
@@ -88,8 +105,7 @@ def _calibration(context: LoopContext, spec: Spec) -> Calibration | None:
     fit, sample = (_answers(context, one, environment) for one in (spec, heldout))
     if not fit or not sample:
         return None
-    serve = context.settings.serve
-    wanted: _Wanted = {"claim": "these_tools", "max_bad_share": serve.max_bad_share, "confidence": serve.confidence}
+    wanted = _wanted(context)
     found = calibrated(_judged(suite, fit), _judged(suite, sample), **wanted)
     ids = [tuple(one.trial.trial_id for one in answers) for answers in (fit, sample)]
     calibration_id = content_hash("calibration", [spec.spec_id, environment.environment_id, *ids, wanted])
@@ -124,6 +140,7 @@ def _calibration(context: LoopContext, spec: Spec) -> Calibration | None:
         prompts_needed=found.prompts_needed,
         shares=found.shares,
         created_at=context.now(),
+        cycle_id=start.cycle_id,
     )
 
 
@@ -134,11 +151,12 @@ def check_escalation(context: LoopContext, rule: Rule, spec: Spec, now: Evaluati
     the bound, is above the share that is allowed. None where nothing is fresh.
     """
     when = rule.serve_when
-    if when is None or rule.spec_id != spec.spec_id:
+    if when is None or rule.voided is not None or rule.spec_id != spec.spec_id:
         return None
     known = find(context.ledger, Calibration, when.calibration_id)
     old = set() if known is None else {*known.fit_trials, *known.calibration_trials}
-    ids = [name for row in now.rows for name in row.trial_ids if name not in old]
+    fresh = ([name for name in row.trial_ids if name not in old] for row in now.rows)
+    ids = [names[0] for names in fresh if names]  # repeats of a prompt are no other prompts
     trials = [trial for name in ids for trial in context.ledger.read(Trial, {"id": name}, limit=1)]
     answers = list(signalled(context.ledger, spec, context.suite_for(spec), trials))
     if not answers:
@@ -157,7 +175,7 @@ def check_escalation(context: LoopContext, rule: Rule, spec: Spec, now: Evaluati
         before=bound.bad / bound.served if bound.served else None,
         after=bad / len(served) if served else None,
         helped=helped,
-        withdrawn=helped is False and rule.source != "manual",
+        withdrawn=helped is False and rule.source not in ("manual", "import"),
         detail=escalation_checked(len(served), bad, len(answers), bound.max_bad_share),
         evidence=(now.evaluation_id,),
     )

@@ -135,7 +135,7 @@ def withdrawal_advice(context: LoopContext, start: CycleStart, checks: Sequence[
     found = []
     for check in checks:
         known = current_baseline(context.ledger, check.model, check.phase)
-        if not check.withdrawn or check.claim == "fallback" or known is None:
+        if not check.withdrawn or check.claim in ("fallback", "escalation") or known is None:
             continue
         if not spec_by_id(context.ledger, known.spec_id).warm_up.enabled:
             found.append(no_warm_up(check.model, check.phase, withdrawn_text(check), check.evidence, start.cycle_id))

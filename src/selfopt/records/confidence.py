@@ -201,6 +201,7 @@ class Calibration(Record, ledger_kind="calibration", id_field="calibration_id", 
             as the figures seen tell; None where no number would do.
         shares: of each tool set, by its content name, how many prompts were served and how many of
             these were bad.
+        cycle_id: the cycle that made it; None where a person asked for it.
     """
 
     calibration_id: str
@@ -223,3 +224,4 @@ class Calibration(Record, ledger_kind="calibration", id_field="calibration_id", 
     prompts_needed: int | None
     shares: Mapping[str, tuple[int, int]] = Field(default_factory=dict)
     created_at: str
+    cycle_id: str | None = Field(default=None, exclude_if=lambda name: name is None)

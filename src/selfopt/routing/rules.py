@@ -17,14 +17,15 @@ from selfopt.records import (
     RuleReason,
     ServeWhen,
     Spec,
+    Voided,
 )
-from selfopt.words.rules import no_fallback_text, reason_text, served_text
+from selfopt.words.rules import broken_text, no_fallback_text, reason_text, served_text
 
 from .changes import fallback_cycle, known_key, rule_id_of
 
 # What a rule does; reasons, ids and evidence only explain it.
 _SERVED = ("variant", "spec_id", "limits")
-_EFFECT = {"allow", "fallback", "warm_up", "serve_when", *_SERVED}
+_EFFECT = {"allow", "fallback", "warm_up", "serve_when", "voided", *_SERVED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class RuleOptions:
         one_name: gives one name for all of a model. A rule keeps the name that it has.
         synthetic: the ids of specs that were measured on synthetic prompts alone.
         serve_when: from which confidence on answers are served, by the id of the calibration.
+        broken: the ids of calibrations whose bound fresh replies have broken.
     """
 
     override_manual: bool = False
@@ -45,6 +47,7 @@ class RuleOptions:
     one_name: Callable[[str], str] = str
     synthetic: frozenset[str] = frozenset()
     serve_when: Mapping[str, ServeWhen] = field(default_factory=dict)
+    broken: frozenset[str] = frozenset()
 
 
 def generate_routing_rules(
@@ -125,13 +128,19 @@ def _same_effect(one: Rule, other: Rule) -> bool:
     return all(getattr(one, name) == getattr(other, name) for name in _EFFECT)
 
 
+def _has_threshold(advice: Recommendation, options: RuleOptions) -> bool:
+    """Whether advice can be carried out. Without its threshold, a rule that escalates would serve everything."""
+    asked = advice.requirements.calibration_id
+    return asked is None or asked in options.serve_when
+
+
 def _merge(
     key: tuple[str, Phase], old: Rule | None, advice: Sequence[Recommendation], spec: Spec | None, options: RuleOptions
 ) -> Rule | None:
     """The new rule of a model and phase; None if there is none and nothing asks for one."""
     base = old or Rule(rule_id=rule_id_of(*key), model=key[0], phase=key[1], allow=True)
     pinned = old is not None and old.source == "manual" and not options.override_manual
-    gates = [] if pinned else [r for r in advice if _allows(r) is not None]
+    gates = [] if pinned else [r for r in advice if _allows(r) is not None and _has_threshold(r, options)]
     warm = [r for r in advice if options.warm_up and _warms_up(r) is not None]
     update: dict[str, Any] = {}
     if gates:
@@ -139,13 +148,13 @@ def _merge(
         gates = denials or gates
         update["allow"] = not denials
         asked = next((r.requirements.calibration_id for r in gates if r.requirements.calibration_id), None)
-        when = None if asked is None else options.serve_when.get(asked)
-        if asked is not None and when is None:
-            return old  # without its threshold, such a rule would serve everything
+        when = None if asked is None else options.serve_when[asked]
         if when is not None or denials or base.serve_when is None or base.source != "import":
             update["fallback"] = next((r.fallback for r in gates if r.fallback), None)
             update |= {"serve_when": when, "voided": None} if when != base.serve_when else {}
-    if spec is not None:
+    elif not pinned and base.serve_when is not None and base.serve_when.calibration_id in options.broken:
+        update["voided"] = Voided(kind="drift", calibration_id=base.serve_when.calibration_id, why=broken_text())
+    if spec is not None and not (pinned and base.serve_when is not None):  # a threshold is of what it was measured with
         update |= {
             "variant": spec.variant,
             "spec_id": spec.spec_id,

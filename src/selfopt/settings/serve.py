@@ -22,8 +22,8 @@ class ServeSettings(Table):
         confidence: The probability with which that holds.
         when_fallback_fails: What becomes of an answer that is not sure enough if no stronger model
             answers: the client gets an error (refuse), or the answer all the same (serve).
-        calibrate: Let a cycle ask held-out prompts to find from which confidence on a model may serve.
-            False: it uses what was measured anyway.
+        calibrate: Let cycles find from which confidence on a model may serve, by asking held-out
+            prompts, and put that in force.
     """
 
     max_bad_share: float = Field(default=0.1, gt=0, lt=1)

@@ -22,6 +22,7 @@ from selfopt.records import (
     RoutingConfig,
     Rule,
     Run,
+    ServeWhen,
     Spec,
     Trial,
     Verdict,
@@ -70,6 +71,7 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
         warm_up=app.settings.warm_up.enabled,
         one_name=app.settings.one_name,
         synthetic=synthetic_specs(ledger_or_none(app)),
+        serve_when=_thresholds(app),
     )
     before = app.enforcer.load(repair_pending=not dry_run)
     if path is None:
@@ -90,12 +92,23 @@ def enforce_file(app: App, path: Path | None = None, *, dry_run: bool = False, o
     return Enforced(before, after, diff(before, after), dry_run, kept)
 
 
+def _thresholds(app: App) -> dict[str, ServeWhen]:
+    """From which confidence on answers are served, by the id of the calibration."""
+    found = ((one.calibration_id, one.serve_when) for one in ledger_or_none(app).read(Calibration))
+    return {name: when for name, when in found if when is not None}
+
+
 def rules_from(app: App, feedback: Feedback, current: RoutingConfig, options: RuleOptions | None = None) -> tuple[Rule, ...]:
     """Merge the rules that recommendations and baselines ask for into the given ones."""
     from selfopt.loop import served_specs, synthetic_specs
 
     ledger = ledger_or_none(app)
-    plain = RuleOptions(warm_up=app.settings.warm_up.enabled, one_name=app.settings.one_name, synthetic=synthetic_specs(ledger))
+    plain = RuleOptions(
+        warm_up=app.settings.warm_up.enabled,
+        one_name=app.settings.one_name,
+        synthetic=synthetic_specs(ledger),
+        serve_when=_thresholds(app),
+    )
     return generate_routing_rules(
         feedback.recommendations,
         current,

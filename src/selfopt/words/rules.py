@@ -59,6 +59,11 @@ def ban_text(ban: Ban) -> str:
     return f"{ban.model} {ban.phase}: {what} is not tried again, because {why}{f' ({ban.at})' if ban.at else ''}"
 
 
+def broken_text() -> str:
+    """Why a threshold is void that a cycle found broken."""
+    return "fresh replies break its bound"
+
+
 def no_fallback_text(fallback: str) -> str:
     """Why a fallback was left out."""
     return f"its fallback {fallback} would lead back here, so there is none"
