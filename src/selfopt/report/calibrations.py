@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from selfopt.home import counted
 from selfopt.records import Calibration, Escalation, Ledger
 from selfopt.words.escalation import answer_text, asked_text, escalation_text, gaps_text
 from selfopt.words.thresholds import least_text, share_text
 
 from . import svg
-from .escalation import calibrated_prompts, chosen_point, shown_points
+from .escalation import calibrated_prompts, chosen_point, shown_points, shown_sets
 from .escape import code, safe_markdown
 from .markdown import bullets, table
 from .svg import LEFT, RIGHT, WIDTH, text
@@ -94,22 +95,23 @@ def curve_svg(one: Calibration) -> str:
     return "\n".join([head, f"<title>{title}</title>", *frame, *parts, "</svg>"])
 
 
-def escalation_markdown(found: Escalation) -> list[str]:
-    """All that is known of one calibration, as lines of Markdown, the answer first."""
+def escalation_markdown(found: Escalation) -> tuple[list[str], list[str]]:
+    """What is known of one calibration as lines of Markdown: the answer, and what a picture may come before."""
     told = escalation_text(found)
     missing = [safe_markdown(line, limit=1000) for one in found.samples for line in gaps_text(one)]
-    lines = [safe_markdown(f"{told[0]}.", limit=1000), ""]
-    lines += bullets([safe_markdown(f"{line}.", limit=1000) for line in told[1:]], "")
-    for figures in found.figures:
-        rows = [
-            [safe_markdown(one.name), safe_markdown(", ".join(one.tools)), str(one.prompts), str(one.served), str(one.bad)]
-            for one in figures.sets.values()
-        ]
-        lines += ["", f"## Per tool set: {figures.sample}", "", *table(["tool set", "tools", "prompts", "served", "wrong"], rows)]
-    lines += [
-        "",
+    answer = [safe_markdown(f"{told[0]}.", limit=1000), ""]
+    answer += bullets([safe_markdown(f"{line}.", limit=1000) for line in told[1:]], "")
+    rest = [
         "## What each threshold serves",
         "",
         *table(["confidence from", "served", "wrong", "wrong at most"], _rows(found.calibration)),
     ]
-    return [*lines, *(["", "## What is missing", "", *bullets(missing, "")] if missing else []), ""]
+    for figures in found.figures:
+        shown, more = shown_sets(figures)
+        rows = [
+            [safe_markdown(one.name), safe_markdown(", ".join(one.tools)), str(one.prompts), str(one.served), str(one.bad)]
+            for one in shown
+        ]
+        rest += ["", f"## Per tool set: {figures.sample}", "", *table(["tool set", "tools", "prompts", "served", "wrong"], rows)]
+        rest += ["", f"And {counted(more, 'more tool set')}."] if more else []
+    return answer, [*rest, *(["", "## What is missing", "", *bullets(missing, "")] if missing else []), ""]

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from selfopt.home import counted
-from selfopt.records import Calibration, CurvePoint, Escalation, ServedFigures, WayFigures
+from selfopt.records import Calibration, CurvePoint, Escalation, ServedFigures, SetShare, WayFigures
 from selfopt.words.escalation import SAMPLE_NAMES, way_cost
 from selfopt.words.thresholds import CLAIM_ON, least_text, share_text
 
@@ -41,6 +41,12 @@ def chosen_point(calibration: Calibration) -> CurvePoint | None:
 def calibrated_prompts(calibration: Calibration) -> int:
     """How many prompts the curve is about: the lowest threshold serves all of them."""
     return max((point.served for point in calibration.curve), default=0)
+
+
+def shown_sets(figures: ServedFigures) -> tuple[list[SetShare], int]:
+    """The tool sets with most wrong answers among the served, and how many others there are."""
+    every = sorted(figures.sets.values(), key=lambda one: (-one.bad, -one.served, one.name))
+    return every[:_SETS], max(0, len(every) - _SETS)
 
 
 def served_tables(found: Escalation, *, width: int = _WIDE) -> RenderableType:
@@ -84,14 +90,13 @@ def _curve(calibration: Calibration, width: int) -> RenderableType:
 
 def _sets(figures: ServedFigures, width: int) -> RenderableType:
     table = _table(f"per tool set, {SAMPLE_NAMES[figures.sample]}", ["tool set", "prompts", "served", "wrong"])
-    shown = sorted(figures.sets.values(), key=lambda one: (-one.bad, -one.served, one.name))
-    for one in shown[:_SETS]:
+    shown, more = shown_sets(figures)
+    for one in shown:
         name = safe_text(one.name, limit=60)
         if width >= _WIDE:
             name = Text.assemble(name, (f" {safe_terminal(', '.join(one.tools), limit=60)}", "dim"))
         table.add_row(name, str(one.prompts), str(one.served), str(one.bad))
-    more = len(shown) - _SETS
-    return Group(table, *([Text(f"and {counted(more, 'more tool set')}", "dim")] if more > 0 else []))
+    return Group(table, *([Text(f"and {counted(more, 'more tool set')}", "dim")] if more else []))
 
 
 def _ways(figures: ServedFigures, found: Escalation, width: int) -> RenderableType:

@@ -73,7 +73,8 @@ def report_html(data: ReportData, courses: Sequence[Course] = ()) -> str:
 def escalation_html(found: Escalation) -> str:
     """The page of `selfopt escalation --html`. Nothing in it is active."""
     title = f"{found.calibration.model} {found.calibration.phase}: serving when sure"
-    body = [f"<h1>{text(title)}</h1>", *_blocks(escalation_markdown(found)), *calibration_figures([found.calibration])]
+    answer, rest = escalation_markdown(found)
+    body = [f"<h1>{text(title)}</h1>", *_blocks(answer), *calibration_figures([found.calibration]), *_blocks(rest)]
     return page(title, body)
 
 
