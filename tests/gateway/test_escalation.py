@@ -27,6 +27,7 @@ from selfopt.records import (
     ToolDefinition,
     Variant,
     evidence_key,
+    tool_set_name,
 )
 
 from .kit import SCRIPT, World, chat, gateway_world, until
@@ -38,6 +39,7 @@ from .test_streaming import entry
 
 CALIBRATED = Environment(endpoint="up", model="up/m")  # of whose server nothing else is known
 READS = Variant(name="reads", parsers=("all@2", "fit@2"))
+WEATHER_TOOL, PLAY_TOOL = (ToolDefinition.model_validate(tool["function"]) for tool in (WEATHER, PLAY))
 MODEL = ConfidenceModel(
     calls=ConfidenceTerms(intercept=-2.0, terms=(SignalTerm(signal="reply", low=-10.0, high=0.0, weight=5.0, unknown=0.0),)),
     text=ConfidenceTerms(intercept=-2.0, terms=(SignalTerm(signal="reply", low=-20.0, high=0.0, weight=5.0, unknown=0.0),)),
@@ -76,10 +78,9 @@ def serve_when(model: ConfidenceModel = MODEL, least: float = 0.8, **fields: Any
         calibration_id="cal-1",
         model=model,
         least=least,
-        bound=bound,
         fitted_on="a",
         calibrated_on="b",
-        **{"evidence_key": evidence_key("", CALIBRATED), "environment": CALIBRATED, **fields},
+        **{"bound": bound, "evidence_key": evidence_key("", CALIBRATED), "environment": CALIBRATED, **fields},
     )
 
 
@@ -300,6 +301,38 @@ async def test_what_nothing_was_measured_on_escalates_unasked(
         answer = await world.post(asking("weather, surely", stream=stream, **fields))
         assert answer.headers["x-selfopt-escalated"] == reason
         assert asked_models(world)[0] == "other"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_tools_that_the_bound_is_not_about_escalate_unasked(tmp_path: Path, stream: bool) -> None:
+    """Whatever their order and descriptions. Where the choice leaves tools out, what is left counts."""
+    both = tool_set_name([WEATHER_TOOL, PLAY_TOOL])
+    allowed = {"mode": "auto", "tools": [{"type": "function", "function": {"name": "get_weather"}}]}
+    other = {**PLAY, "function": {**PLAY["function"], "name": "stop"}}
+    described = {**PLAY, "function": {**PLAY["function"], "description": "Plays a song."}}
+    async with gateway_world(tmp_path, MODELS) as world:
+        await sure_rule(world, tool_sets=(both,))
+        for fields, covered in (
+            ({}, True),
+            ({"tools": [described, WEATHER]}, True),
+            ({"tools": [WEATHER]}, False),
+            ({"tools": [WEATHER, other]}, False),
+            ({"tool_choice": {"type": "allowed_tools", "allowed_tools": allowed}}, False),
+        ):
+            answer = await world.post(asking("weather, surely", stream=stream, **fields))
+            assert answer.headers["x-selfopt-model"] == ("up/m" if covered else "up/other")
+            assert answer.headers.get("x-selfopt-escalated") == (None if covered else "unmeasured")
+        assert asked_models(world) == ["m", "m", "other", "other", "other"]
+
+
+async def test_a_bound_on_unseen_tools_and_one_of_unknown_sets_are_about_other_tools_too(tmp_path: Path) -> None:
+    """The first by what it claims. The second is of before the sets were kept."""
+    unseen = serve_when().bound.model_copy(update={"claim": "unseen_tools"})
+    async with gateway_world(tmp_path, MODELS) as world:
+        for when in (serve_when(bound=unseen, tool_sets=("tools-1",)), serve_when()):
+            await promote(world, READS, "up/m", fallback="up/other", serve_when=when)
+            await promote_other(world)
+            assert (await world.post(asking("weather, surely", tools=[WEATHER]))).headers["x-selfopt-model"] == "up/m"
 
 
 async def test_a_rule_without_a_variant_escalates_everything(tmp_path: Path) -> None:
@@ -623,6 +656,6 @@ def _measured(level: float, when: ServeWhen) -> float:
     n = len(tokens)
     observed = LogProbs(tokens=tokens, logprobs=(level,) * n, top_tokens=((),) * n, top_logprobs=((),) * n)
     content = ReplyContent(tool_calls=(call,), logprobs=observed, finish_reason="tool_calls")
-    tools = tuple(ToolDefinition.model_validate(tool["function"]) for tool in (WEATHER, PLAY))
+    tools = (WEATHER_TOOL, PLAY_TOOL)
     messages = (Message(role="user", content="Weather in Oslo?"),)
     return when.model.confidence(signals_of(content, read_calls(READS.parsers, content, tools, messages), tools, messages))
