@@ -29,6 +29,7 @@ from selfopt.records import (
     evidence_key,
     tool_set_name,
 )
+from selfopt.variants import get_variant
 
 from .kit import SCRIPT, World, chat, gateway_world, until
 from .servers import Said, raw_upstream
@@ -291,6 +292,15 @@ async def test_log_probabilities_that_cover_the_reply_are_taken_as_they_are(tmp_
         ({"n": 2}, "unmeasured"),
         ({"temperature": -1}, "unmeasured"),
         ({"response_format": {"type": "json_object"}}, "unmeasured"),
+        ({"logit_bias": {"7": -100}}, "unmeasured"),
+        ({"presence_penalty": 0.5}, "unmeasured"),
+        ({"frequency_penalty": -0.5}, "unmeasured"),
+        ({"top_k": 1}, "unmeasured"),
+        ({"min_p": 0.1}, "unmeasured"),
+        ({"stop": ["Oslo"]}, "unmeasured"),
+        ({"reasoning_effort": "none"}, "unmeasured"),
+        ({"think": False}, "unmeasured"),
+        ({"chat_template_kwargs": {"enable_thinking": False}}, "unmeasured"),
     ],
 )
 async def test_what_nothing_was_measured_on_escalates_unasked(
@@ -503,6 +513,23 @@ async def test_what_the_client_samples_with_gives_way_to_what_was_measured(tmp_p
         await promote(world, READS, "up/m")
         await world.post(asking("weather, surely", temperature=1.5))
         assert (world.upstream.journal[-1].body or {})["temperature"] == 1.5
+
+
+async def test_fields_that_change_nothing_and_those_that_a_limiting_variant_keeps_escalate_nothing(tmp_path: Path) -> None:
+    """SDKs send the first by themselves. What is kept never reaches the model, whichever step asks."""
+    nothing = {"presence_penalty": 0, "logit_bias": {}, "stop": None, "seed": 7, "chat_template_kwargs": {}, "user": "u"}
+    async with gateway_world(tmp_path, MODELS) as world:
+        await sure_rule(world)
+        assert (await world.post(asking("weather, surely", **nothing))).headers["x-selfopt-model"] == "up/m"
+        await sure_rule(world, variant=get_variant("gated"), model=BLIND_MODEL, least=0.0)
+        answer = await world.post(asking("weather, surely", stop=["Oslo"], reasoning_effort="low", temperature=1.5))
+        assert "x-selfopt-escalated" not in answer.headers
+        assert answer.headers["x-selfopt-kept"] == "temperature, stop, reasoning_effort"
+        for turn in list(world.upstream.journal)[1:3]:  # then the client is answered without tools, as it asks
+            body = turn.body or {}
+            assert (body["temperature"], body.get("stop"), body.get("reasoning_effort")) == (0.0, None, None)
+        await sure_rule(world, variant=get_variant("gated"), model=BLIND_MODEL, least=0.0)
+        assert (await world.post(asking("weather, surely", top_k=1))).headers["x-selfopt-escalated"] == "unmeasured"
 
 
 @pytest.mark.parametrize("stream", [False, True])

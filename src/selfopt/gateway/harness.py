@@ -12,7 +12,7 @@ from selfopt.errors import EndpointError
 from selfopt.home import escape_control
 from selfopt.records import Variant, tool_set_name
 
-from .behind import demanding, kept_by, unsent, why_past
+from .behind import demanding, kept_by, swayed, unsent, why_past
 from .bounded import by_steps
 from .escalation import Escalating
 from .flow import Flow
@@ -138,7 +138,7 @@ def _is_measured(variant: Variant | None, asked: ClientRequest | None, exchange:
     """Whether a request is asked as those were that a confidence was learnt on."""
     if variant is None or asked is None or exchange.ticket.passed is not None:
         return False
-    if asked.request.tool_choice == "required" or wants_other_form(exchange.chat):
+    if asked.request.tool_choice == "required" or wants_other_form(exchange.chat) or swayed(variant, asked):
         return False
     only = exchange.serve_when.only_sets if exchange.serve_when is not None else ()
     return not only or _tool_set(asked, exchange) in only
