@@ -9,6 +9,7 @@ from typing import Any
 import openai
 import pytest
 
+from selfopt.dialects.logprobs import TOP
 from selfopt.errors import UsageError
 from selfopt.gateway.ticket import LiveAttempt, RequestRecord
 from selfopt.reading import read_calls
@@ -22,6 +23,7 @@ from selfopt.records import (
     ReplyContent,
     ServedBound,
     ServeWhen,
+    SignalName,
     SignalTerm,
     ToolCall,
     ToolDefinition,
@@ -244,12 +246,15 @@ async def test_without_log_probabilities_the_stronger_model_answers_and_the_smal
 class Odd:
     """A server whose log probabilities are no numbers, or too few."""
 
-    def __init__(self, entries: list[dict[str, Any]]) -> None:
+    def __init__(self, entries: list[dict[str, Any]], text: str = "The weather in Oslo is what it always is.") -> None:
         self.entries = entries
+        self.text = text
+        self.asked = 0
 
     def answer(self, asked: dict[str, Any]) -> bytes:
         """Return the answer to a request with this body."""
-        said = Said("The weather in Oslo is what it always is.").answer({**asked, "stream": False})
+        self.asked += 1
+        said = Said(self.text).answer({**asked, "stream": False})
         head, _, body = said.partition(b"\r\n\r\n")
         whole = json.loads(body)
         whole["choices"][0]["logprobs"] = {"content": self.entries}
@@ -273,6 +278,43 @@ async def test_too_few_log_probabilities_and_what_is_no_number_escalate(tmp_path
         await promote_other(world)
         answer = await world.post(asking("weather", "raw/m"))
         assert (answer.status, answer.headers["x-selfopt-escalated"]) == (200, "no_logprobs")
+
+
+@pytest.mark.parametrize(("entries", "asked"), [([], 1), ([{"token": "The", "logprob": -0.1, "top_logprobs": []}], 2)])
+async def test_a_model_that_gave_too_few_is_asked_again_and_one_that_gave_none_is_not(
+    tmp_path: Path, entries: list[dict[str, Any]], asked: int
+) -> None:
+    """It may give enough the next time."""
+    server = Odd(entries)
+    async with raw_upstream(server) as url, gateway_world(tmp_path, MODELS, settings=entry("raw", url)) as world:
+        await promote(world, READS, "raw/m", fallback="up/other", serve_when=serve_when(least=0.0))
+        await promote_other(world)
+        for _ in range(2):
+            assert (await world.post(asking("weather", "raw/m"))).headers["x-selfopt-escalated"] == "no_logprobs"
+    assert server.asked == asked
+
+
+async def test_characters_that_are_split_over_tokens_count_by_their_bytes(tmp_path: Path) -> None:
+    """Servers name such tokens by empty texts."""
+    text = "\u4f60\u597d\U0001f324"
+    entries = [{"token": "", "logprob": -0.1, "bytes": [byte], "top_logprobs": []} for byte in text.encode()]
+    async with raw_upstream(Odd(entries, text)) as url, gateway_world(tmp_path, MODELS, settings=entry("raw", url)) as world:
+        await promote(world, READS, "raw/m", fallback="up/other", serve_when=serve_when())
+        answer = await world.post(asking("weather", "raw/m"))
+        assert answer.headers["x-selfopt-model"] == "raw/m"
+
+
+@pytest.mark.parametrize(
+    ("signal", "top"), [("reply", 1), ("choice", TOP), ("least_value", TOP), ("mean_value", TOP), ("backed", None)]
+)
+async def test_as_many_alternatives_are_asked_for_as_the_signals_are_measured_with(
+    tmp_path: Path, signal: SignalName, top: int | None
+) -> None:
+    terms = ConfidenceTerms(intercept=9.0, terms=(SignalTerm(signal=signal, low=-9.0, high=0.0, weight=1.0, unknown=0.0),))
+    async with gateway_world(tmp_path, MODELS) as world:
+        await sure_rule(world, model=ConfidenceModel(calls=terms, text=terms))
+        assert (await world.post(asking("weather, surely"))).headers["x-selfopt-model"] == "up/m"
+        assert (world.upstream.journal[-1].body or {}).get("top_logprobs") == top
 
 
 async def test_log_probabilities_that_cover_the_reply_are_taken_as_they_are(tmp_path: Path) -> None:
