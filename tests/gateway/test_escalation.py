@@ -21,6 +21,7 @@ from selfopt.records import (
     LogProbs,
     Message,
     ReplyContent,
+    Rule,
     ServedBound,
     ServeWhen,
     SignalName,
@@ -37,7 +38,7 @@ from .kit import SCRIPT, World, chat, gateway_world, until
 from .servers import Said, raw_upstream
 from .test_consent import careless  # noqa: F401  a fixture
 from .test_harness import PLAY, WEATHER, promote
-from .test_observing import TEXT, promote_other, told
+from .test_observing import SURE, TEXT, promote_other, told
 from .test_streaming import entry
 
 CALIBRATED = Environment(endpoint="up", model="up/m")  # of whose server nothing else is known
@@ -477,6 +478,32 @@ async def test_the_settings_may_serve_what_was_held_without_asking_again(tmp_pat
         assert await metric(world, 'selfopt_sure_answers_total{outcome="below"}') == 1
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_one_model_held_is_never_served_as_another_ones(tmp_path: Path, stream: bool) -> None:
+    """It is to be served, but what it says needs a plain answer of its model, which fails. Another one answers itself."""
+    dropped = {"tool_calls": [{"name": "play", "arguments": {}}], "logprob": -9.0}
+    failing = {"match": {"tools": False}, "fault": {"kind": "status", "status": 500}}
+    models = {
+        "m": {"replies": [failing], "default": dropped},
+        "mid": {"default": {"fault": {"kind": "status", "status": 401}}},
+        "other": {"replies": [failing], "default": CALL},
+    }
+    settings = '[serve]\nwhen_fallback_fails = "serve"'
+    async with gateway_world(tmp_path, models, settings=settings, options={"retries": 0}) as world:
+        rules: list[Rule] = []
+        for model, fallback, when in (("m", "up/mid", serve_when()), ("mid", "up/other", None), ("other", None, None)):
+            await promote(world, SURE if model == "m" else READS, f"up/{model}", fallback=fallback, serve_when=when)
+            rules += world.enforcer.load().rules
+        world.enforcer.apply(rules, event="test", reason="")
+        await world.reload()
+        answer = await world.post(asking("music", stream=stream))
+        assert answer.status == 200, answer.text
+        assert told(answer, stream=stream)[0] == ["get_weather"]
+        assert answer.headers["x-selfopt-model"] == "up/other"
+        assert asked_models(world) == ["m", "mid", "m", "other"]
+        assert not await metric(world, 'selfopt_sure_answers_total{outcome="below"}')
+
+
 async def test_an_open_breaker_of_the_stronger_model_refuses_at_once(tmp_path: Path) -> None:
     """With 503, and the smaller model's answer stays held."""
     async with gateway_world(tmp_path, MODELS, options={"retries": 0, "breaker_faults": 1}) as world:
@@ -493,6 +520,21 @@ async def test_a_smaller_model_that_fails_escalates(tmp_path: Path) -> None:
         await promote_other(world)
         answer = await world.post(asking("hello", "up/mute"))
         assert (answer.headers["x-selfopt-model"], answer.headers["x-selfopt-escalated"]) == ("up/other", "failed")
+
+
+@pytest.mark.parametrize("fields", [{"tools": []}, {"tool_choice": "none"}])
+async def test_a_smaller_model_that_fails_where_nothing_has_to_be_sure_is_no_escalation(
+    tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    """The fallback answers as without a threshold, and the conversation does not stay there for it."""
+    async with gateway_world(tmp_path, MODELS, options={"retries": 0}) as world:
+        await promote(world, READS, "up/mute", fallback="up/other", serve_when=serve_when())
+        await promote_other(world)
+        answer = await world.post(asking("hello", "up/mute", **fields))
+        assert (answer.headers["x-selfopt-model"], answer.headers["x-selfopt-fallback"]) == ("up/other", "server")
+        assert "x-selfopt-escalated" not in answer.headers
+        assert not await metric(world, 'selfopt_escalations_total{reason="failed"}')
+        assert not await metric(world, 'selfopt_sure_answers_total{outcome="escalated"}')
 
 
 async def test_the_stronger_model_has_to_be_sure_under_its_own_rule(tmp_path: Path) -> None:
@@ -559,7 +601,14 @@ async def test_what_the_client_samples_with_gives_way_to_what_was_measured(tmp_p
 
 async def test_fields_that_change_nothing_and_those_that_a_limiting_variant_keeps_escalate_nothing(tmp_path: Path) -> None:
     """SDKs send the first by themselves. What is kept never reaches the model, whichever step asks."""
-    nothing = {"presence_penalty": 0, "logit_bias": {}, "stop": None, "seed": 7, "chat_template_kwargs": {}, "user": "u"}
+    nothing: dict[str, Any] = {
+        "presence_penalty": 0,
+        "logit_bias": {},
+        "stop": None,
+        "seed": 7,
+        "chat_template_kwargs": {},
+        "user": "u",
+    }
     async with gateway_world(tmp_path, MODELS) as world:
         await sure_rule(world)
         assert (await world.post(asking("weather, surely", **nothing))).headers["x-selfopt-model"] == "up/m"

@@ -45,7 +45,7 @@ _SWAYING = (
     "stop stop_token_ids min_tokens ignore_eos bad_words allowed_token_ids chat_template chat_template_kwargs options verbosity"
 )
 _SWAYS = frozenset(_SWAYING.split()) | THINKING_KEYS
-_EMPTY = ("", [], {})
+_EMPTY: tuple[Any, ...] = ("", [], {})
 LARGEST_LIMIT = 32_768
 """Tokens that a variant may be given for one reply. A larger limit of a client is forwarded as it came."""
 _OBSERVED = frozenset({"logprobs", "top_logprobs"})
