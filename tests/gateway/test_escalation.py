@@ -9,6 +9,7 @@ from typing import Any
 import openai
 import pytest
 
+from selfopt.dialects.logprobs import TOP
 from selfopt.errors import UsageError
 from selfopt.gateway.ticket import LiveAttempt, RequestRecord
 from selfopt.reading import read_calls
@@ -20,24 +21,29 @@ from selfopt.records import (
     LogProbs,
     Message,
     ReplyContent,
+    Rule,
     ServedBound,
     ServeWhen,
+    SignalName,
     SignalTerm,
     ToolCall,
     ToolDefinition,
     Variant,
     evidence_key,
+    tool_set_name,
 )
+from selfopt.variants import get_variant
 
 from .kit import SCRIPT, World, chat, gateway_world, until
 from .servers import Said, raw_upstream
 from .test_consent import careless  # noqa: F401  a fixture
 from .test_harness import PLAY, WEATHER, promote
-from .test_observing import TEXT, promote_other, told
+from .test_observing import SURE, TEXT, promote_other, told
 from .test_streaming import entry
 
 CALIBRATED = Environment(endpoint="up", model="up/m")  # of whose server nothing else is known
 READS = Variant(name="reads", parsers=("all@2", "fit@2"))
+WEATHER_TOOL, PLAY_TOOL = (ToolDefinition.model_validate(tool["function"]) for tool in (WEATHER, PLAY))
 MODEL = ConfidenceModel(
     calls=ConfidenceTerms(intercept=-2.0, terms=(SignalTerm(signal="reply", low=-10.0, high=0.0, weight=5.0, unknown=0.0),)),
     text=ConfidenceTerms(intercept=-2.0, terms=(SignalTerm(signal="reply", low=-20.0, high=0.0, weight=5.0, unknown=0.0),)),
@@ -76,10 +82,9 @@ def serve_when(model: ConfidenceModel = MODEL, least: float = 0.8, **fields: Any
         calibration_id="cal-1",
         model=model,
         least=least,
-        bound=bound,
         fitted_on="a",
         calibrated_on="b",
-        **{"evidence_key": evidence_key("", CALIBRATED), "environment": CALIBRATED, **fields},
+        **{"bound": bound, "evidence_key": evidence_key("", CALIBRATED), "environment": CALIBRATED, **fields},
     )
 
 
@@ -242,12 +247,15 @@ async def test_without_log_probabilities_the_stronger_model_answers_and_the_smal
 class Odd:
     """A server whose log probabilities are no numbers, or too few."""
 
-    def __init__(self, entries: list[dict[str, Any]]) -> None:
+    def __init__(self, entries: list[dict[str, Any]], text: str = "The weather in Oslo is what it always is.") -> None:
         self.entries = entries
+        self.text = text
+        self.asked = 0
 
     def answer(self, asked: dict[str, Any]) -> bytes:
         """Return the answer to a request with this body."""
-        said = Said("The weather in Oslo is what it always is.").answer({**asked, "stream": False})
+        self.asked += 1
+        said = Said(self.text).answer({**asked, "stream": False})
         head, _, body = said.partition(b"\r\n\r\n")
         whole = json.loads(body)
         whole["choices"][0]["logprobs"] = {"content": self.entries}
@@ -273,6 +281,43 @@ async def test_too_few_log_probabilities_and_what_is_no_number_escalate(tmp_path
         assert (answer.status, answer.headers["x-selfopt-escalated"]) == (200, "no_logprobs")
 
 
+@pytest.mark.parametrize(("entries", "asked"), [([], 1), ([{"token": "The", "logprob": -0.1, "top_logprobs": []}], 2)])
+async def test_a_model_that_gave_too_few_is_asked_again_and_one_that_gave_none_is_not(
+    tmp_path: Path, entries: list[dict[str, Any]], asked: int
+) -> None:
+    """It may give enough the next time."""
+    server = Odd(entries)
+    async with raw_upstream(server) as url, gateway_world(tmp_path, MODELS, settings=entry("raw", url)) as world:
+        await promote(world, READS, "raw/m", fallback="up/other", serve_when=serve_when(least=0.0))
+        await promote_other(world)
+        for _ in range(2):
+            assert (await world.post(asking("weather", "raw/m"))).headers["x-selfopt-escalated"] == "no_logprobs"
+    assert server.asked == asked
+
+
+async def test_characters_that_are_split_over_tokens_count_by_their_bytes(tmp_path: Path) -> None:
+    """Servers name such tokens by empty texts."""
+    text = "\u4f60\u597d\U0001f324"
+    entries = [{"token": "", "logprob": -0.1, "bytes": [byte], "top_logprobs": []} for byte in text.encode()]
+    async with raw_upstream(Odd(entries, text)) as url, gateway_world(tmp_path, MODELS, settings=entry("raw", url)) as world:
+        await promote(world, READS, "raw/m", fallback="up/other", serve_when=serve_when())
+        answer = await world.post(asking("weather", "raw/m"))
+        assert answer.headers["x-selfopt-model"] == "raw/m"
+
+
+@pytest.mark.parametrize(
+    ("signal", "top"), [("reply", 1), ("choice", TOP), ("least_value", TOP), ("mean_value", TOP), ("backed", None)]
+)
+async def test_as_many_alternatives_are_asked_for_as_the_signals_are_measured_with(
+    tmp_path: Path, signal: SignalName, top: int | None
+) -> None:
+    terms = ConfidenceTerms(intercept=9.0, terms=(SignalTerm(signal=signal, low=-9.0, high=0.0, weight=1.0, unknown=0.0),))
+    async with gateway_world(tmp_path, MODELS) as world:
+        await sure_rule(world, model=ConfidenceModel(calls=terms, text=terms))
+        assert (await world.post(asking("weather, surely"))).headers["x-selfopt-model"] == "up/m"
+        assert (world.upstream.journal[-1].body or {}).get("top_logprobs") == top
+
+
 async def test_log_probabilities_that_cover_the_reply_are_taken_as_they_are(tmp_path: Path) -> None:
     """The check above refuses nothing else."""
     entries = [{"token": "The weather in Oslo is what it always is.", "logprob": -0.1, "top_logprobs": []}]
@@ -290,6 +335,15 @@ async def test_log_probabilities_that_cover_the_reply_are_taken_as_they_are(tmp_
         ({"n": 2}, "unmeasured"),
         ({"temperature": -1}, "unmeasured"),
         ({"response_format": {"type": "json_object"}}, "unmeasured"),
+        ({"logit_bias": {"7": -100}}, "unmeasured"),
+        ({"presence_penalty": 0.5}, "unmeasured"),
+        ({"frequency_penalty": -0.5}, "unmeasured"),
+        ({"top_k": 1}, "unmeasured"),
+        ({"min_p": 0.1}, "unmeasured"),
+        ({"stop": ["Oslo"]}, "unmeasured"),
+        ({"reasoning_effort": "none"}, "unmeasured"),
+        ({"think": False}, "unmeasured"),
+        ({"chat_template_kwargs": {"enable_thinking": False}}, "unmeasured"),
     ],
 )
 async def test_what_nothing_was_measured_on_escalates_unasked(
@@ -300,6 +354,38 @@ async def test_what_nothing_was_measured_on_escalates_unasked(
         answer = await world.post(asking("weather, surely", stream=stream, **fields))
         assert answer.headers["x-selfopt-escalated"] == reason
         assert asked_models(world)[0] == "other"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_tools_that_the_bound_is_not_about_escalate_unasked(tmp_path: Path, stream: bool) -> None:
+    """Whatever their order and descriptions. Where the choice leaves tools out, what is left counts."""
+    both = tool_set_name([WEATHER_TOOL, PLAY_TOOL])
+    allowed = {"mode": "auto", "tools": [{"type": "function", "function": {"name": "get_weather"}}]}
+    other = {**PLAY, "function": {**PLAY["function"], "name": "stop"}}
+    described = {**PLAY, "function": {**PLAY["function"], "description": "Plays a song."}}
+    async with gateway_world(tmp_path, MODELS) as world:
+        await sure_rule(world, tool_sets=(both,))
+        for fields, covered in (
+            ({}, True),
+            ({"tools": [described, WEATHER]}, True),
+            ({"tools": [WEATHER]}, False),
+            ({"tools": [WEATHER, other]}, False),
+            ({"tool_choice": {"type": "allowed_tools", "allowed_tools": allowed}}, False),
+        ):
+            answer = await world.post(asking("weather, surely", stream=stream, **fields))
+            assert answer.headers["x-selfopt-model"] == ("up/m" if covered else "up/other")
+            assert answer.headers.get("x-selfopt-escalated") == (None if covered else "unmeasured")
+        assert asked_models(world) == ["m", "m", "other", "other", "other"]
+
+
+async def test_a_bound_on_unseen_tools_and_one_of_unknown_sets_are_about_other_tools_too(tmp_path: Path) -> None:
+    """The first by what it claims. The second is of before the sets were kept."""
+    unseen = serve_when().bound.model_copy(update={"claim": "unseen_tools"})
+    async with gateway_world(tmp_path, MODELS) as world:
+        for when in (serve_when(bound=unseen, tool_sets=("tools-1",)), serve_when()):
+            await promote(world, READS, "up/m", fallback="up/other", serve_when=when)
+            await promote_other(world)
+            assert (await world.post(asking("weather, surely", tools=[WEATHER]))).headers["x-selfopt-model"] == "up/m"
 
 
 async def test_a_rule_without_a_variant_escalates_everything(tmp_path: Path) -> None:
@@ -392,6 +478,32 @@ async def test_the_settings_may_serve_what_was_held_without_asking_again(tmp_pat
         assert await metric(world, 'selfopt_sure_answers_total{outcome="below"}') == 1
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_one_model_held_is_never_served_as_another_ones(tmp_path: Path, stream: bool) -> None:
+    """It is to be served, but what it says needs a plain answer of its model, which fails. Another one answers itself."""
+    dropped = {"tool_calls": [{"name": "play", "arguments": {}}], "logprob": -9.0}
+    failing = {"match": {"tools": False}, "fault": {"kind": "status", "status": 500}}
+    models = {
+        "m": {"replies": [failing], "default": dropped},
+        "mid": {"default": {"fault": {"kind": "status", "status": 401}}},
+        "other": {"replies": [failing], "default": CALL},
+    }
+    settings = '[serve]\nwhen_fallback_fails = "serve"'
+    async with gateway_world(tmp_path, models, settings=settings, options={"retries": 0}) as world:
+        rules: list[Rule] = []
+        for model, fallback, when in (("m", "up/mid", serve_when()), ("mid", "up/other", None), ("other", None, None)):
+            await promote(world, SURE if model == "m" else READS, f"up/{model}", fallback=fallback, serve_when=when)
+            rules += world.enforcer.load().rules
+        world.enforcer.apply(rules, event="test", reason="")
+        await world.reload()
+        answer = await world.post(asking("music", stream=stream))
+        assert answer.status == 200, answer.text
+        assert told(answer, stream=stream)[0] == ["get_weather"]
+        assert answer.headers["x-selfopt-model"] == "up/other"
+        assert asked_models(world) == ["m", "mid", "m", "other"]
+        assert not await metric(world, 'selfopt_sure_answers_total{outcome="below"}')
+
+
 async def test_an_open_breaker_of_the_stronger_model_refuses_at_once(tmp_path: Path) -> None:
     """With 503, and the smaller model's answer stays held."""
     async with gateway_world(tmp_path, MODELS, options={"retries": 0, "breaker_faults": 1}) as world:
@@ -408,6 +520,21 @@ async def test_a_smaller_model_that_fails_escalates(tmp_path: Path) -> None:
         await promote_other(world)
         answer = await world.post(asking("hello", "up/mute"))
         assert (answer.headers["x-selfopt-model"], answer.headers["x-selfopt-escalated"]) == ("up/other", "failed")
+
+
+@pytest.mark.parametrize("fields", [{"tools": []}, {"tool_choice": "none"}])
+async def test_a_smaller_model_that_fails_where_nothing_has_to_be_sure_is_no_escalation(
+    tmp_path: Path, fields: dict[str, Any]
+) -> None:
+    """The fallback answers as without a threshold, and the conversation does not stay there for it."""
+    async with gateway_world(tmp_path, MODELS, options={"retries": 0}) as world:
+        await promote(world, READS, "up/mute", fallback="up/other", serve_when=serve_when())
+        await promote_other(world)
+        answer = await world.post(asking("hello", "up/mute", **fields))
+        assert (answer.headers["x-selfopt-model"], answer.headers["x-selfopt-fallback"]) == ("up/other", "server")
+        assert "x-selfopt-escalated" not in answer.headers
+        assert not await metric(world, 'selfopt_escalations_total{reason="failed"}')
+        assert not await metric(world, 'selfopt_sure_answers_total{outcome="escalated"}')
 
 
 async def test_the_stronger_model_has_to_be_sure_under_its_own_rule(tmp_path: Path) -> None:
@@ -470,6 +597,30 @@ async def test_what_the_client_samples_with_gives_way_to_what_was_measured(tmp_p
         await promote(world, READS, "up/m")
         await world.post(asking("weather, surely", temperature=1.5))
         assert (world.upstream.journal[-1].body or {})["temperature"] == 1.5
+
+
+async def test_fields_that_change_nothing_and_those_that_a_limiting_variant_keeps_escalate_nothing(tmp_path: Path) -> None:
+    """SDKs send the first by themselves. What is kept never reaches the model, whichever step asks."""
+    nothing: dict[str, Any] = {
+        "presence_penalty": 0,
+        "logit_bias": {},
+        "stop": None,
+        "seed": 7,
+        "chat_template_kwargs": {},
+        "user": "u",
+    }
+    async with gateway_world(tmp_path, MODELS) as world:
+        await sure_rule(world)
+        assert (await world.post(asking("weather, surely", **nothing))).headers["x-selfopt-model"] == "up/m"
+        await sure_rule(world, variant=get_variant("gated"), model=BLIND_MODEL, least=0.0)
+        answer = await world.post(asking("weather, surely", stop=["Oslo"], reasoning_effort="low", temperature=1.5))
+        assert "x-selfopt-escalated" not in answer.headers
+        assert answer.headers["x-selfopt-kept"] == "temperature, stop, reasoning_effort"
+        for turn in list(world.upstream.journal)[1:3]:  # then the client is answered without tools, as it asks
+            body = turn.body or {}
+            assert (body["temperature"], body.get("stop"), body.get("reasoning_effort")) == (0.0, None, None)
+        await sure_rule(world, variant=get_variant("gated"), model=BLIND_MODEL, least=0.0)
+        assert (await world.post(asking("weather, surely", top_k=1))).headers["x-selfopt-escalated"] == "unmeasured"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -623,6 +774,6 @@ def _measured(level: float, when: ServeWhen) -> float:
     n = len(tokens)
     observed = LogProbs(tokens=tokens, logprobs=(level,) * n, top_tokens=((),) * n, top_logprobs=((),) * n)
     content = ReplyContent(tool_calls=(call,), logprobs=observed, finish_reason="tool_calls")
-    tools = tuple(ToolDefinition.model_validate(tool["function"]) for tool in (WEATHER, PLAY))
+    tools = (WEATHER_TOOL, PLAY_TOOL)
     messages = (Message(role="user", content="Weather in Oslo?"),)
     return when.model.confidence(signals_of(content, read_calls(READS.parsers, content, tools, messages), tools, messages))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from selfopt.records import Calibration, Rule, Signals, SignalTerm, ToolMatch
+from selfopt.records import Calibration, Rule, ServeWhen, Signals, SignalTerm, ToolMatch
 from tests.ledger.calibration_samples import MODEL, calibration_record, serve_when
 
 
@@ -50,3 +50,12 @@ def test_a_rule_without_the_newer_fields_is_written_as_before() -> None:
     finer = plain.model_copy(update={"when": ToolMatch(names="calendar_*"), "serve_when": serve_when()})
     assert {"when", "serve_when"} <= set(finer.model_dump())
     assert Rule.model_validate_json(finer.model_dump_json()) == finer
+
+
+def test_tool_sets_are_only_written_where_they_are_known() -> None:
+    """So a rule of before has its hash."""
+    plain = serve_when()
+    assert "tool_sets" not in plain.model_dump()
+    known = plain.model_copy(update={"tool_sets": ("tools-1",)})
+    assert ServeWhen.model_validate_json(known.model_dump_json()) == known
+    assert (plain.only_sets, known.only_sets) == ((), ("tools-1",))

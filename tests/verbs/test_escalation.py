@@ -116,6 +116,8 @@ def test_the_first_sentence_says_that_it_may_serve_and_the_record_holds_the_tria
     assert (len(calibration.fit_trials), len(calibration.calibration_trials)) == (40, 40)
     assert not set(calibration.fit_trials) & set(calibration.calibration_trials)
     assert calibration.serve_when.calibration_id == calibration.calibration_id
+    assert set(calibration.serve_when.tool_sets) == set(calibration.shares)
+    assert len(calibration.serve_when.tool_sets) == 2
     assert list(open_ledger(tmp_path / "home" / "ledger.sqlite3").read(Spec, {"id": calibration.spec_id}))
 
 

@@ -134,6 +134,7 @@ class Attempts:
         elif line.spoke is not None and (not standbys or error.kind not in FALLS_BACK):
             standbys.clear()
             line.decision, line.spoke, exchange.answered = line.spoke, None, False
+            line.below = exchange.ticket.below = False
             self._back(exchange, line.decision)
             return False
         if error.kind not in FALLS_BACK or not standbys or self._left(exchange) <= SHORTEST_ATTEMPT_S:
@@ -141,9 +142,10 @@ class Attempts:
                 return False
             refusal = from_endpoint_error(error, f"endpoint {(decision.model or '').partition('/')[0]}")
             raise refusal if line.doubt is None else refusal.for_good()
-        if rules.serve_when(decision) is not None:
+        if exchange.serve_when is not None:
             exchange.ticket.escalated.append("failed")
             line.escalated(decision, rules)
+        line.below = exchange.ticket.below = False
         reason = f"{escape_control(decision.model or '', 200)} failed: {error.kind}"
         line.decision = standbys.popleft().model_copy(update={"reason": reason})
         self._divert(exchange, line.decision, error.kind)
@@ -152,8 +154,10 @@ class Attempts:
     async def _asked(self, exchange: LiveRequest, line: _Line, rules: RulesInForce) -> EndpointError | None:
         """Ask the model whose turn it is, and maybe a stronger one at the same time. Raises as `_ask`, and Escalating."""
         decision, rival = line.decision, line.rival
+        if not line.below:
+            exchange.held = None  # another model's
         if rival is not None and rival.model == decision.model and not rival.gone:
-            line.rival = None
+            line.rival, exchange.serve_when = None, None
             return await rival.answer(exchange)
         about_tools = exchange.chat.calls_tools and not exchange.plain
         exchange.serve_when = when = rules.serve_when(decision) if about_tools and not line.below else None

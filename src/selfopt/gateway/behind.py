@@ -37,6 +37,15 @@ _LIMITING = (
 )
 LIMIT_FIELDS = frozenset(_LIMITING.split())
 _LIMITED_OWN = ("temperature", "stop", *sorted(THINKING_KEYS))
+# With these the model answers otherwise than it was measured, or thinks otherwise before it does.
+_SWAYING = (
+    "logit_bias presence_penalty frequency_penalty repetition_penalty repeat_penalty repeat_last_n top_k min_p top_a typical_p "
+    "typical tfs_z top_n_sigma mirostat mirostat_tau mirostat_eta dynatemp_range dynatemp_exponent xtc_probability xtc_threshold "
+    "dry_multiplier dry_base dry_allowed_length dry_penalty_last_n dry_sequence_breakers samplers length_penalty use_beam_search "
+    "stop stop_token_ids min_tokens ignore_eos bad_words allowed_token_ids chat_template chat_template_kwargs options verbosity"
+)
+_SWAYS = frozenset(_SWAYING.split()) | THINKING_KEYS
+_EMPTY: tuple[Any, ...] = ("", [], {})
 LARGEST_LIMIT = 32_768
 """Tokens that a variant may be given for one reply. A larger limit of a client is forwarded as it came."""
 _OBSERVED = frozenset({"logprobs", "top_logprobs"})
@@ -128,6 +137,21 @@ def kept_by(variant: Variant, asked: ClientRequest, *, judged: bool = False) -> 
     return tuple(key for key in own if key in fields)
 
 
+def swayed(variant: Variant, asked: ClientRequest) -> bool:
+    """Say whether the client's fields make an answer another one than was measured.
+
+    What the variant keeps its own for does not. A seed only chooses among the same answers.
+    """
+    fields = fields_of(asked)
+    mine = _SWAYS.intersection(fields).difference(kept_by(variant, asked, judged=True))
+    for key in mine:
+        value = _decode(fields[key])
+        # A model may think by itself, so a wish not to changes its answer, too.
+        if value is not None and value not in _EMPTY and (key in THINKING_KEYS or not says_nothing(key, value)):
+            return True
+    return False
+
+
 def beside_step(
     variant: Variant, asked: ClientRequest, step: RenderedStep, *, observed: bool, judged: bool = False
 ) -> dict[str, dict[str, Any]]:
@@ -145,7 +169,7 @@ def beside_step(
         left_out = LIMIT_KEYS | _OBSERVED
     if step.logprobs is not None:  # a question for one token, whose probabilities are read and nothing else
         left_out = LIMIT_KEYS | _OBSERVED | LIMIT_FIELDS | set(_LIMITED_OWN)
-    if step.constraint is not None or not limited(variant):
+    if judged or step.constraint is not None or not limited(variant):
         left_out = left_out.union(kept_by(variant, asked, judged=judged))
     if not step.tools:
         left_out = left_out | {"parallel_tool_calls"}

@@ -10,9 +10,9 @@ from selfopt.dialects.clients import ClientRequest, NoWordsError, PassReason
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
-from selfopt.records import Variant
+from selfopt.records import Variant, tool_set_name
 
-from .behind import demanding, kept_by, unsent, why_past
+from .behind import demanding, kept_by, swayed, unsent, why_past
 from .bounded import by_steps
 from .escalation import Escalating
 from .flow import Flow
@@ -23,6 +23,7 @@ from .options import GatewayOptions
 from .passing import Passing
 from .refusal import JSON, from_endpoint_error
 from .seams import Upstream
+from .tool_offer import tools_offered
 from .work import AttemptWork
 
 # A larger chat fills the context of any model that a variant was measured for.
@@ -137,7 +138,17 @@ def _is_measured(variant: Variant | None, asked: ClientRequest | None, exchange:
     """Whether a request is asked as those were that a confidence was learnt on."""
     if variant is None or asked is None or exchange.ticket.passed is not None:
         return False
-    return asked.request.tool_choice != "required" and not wants_other_form(exchange.chat)
+    if asked.request.tool_choice == "required" or wants_other_form(exchange.chat) or swayed(variant, asked):
+        return False
+    only = exchange.serve_when.only_sets if exchange.serve_when is not None else ()
+    return not only or _tool_set(asked, exchange) in only
+
+
+def _tool_set(asked: ClientRequest, exchange: LiveRequest) -> str:
+    """The content name of the tools that the model may call; "" where it is not known."""
+    if len(asked.request.tools) != exchange.chat.n_tools:  # the client's choice leaves some out
+        return tool_set_name(asked.request.tools)
+    return exchange.tools.tool_set or tools_offered(exchange.chat).tool_set
 
 
 def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Exception:

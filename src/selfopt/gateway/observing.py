@@ -7,15 +7,20 @@ from collections.abc import Callable
 from selfopt.dialects.logprobs import TOP, TOP_SUMMED, longest_asked
 from selfopt.errors import EndpointError
 from selfopt.reading import needs_logprobs
-from selfopt.records import ParsedReply, ReplyContent, Sampling, Variant
+from selfopt.records import ParsedReply, ReplyContent, Sampling, SignalName, Variant
 from selfopt.variants import RenderedStep, rests_on_logprobs
 
 from .escalation import Escalating
 from .live_request import LiveRequest
 from .passing import unfit
+from .sureness import covering
 
 BLIND_S = 60.0
 """So long a model whose replies lacked log probabilities is not asked for them again."""
+
+
+# These are told by the likeliest tokens: of where a call begins, and of where a value ends.
+_TOLD_BY_TOP: frozenset[SignalName] = frozenset({"choice", "least_value", "mean_value"})
 
 
 class BlindModels:
@@ -51,12 +56,12 @@ class Observing:
     def __init__(self, variant: Variant, exchange: LiveRequest, blind: BlindModels) -> None:
         self._exchange = exchange
         self._blind = blind
-        self._shortened = False
+        self._shortened = self._bare = False
         when = exchange.serve_when
         self.judged = when is not None and when.model.needs_logprobs
         self.top = TOP_SUMMED if self.judged or needs_logprobs(variant.parsers) else None
-        if when is not None and "choice" in when.model.signals:
-            self.top = TOP  # as in measurements: it is told by the likeliest tokens
+        if when is not None and when.model.signals & _TOLD_BY_TOP:
+            self.top = TOP  # as in measurements
         self._rests = self.judged or rests_on_logprobs(variant)
 
     @property
@@ -75,6 +80,14 @@ class Observing:
         self._shortened = True
         return sampling.model_copy(update={"max_tokens": longest})
 
+    def seen(self, step: RenderedStep, content: ReplyContent) -> ReplyContent:
+        """The reply to a step, without log probabilities that are too few for its confidence."""
+        if not content.logprobs:  # without text or calls there may have been no token to give one for
+            self._bare = self._bare or bool(content.text or content.tool_calls or content.broken_tool_calls)
+        if not self.judged or step.logprobs is not None:
+            return content
+        return content.model_copy(update={"logprobs": covering(content.logprobs, content)})
+
     def misses(self, step: RenderedStep, content: ReplyContent) -> bool:
         """Say whether a step that reads log probabilities alone got none, and take note of it."""
         if step.logprobs is None or content.logprobs:
@@ -86,11 +99,12 @@ class Observing:
     def fails(self, parsed: ParsedReply, content: ReplyContent) -> bool:
         """Say whether a reply is no evidence for what the rule promises, and take note of it.
 
-        Its calls have no log probabilities, or it ended at the limit that they set.
+        Its calls have no log probabilities, or it ended at the limit that they set. A model that gave
+        some, though too few, may give enough the next time.
         """
         ticket = self._exchange.ticket
         if parsed.unobserved or (self.judged and not content.logprobs):
-            if parsed.unobserved or content.text or content.tool_calls:  # else there may have been no token
+            if self._bare:
                 self._blind.add(self._exchange.upstream.known_as)
             return True
         ticket.unsure += parsed.withheld

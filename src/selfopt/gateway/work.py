@@ -41,7 +41,7 @@ from .passing import uncalled, unfit
 from .plain_step import plain_step
 from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, with_damaged, without_text
 from .seams import Upstream
-from .sureness import Sureness, covering, sureness_of
+from .sureness import Sureness, sureness_of
 
 TEXT_TOKENS = 1024
 THINKING_TOKENS = 4096  # beside those, where the client asks for thinking and sets no limit
@@ -146,10 +146,7 @@ class AttemptWork:
         top = step.logprobs or observing.top
         judged = self._exchange.serve_when is not None
         more = beside_step(variant, asked, step, observed=observing.top is not None, judged=judged)
-        content = await self._ask(step, sampling, take, beside=more, logprobs=top)
-        if not observing.judged or step.logprobs is not None:
-            return content
-        return content.model_copy(update={"logprobs": covering(content.logprobs, content)})
+        return observing.seen(step, await self._ask(step, sampling, take, beside=more, logprobs=top))
 
     def _held(self) -> ReplyContent | None:
         """An answer of before that is to be served."""

@@ -160,6 +160,8 @@ class ServeWhen(Record):
             escalates.
         environment: the one of the calibration, so that what differs can be named, and so that what
             a server hides before it has loaded the model speaks against nothing.
+        tool_sets: those of the calibration, by content name (`tool_set_name`); empty where they are
+            not known. Where the bound is about these tools, requests with others escalate.
         retry: whether a call whose arguments do not fit is asked for once more, with the complaint.
         sticky: whether a conversation that escalated stays with the stronger model.
         parallel: whether both models are asked at once.
@@ -173,9 +175,15 @@ class ServeWhen(Record):
     calibrated_on: str
     evidence_key: str
     environment: Environment | None = Field(default=None, exclude_if=lambda environment: environment is None)
+    tool_sets: tuple[str, ...] = Field(default=(), exclude_if=lambda tool_sets: not tool_sets)
     retry: bool = False
     sticky: bool = True
     parallel: bool = False
+
+    @property
+    def only_sets(self) -> tuple[str, ...]:
+        """The tool sets that the bound is about; empty where it is about others, too, or they are not known."""
+        return self.tool_sets if self.bound.claim == "these_tools" else ()
 
 
 class CurvePoint(Record):

@@ -193,6 +193,7 @@ def _calibration(app: App, at: _Place, samples: _Samples, found: Calibrated, fal
             calibrated_on=at.label("calibrate"),
             evidence_key=evidence_key(at.spec.spec_id, at.environment),
             environment=at.environment,
+            tool_sets=tuple(sorted(found.shares)),
         )
     request, settings = at.request, app.settings.serve
     return Calibration(
