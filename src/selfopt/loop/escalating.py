@@ -121,6 +121,7 @@ def _calibration(context: LoopContext, start: CycleStart, spec: Spec) -> Calibra
             calibrated_on=parts[1],
             evidence_key=evidence_key(spec.spec_id, environment),
             environment=environment,
+            tool_sets=tuple(sorted(found.shares)),
         )
     return Calibration(
         calibration_id=calibration_id,
