@@ -321,5 +321,7 @@ def test_a_limit_cuts_no_text(project: Path, variant: str, monkeypatch: pytest.M
         str(project / "t.json"),
         "--variant",
         variant,
+        "--timeout",
+        "120",
     )
     assert note[150:] in json.dumps(tried)
