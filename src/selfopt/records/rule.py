@@ -34,7 +34,7 @@ class Voided(Record):
 
     Attributes:
         kind: `environment`: another model, template, engine or spec serves than the one that was
-            measured. `drift`: live traffic is not like the calibration.
+            measured. `drift`: answers are not like those of the calibration any more.
         calibration_id: the calibration whose threshold it was.
         differs: the observed facts that differ, for `environment`.
     """

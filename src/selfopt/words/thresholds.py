@@ -145,7 +145,7 @@ def _would_change(found: Calibration) -> tuple[str, ...]:
     return (
         *more,
         "another model file, chat template, engine or variant: the threshold is void then, and everything escalates",
-        "live traffic that is not like the calibration: the same",
+        "fresh answers in a cycle that break the bound: it is withdrawn, unless a person set the rule",
         f"a new calibration: selfopt escalation {escape_control(found.model, 200)} {found.phase}",
     )
 
