@@ -53,7 +53,7 @@ from selfopt.wiring.serving import build_gateway, gateway_options
 CPU_AIM_MS, WAIT_AIM_MS = 0.1, 1.0
 SMALL_MS, LARGE_MS = 2.0, 30.0
 VARIANT = Variant(name="reads", parsers=("all@2", "fit@2"))
-SIGNALS = ("reply", "choice", "least_value", "mean_value", "backed", "fits", "unrepaired")
+SIGNALS = ("reply", "choice", "least_value", "mean_value", "backed", "covered", "fits", "unrepaired")
 TOOLS = [
     {
         "type": "function",

@@ -43,7 +43,7 @@ TARGET_US = 100
 TOOLS = 3
 _TOKEN = re.compile(r"\s?\w{1,6}|\s?[^\w\s]{1,3}|\s+")
 _FORMATS: tuple[CallFormat, ...] = ("xml", "json", "python_call")
-_NAMES: tuple[SignalName, ...] = ("reply", "choice", "least_value", "mean_value", "backed", "fits", "unrepaired")
+_NAMES: tuple[SignalName, ...] = ("reply", "choice", "least_value", "mean_value", "backed", "covered", "fits", "unrepaired")
 CHAINS = {"backing chain": ("all@2", "fit@2", "strict"), "plain chain": ("all@2",)}
 
 

@@ -17,7 +17,7 @@ from selfopt.policy import Judged, calibrated, confidence_model, threshold_steps
 from selfopt.records import BoundClaim, Signals
 
 CLAIMS: tuple[BoundClaim, ...] = get_args(BoundClaim)
-UP = ("reply", "choice", "least_value", "mean_value", "backed", "fits", "agrees", "unrepaired")
+UP = ("reply", "choice", "least_value", "mean_value", "backed", "covered", "fits", "agrees", "unrepaired")
 
 
 def answers(n: int, tag: str, seed: int = 0, *, sets: int = 20, share: float = 0.8, told: float = 1.6) -> list[Judged]:

@@ -244,6 +244,19 @@ def test_without_log_probabilities_the_rest_is_told() -> None:
         assert (signals.backed, signals.fits, signals.agrees) == (1.0, 1.0, 0.0)
 
 
+def test_a_tool_that_the_request_is_not_about_is_covered_less() -> None:
+    """The least of all calls counts, and a tool that is not offered covers nothing."""
+    other = ToolCall(name="math.gcd", arguments={"a": 4})
+    table, both, unknown = (
+        signals_of(ReplyContent(), parsed(*calls), TOOLS, SAID).covered
+        for calls in ((CALL,), (CALL, other), (CALL, ToolCall(name="no_such_tool")))
+    )
+    assert table is not None
+    assert both is not None
+    assert table > both >= 0 == unknown
+    assert signals_of(ReplyContent(), parsed(), TOOLS, SAID).covered is None
+
+
 def test_only_what_is_wanted_is_worked_out() -> None:
     """The wanted ones are the same as among all."""
     content = ReplyContent(logprobs=observed(cut(write_calls([CALL], "json"))))

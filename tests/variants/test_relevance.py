@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from selfopt.records import Example, Message, ReplyContent, ToolCall, ToolDefinition, Variant
 from selfopt.variants import render
-from selfopt.variants.relevance import shown_tools, similar_examples, words_in
+from selfopt.variants.relevance import shown_tools, similar_examples
 
 
 def tool(name: str, description: str = "", **properties: Any) -> ToolDefinition:
@@ -117,8 +117,3 @@ def test_the_most_similar_example_comes_last() -> None:
     found = similar_examples(examples, user("how is the weather right now"), 2)
     assert [one.messages[0].content for one in found] == ["weather in Rome", "the weather now"]
     assert similar_examples(examples[:2], user("x"), 2) == tuple(examples[:2])
-
-
-def test_words_are_split_where_names_are_put_together() -> None:
-    """Camel case, snake case, digits; empty words are left out."""
-    assert list(words_in("getUserIDs of_the HTTPServer2go")) == ["get", "user", "ids", "http", "serv", "2", "go"]

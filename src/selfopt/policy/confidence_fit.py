@@ -14,7 +14,7 @@ _TAIL = 0.05
 _RIDGE = 0.3
 _UNSEEN_KIND = -10.0
 """The log odds of answers of a kind of which the fit saw none: they are as good as never served."""
-_NATURAL: Mapping[str, tuple[float, float]] = dict.fromkeys(("backed", "fits", "agrees", "unrepaired"), (0.0, 1.0))
+_NATURAL: Mapping[str, tuple[float, float]] = dict.fromkeys(("backed", "covered", "fits", "agrees", "unrepaired"), (0.0, 1.0))
 """Signals that lie in [0, 1] already. The others are log probabilities."""
 
 

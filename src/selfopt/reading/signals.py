@@ -62,6 +62,7 @@ def signals_of(
         least_value=least,
         mean_value=mean,
         backed=_backed(parsed, messages, tools) if calls and "backed" in wanted else None,
+        covered=_covered(parsed, messages, tools) if calls and "covered" in wanted else None,
         fits=float(_fits(parsed, tools)) if calls and "fits" in wanted else None,
         agrees=None if agrees is None else float(agrees),
         unrepaired=float(not parsed.corrections),
@@ -91,6 +92,15 @@ def _backed(parsed: ParsedReply, messages: Sequence[Message], tools: Sequence[To
     from .strict import said_share  # its tables of words are only loaded for who needs them
 
     return said_share(parsed.tool_calls, messages, tools)
+
+
+def _covered(parsed: ParsedReply, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> float | None:
+    """How much of the request the called tools are about; the least of all calls. A tool that is not offered is about nothing."""
+    from .telling import covered
+
+    by_name = {tool.name: tool for tool in reversed(tools)}
+    shares = [covered(by_name[call.name], messages) if call.name in by_name else 0.0 for call in parsed.tool_calls]
+    return min((share for share in shares if share is not None), default=None)
 
 
 def _fits(parsed: ParsedReply, tools: Sequence[ToolDefinition]) -> bool:

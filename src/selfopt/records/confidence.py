@@ -13,7 +13,7 @@ from .base import Record, content_hash
 from .spec import Environment
 from .suite import Phase
 
-SignalName = Literal["reply", "choice", "least_value", "mean_value", "backed", "fits", "agrees", "unrepaired"]
+SignalName = Literal["reply", "choice", "least_value", "mean_value", "backed", "covered", "fits", "agrees", "unrepaired"]
 Share = Annotated[float, Field(ge=0, le=1)]
 BoundClaim = Literal["these_tools", "unseen_tools"]
 """What a bound is about. `these_tools`: prompts like those of the calibration, of the same tool sets;
@@ -35,6 +35,8 @@ class Signals:
             least of all calls.
         least_value, mean_value: of the log probabilities of the tokens of argument values, in nats.
         backed: the share of required arguments that the conversation backs.
+        covered: the share of the telling words of the request that the called tool's name,
+            descriptions and choices have. The least of all calls.
         fits: 1 if all arguments fit their schemas as they came, else 0.
         agrees: 1 if a second way of asking gives the same calls, else 0.
         unrepaired: 1 if no call was changed after it was read, else 0.
@@ -46,6 +48,7 @@ class Signals:
     least_value: float | None = None
     mean_value: float | None = None
     backed: float | None = None
+    covered: float | None = None
     fits: float | None = None
     agrees: float | None = None
     unrepaired: float | None = None

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from selfopt.reading.schema import Fitter, arguments_of, choices_of, items_of, options, properties_of, required_of, resolved
+from selfopt.reading.telling import name_words
 from selfopt.records import Example, Message, ToolCall, ToolDefinition, remembered
 
-from .relevance import name_words
 from .signatures import one_line
 
 _WITH_CALL = 2  # examples that call something

@@ -1,0 +1,71 @@
+"""The words that tell what a request and a tool are about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from selfopt.reading.telling import covered, tool_words, words_in
+from selfopt.records import Message, ToolDefinition
+
+NOISE = st.text("abc xyz_é0\n", max_size=60)
+WEATHER = ToolDefinition(
+    name="getForecast",
+    description="Say what the weather will be.",
+    parameters={"type": "object", "properties": {"city": {"type": "string"}, "unit": {"enum": ["celsius", "kelvin"]}}},
+)
+
+
+def user(*texts: str) -> tuple[Message, ...]:
+    return tuple(Message(role="user", content=text) for text in texts)
+
+
+def test_words_are_split_where_names_are_put_together() -> None:
+    """Camel case, snake case, digits; empty words are left out."""
+    assert list(words_in("getUserIDs of_the HTTPServer2go")) == ["get", "user", "ids", "http", "serv", "2", "go"]
+
+
+def test_a_tool_covers_what_its_name_descriptions_arguments_and_choices_say() -> None:
+    """In whichever form of the word; numbers are not counted."""
+    assert covered(WEATHER, user("The weather forecasts for cities, in celsius, 2026?")) == 1.0
+    assert covered(WEATHER, user("Weather for my triangle")) == 0.5
+    assert covered(WEATHER, user("The area of a triangle")) == 0.0
+
+
+def test_the_last_message_counts_most() -> None:
+    """What was said before counts for less than half."""
+    about, other = "weather", "triangle"
+    last, before = covered(WEATHER, user(other, about)), covered(WEATHER, user(about, other))
+    assert last is not None
+    assert before is not None
+    assert last > 0.5 > before > 0
+
+
+def test_a_request_without_telling_words_is_neither_covered_nor_not() -> None:
+    """Nothing is said, or figures alone."""
+    for said in (user(), user(""), user("What is 12 of 30?"), (Message(role="assistant", content="weather"),)):
+        assert covered(WEATHER, said) is None
+
+
+@given(st.lists(NOISE, max_size=4), NOISE, NOISE)
+def test_shares_lie_between_none_and_all_and_a_tool_covers_its_own_words(texts: list[str], name: str, description: str) -> None:
+    """Whatever is said and offered."""
+    tool = ToolDefinition(name=name or "x", description=description, parameters={"type": "object", "properties": {name: {}}})
+    share = covered(tool, user(*texts))
+    assert share is None or 0 <= share <= 1
+    assert covered(tool, user(description)) in (None, 1.0)
+
+
+def test_hostile_tools_and_requests_are_read_to_a_limit() -> None:
+    """Long words, long texts, deep and wide schemas."""
+    deep: dict[str, Any] = {"type": "string"}
+    for _ in range(500):
+        deep = {"type": "object", "properties": {"a": deep}, "items": deep}
+    wide = {f"p{number}": {"description": "word " * 1_000} for number in range(5_000)}
+    tool = ToolDefinition(
+        name="n" * 10_000, description="d" * 100_000, parameters={"type": "object", "properties": {**wide, "deep": deep}}
+    )
+    assert len(tool_words(tool)) < 2_000
+    assert covered(tool, user("aA" * 500_000, "word " * 500_000)) is not None
