@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.errors import UsageError
-from selfopt.policy import Judged, calibrated, confidence_model, threshold_steps
+from selfopt.policy import Judged, ServedTable, Thresholds, calibrated, confidence_model, threshold_steps
 from selfopt.records import BoundClaim, Signals
 
 CLAIMS: tuple[BoundClaim, ...] = get_args(BoundClaim)
@@ -117,6 +117,21 @@ def test_too_few_prompts_are_told_how_many_more(claim: BoundClaim) -> None:
     assert 0 < found.prompts_needed < 300
     if claim == "these_tools":
         assert found.prompts_needed == 29
+
+
+@pytest.mark.parametrize(("bad", "told"), [(15, False), (8, True)])
+def test_a_lower_threshold_that_would_hold_alone_needs_the_first_to_hold(bad: int, told: bool) -> None:
+    """Where the surest answers are bad themselves, no number of prompts like these would do."""
+
+    def at(times: int) -> Thresholds:
+        table = ServedTable(300 * times, (90 * times, 210 * times, 300 * times), (bad * times, 15 * times, 15 * times))
+        return Thresholds(confidence_model(FIT), "these_tools", [(0.9, 0.3), (0.5, 0.7), (0.0, 1.0)], {"one": table})
+
+    assert at(1).lowest(0.1, 0.05) is None
+    more = at(1).prompts_needed(0.1, 0.05)
+    assert (more is not None) == told
+    if more is not None:
+        assert at(math.ceil(1 + more / 300)).lowest(0.1, 0.05) is not None
 
 
 @pytest.mark.parametrize("claim", CLAIMS)

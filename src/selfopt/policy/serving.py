@@ -19,6 +19,8 @@ _STEPS = 40
 _FOLDS = 10
 _ENOUGH = 3
 _AT_LEAST = 1.25
+_GROWTH = 1.02
+_GROWTHS = 350  # to a thousand times as many prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def calibrated(
         bound=None if chosen is None else _bound(found, curve[chosen], chosen, max_bad_share, confidence),
         curve=curve,
         least_feasible=_least_feasible(found, max_bad_share, delta, holds=chosen is not None),
-        prompts_needed=0 if chosen is not None else _prompts_needed(found, max_bad_share, delta),
+        prompts_needed=0 if chosen is not None else found.prompts_needed(max_bad_share, delta),
         shares={name: (0, 0) if chosen is None else (table.served[chosen], table.bad[chosen]) for name, table in tables.items()},
     )
 
@@ -140,6 +142,25 @@ class Thresholds:
             )
             for index, least in enumerate(self.steps)
         )
+
+    def prompts_needed(self, max_bad_share: float, delta: float) -> int | None:
+        """How many more prompts would show the share, if they were like these.
+
+        The threshold at which the tests begin has to be shown. With more prompts they begin at a
+        stricter one.
+        """
+        if not self.n:
+            return least_served(max_bad_share, delta)
+        needed: dict[int, float | None] = {}
+        for step in range(1, _GROWTHS):
+            growth = _GROWTH**step
+            start = start_of(math.floor(self.evidence.units * growth), self.reach, max_bad_share, delta)
+            if start not in needed:
+                needed[start] = self.evidence.factor(start, max_bad_share, delta)
+            least = needed[start]
+            if least is not None and least <= growth:
+                return max(1, math.ceil((max(least, growth / _GROWTH) - 1) * self.n))
+        return None
 
 
 def _bound(found: Thresholds, point: CurvePoint, chosen: int, max_bad_share: float, confidence: float) -> ServedBound:
@@ -207,15 +228,6 @@ def _least_feasible(found: Thresholds, max_bad_share: float, delta: float, *, ho
     tried = (step / 100 for step in range(1, 100) if (step / 100 <= max_bad_share) == holds)
     feasible = next((alpha for alpha in tried if found.lowest(alpha, delta) is not None), None)
     return max_bad_share if feasible is None and holds else feasible
-
-
-def _prompts_needed(found: Thresholds, max_bad_share: float, delta: float) -> int | None:
-    """How many more prompts would show the share for some threshold, if they were like these."""
-    if not found.n:
-        return least_served(max_bad_share, delta)
-    factors = (found.evidence.factor(index, max_bad_share, delta) for index in range(len(found.steps)))
-    least = min((factor for factor in factors if factor is not None), default=None)
-    return None if least is None else max(1, math.ceil((least - 1) * found.n))
 
 
 def _by_set(calibration: Sequence[Judged], sure: Sequence[float], thresholds: Sequence[float]) -> dict[str, ServedTable]:
