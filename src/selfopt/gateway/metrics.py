@@ -6,7 +6,7 @@ Labels are few and bounded, and never a name that a client chose.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from .costs import CostCounters
 from .escalation_metrics import EscalationCounters
@@ -100,6 +100,7 @@ class LiveCounters:
         gauges: Mapping[str, tuple[str, float]],
         worker: str = "",
         models: Collection[str] = (),
+        more: Iterable[str] = (),
     ) -> bytes:
         """Return all counters as text.
 
@@ -108,6 +109,7 @@ class LiveCounters:
             models: the ones that are named; all others are `other`.
             gauges: (help, value) by name, added too.
             worker: a label for every figure, where several processes count.
+            more: lines of others.
         """
         lines: list[str] = [*_head("selfopt_requests_total", "counter", "Chats by outcome, HTTP status and whether streamed.")]
         lines += [
@@ -153,6 +155,7 @@ class LiveCounters:
             lines.append(f'selfopt_model_breaker_state{{endpoint="{_label(endpoint)}",model="{_label(model)}"}} {state}')
         for name, (text, number) in gauges.items():
             lines += [*_head(name, "gauge", text), f"{name} {number:g}"]
+        lines += more
         return "".join(f"{_labelled(line, worker)}\n" for line in lines).encode()
 
 
