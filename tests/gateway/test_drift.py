@@ -276,6 +276,7 @@ async def test_odd_bounds_of_a_file_by_hand_are_watched_without_a_fault(bound: d
     here = Watching(config(rule(serve_when=when.model_copy(update={"bound": when.bound.model_copy(update=bound)}))))
     for name in here.ask(20, sure=True) + here.ask(20, sure=False):
         here.watch.told(name, False)
+    assert here.levels("outcomes") > 0
     await here.watch.close()
 
 

@@ -233,30 +233,28 @@ def build_gateway(
     app.home.ensure()
     config = app.enforcer.load()
     app.home.check_room()
-    trail = ChainedFile(app.home.audit_trail)
-    trail.check()
+    audit = _audit(app)
     keys = FileKeys(app.keys)
     _refuse_open_door(options.own.host, keys)
     pool = Pool()
-    audit = TrailSink(trail)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
-    keeps_warm = app.settings.warm_up.enabled and (worker is None or worker.number == 0)  # it reads `rules` later
-    warmth = KeepWarm(warmer(app, lambda: rules.current.config, upstreams.tell), options.own.keep_warm_s) if keeps_warm else None
+    warmth = _warmth(app, options, upstreams, lambda: rules.current.config, worker)
     watch = ThresholdWatch(partial(_look, app, upstreams), options.own.keep_warm_s)
     drift = _drift(app, thresholds, worker)
     rules = _watch(app, config, options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
     harness, shared = Harness(options, Passing(options, upstreams, pool)), None if worker is None else worker.conversations
+    attempts = Attempts(
+        options, upstreams, pool, audit, harness, conversations=shared, voided=thresholds.voided, judged=drift.judged
+    )
     chat = ChatParts(
         options=options,
         rules=rules,
         resolve=app.full_name,
         one_name=app.settings.one_name,
         find=inventory.find,
-        attempts=Attempts(
-            options, upstreams, pool, audit, harness, conversations=shared, voided=thresholds.voided, judged=drift.judged
-        ),
+        attempts=attempts,
         audit=audit,
         journal=journal or _journal(app, options, audit),
         costs=_costs(app.settings),
@@ -277,6 +275,13 @@ def build_gateway(
     )
 
 
+def _audit(app: App) -> TrailSink:
+    """What writes to the audit trail. Raises AuditError if nothing can be written, or the trail was cut."""
+    trail = ChainedFile(app.home.audit_trail)
+    trail.check()
+    return TrailSink(trail)
+
+
 def _thresholds(app: App, audit: TrailSink, version: Callable[[], int]) -> ThresholdsHeld:
     """What knows which thresholds hold, and tells the trail of each that does not. version: of the rules in force."""
 
@@ -285,6 +290,15 @@ def _thresholds(app: App, audit: TrailSink, version: Callable[[], int]) -> Thres
         told.add_done_callback(lambda done: done.cancelled() or done.exception())  # the log has it as well
 
     return ThresholdsHeld(tell, one_name=app.settings.one_name)
+
+
+def _warmth(
+    app: App, options: GatewayOptions, upstreams: AppUpstreams, now: Callable[[], RoutingConfig], worker: Worker | None
+) -> KeepWarm | None:
+    """What keeps models warm, in one process. now: the rules in force."""
+    if not app.settings.warm_up.enabled or (worker is not None and worker.number):
+        return None
+    return KeepWarm(warmer(app, now, upstreams.tell), options.own.keep_warm_s)
 
 
 def _drift(app: App, held: ThresholdsHeld, worker: Worker | None) -> DriftWatch:
