@@ -6,7 +6,8 @@ from typing import get_args
 
 import pytest
 
-from selfopt.records import Rule, ShareRise, Voided, VoidedBy
+from selfopt.records import Rule, Voided, VoidedBy
+from selfopt.records.rule import ShareRise
 from selfopt.words.thresholds import VOIDED_BY, rise_text, verdict_text
 from selfopt.words.unsure import not_served_text
 from tests.routing.make import surely

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from selfopt.dialects.chat_body import ChatBody
 from selfopt.errors import StoreError, UsageError
 from selfopt.home import escape_control
-from selfopt.records import RoutingConfig, Rule, ShareRise, Voided, utc_now
+from selfopt.records import RoutingConfig, Rule, Voided, utc_now
+from selfopt.records.rule import ShareRise
 from selfopt.routing import ThresholdsHeld
 from selfopt.stats import RiseDetector, escalations_detector, outcomes_detector
 from selfopt.words.rules import rule_text

@@ -20,7 +20,6 @@ from selfopt.records import (
     Recommendation,
     RoutingConfig,
     Rule,
-    ShareRise,
     Spec,
     ToolMatch,
     Voided,
@@ -28,6 +27,7 @@ from selfopt.records import (
     schema_of,
     utc_now,
 )
+from selfopt.records.rule import ShareRise
 
 from .by_hand import VOID, HandRule, set_by_hand, still_voided, with_voided, without
 from .changes import RuleChange, check_rules, diff

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from selfopt.home import escape_control
-from selfopt.records import Calibration, Rule, ServedBound, ServeWhen, ShareRise, Voided, VoidedBy
+from selfopt.records import Calibration, Rule, ServedBound, ServeWhen, Voided, VoidedBy
+from selfopt.records.rule import ShareRise
 
 from .rules import rule_text
 
