@@ -78,11 +78,20 @@ def test_a_calibration_counts_what_each_threshold_serves() -> None:
 
 
 def test_a_shift_breaks_the_bound_and_is_seen() -> None:
-    """More is wrong than was asked for, and both alarms go off in the end."""
+    """More is wrong than was asked for, and the detectors of the gateway go off in the end."""
     found = SimulatedShift(0.2, feedback=1.0).once("short")
     assert found["bad_share"] > 0.22
     assert 0 < found["outcome_alarm"] < 2000
-    assert 0 < found["share_alarm"] < 20_000
+    assert found["alarm"] == min(found["outcome_alarm"], found["share_alarm"]) > 0
+
+
+def test_a_shifted_stream_is_void_within_thousands_of_requests_and_an_unshifted_one_seldom() -> None:
+    """Six calibrations at 0.1."""
+    found = [SimulatedShift(0.1).once(f"short {number}") for number in range(6)]
+    alarms = sorted(row["alarm"] for row in found)
+    assert alarms[0] > 20
+    assert alarms[4] < 6000
+    assert sum(row["needless"] for row in found) <= 1
 
 
 def test_the_figures_of_a_seed_are_the_same() -> None:

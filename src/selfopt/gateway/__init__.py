@@ -7,6 +7,8 @@ from .attempts import Attempts
 from .chat import ChatParts
 from .conversations import Conversations
 from .costs import CostBook
+from .drift import DriftMarks, DriftWatch
+from .drift_file import DriftFile
 from .gateway import Gateway, GatewayParts, fast_loop
 from .harness import Harness
 from .journal import JournalOptions, SegmentJournal
@@ -27,6 +29,9 @@ __all__ = [
     "ChatParts",
     "Conversations",
     "CostBook",
+    "DriftFile",
+    "DriftMarks",
+    "DriftWatch",
     "FileKeys",
     "Gateway",
     "GatewayOptions",

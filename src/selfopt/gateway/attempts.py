@@ -6,12 +6,14 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from time import perf_counter
 
+from selfopt.dialects.chat_body import ChatBody
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import ConsentError, EndpointError, EndpointFault, UsageError
 from selfopt.home import escape_control
-from selfopt.records import RouteDecision, Rule
+from selfopt.records import RouteDecision, Rule, Voided
 from selfopt.web import Pool
 from selfopt.words.unsure import nobody_surer_text, not_served_text
 
@@ -35,6 +37,7 @@ ASKED_ONCE: frozenset[EndpointFault] = frozenset({"timeout", "connect"})
 LONGEST_PATIENCE_S = 2.0
 PROBE_TIMEOUT_S = 5.0
 SHORTEST_ATTEMPT_S = 0.02
+Judge = Callable[[Rule, str, ChatBody, bool], None]
 
 
 @dataclass(slots=True)
@@ -79,13 +82,15 @@ class Attempts:
         answerer: Harness,
         *,
         conversations: Conversations | None = None,
-        voided: Callable[[Rule], object | None] = lambda rule: rule.voided,
+        voided: Callable[[Rule], Voided | None] = lambda rule: rule.voided,
+        judged: Judge = lambda rule, request_id, chat, sure: None,
     ) -> None:
         """Keep the parts.
 
         Args:
             conversations: those that stronger models answer; several processes may share them.
             voided: says why a rule's threshold does not hold; None if it does.
+            judged: gets a rule, the id and content of a request, and whether the answer was sure enough.
         """
         self._options = options
         self._upstreams = upstreams
@@ -94,6 +99,7 @@ class Attempts:
         self._answerer = answerer
         self._conversations = conversations or Conversations()
         self._voided = voided
+        self._judged = judged
         self._loop = asyncio.get_running_loop()
         self.gates: dict[str, EndpointGate] = {}
 
@@ -167,10 +173,13 @@ class Attempts:
             rule = decision.serving_rule
             if not may_call(exchange.chat):
                 exchange.serve_when = None
-            elif rule is not None and self._voided(rule) is not None:
+            elif rule is not None and (voided := self._voided(rule)) is not None:
+                exchange.ticket.voided = voided.kind
                 raise Escalating("voided")
             elif when.parallel and rival is None:
                 self._race(exchange, line, rules)
+            if rule is not None:
+                exchange.judged = partial(self._judged, rule, exchange.ticket.id, exchange.chat)
         return await self._ask(exchange, decision, helped=bool(line.standbys))
 
     def _stays(self, exchange: LiveRequest, decision: RouteDecision, rules: RulesInForce) -> bool:
@@ -197,7 +206,7 @@ class Attempts:
         stays = doubt.because == "sticky"
         line.escalated(decision, rules, stays=stays)
         line.standbys = deque((rules.kept_with if stays else rules.stronger)(decision, tools=exchange.tools))
-        reason = not_served_text(decision.model or "", doubt.because, ticket.confidence, ticket.least)
+        reason = not_served_text(decision.model or "", doubt.because, ticket.confidence, ticket.least, ticket.voided)
         if line.standbys and self._left(exchange) > SHORTEST_ATTEMPT_S:
             line.decision = line.standbys.popleft().model_copy(update={"reason": reason})
             self._divert(exchange, line.decision, doubt.because)

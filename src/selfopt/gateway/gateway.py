@@ -18,6 +18,7 @@ from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServ
 
 from .access import Access, require_json
 from .chat import ChatParts, ChatService
+from .drift import DriftWatch
 from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
@@ -49,6 +50,7 @@ class GatewayParts:
     served_before: Callable[[str], bool] = lambda writer: False
     warmth: KeepWarm | None = None
     thresholds: ThresholdWatch | None = None
+    drift: DriftWatch | None = None
     worker: str = ""
 
 
@@ -60,7 +62,8 @@ class Gateway:
         self._options = parts.chat.options
         self._access = Access(self._options, parts.keys)
         self._chat = ChatService(parts.chat, OPENAI_CLIENT)
-        feedback = FeedbackService(parts.chat.journal, parts.chat.clock, parts.served_before)
+        told = () if parts.drift is None else (parts.drift.told,)
+        feedback = FeedbackService(parts.chat.journal, parts.chat.clock, parts.served_before, *told)
         self._loop = asyncio.get_running_loop()
         self._pruning: asyncio.TimerHandle | None = None
         self._resident = MemoryTrimmer()
@@ -97,6 +100,8 @@ class Gateway:
             self.parts.warmth.start(self.parts.chat.rules.current.config)
         if self.parts.thresholds is not None:
             self.parts.thresholds.follow(self.parts.chat.rules.current.config)
+        if self.parts.drift is not None:
+            self.parts.drift.follow(self.parts.chat.rules.current.config)
 
     def _prune(self) -> None:
         self.parts.pool.prune()
@@ -135,6 +140,8 @@ class Gateway:
             for gate in self.parts.chat.attempts.gates.values():
                 gate.close()
             self.parts.pool.close()
+            if self.parts.drift is not None:
+                await self.parts.drift.close()
             await self.parts.chat.journal.close()
             await self.parts.chat.audit.close()
             if self.parts.chat.access_log is not None:
@@ -201,8 +208,10 @@ class Gateway:
             "selfopt_connections": ("Open connections of clients.", len(self.server.connections)),
             "selfopt_held_bytes": ("Bodies under way and answers that clients do not take.", self.server.held.used),
         }
-        ruled = {chat.one_name(rule.model) for rule in chat.rules.current.config.rules}
-        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled))
+        config = chat.rules.current.config
+        ruled = {chat.one_name(rule.model) for rule in config.rules}
+        more = () if self.parts.drift is None else self.parts.drift.lines(config)
+        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled, more))
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         names = [name for name in await self.parts.models() if self._shown(name, caller)]

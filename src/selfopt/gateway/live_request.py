@@ -34,6 +34,7 @@ class LiveRequest:
         crowded: says whether others wait for this attempt's place.
         serve_when: how sure the attempt's answer has to be; None where it is served as it is.
         held: an answer of before, which is served though it is not that sure.
+        judged: called with whether the attempt's answer is sure enough, once that is known.
         certain: called once it is certain that the attempt's answer is served.
     """
 
@@ -53,6 +54,7 @@ class LiveRequest:
     crowded: Callable[[], bool] = lambda: False
     serve_when: ServeWhen | None = None
     held: HeldAnswer | None = None
+    judged: Callable[[bool], None] = lambda sure: None
     certain: Callable[[], None] = lambda: None
 
     async def settle(self) -> None:

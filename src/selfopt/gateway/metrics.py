@@ -6,7 +6,7 @@ Labels are few and bounded, and never a name that a client chose.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from .costs import CostCounters
 from .escalation_metrics import EscalationCounters
@@ -100,6 +100,7 @@ class LiveCounters:
         gauges: Mapping[str, tuple[str, float]],
         worker: str = "",
         models: Collection[str] = (),
+        more: Iterable[str] = (),
     ) -> bytes:
         """Return all counters as text.
 
@@ -108,6 +109,7 @@ class LiveCounters:
             models: the ones that are named; all others are `other`.
             gauges: (help, value) by name, added too.
             worker: a label for every figure, where several processes count.
+            more: lines of others.
         """
         lines: list[str] = [*_head("selfopt_requests_total", "counter", "Chats by outcome, HTTP status and whether streamed.")]
         lines += [
@@ -141,19 +143,25 @@ class LiveCounters:
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
         lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
         lines += self._costs.lines()
-        for name, text, values in (
-            ("selfopt_endpoint_active", "Requests at an endpoint.", {g.name: g.active for g in gates}),
-            ("selfopt_queue_waiting", "Requests that wait for a place.", {g.name: len(g.waiting) for g in gates}),
-            ("selfopt_breaker_state", "0 closed, 1 half open, 2 open.", {g.name: STATES[g.state] for g in gates}),
-        ):
-            lines += _head(name, "gauge", text)
-            lines += [f'{name}{{endpoint="{_label(label)}"}} {value}' for label, value in sorted(values.items())]
-        lines += _head("selfopt_model_breaker_state", "gauge", "0 closed, 1 half open, 2 open, of models that failed last.")
-        for (endpoint, model), state in sorted(_model_breakers(gates, models).items()):
-            lines.append(f'selfopt_model_breaker_state{{endpoint="{_label(endpoint)}",model="{_label(model)}"}} {state}')
+        lines += _gate_lines(gates, models)
         for name, (text, number) in gauges.items():
             lines += [*_head(name, "gauge", text), f"{name} {number:g}"]
+        lines += more
         return "".join(f"{_labelled(line, worker)}\n" for line in lines).encode()
+
+
+def _gate_lines(gates: Collection[EndpointGate], models: Collection[str]) -> Iterator[str]:
+    """Return what the gates say of endpoints, and of the models that are named."""
+    for name, text, values in (
+        ("selfopt_endpoint_active", "Requests at an endpoint.", {g.name: g.active for g in gates}),
+        ("selfopt_queue_waiting", "Requests that wait for a place.", {g.name: len(g.waiting) for g in gates}),
+        ("selfopt_breaker_state", "0 closed, 1 half open, 2 open.", {g.name: STATES[g.state] for g in gates}),
+    ):
+        yield from _head(name, "gauge", text)
+        yield from (f'{name}{{endpoint="{_label(label)}"}} {value}' for label, value in sorted(values.items()))
+    yield from _head("selfopt_model_breaker_state", "gauge", "0 closed, 1 half open, 2 open, of models that failed last.")
+    for (endpoint, model), state in sorted(_model_breakers(gates, models).items()):
+        yield f'selfopt_model_breaker_state{{endpoint="{_label(endpoint)}",model="{_label(model)}"}} {state}'
 
 
 def _model_breakers(gates: Collection[EndpointGate], named: Collection[str]) -> dict[tuple[str, str], int]:

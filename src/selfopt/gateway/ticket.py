@@ -11,7 +11,7 @@ import msgspec
 
 from selfopt.dialects.clients import PassReason
 from selfopt.home import AuditEvent
-from selfopt.records import RouteDecision
+from selfopt.records import RouteDecision, VoidedBy
 from selfopt.routing import event_of
 
 from .costs import Bill
@@ -86,6 +86,7 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         version: of the rules in force.
         key: id of the client's key.
         escalated: why a stronger model had to answer, the first reason first; left out without one.
+        voided: why a threshold does not hold any more, where that is the reason.
         cost: of all attempts, by the prices of the settings; left out where it is not known.
         cost_alone: what the rule's stronger model alone would have cost: an estimate, unless it served.
     """
@@ -109,12 +110,19 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     output_tokens: int | None
     reason: str
     escalated: tuple[EscalationReason, ...] = ()
+    voided: VoidedBy | None = None
     cost: float | None = None
     cost_alone: float | None = None
 
 
-class FeedbackRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="feedback"):
-    """What a client says became of an earlier request. score: 0 to 1; key: id of its key."""
+class FeedbackRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="feedback"):
+    """What a client says became of an earlier request.
+
+    Attributes:
+        score: 0 to 1.
+        key: id of the client's key.
+        rule: the rule by whose threshold the request was served, where the outcome counts for it.
+    """
 
     at: str
     id: str
@@ -122,6 +130,7 @@ class FeedbackRecord(msgspec.Struct, frozen=True, tag_field="kind", tag="feedbac
     score: float | None
     comment: str
     key: str | None
+    rule: str | None = None
 
 
 JournalRecord = RequestRecord | FeedbackRecord
@@ -148,6 +157,7 @@ class Ticket:
         least: the confidence that its rule asks for; None where none was judged.
         judged: whether the current attempt's answer was.
         escalated: why a stronger model had to answer, in order.
+        voided: why a threshold does not hold any more, where a stronger model had to answer for that.
         below: whether the answer was served though it is not sure enough, as the settings want.
         raced: what became of a stronger model that was asked at the same time.
         bill: what the attempts used. A copy of the ticket begins with one of its own.
@@ -181,6 +191,7 @@ class Ticket:
     least: float | None = None
     judged: bool = False
     escalated: list[EscalationReason] = field(default_factory=list)
+    voided: VoidedBy | None = None
     below: bool = False
     raced: Raced | None = None
     outcome: str = "failed"
@@ -241,6 +252,7 @@ class Ticket:
             output_tokens=self.output_tokens,
             reason=self.reason or (f"cut: {self.cut}" if self.cut else ""),
             escalated=tuple(self.escalated),
+            voided=self.voided,
         )
 
     def headers(self) -> list[bytes]:

@@ -34,11 +34,24 @@ _decode = msgspec.json.Decoder(_Feedback).decode
 class FeedbackService:
     """Takes feedback into the journal."""
 
-    def __init__(self, journal: RequestJournal, clock: Callable[[], str], served_before: Callable[[str], bool]) -> None:
-        """served_before: whether a process of that name has recorded requests in this home."""
+    def __init__(
+        self,
+        journal: RequestJournal,
+        clock: Callable[[], str],
+        served_before: Callable[[str], bool],
+        told: Callable[[str, bool], str | None] = lambda request_id, right: None,
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            served_before: whether a process of that name has recorded requests in this home.
+            told: gets the id of a request, and whether its answer was right; returns the rule for whose
+                threshold that counts.
+        """
         self._journal = journal
         self._clock = clock
         self._served_before = served_before
+        self._told = told
 
     async def answer(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         """Take one outcome. Raises Refusal, and AuditError if it cannot be recorded.
@@ -60,5 +73,7 @@ class FeedbackService:
                 404, "no request with this id was served; give the answer's x-request-id", code="request_not_found", param="id"
             )
         self._journal.check()
-        self._journal.add(FeedbackRecord(self._clock(), body.id, body.success, body.score, body.comment or "", caller.key))
+        rule = None if body.success is None else self._told(body.id, body.success)
+        record = FeedbackRecord(self._clock(), body.id, body.success, body.score, body.comment or "", caller.key, rule)
+        self._journal.add(record)
         reply.send(200, [JSON], _encode({"object": "feedback", "id": body.id}))

@@ -172,6 +172,8 @@ class AttemptWork:
             if second is not None:
                 content, parsed = second
                 found = await self._judged(when, content, parsed, asked)
+        if found.confidence is not None:
+            self._exchange.judged(found.doubt is None)
         if found.doubt is not None:
             raise Escalating(found.doubt, HeldAnswer(content, self.usage, self.thinking))
         self._exchange.certain()

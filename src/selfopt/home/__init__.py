@@ -11,6 +11,7 @@ from .files import (
     parse_json_object,
     read_input,
     read_json_file,
+    read_model,
     read_text_bounded,
 )
 from .json_shape import JsonShape, ShapeLimits, TooDeepError, TooFullError, shape_steps
@@ -82,6 +83,7 @@ __all__ = [
     "parse_json_object",
     "read_input",
     "read_json_file",
+    "read_model",
     "read_seals",
     "read_text_bounded",
     "readable_json",

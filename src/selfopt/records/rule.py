@@ -18,7 +18,15 @@ from .variant import Variant
 ROUTING_SCHEMA_VERSION = 3
 """The newest form that is read. Rules that say nothing about tools and thresholds are written in form 2."""
 _PLAIN_SCHEMA = 2
-VoidedBy = Literal["environment", "drift"]
+VoidedBy = Literal["environment", "escalations", "outcomes", "replies", "drift"]
+"""Why a threshold does not hold any more:
+
+- `environment`: another model, template, engine or spec serves than the one that was measured;
+- `escalations`: more live requests escalate, since the answer is not sure enough, than in the calibration;
+- `outcomes`: of served answers whose outcome was told, more are wrong than the bound allows;
+- `replies`: fresh replies of a cycle break the bound;
+- `drift`: answers are not like those of the calibration any more, as somebody says.
+"""
 ReasonKind = Literal["gate", "warm_up", "promotion", "circle", "manual", "import", "other"]
 """`gate`: a recommendation to allow or disable the model. `warm_up`: one to warm up or not.
 `promotion`:
@@ -29,14 +37,28 @@ the spec that serves. `circle`: why there is no fallback. `manual`, `import`: wh
 _NEWER_FIELDS = ("fallback_on_unparsed", "reasons", "confirmation", "when", "serve_when", "voided")
 
 
+class ShareRise(Record):
+    """A share that has risen in live traffic.
+
+    Attributes:
+        usual: what it is at most, by the calibration or the bound.
+        of, risen: requests, or told outcomes, since it seems to have risen, and how many of them count.
+        seen: how many were looked at in all.
+    """
+
+    usual: float = Field(ge=0, le=1)
+    of: int = Field(ge=0)
+    risen: int = Field(ge=0)
+    seen: int = Field(ge=0)
+
+
 class Voided(Record):
     """Why a rule's threshold does not hold any more. Until it is calibrated anew, everything escalates.
 
     Attributes:
-        kind: `environment`: another model, template, engine or spec serves than the one that was
-            measured. `drift`: answers are not like those of the calibration any more.
         calibration_id: the calibration whose threshold it was.
         differs: the observed facts that differ, for `environment`.
+        rise: what live traffic showed, for `escalations` and `outcomes`.
     """
 
     kind: VoidedBy
@@ -44,6 +66,7 @@ class Voided(Record):
     why: Prose
     differs: tuple[str, ...] = ()
     at: str = ""
+    rise: ShareRise | None = Field(default=None, exclude_if=lambda rise: rise is None)
 
 
 class RuleLimits(Record):

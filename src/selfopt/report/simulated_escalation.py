@@ -14,7 +14,15 @@ from selfopt.home import counted
 
 _CLAIMS = {"these_tools": "on these tools", "unseen_tools": "on tools not seen"}
 _COLUMNS = ("world", "at most bad", "bound broken", "serves anything", "served", "could be served")
-_SHIFT_COLUMNS = ("at most bad", "truly bad", "served", "requests until outcomes alarm", "requests until escalations alarm")
+_SHIFT_COLUMNS = (
+    "at most bad",
+    "truly bad",
+    "served",
+    "requests until outcomes alarm",
+    "until escalations alarm",
+    "until it is void",
+    "void without a shift",
+)
 
 
 def simulated_escalation_tables(found: Mapping[str, Any]) -> list[RenderableType]:
@@ -30,10 +38,20 @@ def simulated_escalation_tables(found: Mapping[str, Any]) -> list[RenderableType
     shifted = _table("world shifted, after the shift", _SHIFT_COLUMNS)
     for alpha, row in found["shifted"].items():
         if row["held_before"]:
-            alarms = (f"{row[name]:,.0f}" for name in ("outcome_alarm", "share_alarm"))
-            shifted.add_row(_share(float(alpha)), _share(row["bad_share"]), _share(row["served"]), *alarms)
-    note = f"{counted(found['replications'], 'calibration')} in each row, \u2264 exact upper 95 % limit. One in ten outcomes of served requests is known."
+            waits = ((row[name], row[f"{name}_slow"]) for name in ("outcome_alarm", "share_alarm", "alarm"))
+            alarms = (" / ".join(_wait(wait, found["most_requests"]) for wait in both) for both in waits)
+            needless = f"{_share(row['needless'])} \u2264 {_share(row['needless_upper95'])}"
+            shifted.add_row(_share(float(alpha)), _share(row["bad_share"]), _share(row["served"]), *alarms, needless)
+    note = (
+        f"{counted(found['replications'], 'calibration')} in each row, \u2264 exact upper 95 % limit. After the shift: "
+        f"{counted(found['shifts'], 'calibration')}; waits of half and of nine in ten of them; {found['most_requests']:,} requests are "
+        "looked at. One in ten outcomes of served requests is known."
+    )
     return [*tables, Group(shifted, Text(note))]
+
+
+def _wait(requests: float, most: int) -> str:
+    return "more" if requests >= most else f"{requests:,.0f}"
 
 
 def _table(title: str, heads: tuple[str, ...]) -> Table:

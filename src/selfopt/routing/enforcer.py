@@ -27,6 +27,7 @@ from selfopt.records import (
     schema_of,
     utc_now,
 )
+from selfopt.records.rule import ShareRise
 
 from .by_hand import VOID, HandRule, set_by_hand, still_voided, with_voided, without
 from .changes import RuleChange, check_rules, diff
@@ -315,7 +316,9 @@ class Enforcer:
         """Removes the rule of exactly this model, phase and tools. UsageError if there is none; else raises as `apply`."""
         return self.update(lambda now: without(now, model, phase, when, self._one_name), event="remove")
 
-    def void(self, rule_id: str, why: str, *, calibration_id: str, kind: VoidedBy = "drift") -> RoutingConfig:
+    def void(
+        self, rule_id: str, why: str, *, calibration_id: str, kind: VoidedBy = "drift", rise: ShareRise | None = None
+    ) -> RoutingConfig:
         """Voids the threshold of a rule: from now on everything it would serve goes to its fallback.
 
         That lasts until the rule gets a threshold of another calibration. Voiding it again changes
@@ -324,8 +327,9 @@ class Enforcer:
         Args:
             why: for people.
             calibration_id: the calibration that does not hold any more.
+            rise: what live traffic showed.
         """
-        told = Voided(kind=kind, calibration_id=calibration_id, why=escape_control(why, 500), at=self._clock())
+        told = Voided(kind=kind, calibration_id=calibration_id, why=escape_control(why, 500), at=self._clock(), rise=rise)
         return self.update(lambda now: with_voided(now, rule_id, told), event=VOID, reason=told.why)
 
     def import_file(self, path: Path, *, resolve: Callable[[str], str] = str) -> RoutingConfig:

@@ -64,6 +64,7 @@ class ThresholdsHeld:
         self._seen: dict[str, Environment] = {}
         self._judged: dict[tuple[str, str], tuple[Rule, Voided | None]] = {}
         self._told: dict[str, Voided | None] = {}
+        self._drifted: dict[tuple[str, str], Voided] = {}
 
     def observed(self, model: str, environment: Environment) -> None:
         """Take note of what serves a model now.
@@ -80,6 +81,12 @@ class ThresholdsHeld:
             self._seen[name] = environment
             self._judged.clear()
 
+    def drifted(self, rule: Rule, voided: Voided) -> None:
+        """Take note that live traffic voids the threshold of a rule, and tell of it. That stays so for this calibration."""
+        self._drifted[rule.rule_id, voided.calibration_id] = voided
+        self._judged.clear()
+        self.voided(rule)
+
     def voided(self, rule: Rule) -> Voided | None:
         """Why the threshold of a rule does not hold now; None if it does, or if there is none.
 
@@ -91,13 +98,19 @@ class ThresholdsHeld:
         known = self._judged.get((rule.rule_id, surely.calibration_id))
         if known is not None and known[0] is rule:
             return known[1]
-        found = voided_by(rule, self._seen.get(self._one_name(rule.model)))
-        self._judged[rule.rule_id, surely.calibration_id] = rule, found
-        if found is not None and self._told.get(rule.rule_id) != found:
+        key = rule.rule_id, surely.calibration_id
+        found = rule.voided or self._drifted.get(key) or voided_by(rule, self._seen.get(self._one_name(rule.model)))
+        self._judged[key] = rule, found
+        if found is not None and not _says_the_same(self._told.get(rule.rule_id), found):
             logger.error("%s", voided_text(rule, found))
             self._tell(rule, found)
         self._told[rule.rule_id] = found
         return found
+
+
+def _says_the_same(one: Voided | None, other: Voided) -> bool:
+    """Whether both say that a threshold is void for the same reason, whenever that was noticed."""
+    return one is not None and one.model_copy(update={"at": other.at}) == other
 
 
 def void_event(rule: Rule, voided: Voided, version: int) -> AuditEvent:

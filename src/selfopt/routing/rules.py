@@ -153,7 +153,7 @@ def _merge(
             update["fallback"] = next((r.fallback for r in gates if r.fallback), None)
             update |= {"serve_when": when, "voided": None} if when != base.serve_when else {}
     elif not pinned and base.serve_when is not None and base.serve_when.calibration_id in options.broken:
-        update["voided"] = Voided(kind="drift", calibration_id=base.serve_when.calibration_id, why=broken_text())
+        update["voided"] = Voided(kind="replies", calibration_id=base.serve_when.calibration_id, why=broken_text())
     if spec is not None and not (pinned and base.serve_when is not None):  # a threshold is of what it was measured with
         update |= {
             "variant": spec.variant,

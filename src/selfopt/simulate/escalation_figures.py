@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from selfopt.errors import UsageError
@@ -11,14 +12,14 @@ from selfopt.records import BoundClaim
 from selfopt.stats import clopper_pearson_upper
 
 from .escalation import ALPHAS, SimulatedEscalation
-from .escalation_shift import SimulatedShift
+from .escalation_shift import MOST_REQUESTS, SimulatedShift
 from .escalation_worlds import ESCALATION_WORLDS
 from .many import repeat_rows
 
 CLAIMS: tuple[BoundClaim, ...] = ("these_tools", "unseen_tools")
 STILL_WORLDS = tuple(name for name in ESCALATION_WORLDS if name != "shifted")
 _EACH_FIT = 40
-_SHIFTS = 40
+_SHIFTS = 1000
 _MANY_FITS = 25
 
 
@@ -51,7 +52,8 @@ def escalation_figures(
             rows = repeat_rows(task, fits, seed=seed, processes=processes, chunk=5)
             worlds[world] = {f"{alpha:g}": _of_alpha(rows, alpha, fits * each) for alpha in ALPHAS}
     progress("world shifted")
-    found["shifted"] = {f"{alpha:g}": _of_shift(alpha, min(_SHIFTS, replications), seed, processes) for alpha in ALPHAS}
+    found |= {"shifts": min(_SHIFTS, replications), "most_requests": MOST_REQUESTS}
+    found["shifted"] = {f"{alpha:g}": _of_shift(alpha, found["shifts"], seed, processes) for alpha in ALPHAS}
     return found
 
 
@@ -72,5 +74,12 @@ def _of_shift(alpha: float, n: int, seed: str, processes: int | None) -> dict[st
     rows = [row for row in repeat_rows(SimulatedShift(alpha), n, seed=seed, processes=processes) if not row["none"]]
     if not rows:
         return {"held_before": 0.0}
-    names = ("bad_share", "served", "outcome_alarm", "share_alarm")
-    return {"held_before": len(rows) / n, **{name: math.fsum(row[name] for row in rows) / len(rows) for name in names}}
+    means = {name: math.fsum(row[name] for row in rows) / len(rows) for name in ("bad_share", "served", "needless")}
+    alarms = {name: sorted(row[name] for row in rows) for name in ("outcome_alarm", "share_alarm", "alarm")}
+    found = {"held_before": len(rows) / n, **means}
+    found["needless_upper95"] = clopper_pearson_upper(round(sum(row["needless"] for row in rows)), len(rows))
+    for name, waits in alarms.items():
+        # Some never come within the requests that are looked at, so a mean would say nothing.
+        found[name] = median(waits)
+        found[f"{name}_slow"] = waits[math.ceil(0.9 * len(waits)) - 1]
+    return found

@@ -1,19 +1,19 @@
-"""What becomes of a threshold when the model's answers get worse after its calibration."""
+"""What becomes of a threshold when the model's answers get worse after its calibration, and when they don't."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from selfopt.policy import Thresholds, confidence_model, threshold_steps
-from selfopt.stats import RiseDetector, clopper_pearson_upper
+from selfopt.stats import escalations_detector, outcomes_detector
 
-from .escalation import SimulatedEscalation, TrueCurve, population, step_of
+from .escalation import SimulatedEscalation, Sure, TrueCurve, population, step_of
 from .once import Figures
 
 WORLD = "shifted"
-_MOST = 20_000
-_USUAL_CONFIDENCE = 0.9
+MOST_REQUESTS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,45 +23,64 @@ class SimulatedShift:
     Attributes:
         alpha: the share of bad answers that was asked for.
         feedback: the share of the served answers whose outcome becomes known.
+        prompts: how many the calibration has.
     """
 
     alpha: float = 0.1
     feedback: float = 0.1
+    prompts: int = 1000
 
     def once(self, seed: str) -> Figures:
-        """True shares after the shift, and how many requests pass until an alarm.
+        """True shares after the shift, and how many requests pass until an alarm, at most 20,000.
 
-        `outcome_alarm`: of the outcomes of served answers, against alpha. `share_alarm`: of escalated
-        requests, against the upper 90 % limit of their share in the calibration. `none`: no threshold
-        held before the shift; then the others are 0.
+        `outcome_alarm`: of the outcomes of served answers. `share_alarm`: of escalated requests.
+        `alarm`: of either, which voids the threshold. `needless`: 1 if one comes within 20,000 requests
+        where nothing has shifted. `none`: no threshold held before the shift; then the others are 0.
+        The detectors are those of the gateway.
         """
-        rng, options = random.Random(seed), SimulatedEscalation(WORLD)
+        rng, options = random.Random(seed), SimulatedEscalation(WORLD, prompts=self.prompts)
         model_of = options.fitted(rng)
         model = confidence_model(model_of)
         steps = threshold_steps([model.confidence(one.signals) for one in model_of])
-        placed = step_of(population(WORLD, "these_tools").sure(model), steps)
-        thresholds = Thresholds(model, "these_tools", steps, options.tables(placed, len(steps), rng))
+        before = population(WORLD, "these_tools").sure(model)
+        thresholds = Thresholds(model, "these_tools", steps, options.tables(step_of(before, steps), len(steps), rng))
         index = thresholds.lowest(self.alpha, options.delta)
         if index is None:
-            return {"none": 1.0, "bad_share": 0.0, "served": 0.0, "outcome_alarm": 0.0, "share_alarm": 0.0}
+            names = ("bad_share", "served", "outcome_alarm", "share_alarm", "alarm", "needless")
+            return {"none": 1.0, **dict.fromkeys(names, 0.0)}
         worse = population(WORLD, "these_tools", shifted=True).sure(model)
         served, bad = TrueCurve.of([one for each in worse for one in each]).served_from(steps[index][0])
-        escalated = thresholds.n - sum(table.served[index] for table in thresholds.tables.values())
-        usual = min(0.999, clopper_pearson_upper(escalated, thresholds.n, _USUAL_CONFIDENCE))
-        outcomes, shares = RiseDetector(self.alpha), RiseDetector(usual)
-        first = {"outcome_alarm": _MOST, "share_alarm": _MOST}
-        for request in range(1, _MOST + 1):
-            confidence, chance = rng.choice(rng.choice(worse))
-            serves = confidence >= steps[index][0]
-            if shares.add(not serves):
-                first["share_alarm"] = min(first["share_alarm"], request)
-            if serves and rng.random() < self.feedback and outcomes.add(rng.random() >= chance):
-                first["outcome_alarm"] = min(first["outcome_alarm"], request)
-            if max(first.values()) < _MOST:
-                break
+        calibrated = sum(table.served[index] for table in thresholds.tables.values())
+        outcome, share = self._alarms(worse, steps[index][0], thresholds.n, calibrated, rng)
+        needless = min(self._alarms(before, steps[index][0], thresholds.n, calibrated, rng, first=True)) < MOST_REQUESTS
         return {
             "none": 0.0,
             "bad_share": bad / served if served else 0.0,
             "served": served,
-            **{k: float(v) for k, v in first.items()},
+            "outcome_alarm": float(outcome),
+            "share_alarm": float(share),
+            "alarm": float(min(outcome, share)),
+            "needless": float(needless),
         }
+
+    def _alarms(
+        self, sure: Sequence[Sequence[Sure]], least: float, n: int, calibrated: int, rng: random.Random, *, first: bool = False
+    ) -> tuple[int, int]:
+        """How many requests pass until the outcomes raise an alarm, and until the escalations do.
+
+        first: look no further than the first of them.
+        """
+        outcomes, shares = outcomes_detector(self.alpha), escalations_detector(n, calibrated)
+        outcome, share = MOST_REQUESTS, MOST_REQUESTS
+        for request in range(1, MOST_REQUESTS):
+            confidence, chance = rng.choice(rng.choice(sure))
+            serves = confidence >= least
+            if share == MOST_REQUESTS and shares.add(not serves):
+                share = request
+            if serves and rng.random() < self.feedback:
+                wrong = rng.random() >= chance
+                if outcome == MOST_REQUESTS and outcomes.add(wrong):
+                    outcome = request
+            if (min if first else max)(outcome, share) < MOST_REQUESTS:
+                break
+        return outcome, share

@@ -6,6 +6,7 @@ from .betting import PROMPT_BETS, Bets, EProcess, Pairs, confidence_sequence, lo
 from .changes import FALSE_ALARM_EVERY, RISES, RiseDetector
 from .classify import CALLING_POSTERIOR, ORDER_SIGNIFICANCE, Classification, ClassifiedRow, classify_rows
 from .clusters import Estimate, Statistic, Sums, holm, jackknife, paired_jackknife
+from .drift import ESCALATIONS_BORDER, OUTCOMES_BORDER, escalations_detector, outcomes_detector
 from .intervals import Interval, clopper_pearson_interval, clopper_pearson_upper, wilson_interval
 from .logistic import logistic, non_negative_logistic
 from .money import break_even, cascade_cost
@@ -22,11 +23,13 @@ __all__ = [
     "CALLING_POSTERIOR",
     "CONFIRMING_BAYES_FACTOR",
     "CONFIRMING_RUNS",
+    "ESCALATIONS_BORDER",
     "FALSE_ALARM_EVERY",
     "FINAL_SHARE",
     "MAX_COLD_RUNS",
     "MIN_PATTERN_RUNS",
     "ORDER_SIGNIFICANCE",
+    "OUTCOMES_BORDER",
     "PROMPT_BETS",
     "RISES",
     "SET_BETS",
@@ -58,6 +61,7 @@ __all__ = [
     "confidence_sequence",
     "drift_order_p",
     "elond_level",
+    "escalations_detector",
     "exchangeability_p",
     "fwer_level",
     "history_share",
@@ -72,6 +76,7 @@ __all__ = [
     "mcnemar_p",
     "non_inferiority",
     "non_negative_logistic",
+    "outcomes_detector",
     "paired_jackknife",
     "pairs_to_decide",
     "planned_log_e",

@@ -14,6 +14,8 @@ from selfopt.gateway import (
     Attempts,
     ChatParts,
     CostBook,
+    DriftFile,
+    DriftWatch,
     FileKeys,
     Gateway,
     GatewayOptions,
@@ -231,27 +233,27 @@ def build_gateway(
     app.home.ensure()
     config = app.enforcer.load()
     app.home.check_room()
-    trail = ChainedFile(app.home.audit_trail)
-    trail.check()
+    audit, pool = _audit(app), Pool()
     keys = FileKeys(app.keys)
     _refuse_open_door(options.own.host, keys)
-    pool = Pool()
-    audit = TrailSink(trail)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
-    keeps_warm = app.settings.warm_up.enabled and (worker is None or worker.number == 0)  # it reads `rules` later
-    warmth = KeepWarm(warmer(app, lambda: rules.current.config, upstreams.tell), options.own.keep_warm_s) if keeps_warm else None
+    warmth = _warmth(app, options, upstreams, lambda: rules.current.config, worker)
     watch = ThresholdWatch(partial(_look, app, upstreams), options.own.keep_warm_s)
-    rules = _watch(app, config, options, partial(_follow, watch, warmth))
+    drift = _drift(app, thresholds, worker)
+    rules = _watch(app, config, options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
     harness, shared = Harness(options, Passing(options, upstreams, pool)), None if worker is None else worker.conversations
+    attempts = Attempts(
+        options, upstreams, pool, audit, harness, conversations=shared, voided=thresholds.voided, judged=drift.judged
+    )
     chat = ChatParts(
         options=options,
         rules=rules,
         resolve=app.full_name,
         one_name=app.settings.one_name,
         find=inventory.find,
-        attempts=Attempts(options, upstreams, pool, audit, harness, conversations=shared, voided=thresholds.voided),
+        attempts=attempts,
         audit=audit,
         journal=journal or _journal(app, options, audit),
         costs=_costs(app.settings),
@@ -266,9 +268,17 @@ def build_gateway(
             served_before=lambda writer: any(app.home.requests.glob(f"{writer}-*.jsonl")),
             warmth=warmth,
             thresholds=watch,
+            drift=drift,
             worker="" if worker is None else str(worker.number),
         )
     )
+
+
+def _audit(app: App) -> TrailSink:
+    """What writes to the audit trail. Raises AuditError if nothing can be written, or the trail was cut."""
+    trail = ChainedFile(app.home.audit_trail)
+    trail.check()
+    return TrailSink(trail)
 
 
 def _thresholds(app: App, audit: TrailSink, version: Callable[[], int]) -> ThresholdsHeld:
@@ -281,9 +291,31 @@ def _thresholds(app: App, audit: TrailSink, version: Callable[[], int]) -> Thres
     return ThresholdsHeld(tell, one_name=app.settings.one_name)
 
 
-def _follow(watch: ThresholdWatch, warmth: KeepWarm | None, now: RulesInForce) -> None:
+def _warmth(
+    app: App, options: GatewayOptions, upstreams: AppUpstreams, now: Callable[[], RoutingConfig], worker: Worker | None
+) -> KeepWarm | None:
+    """What keeps models warm, in one process. now: the rules in force."""
+    if not app.settings.warm_up.enabled or (worker is not None and worker.number):
+        return None
+    return KeepWarm(warmer(app, now, upstreams.tell), options.own.keep_warm_s)
+
+
+def _drift(app: App, held: ThresholdsHeld, worker: Worker | None) -> DriftWatch:
+    """What watches live traffic, and voids thresholds in the rules."""
+
+    def void(rule: Rule, voided: Voided) -> None:
+        name = voided.calibration_id
+        app.enforcer.void(rule.rule_id, voided.why, calibration_id=name, kind=voided.kind, rise=voided.rise)
+
+    number, marks = (0, None) if worker is None else (worker.number, worker.judged)
+    path = app.home.drift if number == 0 else app.home.drift.with_name(f"drift-{number}.json")
+    return DriftWatch(held, void, marks=marks, file=DriftFile(path))
+
+
+def _follow(watch: ThresholdWatch, warmth: KeepWarm | None, drift: DriftWatch, now: RulesInForce) -> None:
     """Follow new rules."""
     watch.follow(now.config)
+    drift.follow(now.config)
     if warmth is not None:
         warmth.follow(now.config)
 

@@ -17,7 +17,7 @@ from selfopt.errors import SettingsError, UsageError
 from .app import App
 
 if TYPE_CHECKING:
-    from selfopt.gateway import Conversations
+    from selfopt.gateway import Conversations, DriftMarks
 
 BACKLOG = 1024
 QUICK_S = 5.0
@@ -36,6 +36,7 @@ class Worker:
         listening: the socket that all of them share.
         lifeline: a descriptor that becomes readable when the parent process has ended.
         conversations: those that stronger models answer; all processes share them.
+        judged: the requests of which it is known whether the answer was sure; likewise.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Worker:
     lifeline: int
     _told: int
     conversations: Conversations | None = None
+    judged: DriftMarks | None = None
 
     def tell(self, *, warm: bool) -> None:
         """Tell the parent that this process listens, or that its models are warm."""
@@ -90,6 +92,7 @@ class _Crew:
     listening: socket.socket
     say: Callable[[str], None]
     conversations: Conversations
+    judged: DriftMarks
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
     children: dict[int, _Child] = field(default_factory=dict)
     stopping: bool = False
@@ -109,7 +112,7 @@ class _Crew:
         for child in self.children.values():
             os.close(child.hears)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-        return Worker(number, self.count, self.listening, self.lifeline[0], tells, self.conversations)
+        return Worker(number, self.count, self.listening, self.lifeline[0], tells, self.conversations, self.judged)
 
     def wait_for(self, child: _Child, what: bytes) -> bool:
         """Wait until a process reports this. False when it ended before, or all are to stop."""
@@ -181,9 +184,9 @@ def in_workers(count: int, listening: socket.socket, say: Callable[[str], None],
     if not hasattr(os, "fork"):
         raise UsageError("--workers needs a system with fork (Linux, macOS)")
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-    from selfopt.gateway import Conversations
+    from selfopt.gateway import Conversations, DriftMarks
 
-    crew = _Crew(count, listening, say, Conversations())
+    crew = _Crew(count, listening, say, Conversations(), DriftMarks())
     if (worker := crew.start(0)) is not None:
         return worker
     first = next(iter(crew.children.values()))

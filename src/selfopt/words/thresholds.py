@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from selfopt.home import escape_control
-from selfopt.records import Calibration, Rule, ServedBound, ServeWhen, Voided
+from selfopt.records import Calibration, Rule, ServedBound, ServeWhen, Voided, VoidedBy
+from selfopt.records.rule import ShareRise
 
 from .rules import rule_text
 
@@ -19,6 +20,13 @@ _FACTS = {
     "evidence_key": "the spec or its environment",
 }
 _MOST_SETS = 20
+VOIDED_BY: Mapping[VoidedBy, str] = {
+    "environment": "another environment",
+    "escalations": "drift of live traffic",
+    "outcomes": "told outcomes",
+    "replies": "fresh replies",
+    "drift": "drift",
+}
 CLAIM_ON: dict[str, str] = {"these_tools": "on these tools", "unseen_tools": "on tools not seen"}
 
 
@@ -60,7 +68,7 @@ def verdict_text(rule: Rule) -> str:
 
 
 def _why(voided: Voided) -> str:
-    kind = {"environment": "another environment", "drift": "drift"}[voided.kind]
+    kind = VOIDED_BY[voided.kind]
     return f"{kind}: {escape_control(voided.why, 500)}" if voided.why else kind
 
 
@@ -69,6 +77,19 @@ def differs_text(differs: Sequence[str]) -> str:
     named = [_FACTS.get(name, name) for name in differs]
     listed = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
     return f"{listed} {'is' if len(named) == 1 else 'are'} not what was calibrated"
+
+
+def rise_text(kind: VoidedBy, rise: ShareRise) -> str:
+    """What live traffic showed: `of the last 240 requests, 61.2 % were not sure enough, and at most 41.3 % were expected`."""
+    if not rise.of:
+        return f"{rise.seen} in all"
+    share = share_text(rise.risen / rise.of)
+    if kind == "outcomes":
+        return (
+            f"of the last {rise.of} served answers whose outcome was told, {share} were wrong, and "
+            f"at most {share_text(rise.usual)} are allowed"
+        )
+    return f"of the last {rise.of} requests, {share} were not sure enough, and at most {share_text(rise.usual)} were expected"
 
 
 def voided_text(rule: Rule, voided: Voided) -> str:
@@ -145,6 +166,8 @@ def _would_change(found: Calibration) -> tuple[str, ...]:
     return (
         *more,
         "another model file, chat template, engine or variant: the threshold is void then, and everything escalates",
+        "live requests of which more are not sure enough than in the calibration, or told outcomes of which more are wrong than "
+        "is allowed: likewise",
         "fresh answers in a cycle that break the bound: it is withdrawn, unless a person set the rule",
         f"a new calibration: selfopt escalation {escape_control(found.model, 200)} {found.phase}",
     )

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from selfopt.home import escape_control
+from selfopt.records import VoidedBy
+
+from .thresholds import VOIDED_BY
 
 _WHY = {
     "unsure": "is not sure enough",
@@ -16,8 +19,18 @@ _WHY = {
 }
 
 
-def not_served_text(model: str, reason: str, confidence: float | None, least: float | None) -> str:
-    """Why an answer is not served. reason: one of `EscalationReason`; least: the confidence that is asked for."""
+def not_served_text(
+    model: str, reason: str, confidence: float | None, least: float | None, voided: VoidedBy | None = None
+) -> str:
+    """Why an answer is not served.
+
+    Args:
+        reason: one of `EscalationReason`.
+        least: the confidence that is asked for.
+        voided: why the threshold does not hold, where it does not.
+    """
+    if reason == "voided" and voided is not None:
+        return f"{escape_control(model, 200)} {_WHY[reason]} ({VOIDED_BY[voided]})"
     figures = f" (confidence {confidence:.3f}, {least:.3f} is asked for)" if confidence is not None and least is not None else ""
     return f"{escape_control(model, 200)} {_WHY[reason]}{figures if reason in ('unsure', 'invalid') else ''}"
 
