@@ -8,6 +8,7 @@ from selfopt.home import escape_control
 from selfopt.records import Calibration, Rule, ServedBound, ServeWhen, Voided
 
 from .rules import rule_text
+from .second_way import second_trials_text
 
 _FACTS = {
     "digest": "the model file",
@@ -86,6 +87,7 @@ def threshold_account(found: Calibration, rules: Sequence[Rule]) -> tuple[tuple[
         f"fitted on {_named(found.fitted_on)}: {_trials(len(found.fit_trials))}",
         f"calibrated on {_named(found.calibrated_on)}: {_trials(len(found.calibration_trials))}, none of which took part in the fit",
         f"the spec {found.spec_id}, served by {found.environment_id}",
+        *second_trials_text(found),
     )
     return (
         ("What was claimed", (_claimed(found),)),
