@@ -99,9 +99,7 @@ def _alone(answers: Sequence[StoredAnswer]) -> WayFigures:
     )
 
 
-def _paired(
-    pairs: Sequence[tuple[StoredAnswer, StoredAnswer]], served: set[str], compared: set[str]
-) -> dict[str, object]:
+def _paired(pairs: Sequence[tuple[StoredAnswer, StoredAnswer]], served: set[str], compared: set[str]) -> dict[str, object]:
     """The figures of the prompts that both models answered. compared: those that the small one is asked twice."""
     twice = [one for one, _ in pairs if one.prompt_id in compared and one.second is not None]
     small, large = _alone([one for one, _ in pairs]), _alone([other for _, other in pairs])
