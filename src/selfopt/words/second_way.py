@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from selfopt.home import counted, escape_control
-from selfopt.records import Calibration, SampleUsed, ServedFigures
+from selfopt.records import Calibration, SampleUsed, ServedFigures, ServeWhen
 
 
 def second_text(calibration: Calibration, figures: Sequence[ServedFigures]) -> list[str]:
@@ -22,6 +22,13 @@ def second_text(calibration: Calibration, figures: Sequence[ServedFigures]) -> l
         f"Its confidence also depends on whether the calls of {name} are the same; {shown.asked_twice} of "
         f"{counted(shown.prompts, 'calibration prompt')} would be asked so, since only that tells whether the answer is served"
     ]
+
+
+def compared_text(surely: ServeWhen) -> str:
+    """What calls are compared with: `, compared with tools=signatures`; nothing where they are not."""
+    if surely.second is None or not surely.compares:
+        return ""
+    return f", compared with {escape_control(surely.second.variant.name, 200)}"
 
 
 def second_trials_text(calibration: Calibration) -> tuple[str, ...]:

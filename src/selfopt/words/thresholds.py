@@ -8,7 +8,7 @@ from selfopt.home import escape_control
 from selfopt.records import Calibration, Rule, ServedBound, ServeWhen, Voided
 
 from .rules import rule_text
-from .second_way import second_trials_text
+from .second_way import compared_text, second_trials_text
 
 _FACTS = {
     "digest": "the model file",
@@ -41,7 +41,7 @@ def bound_text(bound: ServedBound) -> str:
 
 def surely_text(surely: ServeWhen) -> str:
     """When an answer is served: `when sure (confidence >= .83: on these tools at most ...)`."""
-    return f"when sure (confidence >= {least_text(surely.least)}: {bound_text(surely.bound)})"
+    return f"when sure (confidence >= {least_text(surely.least)}{compared_text(surely)}: {bound_text(surely.bound)})"
 
 
 def verdict_text(rule: Rule) -> str:
