@@ -89,6 +89,19 @@ def test_agreement_tells_what_the_first_way_alone_does_not(home: Project, tmp_pa
     assert "second" not in alone.model_dump(mode="json")
 
 
+def test_both_in_turn_take_the_time_and_the_money_of_the_second_way(home: Project) -> None:
+    """For as many prompts as are asked so. The stronger model is the same one here, asked in that way."""
+    table = '[prices."lab/twin"]\ninput = 1.0\noutput = 2.0\n'
+    home.user_config.write_text(f"{home.user_config.read_text('utf-8')}\n{table}", "utf-8")
+    found = home.ok(*COMPARED, "--to", "lab/twin", "--to-variant", SECOND, "--json").json()
+    (figures,) = found["figures"]
+    small, large, both = (figures[name] for name in ("paired_small", "large", "cascade"))
+    assert (figures["asked_twice"], figures["paired"], figures["paired_served"]) == (40, 39, 29)
+    assert both["latency_s"] >= small["latency_s"] + large["latency_s"]
+    assert large["cost"] > 0
+    assert both["cost"] >= small["cost"] + large["cost"]
+
+
 def test_a_rule_takes_the_second_way_and_the_account_names_it(home: Project, tmp_path: Path) -> None:
     """The rule that is put in force says in which way live traffic is asked again."""
     home.ok(*COMPARED)

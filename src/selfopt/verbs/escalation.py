@@ -163,7 +163,7 @@ def _second(app: App, request: EscalationRequest, part: SuitePart, first: Spec) 
     if spec_for(app, second, part).request_id == first.request_id:
         raise UsageError(
             f"--second {escape_control(second.variant.name, 200)} sends the same requests as {escape_control(first.variant.name, 200)}, "
-            "so it would always agree; name a variant or point that asks in another way, such as tools=signatures"
+            "so it is no second way of asking; name a variant or point that asks otherwise, such as tools=signatures"
         )
     return second
 
