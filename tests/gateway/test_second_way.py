@@ -49,8 +49,13 @@ def compares(unknown: float = 0.0) -> ConfidenceModel:
     return ConfidenceModel(calls=ConfidenceTerms(intercept=-3.5, terms=terms), text=ConfidenceTerms(intercept=-3.5, terms=terms))
 
 
-def says(words: str, logprob: float | None = None, *, second: bool = False, **reply: Any) -> dict[str, Any]:
-    return {"match": {"contains": words, "tools": not second}, "logprob": logprob, **reply}
+def says(words: str, logprob: float, **reply: Any) -> dict[str, Any]:
+    return {"match": {"contains": words, "tools": True}, "logprob": logprob, **reply}
+
+
+def says_again(words: str, **reply: Any) -> dict[str, Any]:
+    """What it says in the second way, which offers the tools as a text."""
+    return {"match": {"contains": words, "tools": False}, **reply}
 
 
 MODELS: dict[str, Any] = {
@@ -61,12 +66,12 @@ MODELS: dict[str, Any] = {
             says("in text", -0.2, text=TEXT),
             says("talk", -0.2, text="It is sunny in Oslo, as far as I know."),
             says("weather", -0.1, **CALL),
-            says("same", second=True, text=TEXT),
-            says("other", second=True, text=ROME),
-            says("silent", second=True, text="I can't tell."),
-            says("unread", second=True, text='<tool_call>{"name": "get_weather", "arguments": {"city": </tool_call>'),
-            says("broken", second=True, fault={"kind": "status", "status": 500}),
-            says("slow", second=True, fault={"kind": "hang"}),
+            says_again("same", text=TEXT),
+            says_again("other", text=ROME),
+            says_again("silent", text="I can't tell."),
+            says_again("unread", text='<tool_call>{"name": "get_weather", "arguments": {"city": </tool_call>'),
+            says_again("broken", fault={"kind": "status", "status": 500}),
+            says_again("slow", fault={"kind": "hang"}),
         ]
     }
 }
