@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.dialects.clients import ClientRequest
@@ -24,13 +24,13 @@ from selfopt.records import (
     Message,
     ParsedReply,
     ReplyContent,
-    SecondWay,
     Signals,
     SignalTerm,
     ToolCall,
     Usage,
     evidence_key,
 )
+from selfopt.records.confidence import SecondWay
 from selfopt.variants.space import composed
 
 from .kit import World, gateway_world
@@ -275,6 +275,7 @@ def drawn_terms(rng: Random) -> ConfidenceTerms:
     return ConfidenceTerms(intercept=rng.uniform(-3, 3), terms=tuple(terms))
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_asking_only_where_it_counts_decides_as_asking_always(seed: int) -> None:
     """Whatever the weights. The confidence that is told is on the same side of the threshold."""

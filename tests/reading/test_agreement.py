@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.reading import read_calls
@@ -32,11 +32,13 @@ def shuffled(made: list[ToolCall], seed: int) -> list[ToolCall]:
     return turned
 
 
+@settings(deadline=None)
 @given(made=calls, seed=st.integers(0, 99))
 def test_the_order_of_calls_and_arguments_does_not_matter(made: list[ToolCall], seed: int) -> None:
     assert OtherCalls(tuple(made)).agrees(shuffled(made, seed)) is True
 
 
+@settings(deadline=None)
 @given(one=calls, other=calls)
 def test_calls_agree_where_they_are_equal_in_json_and_nowhere_else(one: list[ToolCall], other: list[ToolCall]) -> None:
     """Whichever of the two is asked."""

@@ -18,7 +18,6 @@ from selfopt.records import (
     Phase,
     Sample,
     SampleUsed,
-    SecondWay,
     ServedFigures,
     ServeWhen,
     Spec,
@@ -28,6 +27,7 @@ from selfopt.records import (
     new_id,
     utc_now,
 )
+from selfopt.records.confidence import SecondWay
 from selfopt.report import escalation_html
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import only_reads, require_ledger
