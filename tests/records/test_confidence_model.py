@@ -37,6 +37,13 @@ def test_a_negative_weight_is_refused() -> None:
         SignalTerm(signal="reply", low=0, high=1, weight=-0.1, unknown=0)
 
 
+def test_what_compares_no_calls_is_written_as_before_that_could_be_done() -> None:
+    """So that no hash and no audit record of before changes."""
+    assert "second" not in serve_when().model_dump(mode="json")
+    assert not {"second", "second_trials"} & calibration_record().model_dump(mode="json").keys()
+    assert not serve_when().compares
+
+
 def test_a_calibration_is_read_as_it_was_written() -> None:
     """All of it, through JSON."""
     record = calibration_record()

@@ -84,6 +84,7 @@ class EscalationOptions(TypedDict, total=False):
     variant: str | None
     to: str | None
     to_variant: str | None
+    second: str | None
     max_bad_share: float | None
     confidence: float | None
     claim: BoundClaim

@@ -22,6 +22,9 @@ from .common import Number, console, draw, emit, json_option, run_with_app, say,
 @click.option("--variant", metavar="NAME|POINT", help="The variant; default: that of the rule in force, else native_api.")
 @click.option("--to-variant", metavar="NAME|POINT", help="The stronger model's variant; default: likewise.")
 @click.option(
+    "--second", metavar="NAME|POINT", help="Compare the calls with a second way of asking; live traffic is asked so where needed."
+)
+@click.option(
     "--max-bad-share",
     type=Number(0, 1, min_open=True, max_open=True),
     help="How much of what is served may be wrong. [default: 0.1]",

@@ -49,10 +49,11 @@ class Bill:
     Attempts that run at the same time need a bill each, whose rows are then put together.
     """
 
-    __slots__ = ("_usage", "_work", "rows")
+    __slots__ = ("_beside", "_usage", "_work", "rows")
 
     def __init__(self) -> None:
         self.rows: list[BillRow] = []
+        self._beside: list[BillRow] = []
         self._usage = NO_USAGE
         self._work: CountsTokens | None = None
 
@@ -65,14 +66,22 @@ class Bill:
         """Note who counts for the current attempt."""
         self._work = work
 
+    def beside(self, model: str, usage: Usage, busy_s: float, fault: str) -> None:
+        """Note what was asked for during the current attempt, and is none of its answer. Arguments as of `close`."""
+        self._beside.append(BillRow(model, _told_or_nothing(usage, fault), busy_s))
+
     def close(self, model: str, busy_s: float, fault: str) -> None:
         """End the current attempt. fault: empty if it answered."""
-        usage = self._usage if self._work is None else self._work.usage
-        if usage.input_tokens is None and usage.output_tokens is None and fault not in _PAID_UNTOLD:
-            usage = _NOTHING
+        usage = _told_or_nothing(self._usage if self._work is None else self._work.usage, fault)
         again = usage not in (NO_USAGE, _NOTHING) and any(row.usage is usage for row in self.rows)
-        self.rows.append(BillRow(model, usage, busy_s, again))
-        self._usage, self._work = NO_USAGE, None
+        busy_s -= sum(row.busy_s for row in self._beside)
+        self.rows += [*self._beside, BillRow(model, usage, max(0.0, busy_s), again)]  # the last row is who served
+        self._usage, self._work, self._beside = NO_USAGE, None, []
+
+
+def _told_or_nothing(usage: Usage, fault: str) -> Usage:
+    untold = usage.input_tokens is None and usage.output_tokens is None
+    return _NOTHING if untold and fault not in _PAID_UNTOLD else usage
 
 
 class CostBook:

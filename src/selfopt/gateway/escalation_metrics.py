@@ -17,12 +17,15 @@ class EscalationCounters:
         self._outcomes = {"served": 0, "escalated": 0, "refused": 0, "below": 0}
         self._reasons: dict[str, int] = {}
         self._raced: dict[str, int] = {}
+        self._compared = {"agrees": 0, "differs": 0, "unknown": 0}
         self._buckets = [0] * (len(BOUNDS) + 1)
         self._sum = 0.0
 
     def add(self, ticket: Ticket, outcome: str) -> None:
         """Count a chat that ended. outcome: of its record."""
         for attempt in ticket.attempts:
+            if attempt.second:
+                self._compared["unknown" if attempt.agrees is None else "agrees" if attempt.agrees else "differs"] += 1
             if attempt.confidence is not None:
                 self._buckets[bisect_left(BOUNDS, attempt.confidence)] += 1
                 self._sum += attempt.confidence
@@ -52,6 +55,8 @@ class EscalationCounters:
             "selfopt_raced_answers_total", "counter", "Stronger models that were asked at the same time, by what became of it."
         )
         yield from (f'selfopt_raced_answers_total{{outcome="{name}"}} {count}' for name, count in sorted(self._raced.items()))
+        yield from _head("selfopt_second_ways_total", "counter", "Second ways of asking, by what the calls were like.")
+        yield from (f'selfopt_second_ways_total{{outcome="{name}"}} {count}' for name, count in self._compared.items())
         yield from _head("selfopt_confidence", "histogram", "Confidence of the answers that were judged.")
         below = 0
         for bound, count in zip(BOUNDS, self._buckets, strict=False):

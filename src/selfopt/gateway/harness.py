@@ -10,7 +10,7 @@ from selfopt.dialects.clients import ClientRequest, NoWordsError, PassReason
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
-from selfopt.records import Variant, tool_set_name
+from selfopt.records import ServeWhen, Variant, tool_set_name
 
 from .behind import demanding, kept_by, swayed, unsent, why_past
 from .bounded import by_steps
@@ -23,6 +23,7 @@ from .options import GatewayOptions
 from .passing import Passing
 from .refusal import JSON, from_endpoint_error
 from .seams import Upstream
+from .second_way import second_measured
 from .tool_offer import tools_offered
 from .work import AttemptWork
 
@@ -62,7 +63,7 @@ class Harness:
                 variant = demanding(variant, asked, upstream)
                 ticket.passed = why_past(variant, asked) or self._unsent(variant, asked, exchange)
         when = exchange.serve_when
-        if when is not None and not (_is_measured(variant, asked, exchange) and "agrees" not in when.model.signals):
+        if when is not None and not _is_measured(variant, asked, exchange, when):
             raise Escalating("unmeasured")
         if asked is None or (direct and (variant is None or ticket.passed is not None)):
             await self._passing.answer(exchange)
@@ -134,14 +135,15 @@ class Harness:
         return rule.variant, None
 
 
-def _is_measured(variant: Variant | None, asked: ClientRequest | None, exchange: LiveRequest) -> bool:
+def _is_measured(variant: Variant | None, asked: ClientRequest | None, exchange: LiveRequest, when: ServeWhen) -> bool:
     """Whether a request is asked as those were that a confidence was learnt on."""
     if variant is None or asked is None or exchange.ticket.passed is not None:
         return False
     if asked.request.tool_choice == "required" or wants_other_form(exchange.chat) or swayed(variant, asked):
         return False
-    only = exchange.serve_when.only_sets if exchange.serve_when is not None else ()
-    return not only or _tool_set(asked, exchange) in only
+    if when.compares and not (when.second and second_measured(when.second.variant, asked, exchange.upstream)):
+        return False
+    return not when.only_sets or _tool_set(asked, exchange) in when.only_sets
 
 
 def _tool_set(asked: ClientRequest, exchange: LiveRequest) -> str:

@@ -78,7 +78,7 @@ class LiveCounters:
         for attempt in record.attempts:
             if attempt.fault and attempt.fault != OUTRUN:
                 self._attempts[attempt.fault] = self._attempts.get(attempt.fault, 0) + 1
-            if attempt.escalated:
+            if attempt.escalated or attempt.second:
                 self._tokens[0] += attempt.input_tokens or 0
                 self._tokens[1] += attempt.output_tokens or 0
         if ticket.least is not None or ticket.escalated:

@@ -53,16 +53,21 @@ class Observing:
         judged: whether the confidence of the answer rests on them.
     """
 
-    def __init__(self, variant: Variant, exchange: LiveRequest, blind: BlindModels) -> None:
+    def __init__(self, variant: Variant, exchange: LiveRequest, blind: BlindModels, *, compared: bool = False) -> None:
+        """compared: only the calls of the answer are looked at, and not how sure it is."""
         self._exchange = exchange
         self._blind = blind
         self._shortened = self._bare = False
-        when = exchange.serve_when
+        when = None if compared else exchange.serve_when
         self.judged = when is not None and when.model.needs_logprobs
         self.top = TOP_SUMMED if self.judged or needs_logprobs(variant.parsers) else None
         if when is not None and when.model.signals & _TOLD_BY_TOP:
             self.top = TOP  # as in measurements
         self._rests = self.judged or rests_on_logprobs(variant)
+
+    def beside(self, variant: Variant, exchange: LiveRequest) -> Observing:
+        """The same for a second way of asking, whose calls are compared."""
+        return Observing(variant, exchange, self._blind, compared=True)
 
     @property
     def in_vain(self) -> bool:

@@ -46,6 +46,8 @@ class RulesInForce:
         for rule in config.rules:
             if rule.variant is not None:
                 options_of(rule.variant)
+            if rule.serve_when is not None and rule.serve_when.second is not None:
+                options_of(rule.serve_when.second.variant)
         self.config = config
         self._options = options
         self._sticky = any(rule.serve_when is not None and rule.serve_when.sticky for rule in config.rules)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from selfopt.dialects.clients import ClientRequest
+from selfopt.reading.agreement import OtherCalls
 from selfopt.reading.signals import signals_of
 from selfopt.records import LogProbs, ParsedReply, ReplyContent, ServeWhen
 
@@ -20,28 +21,44 @@ class Sureness:
 
     Attributes:
         confidence: in [0, 1]; None where it can't be told.
-        doubt: why the answer is not served; None if it is.
+        doubt: why the answer is not served; None if it is, or if that is open.
+        open: whether only a second way of asking tells if it is served.
     """
 
     confidence: float | None
     doubt: EscalationReason | None
+    open: bool = False
 
 
-def sureness_of(when: ServeWhen, content: ReplyContent, parsed: ParsedReply, asked: ClientRequest) -> Sureness:
+def sureness_of(
+    when: ServeWhen, content: ReplyContent, parsed: ParsedReply, asked: ClientRequest, other: OtherCalls | None = None
+) -> Sureness:
     """Say how sure an answer is, and whether a rule serves it.
+
+    Where a second way of asking was not asked yet, and would change nothing, the confidence is the least
+    that an answer can have which is served in any case, and the greatest of one which is not.
 
     Args:
         when: the rule's part.
         content: the reply, with its log probabilities.
         parsed: what the rule's variant read in it.
         asked: the request.
+        other: what the second way of asking called; None if it was not asked.
     """
     request = asked.request
     if not parsed.tool_calls and (parsed.unread is not None or content.broken_tool_calls):
         return Sureness(None, "unread")
     if when.model.needs_logprobs and not content.logprobs:
         return Sureness(None, "no_logprobs")
-    confidence = when.model.confidence(signals_of(content, parsed, request.tools, request.messages, wanted=when.model.signals))
+    agrees = None if other is None else other.agrees(parsed.tool_calls)
+    signals = signals_of(content, parsed, request.tools, request.messages, agrees=agrees, wanted=when.model.signals)
+    if when.compares and other is None:
+        least, most = when.model.confidences(signals)
+        if least < when.least <= most:
+            return Sureness(None, None, open=True)
+        confidence = least if least >= when.least else most
+    else:
+        confidence = when.model.confidence(signals)
     if math.isnan(confidence):
         return Sureness(None, "no_logprobs")
     if confidence >= when.least:

@@ -63,6 +63,9 @@ class LiveAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
         least: the confidence from which on the rule serves.
         escalated: why a stronger model had to answer.
         input_tokens, output_tokens: of an answer that was not served.
+        second: the variant of the second way of asking, where its calls were only compared with the
+            answer of the attempt before.
+        agrees: whether they were the same; None where that is not known.
     """
 
     model: str
@@ -73,6 +76,8 @@ class LiveAttempt(msgspec.Struct, frozen=True, omit_defaults=True):
     escalated: str = ""
     input_tokens: int | None = None
     output_tokens: int | None = None
+    second: str = ""
+    agrees: bool | None = None
 
 
 class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="request"):
@@ -160,6 +165,7 @@ class Ticket:
         voided: why a threshold does not hold any more, where a stronger model had to answer for that.
         below: whether the answer was served though it is not sure enough, as the settings want.
         raced: what became of a stronger model that was asked at the same time.
+        compared: the attempt in the second way, while the one that it is compared with is not over.
         bill: what the attempts used. A copy of the ticket begins with one of its own.
     """
 
@@ -196,6 +202,7 @@ class Ticket:
     raced: Raced | None = None
     outcome: str = "failed"
     reason: str = ""
+    compared: LiveAttempt | None = None
     bill: Bill = field(default_factory=Bill, init=False)
 
     @property
@@ -208,6 +215,7 @@ class Ticket:
         self.variant, self.passed, self.kept, self.unmet, self.cut = None, None, (), None, None
         self.mended_calls = self.passed_calls = self.read_calls = 0
         self.judged = False
+        self.compared = None
 
     def judge(self, confidence: float | None, least: float) -> None:
         """Note how sure the attempt's answer is, and how sure it has to be."""
@@ -216,10 +224,11 @@ class Ticket:
     def end_attempt(self, model: str, ms: float, fault: str, doubt: Escalating | None = None) -> None:
         """Note what became of an attempt."""
         usage = doubt.held.usage if doubt is not None and doubt.held is not None else None
+        compared = self.compared
         self.attempts.append(
             LiveAttempt(
                 model,
-                round(ms, 3),
+                round(ms if compared is None else max(0.0, ms - compared.ms), 3),
                 fault,
                 self.confidence if self.judged else None,
                 self.least if self.judged else None,
@@ -228,6 +237,9 @@ class Ticket:
                 usage.output_tokens if usage is not None else None,
             )
         )
+        if compared is not None:
+            self.attempts.append(compared)
+            self.compared = None
 
     def record(self, at: str, now: float, status: int) -> RequestRecord:
         """Return the record for the journal. now: `perf_counter` at the end."""

@@ -10,6 +10,7 @@ from selfopt.dialects.carrying import wants_thinking
 from selfopt.dialects.clients import ClientRequest
 from selfopt.errors import EndpointError
 from selfopt.reading import HeldText, calls_within, read_calls
+from selfopt.reading.agreement import OtherCalls
 from selfopt.reading.chain import NATIVE
 from selfopt.reading.repeats import SPAN
 from selfopt.records import (
@@ -41,6 +42,7 @@ from .passing import uncalled, unfit
 from .plain_step import plain_step
 from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, with_damaged, without_text
 from .seams import Upstream
+from .second_way import SecondAsking
 from .sureness import Sureness, sureness_of
 
 TEXT_TOKENS = 1024
@@ -63,6 +65,7 @@ class AttemptWork:
         self._limit_of_time = limit
         self._most_tokens: int | None = None
         self._asked_last: RenderedStep | None = None
+        self._other: OtherCalls | None = None  # what the second way of asking called
         self.usage = NO_USAGE
         self.thinking = ""
 
@@ -166,12 +169,12 @@ class AttemptWork:
         parsed: ParsedReply,
     ) -> tuple[ReplyContent, ParsedReply]:
         """Return the answer if it is sure enough, if need be after one complaint. Raises Escalating."""
-        found = await self._judged(when, content, parsed, asked)
+        found = await self._judged(when, content, parsed, asked, observing)
         if found.doubt == "invalid" and when.retry and not options_of(variant).asks_again:
             second = await self._corrected(variant, asked, observing, content)
             if second is not None:
                 content, parsed = second
-                found = await self._judged(when, content, parsed, asked)
+                found = await self._judged(when, content, parsed, asked, observing)
         if found.confidence is not None:
             self._exchange.judged(found.doubt is None)
         if found.doubt is not None:
@@ -179,10 +182,31 @@ class AttemptWork:
         self._exchange.certain()
         return content, parsed
 
-    async def _judged(self, when: ServeWhen, content: ReplyContent, parsed: ParsedReply, asked: ClientRequest) -> Sureness:
-        found = await beside(asked.size + len(content.text), sureness_of, when, content, parsed, asked)
+    async def _judged(
+        self, when: ServeWhen, content: ReplyContent, parsed: ParsedReply, asked: ClientRequest, observing: Observing
+    ) -> Sureness:
+        size = asked.size + len(content.text)
+        found = await beside(size, sureness_of, when, content, parsed, asked, self._other)
+        if found.open:
+            self._other = await self._second(when, asked, observing, parsed)
+            found = await beside(size, sureness_of, when, content, parsed, asked, self._other)
         self._exchange.ticket.judge(found.confidence, when.least)
         return found
+
+    async def _second(self, when: ServeWhen, asked: ClientRequest, observing: Observing, parsed: ParsedReply) -> OtherCalls:
+        """Ask in the rule's second way. Without one, nothing is known of its calls."""
+        until = self._limit_of_time.when()
+        if when.second is None or until is None:
+            return OtherCalls()
+        return await SecondAsking(when.second.variant, self._exchange, until).ask(asked, observing, parsed, self._apart)
+
+    def _apart(self, exchange: LiveRequest) -> AttemptWork:
+        """What asks without touching this answer."""
+        return AttemptWork(self._options, exchange, self._upstream, None, self._limit_of_time)
+
+    async def reply(self, variant: Variant, asked: ClientRequest, observing: Observing) -> ReplyContent | None:
+        """Ask as the variant does, and return what its parsers read. See `_steps`."""
+        return await self._steps(variant, asked, observing, talks=False)
 
     async def _corrected(
         self, variant: Variant, asked: ClientRequest, observing: Observing, content: ReplyContent

@@ -149,10 +149,11 @@ def check_escalation(context: LoopContext, rule: Rule, spec: Spec, now: Evaluati
     """Compare what would be served of fresh replies with what the rule's threshold promises.
 
     It is withdrawn where even the lower limit of the bad share among the served, at the confidence of
-    the bound, is above the share that is allowed. None where nothing is fresh.
+    the bound, is above the share that is allowed. None where nothing is fresh, or where a second way
+    of asking counts: a cycle asks in one.
     """
     when = rule.serve_when
-    if when is None or rule.voided is not None or rule.spec_id != spec.spec_id:
+    if when is None or when.compares or rule.voided is not None or rule.spec_id != spec.spec_id:
         return None
     known = find(context.ledger, Calibration, when.calibration_id)
     old = set() if known is None else {*known.fit_trials, *known.calibration_trials}

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from selfopt.reading import read_calls
+from selfopt.reading.agreement import OtherCalls
 from selfopt.reading.signals import signals_of
-from selfopt.records import Ledger, Outcome, Prompt, Run, Signals, Spec, Suite, Trial, content_hash
+from selfopt.records import (
+    Ledger,
+    Outcome,
+    ParsedReply,
+    Prompt,
+    ReplyContent,
+    Run,
+    Signals,
+    Spec,
+    Suite,
+    ToolDefinition,
+    Trial,
+    content_hash,
+)
 from selfopt.scoring import scorer_of
 
 from .lookup import find
@@ -30,7 +44,9 @@ class SignalledTrial:
     observed: bool
 
 
-def signalled(ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial]) -> Iterator[SignalledTrial]:
+def signalled(
+    ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial], others: Mapping[str, OtherCalls] | None = None
+) -> Iterator[SignalledTrial]:
     """Read and judge stored trials as a spec's chain does, and compute the signals of their replies.
 
     A new signal is computed for old replies like a verdict by a new parser: for nothing.
@@ -40,10 +56,44 @@ def signalled(ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial])
         spec: what they answer; its parsers read them.
         suite: the suite of the trials, as it was measured.
         trials: those without a reply, and those that the present variant can't replay, are left out.
+        others: what was called in a second way of asking, by prompt.
 
     Raises:
         CorruptError: the ledger lacks a reply that it names.
     """
+    for one in _read(ledger, spec, suite, trials):
+        other = OtherCalls() if others is None else others.get(one.prompt.id, OtherCalls())
+        agrees = other.agrees(one.parsed.tool_calls)
+        yield SignalledTrial(
+            trial=one.trial,
+            prompt=one.prompt,
+            signals=signals_of(one.final, one.parsed, one.tools, one.prompt.messages, agrees=agrees),
+            outcome=one.judge.of(one.trial, one.prompt, one.tools, one.parsed).verdict.outcome,
+            observed=one.final.logprobs is not None and len(one.final.logprobs) > 0,
+        )
+
+
+def other_calls(ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial]) -> Mapping[str, OtherCalls]:
+    """What stored trials call, by prompt, to compare with. Without those that have no reply.
+
+    Args and errors as of `signalled`.
+    """
+    return {one.prompt.id: OtherCalls.read(one.final, one.parsed) for one in _read(ledger, spec, suite, trials)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A trial whose final reply was read again."""
+
+    trial: Trial
+    prompt: Prompt
+    tools: tuple[ToolDefinition, ...]
+    final: ReplyContent
+    parsed: ParsedReply
+    judge: Judge
+
+
+def _read(ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial]) -> Iterator[_Read]:
     prompts = {prompt.id: prompt for prompt in suite.prompts}
     chain, scorer = spec.variant.parsers, scorer_of(suite.judging)
     judges: dict[str, Judge] = {}
@@ -59,11 +109,4 @@ def signalled(ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial])
             family = run.family if run is not None else "unknown"
             judges[trial.run_id] = Judge(scorer, chain, content_hash("parser", list(chain)), family)
         judge = judges[trial.run_id]
-        parsed = read_calls(chain, final, tools, prompt.messages, judge.family)
-        yield SignalledTrial(
-            trial=trial,
-            prompt=prompt,
-            signals=signals_of(final, parsed, tools, prompt.messages),
-            outcome=judge.of(trial, prompt, tools, parsed).verdict.outcome,
-            observed=final.logprobs is not None and len(final.logprobs) > 0,
-        )
+        yield _Read(trial, prompt, tools, final, read_calls(chain, final, tools, prompt.messages, judge.family), judge)

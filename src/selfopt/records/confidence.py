@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -12,6 +12,7 @@ from pydantic import Field
 from .base import Record, content_hash
 from .spec import Environment
 from .suite import Phase
+from .variant import Variant
 
 SignalName = Literal["reply", "choice", "least_value", "mean_value", "backed", "covered", "fits", "agrees", "unrepaired"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -103,6 +104,13 @@ class ConfidenceModel(Record):
             odds += term.adds(getattr(signals, term.signal))
         return 1 / (1 + math.exp(-max(-700.0, min(700.0, odds))))
 
+    def confidences(self, signals: Signals) -> tuple[float, float]:
+        """The least and the greatest confidence of an answer whose agreement with a second way of
+        asking is still open: it may agree or not, or stay unknown.
+        """
+        found = [self.confidence(replace(signals, agrees=agrees)) for agrees in (0.0, 1.0, None)]
+        return min(found), max(found)
+
     @property
     def signals(self) -> frozenset[SignalName]:
         """The signals that it reads."""
@@ -147,9 +155,24 @@ SERVED_FACTS = ("digest", "quantization", "template_hash", "engine", "engine_bui
 """What makes another server of a model another environment, as far as thresholds go."""
 
 
-def evidence_key(spec_id: str, environment: Environment) -> str:
-    """The key of evidence on a threshold: of the spec that was measured, and of what served it."""
-    return content_hash("served", [spec_id, [getattr(environment, name) for name in SERVED_FACTS]])
+class SecondWay(Record):
+    """Another way in which the same model is asked, so that its calls can be compared with the first ones.
+
+    Attributes:
+        variant: how it is asked, and how its replies are read.
+        spec_id: what was measured so.
+    """
+
+    variant: Variant
+    spec_id: str
+
+
+def evidence_key(spec_id: str, environment: Environment, second: SecondWay | None = None) -> str:
+    """The key of evidence on a threshold: of the spec that was measured, of what served it, and of the second way
+    of asking, if its calls were compared.
+    """
+    key = [spec_id, [getattr(environment, name) for name in SERVED_FACTS]]
+    return content_hash("served", key if second is None else [*key, [second.spec_id, second.variant.variant_hash]])
 
 
 class ServeWhen(Record):
@@ -159,12 +182,14 @@ class ServeWhen(Record):
         calibration_id: the record of the ledger with the trials behind it.
         least: the confidence from which on an answer is served.
         fitted_on, calibrated_on: the suites, by name and hash.
-        evidence_key: of spec and environment (`evidence_key`). Where it does not hold, everything
-            escalates.
+        evidence_key: of spec, environment and second way (`evidence_key`). Where it does not hold,
+            everything escalates.
         environment: the one of the calibration, so that what differs can be named, and so that what
             a server hides before it has loaded the model speaks against nothing.
         tool_sets: those of the calibration, by content name (`tool_set_name`); empty where they are
             not known. Where the bound is about these tools, requests with others escalate.
+        second: the way of asking that the calls of the calibration were compared with; None where
+            they were not.
         retry: whether a call whose arguments do not fit is asked for once more, with the complaint.
         sticky: whether a conversation that escalated stays with the stronger model.
         parallel: whether both models are asked at once.
@@ -179,9 +204,15 @@ class ServeWhen(Record):
     evidence_key: str
     environment: Environment | None = Field(default=None, exclude_if=lambda environment: environment is None)
     tool_sets: tuple[str, ...] = Field(default=(), exclude_if=lambda tool_sets: not tool_sets)
+    second: SecondWay | None = Field(default=None, exclude_if=lambda second: second is None)
     retry: bool = False
     sticky: bool = True
     parallel: bool = False
+
+    @property
+    def compares(self) -> bool:
+        """Whether the confidence of an answer depends on its agreement with a second way of asking."""
+        return "agrees" in self.model.signals
 
     @property
     def only_sets(self) -> tuple[str, ...]:
@@ -213,6 +244,8 @@ class Calibration(Record, ledger_kind="calibration", id_field="calibration_id", 
         shares: of each tool set, by its content name, how many prompts were served and how many of
             these were bad.
         cycle_id: the cycle that made it; None where a person asked for it.
+        second: the way of asking that the calls were compared with; None where they were not.
+        second_trials: the ids of its trials, of fit and calibration.
     """
 
     calibration_id: str
@@ -236,3 +269,5 @@ class Calibration(Record, ledger_kind="calibration", id_field="calibration_id", 
     shares: Mapping[str, tuple[int, int]] = Field(default_factory=dict)
     created_at: str
     cycle_id: str | None = Field(default=None, exclude_if=lambda name: name is None)
+    second: SecondWay | None = Field(default=None, exclude_if=lambda second: second is None)
+    second_trials: tuple[str, ...] = Field(default=(), exclude_if=lambda trials: not trials)

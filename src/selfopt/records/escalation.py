@@ -27,6 +27,8 @@ class SampleUsed(Record):
         unobserved: whose reply came without log probabilities. They take part all the same.
         repeated: left out since the fit, or another suite before, has the same prompt.
         command: what measures the prompts that lack a reply.
+        second_unmeasured: of which the ledger holds no trial of the second way of asking.
+        second_command: what measures these.
     """
 
     sample: Sample
@@ -40,6 +42,8 @@ class SampleUsed(Record):
     unobserved: int = 0
     repeated: int = 0
     command: str = ""
+    second_unmeasured: int = 0
+    second_command: str = ""
 
 
 class WayFigures(Record):
@@ -81,6 +85,7 @@ class ServedFigures(Record):
             as if these prompts were looked at for it alone; None where nothing is served.
         bad_share: with its interval over tool sets; None where nothing is served.
         sets: by their content names.
+        asked_twice: of which only a second way of asking tells whether the answer is served.
         paired: prompts that both models answered. The figures below are about these; None without.
         difference: accuracy of both in turn less that of the larger model alone.
     """
@@ -94,6 +99,7 @@ class ServedFigures(Record):
     bad_share: Figure | None = None
     sets: Mapping[str, SetShare] = Field(default_factory=dict)
     small: WayFigures
+    asked_twice: int = 0
     paired: int = 0
     paired_served: int = 0
     paired_small: WayFigures | None = None

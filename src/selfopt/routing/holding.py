@@ -30,11 +30,11 @@ def voided_by(rule: Rule, now: Environment | None, *, at: str = "") -> Voided | 
         return rule.voided
     then = surely.environment
     if then is None:
-        if now is None or evidence_key(rule.spec_id or "", now) == surely.evidence_key:
+        if now is None or evidence_key(rule.spec_id or "", now, surely.second) == surely.evidence_key:
             return None
         differs: tuple[str, ...] = ("evidence_key",)
     else:
-        served = evidence_key(rule.spec_id or "", then) == surely.evidence_key
+        served = evidence_key(rule.spec_id or "", then, surely.second) == surely.evidence_key
         differs = (() if served else ("spec",)) + (() if now is None else _differences(then, now))
     if not differs:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from selfopt.reading.conversions import key_of
+from selfopt.reading.agreement import calls_key
 from selfopt.records import ReplyContent, ToolDefinition, as_kind_of
 
 from .again import calls_in
@@ -43,7 +43,7 @@ def voted(request: Request, opening: RenderedStep, opening_with: Callable[[Seque
     for number, order in enumerate(orders, 1):
         again = None if number == 1 else opening_with(as_kind_of(request.tools, order))
         reply = yield opening if again is None else replace(again, step=f"vote {number}")
-        key = _key(reply, request.offered)
+        key = calls_key(calls_in(reply, request.offered)[0])
         replies.append(reply)
         keys.append(key)
         counts[key] = counts.get(key, 0) + 1
@@ -51,12 +51,6 @@ def voted(request: Request, opening: RenderedStep, opening_with: Callable[[Seque
             break
     most = max(counts.values())
     return next(reply for reply, key in zip(replies, keys, strict=True) if counts[key] == most)
-
-
-def _key(reply: ReplyContent, tools: Sequence[ToolDefinition]) -> str:
-    """The calls of a reply in one form, whatever their order and that of their arguments."""
-    calls, _ = calls_in(reply, tools)
-    return "\n".join(sorted(key_of([call.name, call.arguments]) for call in calls))
 
 
 def _same(one: Sequence[ToolDefinition], other: Sequence[ToolDefinition]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from selfopt.errors import UsageError
-from selfopt.home import atomic_write_text
+from selfopt.home import atomic_write_text, escape_control
 from selfopt.measure.lookup import find
 from selfopt.policy import Calibrated, Judged, calibrated
 from selfopt.records import (
@@ -27,6 +27,7 @@ from selfopt.records import (
     new_id,
     utc_now,
 )
+from selfopt.records.confidence import SecondWay
 from selfopt.report import escalation_html
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import only_reads, require_ledger
@@ -49,6 +50,7 @@ class EscalationRequest:
         variant: a name or a point; None for that of the rule in force, else native_api.
         to: the stronger model; None for the fallback of the rule in force.
         to_variant: its variant; None as `variant`.
+        second: a second way of asking the model, whose calls are compared; None for none.
         max_bad_share, confidence: None for the settings'.
     """
 
@@ -60,6 +62,7 @@ class EscalationRequest:
     variant: str | None = None
     to: str | None = None
     to_variant: str | None = None
+    second: str | None = None
     max_bad_share: float | None = None
     confidence: float | None = None
     claim: BoundClaim = "these_tools"
@@ -95,12 +98,13 @@ async def escalation_of(app: App, request: EscalationRequest) -> Escalation:
         for sample, texts in _named_parts(app, request).items()
     }
     specs = {sample: [spec_for(app, asker, part) for part in listed] for sample, listed in parts.items()}
+    second = None if request.second is None else _second(app, request, parts["calibrate"][0], specs["calibrate"][0])
     environment = newest_environment(app, [*specs["fit"], *specs["calibrate"]])
     samples = _Samples()
     for sample, listed in parts.items():
         for part in listed:
-            samples.take(sample, answers_of(app, asker, sample, part, environment, samples.seen))
-    _check(asker, samples)
+            samples.take(sample, answers_of(app, asker, sample, part, environment, samples.seen, second))
+    _check(asker, samples, second)
     assert environment is not None
     settings = app.settings.serve
     found = calibrated(
@@ -111,11 +115,13 @@ async def escalation_of(app: App, request: EscalationRequest) -> Escalation:
         confidence=settings.confidence if request.confidence is None else request.confidence,
     )
     larger = _larger(app, request)
-    at = _Place(specs["calibrate"][0], environment, parts, request)
+    other = None if second is None else spec_for(app, second, parts["calibrate"][0])
+    at = _Place(specs["calibrate"][0], environment, parts, request, other)
     kept = _calibration(app, at, samples, found, None if larger is None else larger.model)
     if not only_reads(app):
-        known = find(app.ledger, Spec, at.spec.spec_id)
-        await app.ledger.append([*([] if known is not None else [at.spec]), kept])
+        named_in = [spec for spec in (at.spec, at.second) if spec is not None]
+        unknown = [spec for spec in named_in if find(app.ledger, Spec, spec.spec_id) is None]
+        await app.ledger.append([*unknown, kept])
     return Escalation(
         calibration=kept,
         variant=asker.variant.name,
@@ -151,13 +157,26 @@ def _larger(app: App, request: EscalationRequest) -> Asker | None:
     return None if to is None else _asker(app, to, request.phase, request.to_variant)
 
 
-def _check(asker: Asker, samples: _Samples) -> None:
+def _second(app: App, request: EscalationRequest, part: SuitePart, first: Spec) -> Asker:
+    """The second way of asking. UsageError where it sends the same requests as the first."""
+    second = _asker(app, request.model, request.phase, request.second)
+    if spec_for(app, second, part).request_id == first.request_id:
+        raise UsageError(
+            f"--second {escape_control(second.variant.name, 200)} sends the same requests as {escape_control(first.variant.name, 200)}, "
+            "so it is no second way of asking; name a variant or point that asks otherwise, such as tools=signatures"
+        )
+    return second
+
+
+def _check(asker: Asker, samples: _Samples, second: Asker | None) -> None:
     """UsageError where there is nothing to fit or to calibrate on."""
     needed: tuple[Sample, ...] = ("fit", "calibrate")
     for sample in needed:
         used = [one for one in samples.used if one.sample == sample]
         if not samples.answers.get(sample):
-            raise UsageError(nothing_stored_text(asker.model, asker.variant.name, used))
+            raise UsageError(
+                nothing_stored_text(asker.model, asker.variant.name, used, None if second is None else second.variant.name)
+            )
     told = [one for sample in needed for one in samples.answers[sample]]
     if not any(one.observed for one in told):
         raise UsageError(nothing_observed_text(asker.model, [one for one in samples.used if one.sample in needed]))
@@ -175,6 +194,7 @@ class _Place:
     environment: Environment
     parts: dict[Sample, list[SuitePart]]
     request: EscalationRequest
+    second: Spec | None
 
     def label(self, sample: Sample) -> str:
         return ", ".join(part.label for part in self.parts[sample])
@@ -182,6 +202,8 @@ class _Place:
 
 def _calibration(app: App, at: _Place, samples: _Samples, found: Calibrated, fallback: str | None) -> Calibration:
     calibration_id = new_id("calibration")
+    second = None if at.second is None else SecondWay(variant=at.second.variant, spec_id=at.second.spec_id)
+    answers = [*samples.answers["fit"], *samples.answers["calibrate"]]
     when = None
     if found.least is not None and found.bound is not None:
         when = ServeWhen(
@@ -191,9 +213,10 @@ def _calibration(app: App, at: _Place, samples: _Samples, found: Calibrated, fal
             bound=found.bound,
             fitted_on=at.label("fit"),
             calibrated_on=at.label("calibrate"),
-            evidence_key=evidence_key(at.spec.spec_id, at.environment),
+            evidence_key=evidence_key(at.spec.spec_id, at.environment, second),
             environment=at.environment,
             tool_sets=tuple(sorted(found.shares)),
+            second=second,
         )
     request, settings = at.request, app.settings.serve
     return Calibration(
@@ -217,6 +240,8 @@ def _calibration(app: App, at: _Place, samples: _Samples, found: Calibrated, fal
         prompts_needed=found.prompts_needed,
         shares=found.shares,
         created_at=utc_now(),
+        second=second,
+        second_trials=tuple(one.second.trial_id for one in answers if one.second is not None),
     )
 
 

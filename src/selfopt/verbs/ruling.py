@@ -102,10 +102,12 @@ def _calibrated(app: App, model: str, phase: Phase, choice: RouteChoice) -> tupl
         raise UsageError(
             f"{told} is about the spec {found.spec_id}, which {'is not in the ledger' if spec is None else 'is of another model'}"
         )
-    check_evidence(app, (), (found.calibration_id, found.spec_id, found.environment_id))
-    environment = next(app.ledger.read(Environment, {"id": found.environment_id}, limit=1), None)
     surely = found.serve_when
-    if environment is not None and surely.environment is None and evidence_key(spec.spec_id, environment) == surely.evidence_key:
+    second = () if surely.second is None else (surely.second.spec_id,)
+    check_evidence(app, (), (found.calibration_id, found.spec_id, found.environment_id, *second))
+    environment = next(app.ledger.read(Environment, {"id": found.environment_id}, limit=1), None)
+    key = None if environment is None else evidence_key(spec.spec_id, environment, surely.second)
+    if surely.environment is None and key == surely.evidence_key:
         surely = surely.model_copy(update={"environment": environment})
     return surely, spec
 

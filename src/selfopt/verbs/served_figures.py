@@ -25,6 +25,7 @@ def served_figures(
         found: the confidence model and its threshold; without one nothing is served.
         confidence: of the upper limit of the bad share.
     """
+    compared = _asked_twice(answers, found)
     served = {one.prompt_id for one in answers if found.least is not None and found.model.confidence(one.signals) >= found.least}
     bad = sum(not one.right for one in answers if one.prompt_id in served)
     share = jackknife(_clusters(answers, served), _ratio)
@@ -40,8 +41,17 @@ def served_figures(
         bad_share=_figure(share),
         sets=_sets(answers, served),
         small=_alone(answers),
-        **(_paired(pairs, served) if pairs else {}),
+        asked_twice=len(compared),
+        **(_paired(pairs, served, compared) if pairs else {}),
     )
+
+
+def _asked_twice(answers: Sequence[StoredAnswer], found: Calibrated) -> set[str]:
+    """The prompts of which only the second way of asking tells whether their answers are served."""
+    if found.least is None or "agrees" not in found.model.signals:
+        return set()
+    spans = ((one.prompt_id, found.model.confidences(one.signals)) for one in answers)
+    return {prompt_id for prompt_id, (low, high) in spans if low < found.least <= high}
 
 
 def _ratio(sums: Sequence[float]) -> float | None:
@@ -89,14 +99,17 @@ def _alone(answers: Sequence[StoredAnswer]) -> WayFigures:
     )
 
 
-def _paired(pairs: Sequence[tuple[StoredAnswer, StoredAnswer]], served: set[str]) -> dict[str, object]:
-    """The figures of the prompts that both models answered."""
+def _paired(pairs: Sequence[tuple[StoredAnswer, StoredAnswer]], served: set[str], compared: set[str]) -> dict[str, object]:
+    """The figures of the prompts that both models answered. compared: those that the small one is asked twice."""
+    twice = [one for one, _ in pairs if one.prompt_id in compared and one.second is not None]
     small, large = _alone([one for one, _ in pairs]), _alone([other for _, other in pairs])
     right = [one.right if one.prompt_id in served else other.right for one, other in pairs]
     waits = [one.trial.latency_ms + (0.0 if one.prompt_id in served else other.trial.latency_ms) for one, other in pairs]
+    again_ms = sum(one.second.latency_ms for one in twice if one.second is not None) / len(pairs)
     cost = None
-    if small.cost is not None and large.cost is not None:
+    if small.cost is not None and large.cost is not None and all(one.second_cost is not None for one in twice):
         cost = small.cost + fmean(0.0 if one.prompt_id in served else other.cost or 0.0 for one, other in pairs)
+        cost += sum(one.second_cost or 0.0 for one in twice) / len(pairs)
     ours: dict[str, list[float]] = {}
     alone: dict[str, list[float]] = {}
     for (one, other), answered in zip(pairs, right, strict=True):
@@ -111,6 +124,6 @@ def _paired(pairs: Sequence[tuple[StoredAnswer, StoredAnswer]], served: set[str]
         "paired_served": sum(one.prompt_id in served for one, _ in pairs),
         "paired_small": small,
         "large": large,
-        "cascade": WayFigures(accuracy=fmean(right), latency_s=fmean(waits) / 1000, cost=cost),
+        "cascade": WayFigures(accuracy=fmean(right), latency_s=(fmean(waits) + again_ms) / 1000, cost=cost),
         "difference": _figure(difference),
     }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from selfopt.errors import UsageError
 from selfopt.measure.lookup import find, held
-from selfopt.measure.stored_signals import SignalledTrial, signalled
+from selfopt.measure.stored_signals import SignalledTrial, other_calls, signalled
+from selfopt.reading.agreement import OtherCalls
 from selfopt.records import (
     SERVED_FACTS,
     Environment,
@@ -50,6 +51,8 @@ class StoredAnswer:
         tools: those that were offered.
         tool_set: their content name.
         cost: in the currency of the settings; None where the price is unknown.
+        second: what was asked in a second way, to compare the calls; None where they are not compared.
+        second_cost: of that.
     """
 
     prompt_id: str
@@ -62,6 +65,8 @@ class StoredAnswer:
     right: bool
     observed: bool
     cost: float | None
+    second: Trial | None = None
+    second_cost: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,18 +162,35 @@ class StoredAnswers:
 
 
 def answers_of(
-    app: App, asker: Asker, sample: Sample, part: SuitePart, environment: Environment | None, seen: Collection[str] = ()
+    app: App,
+    asker: Asker,
+    sample: Sample,
+    part: SuitePart,
+    environment: Environment | None,
+    seen: Collection[str] = (),
+    second: Asker | None = None,
 ) -> StoredAnswers:
     """The oldest stored answer to each prompt of a part, from an environment that can be the given one.
 
     Args:
         seen: the words of prompts that took part before; they are left out here.
+        second: the second way of asking. Prompts that were not asked so are left out, because live
+            traffic is. A trial without a reply takes part: what it would have called is not known.
     """
     spec = spec_for(app, asker, part)
     known = {prompt.id: _words(part.suite, prompt) for prompt in part.prompts}
     fresh = {prompt_id for prompt_id, words in known.items() if words not in seen}
     trials = _trials(app, spec, environment, fresh)
-    found = [_answer(app, asker, part, known, one) for one in signalled(app.ledger, spec, part.suite, trials.values())]
+    unmeasured = len(fresh) - len(trials)
+    others: dict[str, Trial] = {}
+    compared: Mapping[str, OtherCalls] | None = None
+    if second is not None:
+        other = spec_for(app, second, part)
+        others = _trials(app, other, environment, fresh)
+        compared = other_calls(app.ledger, other, part.suite, others.values())
+        trials = {prompt_id: trial for prompt_id, trial in trials.items() if prompt_id in others}
+    read = signalled(app.ledger, spec, part.suite, trials.values(), compared)
+    found = [_answer(app, asker, part, known, one, others.get(one.prompt.id)) for one in read]
     # Without a reply there is nothing that could be served.
     answered = len(found)
     used = SampleUsed(
@@ -178,11 +200,13 @@ def answers_of(
         synthetic=part.suite.synthetic is not None,
         prompts=len(known),
         used=answered,
-        unmeasured=len(fresh) - len(trials),
+        unmeasured=unmeasured,
         unanswered=len(trials) - answered,
         unobserved=sum(not one.observed for one in found),
         repeated=len(known) - len(fresh),
         command=run_command(asker, part),
+        second_unmeasured=0 if second is None else len(fresh) - len(others),
+        second_command="" if second is None else run_command(second, part),
     )
     return StoredAnswers(found, used)
 
@@ -208,7 +232,9 @@ def _trials(app: App, spec: Spec, environment: Environment | None, wanted: Colle
     return {prompt_id: whole.get(prompt_id) or failed[prompt_id] for prompt_id in sorted({*whole, *failed})}
 
 
-def _answer(app: App, asker: Asker, part: SuitePart, known: dict[str, str], one: SignalledTrial) -> StoredAnswer:
+def _answer(
+    app: App, asker: Asker, part: SuitePart, known: dict[str, str], one: SignalledTrial, second: Trial | None
+) -> StoredAnswer:
     tools = part.suite.tools_of(one.prompt)
     return StoredAnswer(
         prompt_id=f"{part.suite.name}/{one.prompt.id}",
@@ -221,6 +247,8 @@ def _answer(app: App, asker: Asker, part: SuitePart, known: dict[str, str], one:
         right=one.outcome is Outcome.PASS,
         observed=one.observed,
         cost=app.settings.cost_of(asker.model, one.trial.usage),
+        second=second,
+        second_cost=None if second is None else app.settings.cost_of(asker.model, second.usage),
     )
 
 

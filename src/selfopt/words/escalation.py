@@ -8,6 +8,7 @@ from selfopt.home import counted, escape_control
 from selfopt.records import Calibration, Escalation, Phase, SampleUsed, ServedFigures, WayFigures
 
 from .evidence import on_prompts
+from .second_way import second_gap_text, second_text
 from .thresholds import CLAIM_ON, least_text, share_text
 
 SAMPLE_NAMES = {"fit": "fit", "calibrate": "calibration", "verify": "verification"}
@@ -114,6 +115,7 @@ def gaps_text(used: SampleUsed) -> list[str]:
     if used.unmeasured:
         what = f"{used.unmeasured} of {counted(used.prompts, 'prompt')} have no stored answer"
         said.append(f"{where}: {what}; measure them with: {escape_control(used.command, 500)}")
+    said += [f"{where}: {gap}" for gap in second_gap_text(used)]
     if used.unanswered:
         said.append(f"{where}: {counted(used.unanswered, 'trial')} got no reply, and so there was nothing to serve")
     if used.unobserved:
@@ -126,15 +128,18 @@ def gaps_text(used: SampleUsed) -> list[str]:
     return said
 
 
-def nothing_stored_text(model: str, variant: str, used: Sequence[SampleUsed]) -> str:
-    """What to do where a sample has no answer at all."""
+def nothing_stored_text(model: str, variant: str, used: Sequence[SampleUsed], second: str | None = None) -> str:
+    """What to do where a sample has no answer at all. second: the variant that is asked a second time."""
     first = used[0]
     where = " and ".join(f"{escape_control(one.suite, 100)}:{one.split}" for one in used)
     if all(one.repeated == one.prompts for one in used):
         return f"{where}: all prompts took part before; name other prompts for the {SAMPLE_NAMES[first.sample]}, such as another split"
-    commands = " && ".join(escape_control(one.command, 500) for one in used if one.unmeasured or one.unanswered)
+    missing = [one.command for one in used if one.unmeasured or one.unanswered]
+    missing += [one.second_command for one in used if one.second_unmeasured]
+    commands = " && ".join(escape_control(command, 500) for command in missing)
+    asked = escape_control(variant, 200) + (f" and with {escape_control(second, 200)}" if second is not None else "")
     return (
-        f"no stored answer of {escape_control(model, 200)} with {escape_control(variant, 200)} to {where}, which is for the "
+        f"no stored answer of {escape_control(model, 200)} with {asked} to {where}, which is for the "
         f"{SAMPLE_NAMES[first.sample]}; measure it first: {commands}"
     )
 
@@ -167,7 +172,7 @@ def escalation_text(escalation: Escalation) -> list[str]:
     """All that is known, in sentences without a full stop. The first answers whether it may serve."""
     calibration = escalation.calibration
     synthetic = any(one.synthetic for one in escalation.samples)
-    said = answer_text(calibration, synthetic=synthetic)
+    said = [*answer_text(calibration, synthetic=synthetic), *second_text(calibration, escalation.figures)]
     for figures in escalation.figures:
         if calibration.serve_when is None:
             break

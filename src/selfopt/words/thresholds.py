@@ -9,6 +9,7 @@ from selfopt.records import Calibration, Rule, ServedBound, ServeWhen, Voided, V
 from selfopt.records.rule import ShareRise
 
 from .rules import rule_text
+from .second_way import compared_text, second_trials_text
 
 _FACTS = {
     "digest": "the model file",
@@ -48,7 +49,7 @@ def bound_text(bound: ServedBound) -> str:
 
 def surely_text(surely: ServeWhen) -> str:
     """When an answer is served: `when sure (confidence >= .83: on these tools at most ...)`."""
-    return f"when sure (confidence >= {least_text(surely.least)}: {bound_text(surely.bound)})"
+    return f"when sure (confidence >= {least_text(surely.least)}{compared_text(surely)}: {bound_text(surely.bound)})"
 
 
 def verdict_text(rule: Rule) -> str:
@@ -107,6 +108,7 @@ def threshold_account(found: Calibration, rules: Sequence[Rule]) -> tuple[tuple[
         f"fitted on {_named(found.fitted_on)}: {_trials(len(found.fit_trials))}",
         f"calibrated on {_named(found.calibrated_on)}: {_trials(len(found.calibration_trials))}, none of which took part in the fit",
         f"the spec {found.spec_id}, served by {found.environment_id}",
+        *second_trials_text(found),
     )
     return (
         ("What was claimed", (_claimed(found),)),
