@@ -125,7 +125,13 @@ def test_what_a_price_does_not_tell_is_told(place: Place) -> None:
 
 def test_another_name_of_a_model_has_its_price(place: Place) -> None:
     """One that leads nowhere, to another such name or to itself has none."""
-    aliases = {"gpt-latest": "gpt-4o-mini", "gpt-twice": "gpt-latest", "gpt-lost": "gpt-none", "gpt-self": "gpt-self", "gpt-odd": [1]}
+    aliases = {
+        "gpt-latest": "gpt-4o-mini",
+        "gpt-twice": "gpt-latest",
+        "gpt-lost": "gpt-none",
+        "gpt-self": "gpt-self",
+        "gpt-odd": [1],
+    }
     done = place.take({"gpt-4o-mini": SMALL, **{name: {"alias_of": other} for name, other in aliases.items()}})
     assert set(place.prices) == {"openai/gpt-4o-mini", "openai/gpt-latest"}
     assert place.prices["openai/gpt-latest"] == place.prices["openai/gpt-4o-mini"]
@@ -154,7 +160,12 @@ def test_a_fine_tuned_model_costs_what_those_of_its_base_do(place: Place) -> Non
     with place.app() as app:
         price_of = app.settings.price_of
         assert price_of("openai/ft:gpt-4o-mini:my-org::id7") == PriceSettings(input=0.15, output=0.6, cached=0.075)
-        for other in ("openai/ft:gpt-4o:my-org::id7", "anthropic/ft:gpt-4o-mini:my-org::id7", "openai/gpt-4o-mini:x", "openai/ft:"):
+        for other in (
+            "openai/ft:gpt-4o:my-org::id7",
+            "anthropic/ft:gpt-4o-mini:my-org::id7",
+            "openai/gpt-4o-mini:x",
+            "openai/ft:",
+        ):
             assert price_of(other) is None
 
 

@@ -83,6 +83,9 @@ class ServedFigures(Record):
         sets: by their content names.
         paired: prompts that both models answered. The figures below are about these; None without.
         difference: accuracy of both in turn less that of the larger model alone.
+        pays_below: the share of escalations below which both in turn cost less than the larger model alone.
+            None where a cost is not known, or both are nothing.
+        faster_below: that below which they take less time.
     """
 
     sample: Sample
@@ -100,6 +103,8 @@ class ServedFigures(Record):
     large: WayFigures | None = None
     cascade: WayFigures | None = None
     difference: Figure | None = None
+    pays_below: Share | None = None
+    faster_below: Share | None = None
 
 
 class Escalation(Record):

@@ -49,6 +49,16 @@ def shown_sets(figures: ServedFigures) -> tuple[list[SetShare], int]:
     return every[:_SETS], max(0, len(every) - _SETS)
 
 
+def shown_ways(figures: ServedFigures, calibration: Calibration) -> list[tuple[str, str, WayFigures]]:
+    """Each model alone and both in turn, with what tells who that is; empty where no prompt was answered by both."""
+    ways = (
+        ("small alone", calibration.model, figures.paired_small),
+        ("large alone", calibration.fallback or "", figures.large),
+        ("both in turn", f"{figures.paired_served} of {figures.paired} served by the small one", figures.cascade),
+    )
+    return [(name, told, way) for name, told, way in ways if way is not None]
+
+
 def served_tables(found: Escalation, *, width: int = _WIDE) -> RenderableType:
     """The curve, the tool sets, and each model alone beside both in turn. width: of the terminal."""
     parts: list[RenderableType] = [_curve(found.calibration, width)]
@@ -103,13 +113,7 @@ def _ways(figures: ServedFigures, found: Escalation, width: int) -> RenderableTy
     calibration = found.calibration
     title = f"{counted(figures.paired, 'prompt')} that both answered, {SAMPLE_NAMES[figures.sample]}"
     table = _table(title, ["", "right", "seconds", "cost of 1,000"])
-    rows: list[tuple[str, str, WayFigures | None]] = [
-        ("small alone", calibration.model, figures.paired_small),
-        ("large alone", calibration.fallback or "", figures.large),
-        ("both in turn", f"{figures.paired_served} of {figures.paired} served by the small one", figures.cascade),
-    ]
-    for name, told, way in rows:
-        if way is not None:
-            label = Text.assemble(name, (f"\n{safe_terminal(told, limit=60)}", "dim") if width >= _WIDE else "")
-            table.add_row(label, share_text(way.accuracy), f"{way.latency_s:.2f}", way_cost(way))
+    for name, told, way in shown_ways(figures, calibration):
+        label = Text.assemble(name, (f"\n{safe_terminal(told, limit=60)}", "dim") if width >= _WIDE else "")
+        table.add_row(label, share_text(way.accuracy), f"{way.latency_s:.2f}", way_cost(way))
     return table

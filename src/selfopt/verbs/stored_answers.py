@@ -33,6 +33,8 @@ from selfopt.records import (
 )
 from selfopt.wiring.app import App
 
+from .costing import trial_cost
+
 # Isolated samples and warm-ups are asked in another way than a pass is.
 _ORDINARY: frozenset[Purpose] = frozenset({"measure", "race", "search"})
 _ASKED = ("timeout_s", "connect_timeout_s", "retries", "isolate", "warm_up", "split")
@@ -220,7 +222,7 @@ def _answer(app: App, asker: Asker, part: SuitePart, known: dict[str, str], one:
         signals=one.signals,
         right=one.outcome is Outcome.PASS,
         observed=one.observed,
-        cost=app.settings.cost_of(asker.model, one.trial.usage),
+        cost=trial_cost(app.settings, asker.model, one.trial),
     )
 
 

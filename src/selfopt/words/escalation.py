@@ -8,6 +8,7 @@ from selfopt.home import counted, escape_control
 from selfopt.records import Calibration, Escalation, Phase, SampleUsed, ServedFigures, WayFigures
 
 from .evidence import on_prompts
+from .money import pays_text
 from .thresholds import CLAIM_ON, least_text, share_text
 
 SAMPLE_NAMES = {"fit": "fit", "calibrate": "calibration", "verify": "verification"}
@@ -168,11 +169,14 @@ def escalation_text(escalation: Escalation) -> list[str]:
     calibration = escalation.calibration
     synthetic = any(one.synthetic for one in escalation.samples)
     said = answer_text(calibration, synthetic=synthetic)
+    larger = calibration.fallback or "the larger model"
     for figures in escalation.figures:
         if calibration.serve_when is None:
-            break
+            told = pays_text(larger, figures.pays_below, figures.faster_below)
+            return said if told is None else [*said, told]
         if figures.sample == "verify":
             said += [figures_text(figures, calibration.confidence), verified_text(figures, calibration)]
-        told = paired_text(figures, calibration.fallback or "the larger model")
-        said += [] if told is None else [told]
+        escalated = 1 - figures.paired_served / figures.paired if figures.paired else None
+        pays = pays_text(larger, figures.pays_below, figures.faster_below, escalated)
+        said += [one for one in (paired_text(figures, larger), pays) if one is not None]
     return said
