@@ -133,7 +133,7 @@ def priced(home: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ca
 
     def write(prices: str) -> None:
         config = tmp_path / "selfopt.toml"
-        config.write_text(home.user_config.read_text("utf-8") + prices, "utf-8")
+        config.write_text(prices + home.user_config.read_text("utf-8"), "utf-8")
         monkeypatch.setenv("SELFOPT_CONFIG", str(config))
 
     return write
@@ -149,18 +149,19 @@ def test_a_price_per_hour_counts_the_time_of_every_trial(home: Project, priced: 
 
 def test_the_break_even_share_is_told_wherever_the_rule_is(home: Project, priced: Callable[[str], None], tmp_path: Path) -> None:
     """In the words of the calibration, beside the rule in force and in the reports, by the prices of now."""
-    priced('\n[prices."lab/small"]\ninput = 1\noutput = 1\n\n[prices."lab/large"]\ninput = 4\noutput = 4\n')
+    priced('\ncurrency = "EUR"\n[prices."lab/small"]\ninput = 1\noutput = 1\n\n[prices."lab/large"]\ninput = 4\noutput = 4\n')
     asked = ("escalation", "lab/small", "atomic", *SUITES, *SHARE, *TO)
     found = home.ok(*asked, "--json").json()
     figures = found["figures"][0]
     assert figures["pays_below"] == pytest.approx(1 - figures["paired_small"]["cost"] / figures["large"]["cost"])
     assert figures["faster_below"] is not None
     share = (
-        f"Beside lab/large alone, both in turn cost less while fewer than {figures['pays_below'] * 100:.3g} % are escalated and "
+        f"Beside lab/large alone, both in turn cost less while fewer than {figures['pays_below'] * 100:.3g} % are escalated, and "
     )
     page = tmp_path / "page.html"
     assert f"{share}" in plain(home.ok(*asked, "--html", str(page)).out)
     assert "; here 25 % are escalated" in plain(home.ok(*asked).out)
+    assert "cost of 1,000 (EUR)" in page.read_text("utf-8")
     assert share in page.read_text("utf-8")
     assert "both in turn</td><td>30 of 40 served by the small one" in page.read_text("utf-8")
     rule = ("lab/small", "atomic", "--allow", "--fallback", "lab/large", "--serve-when", found["calibration"]["calibration_id"])
@@ -239,6 +240,20 @@ def test_what_is_missing_is_said_in_one_line(home: Project, more: tuple[str, ...
     home.run("escalation", "lab/small", "atomic", *both, *options, *more).assert_refused(2, *words)
 
 
+def test_a_home_without_any_answer_says_all_that_is_to_be_measured(
+    measured: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command once, and nothing is made."""
+    monkeypatch.setenv("SELFOPT_HOME", str(tmp_path / "none"))
+    measured.run("escalation", "lab/small", "atomic", *SUITES, "--variant", "native_parsed@2").assert_refused(
+        2,
+        "to s:search (for the fit) and s:heldout (for the calibration); measure them first: selfopt run lab/small atomic "
+        "native_parsed@2 --suite s.yaml --split search --force-model && selfopt run lab/small atomic native_parsed@2 --suite "
+        "s.yaml --split heldout --force-model",
+    )
+    assert not (tmp_path / "none").exists()
+
+
 def test_answers_without_log_probabilities_are_not_enough(home: Project) -> None:
     """It says how to get them."""
     refused = home.run("escalation", "lab/blind", "atomic", *SUITES, "--variant", "native_parsed@2")
@@ -272,6 +287,8 @@ def test_it_fits_the_terminal(home: Project, monkeypatch: pytest.MonkeyPatch, co
     ).out
     tables = out[out.index("of 40 calibration prompts") :]
     assert max(map(len, tables.splitlines())) <= int(columns)
+    assert "<-" in tables
+    assert "\u2026" not in tables
     assert ("confidence" if columns == "80" else "sure") in tables
     for head in ("served", "wrong", "at most", "tool set", "both in turn"):
         assert head in out

@@ -113,6 +113,7 @@ class Escalation(Record):
     Attributes:
         variant: the variant that was looked at.
         fallback_variant: that of the larger model.
+        currency: of the costs; empty where none is named.
         figures: of the calibration prompts and then of those of the verification, at the threshold;
             at no threshold nothing is served.
     """
@@ -120,5 +121,6 @@ class Escalation(Record):
     calibration: Calibration
     variant: str
     fallback_variant: str | None = None
+    currency: str = ""
     samples: tuple[SampleUsed, ...]
     figures: tuple[ServedFigures, ...]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from selfopt.home import counted
 from selfopt.records import Calibration, Escalation, Ledger
-from selfopt.words.escalation import SAMPLE_NAMES, answer_text, asked_text, escalation_text, gaps_text, way_cost
+from selfopt.words.escalation import SAMPLE_NAMES, answer_text, asked_text, cost_head, escalation_text, gaps_text, way_cost
 from selfopt.words.thresholds import least_text, share_text
 
 from . import svg
@@ -84,10 +84,13 @@ def curve_svg(one: Calibration) -> str:
         svg.label(LEFT, 12, "wrong among the served", kind="head"),
         svg.line(LEFT, _TOP, LEFT, _BOTTOM, "axis"),
         svg.line(LEFT, _BOTTOM, RIGHT, _BOTTOM, "axis"),
-        svg.label(LEFT - 4, y(most) + 4, f"{most:.2f}", anchor="end", kind="small"),
+        svg.label(LEFT - 4, y(most) + 4, f"{most:.0%}", anchor="end", kind="small"),
         svg.label(LEFT - 4, y(0.0) + 4, "0", anchor="end", kind="small"),
         svg.label(x(0.0), _BOTTOM + 14, "0", anchor="middle", kind="small"),
-        svg.label(x(1.0), _BOTTOM + 14, "1", anchor="end", kind="small"),
+        svg.label(x(1.0), _BOTTOM + 14, "100%", anchor="end", kind="small"),
+        svg.label(
+            x(0.0) + 4, y(one.max_bad_share) - 4, f"{share_text(one.max_bad_share)} may be wrong", anchor="start", kind="small"
+        ),
         svg.label((LEFT + RIGHT) / 2, _BOTTOM + 28, "share of prompts that is served", anchor="middle", kind="small"),
     ]
     title = f"{text(one.model)}: wrong answers over served ones"
@@ -133,5 +136,5 @@ def _beside(found: Escalation) -> list[str]:
         if rows:
             title = f"## Each alone and both in turn: {SAMPLE_NAMES[figures.sample]}"
             said = f"{counted(figures.paired, 'prompt')} that both answered."
-            lines += [title, "", said, "", *table(["", "", "right", "seconds", "cost of 1,000"], rows), ""]
+            lines += [title, "", said, "", *table(["", "", "right", "seconds", safe_markdown(cost_head(found))], rows), ""]
     return lines

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from selfopt.home import counted
 from selfopt.records import Calibration, CurvePoint, Escalation, ServedFigures, SetShare, WayFigures
-from selfopt.words.escalation import SAMPLE_NAMES, way_cost
+from selfopt.words.escalation import SAMPLE_NAMES, cost_head, way_cost
 from selfopt.words.thresholds import CLAIM_ON, least_text, share_text
 
 from .escape import safe_terminal, safe_text
@@ -84,7 +84,7 @@ def _curve(calibration: Calibration, width: int) -> RenderableType:
     table = _table(f"of {counted(n, 'calibration prompt')}", ["confidence" if wide else "sure", "served", "wrong", "at most"])
     table.add_column("", no_wrap=True)
     chosen = chosen_point(calibration)
-    bar = _BAR if wide else _BAR // 2 - 2
+    bar = _BAR if wide else _BAR // 4
     for point in shown_points(calibration):
         share = point.bad / point.served if point.served else 0.0
         wrong = f"{share_text(share)} ({point.bad})" if wide else share_text(share)
@@ -112,7 +112,7 @@ def _sets(figures: ServedFigures, width: int) -> RenderableType:
 def _ways(figures: ServedFigures, found: Escalation, width: int) -> RenderableType:
     calibration = found.calibration
     title = f"{counted(figures.paired, 'prompt')} that both answered, {SAMPLE_NAMES[figures.sample]}"
-    table = _table(title, ["", "right", "seconds", "cost of 1,000"])
+    table = _table(title, ["", "right", "seconds", cost_head(found) if width >= _WIDE else "cost of 1,000"])
     for name, told, way in shown_ways(figures, calibration):
         label = Text.assemble(name, (f"\n{safe_terminal(told, limit=60)}", "dim") if width >= _WIDE else "")
         table.add_row(label, share_text(way.accuracy), f"{way.latency_s:.2f}", way_cost(way))

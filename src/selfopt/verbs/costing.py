@@ -29,8 +29,15 @@ class RulePays:
 
 
 def rules_pay(app: App, rules: Iterable[Rule]) -> dict[str, RulePays]:
-    """When each rule that serves when sure pays, by its id, as far as both of its models were measured."""
-    sure = [(rule, rule.serve_when) for rule in rules if rule.serve_when and rule.voided is None and rule.allow]
+    """When each rule that serves when sure pays, by its id, as far as both of its models were measured.
+
+    One that asks both at once has none: its cost does not rest on what is escalated.
+    """
+    sure = [
+        (rule, rule.serve_when)
+        for rule in rules
+        if rule.allow and rule.voided is None and rule.serve_when is not None and not rule.serve_when.parallel
+    ]
     if not sure or not app.has_ledger:
         return {}
     data = ReportData(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,11 +29,21 @@ from selfopt.records import (
 )
 from selfopt.report import escalation_html
 from selfopt.wiring.app import App
-from selfopt.wiring.evidence import only_reads, require_ledger
+from selfopt.wiring.evidence import only_reads
 from selfopt.words.escalation import nothing_observed_text, nothing_stored_text
 
 from .served_figures import served_figures
-from .stored_answers import Asker, StoredAnswer, StoredAnswers, SuitePart, answers_of, named, newest_environment, spec_for
+from .stored_answers import (
+    Asker,
+    StoredAnswer,
+    StoredAnswers,
+    SuitePart,
+    answers_of,
+    named,
+    newest_environment,
+    run_command,
+    spec_for,
+)
 
 _USUAL: dict[Sample, Split] = {"fit": "search", "calibrate": "heldout", "verify": "all"}
 
@@ -88,12 +98,13 @@ async def escalation_of(app: App, request: EscalationRequest) -> Escalation:
         UsageError: an option is wrong, or there are no stored answers with log probabilities; it
             says which command makes them.
     """
-    require_ledger(app)
     asker = _asker(app, request.model, request.phase, request.variant)
     parts = {
         sample: [named(app, request.phase, text, f"--{sample}", _USUAL[sample]) for text in texts]
         for sample, texts in _named_parts(app, request).items()
     }
+    if not app.has_ledger:
+        raise UsageError(nothing_stored_text(asker.model, asker.variant.name, _unmeasured(asker, parts)))
     specs = {sample: [spec_for(app, asker, part) for part in listed] for sample, listed in parts.items()}
     environment = newest_environment(app, [*specs["fit"], *specs["calibrate"]])
     samples = _Samples()
@@ -119,6 +130,7 @@ async def escalation_of(app: App, request: EscalationRequest) -> Escalation:
     return Escalation(
         calibration=kept,
         variant=asker.variant.name,
+        currency=app.settings.currency,
         fallback_variant=None if larger is None else larger.variant.name,
         samples=tuple(samples.used),
         figures=tuple(_figures(app, samples, parts, found, kept, larger)),
@@ -151,13 +163,29 @@ def _larger(app: App, request: EscalationRequest) -> Asker | None:
     return None if to is None else _asker(app, to, request.phase, request.to_variant)
 
 
+def _unmeasured(asker: Asker, parts: Mapping[Sample, Sequence[SuitePart]]) -> list[SampleUsed]:
+    """What a home without any measurement lacks."""
+    return [
+        SampleUsed(
+            sample=sample,
+            suite=part.suite.name,
+            split=part.split,
+            prompts=len(part.prompts),
+            used=0,
+            unmeasured=len(part.prompts),
+            command=run_command(asker, part),
+        )
+        for sample, listed in parts.items()
+        for part in listed
+    ]
+
+
 def _check(asker: Asker, samples: _Samples) -> None:
     """UsageError where there is nothing to fit or to calibrate on."""
     needed: tuple[Sample, ...] = ("fit", "calibrate")
-    for sample in needed:
-        used = [one for one in samples.used if one.sample == sample]
-        if not samples.answers.get(sample):
-            raise UsageError(nothing_stored_text(asker.model, asker.variant.name, used))
+    empty = [one for one in samples.used if one.sample in needed and not samples.answers.get(one.sample)]
+    if empty:
+        raise UsageError(nothing_stored_text(asker.model, asker.variant.name, empty))
     told = [one for sample in needed for one in samples.answers[sample]]
     if not any(one.observed for one in told):
         raise UsageError(nothing_observed_text(asker.model, [one for one in samples.used if one.sample in needed]))

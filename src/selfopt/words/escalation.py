@@ -103,6 +103,12 @@ def paired_text(figures: ServedFigures, larger: str) -> str | None:
     )
 
 
+def cost_head(escalation: Escalation) -> str:
+    """The head of a column of costs: `cost of 1,000 (USD)`."""
+    currency = escape_control(escalation.currency, 20)
+    return f"cost of 1,000 ({currency})" if currency else "cost of 1,000"
+
+
 def way_cost(figures: WayFigures) -> str:
     """What 1,000 prompts cost; `-` where a price is unknown."""
     return "-" if figures.cost is None else f"{1000 * figures.cost:.3g}"
@@ -128,16 +134,15 @@ def gaps_text(used: SampleUsed) -> list[str]:
 
 
 def nothing_stored_text(model: str, variant: str, used: Sequence[SampleUsed]) -> str:
-    """What to do where a sample has no answer at all."""
-    first = used[0]
-    where = " and ".join(f"{escape_control(one.suite, 100)}:{one.split}" for one in used)
-    if all(one.repeated == one.prompts for one in used):
-        return f"{where}: all prompts took part before; name other prompts for the {SAMPLE_NAMES[first.sample]}, such as another split"
-    commands = " && ".join(escape_control(one.command, 500) for one in used if one.unmeasured or one.unanswered)
-    return (
-        f"no stored answer of {escape_control(model, 200)} with {escape_control(variant, 200)} to {where}, which is for the "
-        f"{SAMPLE_NAMES[first.sample]}; measure it first: {commands}"
+    """What to do where samples have no answer at all. used: their parts."""
+    missing = [one for one in used if one.unmeasured or one.unanswered]
+    where = " and ".join(
+        f"{escape_control(one.suite, 100)}:{one.split} (for the {SAMPLE_NAMES[one.sample]})" for one in missing or used
     )
+    if not missing:
+        return f"{where}: all prompts took part before; name other prompts, such as another split"
+    commands = " && ".join(dict.fromkeys(escape_control(one.command, 500) for one in missing))
+    return f"no stored answer of {escape_control(model, 200)} with {escape_control(variant, 200)} to {where}; measure them first: {commands}"
 
 
 def nothing_observed_text(model: str, used: Sequence[SampleUsed]) -> str:

@@ -20,16 +20,19 @@ def pays_text(
         escalated: the share that is escalated. None: nothing is served yet.
         where: on which prompts.
     """
-    told = [
-        f"{verb} {_while(share)}" if share else f"never {verb}"
-        for verb, share in (("cost less", cost), ("take less time", time))
-        if share is not None
-    ]
+    told: list[str] = []
+    again = False
+    for verb, share in (("cost less", cost), ("take less time", time)):
+        if share is not None:
+            told.append(f"{verb} {_while(share, again=again)}" if share else f"never {verb}")
+            again = again or 0 < share < 1
     if not told:
         return None
     here = "" if escalated is None else f"; {where} {share_text(escalated)} are escalated"
-    return f"Beside {escape_control(larger, 200)} alone, both in turn {' and '.join(told)}{here}"
+    return f"Beside {escape_control(larger, 200)} alone, both in turn {', and '.join(told)}{here}"
 
 
-def _while(share: float) -> str:
-    return "whenever any answer is served" if share == 1 else f"while fewer than {share_text(share)} are escalated"
+def _while(share: float, *, again: bool) -> str:
+    if share == 1:
+        return "whenever any answer is served"
+    return f"while fewer than {share_text(share)} are{'' if again else ' escalated'}"
