@@ -251,6 +251,10 @@ def test_a_home_without_any_answer_says_all_that_is_to_be_measured(
         "native_parsed@2 --suite s.yaml --split search --force-model && selfopt run lab/small atomic native_parsed@2 --suite "
         "s.yaml --split heldout --force-model",
     )
+    # Without options, the suite of a newcomer has nothing left to calibrate on, and that is said before anything is measured.
+    measured.run("escalation", "lab/small", "atomic").assert_refused(
+        2, "small:all (for the calibration): all prompts took part before; name others with --calibrate SUITE[:SPLIT]"
+    )
     assert not (tmp_path / "none").exists()
 
 

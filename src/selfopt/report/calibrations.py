@@ -84,10 +84,10 @@ def curve_svg(one: Calibration) -> str:
         svg.label(LEFT, 12, "wrong among the served", kind="head"),
         svg.line(LEFT, _TOP, LEFT, _BOTTOM, "axis"),
         svg.line(LEFT, _BOTTOM, RIGHT, _BOTTOM, "axis"),
-        svg.label(LEFT - 4, y(most) + 4, f"{most:.0%}", anchor="end", kind="small"),
+        svg.label(LEFT - 4, y(most) + 4, f"{100 * most:.0f} %", anchor="end", kind="small"),
         svg.label(LEFT - 4, y(0.0) + 4, "0", anchor="end", kind="small"),
         svg.label(x(0.0), _BOTTOM + 14, "0", anchor="middle", kind="small"),
-        svg.label(x(1.0), _BOTTOM + 14, "100%", anchor="end", kind="small"),
+        svg.label(x(1.0), _BOTTOM + 14, "100 %", anchor="end", kind="small"),
         svg.label(
             x(0.0) + 4, y(one.max_bad_share) - 4, f"{share_text(one.max_bad_share)} may be wrong", anchor="start", kind="small"
         ),
@@ -112,14 +112,14 @@ def escalation_markdown(found: Escalation) -> tuple[list[str], list[str]]:
     for figures in found.figures:
         shown, more = shown_sets(figures)
         rows = [
-            [safe_markdown(one.name), safe_markdown(", ".join(one.tools)), str(one.prompts), str(one.served), str(one.bad)]
+            [safe_markdown(one.name), str(one.prompts), str(one.served), str(one.bad), safe_markdown(", ".join(one.tools))]
             for one in shown
         ]
         rest += [
             "",
             f"## Per tool set: {SAMPLE_NAMES[figures.sample]}",
             "",
-            *table(["tool set", "tools", "prompts", "served", "wrong"], rows),
+            *table(["tool set", "prompts", "served", "wrong", "tools"], rows),
         ]
         rest += ["", f"And {counted(more, 'more tool set')}."] if more else []
     return answer, [*_beside(found), *rest, *(["", "## What is missing", "", *bullets(missing, "")] if missing else []), ""]

@@ -164,20 +164,26 @@ def _larger(app: App, request: EscalationRequest) -> Asker | None:
 
 
 def _unmeasured(asker: Asker, parts: Mapping[Sample, Sequence[SuitePart]]) -> list[SampleUsed]:
-    """What a home without any measurement lacks."""
-    return [
-        SampleUsed(
-            sample=sample,
-            suite=part.suite.name,
-            split=part.split,
-            prompts=len(part.prompts),
-            used=0,
-            unmeasured=len(part.prompts),
-            command=run_command(asker, part),
+    """What a home without any measurement lacks. Prompts that an earlier part has are to be measured once."""
+    lacking: list[SampleUsed] = []
+    seen: set[tuple[str, str]] = set()
+    for sample, part in ((sample, part) for sample, listed in parts.items() if sample != "verify" for part in listed):
+        prompts = {(part.suite.content_id(), prompt.id) for prompt in part.prompts}
+        fresh = prompts - seen
+        seen |= prompts
+        lacking.append(
+            SampleUsed(
+                sample=sample,
+                suite=part.suite.name,
+                split=part.split,
+                prompts=len(prompts),
+                used=0,
+                unmeasured=len(fresh),
+                repeated=len(prompts) - len(fresh),
+                command=run_command(asker, part),
+            )
         )
-        for sample, listed in parts.items()
-        for part in listed
-    ]
+    return lacking
 
 
 def _check(asker: Asker, samples: _Samples) -> None:

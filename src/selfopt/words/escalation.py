@@ -136,11 +136,14 @@ def gaps_text(used: SampleUsed) -> list[str]:
 def nothing_stored_text(model: str, variant: str, used: Sequence[SampleUsed]) -> str:
     """What to do where samples have no answer at all. used: their parts."""
     missing = [one for one in used if one.unmeasured or one.unanswered]
-    where = " and ".join(
-        f"{escape_control(one.suite, 100)}:{one.split} (for the {SAMPLE_NAMES[one.sample]})" for one in missing or used
-    )
-    if not missing:
-        return f"{where}: all prompts took part before; name other prompts, such as another split"
+    spent = {one.sample for one in used} - {one.sample for one in missing}
+    shown = [one for one in used if one.sample in spent] or missing
+    where = " and ".join(f"{escape_control(one.suite, 100)}:{one.split} (for the {SAMPLE_NAMES[one.sample]})" for one in shown)
+    if spent:
+        options = " and ".join(f"--{sample} SUITE[:SPLIT]" for sample in sorted(spent))
+        return (
+            f"{where}: all prompts took part before; name others with {options}, such as the held-out ones of a suite of your own"
+        )
     commands = " && ".join(dict.fromkeys(escape_control(one.command, 500) for one in missing))
     return f"no stored answer of {escape_control(model, 200)} with {escape_control(variant, 200)} to {where}; measure them first: {commands}"
 
