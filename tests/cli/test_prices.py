@@ -25,6 +25,7 @@ def test_an_import_says_what_it_took_and_what_not(project: Project, table: Path)
     assert first.startswith("1 price in USD (openai 1): written to ")
     assert "left out: 1 entry with a price that is none" in first
     assert "still without a price: anthropic/claude-haiku-4-5" in first
+    assert "no price for endpoint openrouter: the table has no chat model of a provider 'openrouter'" in first
     assert "holds them already" in project.ok("prices", "import", str(table)).out
     told = project.ok("prices", "import", str(table), "--json").json()
     assert (told["changed"], told["models"], told["left_out"]) == (False, {"openai": 1}, {"price": 1})
@@ -36,7 +37,7 @@ def test_no_line_is_wider_than_the_terminal(project: Project, table: Path, monke
     for columns in ("80", "50"):
         monkeypatch.setenv("COLUMNS", columns)
         shown = project.ok("prices", "show").out
-        drawn = shown.splitlines()[: next(at for at, line in enumerate(shown.splitlines()) if line.startswith("no price"))]
+        drawn = shown.splitlines()[: next(at for at, line in enumerate(shown.splitlines()) if line.startswith("free, because"))]
         assert max(map(len, drawn)) <= int(columns)
         for text in ("openai/gpt-4o-mini", "imported", "0.15", "0.6", "USD"):
             assert text in shown
@@ -61,7 +62,8 @@ def test_without_prices_it_says_how_to_get_some(project: Project) -> None:
     shown = project.ok("prices", "show").out
     assert "no prices yet" in shown
     assert "selfopt prices import FILE" in shown
-    assert "and so nothing, since they are on this machine" in shown
+    assert "free, because they run on this machine and have no price: " in " ".join(shown.split())
+    assert "of unknown cost, because they have no price: anthropic/claude-haiku-4-5" in " ".join(shown.split())
 
 
 def test_what_cannot_be_imported_is_refused_in_one_line(project: Project, table: Path) -> None:

@@ -92,3 +92,10 @@ def test_escalation_is_simulated_in_worlds_of_its_own(project: Project) -> None:
     refused = project.run("simulate", "escalation", "--gain", "3", "--alpha", "0.1")
     assert refused.code == 2
     assert "--alpha, --gain" in refused.err
+
+
+def test_what_cannot_be_simulated_is_refused_with_what_can(project: Project) -> None:
+    """A slip of the pen needs no help page."""
+    project.run("simulate", "escalatoin").assert_refused(
+        2, "got 'escalatoin'", "`selfopt simulate` tries the race", "`selfopt simulate escalation` thresholds of confidence"
+    )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from selfopt.gateway.costs import Bill, CostBook
+from selfopt.gateway.costs import Bill, CostBook, CostCounters
 from selfopt.gateway.ticket import RequestRecord, Ticket
 from selfopt.records import Price, RouteDecision, Rule, Usage
 
 from .kit import chat, gateway_world, tool_chat
+from .test_escalation import MODELS, asking, sure_rule
 from .test_metrics import figures
 
 SMALL, LARGE = Price(input=1.0, output=2.0, cached=0.1), Price(input=10.0, output=20.0)
@@ -136,3 +138,58 @@ async def test_records_and_metrics_tell_what_chats_cost(tmp_path: Path) -> None:
         assert found["selfopt_cost_known_chats_total"] == 2
         assert found["selfopt_cost_unknown_chats_total"] == 0
         assert found["selfopt_cost_stronger_alone_total"] == pytest.approx((first.cost_alone or 0) + (second.cost_alone or 0))
+
+
+def break_even(counters: CostCounters) -> dict[str, float]:
+    """The break-even shares that are told, by what they are of."""
+    found = figures("\n".join(counters.lines()))
+    return {
+        by: value for by in ("cost", "time") if (value := found.get(f'selfopt_escalation_break_even{{by="{by}"}}')) is not None
+    }
+
+
+def counted(counters: CostCounters, *attempts: tuple[str, Usage | None, float, str], **fields: Any) -> None:
+    """Count a chat of the small model under a rule that serves when sure."""
+    ticket = replace(
+        ticket_of(*attempts, fallback="up/large"), outcome="diverted" if fields.get("escalated") else "served", **fields
+    )
+    ticket.bill = ticket_of(*attempts).bill
+    counters.add(priced(ticket), ticket)
+
+
+def test_the_break_even_share_is_that_of_the_chats_that_were_judged() -> None:
+    """The small model costs a sixteenth: 0.75 of 12. It takes 1 s, and the stronger one 4 s."""
+    counters = CostCounters()
+    assert break_even(counters) == {}
+    counted(counters, ("up/small", USED, 1.0, ""), least=0.8)
+    assert break_even(counters) == {"cost": pytest.approx(0.9375)}
+    counted(counters, ("up/small", USED, 1.0, ""), ("up/large", USED, 4.0, ""), least=0.8, escalated=["unsure"])
+    told = {"cost": pytest.approx(0.9375), "time": pytest.approx(0.75)}
+    assert break_even(counters) == told
+    counted(counters, ("up/small", USED, 50.0, ""), ("up/large", USED, 1.0, ""), least=0.8, escalated=["unsure"], raced="used")
+    counted(counters, ("up/small", USED, 50.0, ""))
+    assert break_even(counters) == told
+
+
+def test_a_conversation_that_stays_with_the_stronger_model_asks_the_small_one_nothing() -> None:
+    """It tells how long the stronger one takes, and no more."""
+    counters = CostCounters()
+    counted(counters, ("up/small", USED, 1.0, ""), least=0.8)
+    counted(counters, ("up/large", USED, 2.0, ""), escalated=["unsure"])
+    assert break_even(counters) == {"cost": pytest.approx(0.9375), "time": pytest.approx(0.5)}
+
+
+async def test_metrics_tell_below_which_share_escalating_pays(tmp_path: Path) -> None:
+    """By the costs that the records hold."""
+    prices = '[prices."up/m"]\ninput = 1.0\noutput = 2.0\n[prices."up/other"]\ninput = 10.0\noutput = 20.0\n'
+    async with gateway_world(tmp_path, MODELS, settings=prices) as world:
+        await sure_rule(world)
+        await world.post(asking("weather, surely"))
+        await world.post(asking("weather, maybe"))
+        served, escalated = world.records
+        assert None not in (served.cost, served.cost_alone, escalated.cost, escalated.cost_alone)
+        small = (served.cost or 0) + (escalated.cost or 0) - (escalated.cost_alone or 0)
+        large = (served.cost_alone or 0) + (escalated.cost_alone or 0)
+        found = figures((await world.get("/metrics")).text)
+        assert found['selfopt_escalation_break_even{by="cost"}'] == pytest.approx(1 - small / large, rel=1e-5)
+        assert 0 <= found['selfopt_escalation_break_even{by="time"}'] <= 1

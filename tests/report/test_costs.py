@@ -25,7 +25,7 @@ def section(cost: RequestCost, fallback: RequestCost, currency: str = "USD") -> 
         rule.model_copy(update={"fallback": world.TINY}) if rule.model == world.SMALL else rule for rule in world.CONFIG.rules
     )
     config = world.CONFIG.model_copy(update={"rules": rules})
-    data = replace(gather(world.full_ledger(), config), costs=CostFigures(currency, of))
+    data = replace(gather(world.full_ledger(), config), costs=CostFigures(currency, of, lambda calibration: cost))
     text = report_text(data)
     return text.split("\n## Costs", 1)[1].split("\n## ", 1)[0]
 

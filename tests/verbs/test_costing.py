@@ -38,6 +38,7 @@ def test_a_cost_is_the_mean_of_what_was_asked() -> None:
     """A trial that was never sent is none of them."""
     found = request_cost(PRICED, "openai/m", [trial(100_000), trial(300_000), trial(None, asked=False, fault="error")])
     assert found.mean == pytest.approx(0.6)
+    assert found.seconds == pytest.approx(9.0)
     assert found.trials == 2
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -42,6 +42,7 @@ SCRIPT = Script.model_validate(
     }
 )
 SHARE = ("--variant", "native_parsed@2", "--max-bad-share", "0.2")
+TO = ("--to", "lab/large", "--to-variant", "native_parsed@2")
 SUITES = ("--fit", "s.yaml:search", "--calibrate", "s.yaml:heldout")
 
 
@@ -96,6 +97,11 @@ def home(measured: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return measured
 
 
+def plain(text: str) -> str:
+    """The text in one line."""
+    return " ".join(text.split())
+
+
 def kept(where: Path) -> list[Calibration]:
     """The calibrations in a home."""
     return list(open_ledger(where / "ledger.sqlite3").read(Calibration))
@@ -119,6 +125,67 @@ def test_the_first_sentence_says_that_it_may_serve_and_the_record_holds_the_tria
     assert set(calibration.serve_when.tool_sets) == set(calibration.shares)
     assert len(calibration.serve_when.tool_sets) == 2
     assert list(open_ledger(tmp_path / "home" / "ledger.sqlite3").read(Spec, {"id": calibration.spec_id}))
+
+
+@pytest.fixture
+def priced(home: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Sets the prices of one test."""
+
+    def write(prices: str) -> None:
+        config = tmp_path / "selfopt.toml"
+        config.write_text(prices + home.user_config.read_text("utf-8"), "utf-8")
+        monkeypatch.setenv("SELFOPT_CONFIG", str(config))
+
+    return write
+
+
+def test_a_price_per_hour_counts_the_time_of_every_trial(home: Project, priced: Callable[[str], None]) -> None:
+    """A unit of money for each second, here."""
+    priced('\n[prices."lab/small"]\nper_hour = 3600\n')
+    figures = home.ok("escalation", "lab/small", "atomic", *SUITES, *SHARE, "--json").json()["figures"][0]
+    assert figures["small"]["latency_s"] > 0
+    assert figures["small"]["cost"] == pytest.approx(figures["small"]["latency_s"])
+
+
+def test_the_break_even_share_is_told_wherever_the_rule_is(home: Project, priced: Callable[[str], None], tmp_path: Path) -> None:
+    """In the words of the calibration, beside the rule in force and in the reports, by the prices of now."""
+    priced('\ncurrency = "EUR"\n[prices."lab/small"]\ninput = 1\noutput = 1\n\n[prices."lab/large"]\ninput = 4\noutput = 4\n')
+    asked = ("escalation", "lab/small", "atomic", *SUITES, *SHARE, *TO)
+    found = home.ok(*asked, "--json").json()
+    figures = found["figures"][0]
+    assert figures["pays_below"] == pytest.approx(1 - figures["paired_small"]["cost"] / figures["large"]["cost"])
+    assert figures["faster_below"] is not None
+    share = (
+        f"Beside lab/large alone, both in turn cost less while fewer than {figures['pays_below'] * 100:.3g} % are escalated, and "
+    )
+    page = tmp_path / "page.html"
+    assert f"{share}" in plain(home.ok(*asked, "--html", str(page)).out)
+    assert "; here 25 % are escalated" in plain(home.ok(*asked).out)
+    assert "cost of 1,000 (EUR)" in page.read_text("utf-8")
+    assert share in page.read_text("utf-8")
+    assert "both in turn</td><td>30 of 40 served by the small one" in page.read_text("utf-8")
+    rule = ("lab/small", "atomic", "--allow", "--fallback", "lab/large", "--serve-when", found["calibration"]["calibration_id"])
+    home.ok("routes", "set", *rule)
+    shown = plain(home.ok("routes", "show").out)
+    assert share in shown
+    assert "of the calibration prompts 25 % are escalated" in shown
+    (told,) = home.ok("routes", "show", "--json").json()["pays"].values()
+    assert told["cost_below"] == pytest.approx(figures["pays_below"])
+    assert told["escalated"] == pytest.approx(0.25)
+    home.ok("report")
+    for name in ("SELF_OPTIMIZING_REPORT.md", "SELF_OPTIMIZING_REPORT.html"):
+        assert share in (tmp_path / "home" / "reports" / name).read_text("utf-8")
+
+
+def test_without_prices_the_break_even_share_is_that_of_time(home: Project) -> None:
+    """What costs nothing on this machine is not compared by cost; where nothing is served, nothing is said to be escalated."""
+    for bound in (SHARE, ("--variant", "native_parsed@2", "--max-bad-share", "0.02")):
+        done = home.ok("escalation", "lab/small", "atomic", *SUITES, *bound, *TO)
+        said = plain(done.out)
+        assert "Beside lab/large alone, both in turn " in said
+        assert "take less time" in said
+        assert "cost less" not in said
+        assert ("; here 25 % are escalated" in said) is (bound is SHARE)
 
 
 def test_prompts_of_the_verification_took_no_part(home: Project) -> None:
@@ -173,6 +240,24 @@ def test_what_is_missing_is_said_in_one_line(home: Project, more: tuple[str, ...
     home.run("escalation", "lab/small", "atomic", *both, *options, *more).assert_refused(2, *words)
 
 
+def test_a_home_without_any_answer_says_all_that_is_to_be_measured(
+    measured: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command once, and nothing is made."""
+    monkeypatch.setenv("SELFOPT_HOME", str(tmp_path / "none"))
+    measured.run("escalation", "lab/small", "atomic", *SUITES, "--variant", "native_parsed@2").assert_refused(
+        2,
+        "to s:search (for the fit) and s:heldout (for the calibration); measure them first: selfopt run lab/small atomic "
+        "native_parsed@2 --suite s.yaml --split search --force-model && selfopt run lab/small atomic native_parsed@2 --suite "
+        "s.yaml --split heldout --force-model",
+    )
+    # Without options, the suite of a newcomer has nothing left to calibrate on, and that is said before anything is measured.
+    measured.run("escalation", "lab/small", "atomic").assert_refused(
+        2, "small:all (for the calibration): all prompts took part before; name others with --calibrate SUITE[:SPLIT]"
+    )
+    assert not (tmp_path / "none").exists()
+
+
 def test_answers_without_log_probabilities_are_not_enough(home: Project) -> None:
     """It says how to get them."""
     refused = home.run("escalation", "lab/blind", "atomic", *SUITES, "--variant", "native_parsed@2")
@@ -206,6 +291,8 @@ def test_it_fits_the_terminal(home: Project, monkeypatch: pytest.MonkeyPatch, co
     ).out
     tables = out[out.index("of 40 calibration prompts") :]
     assert max(map(len, tables.splitlines())) <= int(columns)
+    assert "<-" in tables
+    assert "\u2026" not in tables
     assert ("confidence" if columns == "80" else "sure") in tables
     for head in ("served", "wrong", "at most", "tool set", "both in turn"):
         assert head in out

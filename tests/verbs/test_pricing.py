@@ -99,6 +99,74 @@ def test_prices_of_a_users_endpoints_are_taken_for_a_million_tokens(place: Place
     }
     assert done.left_out == {"mode": 2, "provider": 1, "unpriced": 1}
     assert done.elsewhere == {"azure": 1}
+    assert (done.partly, done.unmatched) == ({}, {})
+
+
+def test_what_a_price_does_not_tell_is_told(place: Place) -> None:
+    """Fees beside it are not counted, and what is free by the table is held back by no cap."""
+    free = {**SMALL, "input_cost_per_token": 0, "output_cost_per_token": 0.0}
+    done = place.take(
+        {
+            "gpt-free": free,
+            "gpt-long": {**SMALL, "input_cost_per_token_above_200k_tokens": 3e-07},
+            "gpt-thinks": {**SMALL, "output_cost_per_reasoning_token": 7e-07},
+            "gpt-thinks-alike": {**SMALL, "output_cost_per_reasoning_token": 6e-07},
+            "gpt-search": {**SMALL, "input_cost_per_request": 0.005},
+        }
+    )
+    assert done.partly == {
+        "free": ("openai/gpt-free",),
+        "long": ("openai/gpt-long",),
+        "reasoning": ("openai/gpt-thinks",),
+        "request": ("openai/gpt-search",),
+    }
+    assert place.prices["openai/gpt-long"] == place.prices["openai/gpt-thinks-alike"]
+
+
+def test_another_name_of_a_model_has_its_price(place: Place) -> None:
+    """One that leads nowhere, to another such name or to itself has none."""
+    aliases = {
+        "gpt-latest": "gpt-4o-mini",
+        "gpt-twice": "gpt-latest",
+        "gpt-lost": "gpt-none",
+        "gpt-self": "gpt-self",
+        "gpt-odd": [1],
+    }
+    done = place.take({"gpt-4o-mini": SMALL, **{name: {"alias_of": other} for name, other in aliases.items()}})
+    assert set(place.prices) == {"openai/gpt-4o-mini", "openai/gpt-latest"}
+    assert place.prices["openai/gpt-latest"] == place.prices["openai/gpt-4o-mini"]
+    assert done.left_out == {"shape": 4}
+
+
+def test_an_endpoint_that_the_table_does_not_know_is_told(place: Place) -> None:
+    """By the provider that was looked for. An endpoint on this machine is none of them."""
+    place.user.write_text(
+        '[endpoints.work]\nkind = "openai_compatible"\nbase_url = "https://llm.example/v1"\n'
+        '[endpoints.fast]\nkind = "openai_compatible"\nbase_url = "https://api.groq.com/openai/v1"\n',
+        "utf-8",
+    )
+    assert place.take({"gpt-4o-mini": SMALL}).unmatched == {
+        "work": "work",
+        "fast": "groq",
+        "anthropic": "anthropic",
+        "openrouter": "openrouter",
+    }
+    assert place.take({"gpt-4o-mini": SMALL}, only=("openai/*", "w*/gpt*")).unmatched == {"work": "work"}
+
+
+def test_a_fine_tuned_model_costs_what_those_of_its_base_do(place: Place) -> None:
+    """Unless it has a price of its own; another endpoint's prices are not its own."""
+    place.take({"ft:gpt-4o-mini": SMALL, "gpt-4o-mini": {**SMALL, "input_cost_per_token": 1e-07}})
+    with place.app() as app:
+        price_of = app.settings.price_of
+        assert price_of("openai/ft:gpt-4o-mini:my-org::id7") == PriceSettings(input=0.15, output=0.6, cached=0.075)
+        for other in (
+            "openai/ft:gpt-4o:my-org::id7",
+            "anthropic/ft:gpt-4o-mini:my-org::id7",
+            "openai/gpt-4o-mini:x",
+            "openai/ft:",
+        ):
+            assert price_of(other) is None
 
 
 def test_a_second_import_changes_nothing(place: Place) -> None:
@@ -156,6 +224,8 @@ def test_a_currency_without_a_rate_is_refused(place: Place, currency: str) -> No
         ({"mode": "chat"}, "shape"),
         ({**SMALL, "litellm_provider": ["openai"]}, "shape"),
         ({**SMALL, "mode": None}, "mode"),
+        ({"litellm_provider": "openai", "mode": "chat", "tiered_pricing": [{"input_cost_per_token": 1e-6}]}, "tiers"),
+        ({"litellm_provider": "openai", "mode": "chat", "input_cost_per_character": 1e-6}, "unpriced"),
         ({**SMALL, "input_cost_per_token": None}, "unpriced"),
         ({**SMALL, "input_cost_per_token": "1e-6"}, "price"),
         ({**SMALL, "input_cost_per_token": True}, "price"),

@@ -17,15 +17,22 @@ if TYPE_CHECKING:
 _WIDE = 76  # columns that every price takes beside the others
 _SHOWN = 400  # models of a table
 _WHY = {
-    "provider": "of a provider that no endpoint of yours speaks to",
+    "provider": "of providers that no endpoint of yours speaks to",
     "mode": "not for chats",
     "not_wanted": "not wanted (--only)",
     "by_hand": "of models whose price you wrote yourself",
-    "unpriced": "without a price for input or output",
+    "unpriced": "without a price for a token of input and output",
     "price": "with a price that is none (no number, negative, not finite or above a million)",
     "name": "with a name that no model has",
+    "tiers": "priced in tiers, by the length of the prompt",
     "shape": "of another form than a price",
     "twice": "with a second, other price of the same model",
+}
+_PARTLY = {
+    "free": "free by the table, so a cap on cost does not hold them back",
+    "long": "dearer for long prompts, which is not counted",
+    "reasoning": "dearer for reasoning, which is not counted",
+    "request": "with a fee for each request, which is not counted",
 }
 _ORIGINS = {"yours": "yours", "imported": "imported", "elsewhere": "variable"}
 
@@ -59,9 +66,9 @@ def show(ctx: click.Context, /, as_json: bool) -> None:
         say(out, f"and {len(shown.models) - _SHOWN:,} more; --json prints all")
     unknown = [name for name in shown.unpriced if name not in shown.local]
     if shown.local:
-        say(out, f"no price, and so nothing, since they are on this machine: {joined(shown.local)}")
+        say(out, f"free, because they run on this machine and have no price: {joined(shown.local)}")
     if unknown:
-        say(out, f"no price, so what they cost is unknown: {joined(unknown)}")
+        say(out, f"of unknown cost, because they have no price: {joined(unknown)}")
 
 
 def _table(shown: PricesShown, *, wide: bool) -> Table:
@@ -125,6 +132,11 @@ def _told(done: PricesImported) -> list[str]:
         lines.append("left out: " + "; ".join(f"{counted(n, 'entry')} {_WHY[why]}" for why, n in left_out.items()))
     if done.elsewhere:
         lines.append(f"providers without an endpoint of yours: {joined(f'{name} ({n})' for name, n in done.elsewhere.items())}")
+    lines += [f"{_PARTLY[what]}: {joined(models)}" for what, models in done.partly.items()]
+    lines += [
+        f"no price for endpoint {name}: the table has no chat model of a provider {provider!r}"
+        for name, provider in done.unmatched.items()
+    ]
     if done.unpriced:
         lines.append(f"still without a price: {joined(done.unpriced)}; write [prices.MODEL] into your own settings")
     return lines

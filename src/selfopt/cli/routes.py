@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,7 @@ from .common import answer, console, counted, emit, json_option, open_app, run_w
 
 if TYPE_CHECKING:
     from selfopt.records import Ban, RoutingConfig
+    from selfopt.verbs.costing import RulePays
 
 
 @click.group("routes")
@@ -19,10 +21,11 @@ def command() -> None:
     """Show, set, import or roll back the rules in force, and what they no longer try."""
 
 
-def _print(config: RoutingConfig, as_json: bool) -> None:
+def _print(config: RoutingConfig, as_json: bool, pays: Mapping[str, RulePays] = MappingProxyType({})) -> None:
     if as_json:
         emit(config)
         return
+    from selfopt.words.money import pays_text
     from selfopt.words.rules import rule_text
     from selfopt.words.thresholds import verdict_text
 
@@ -34,6 +37,11 @@ def _print(config: RoutingConfig, as_json: bool) -> None:
         say(out, f"{rule_text(rule)}: {verdict_text(rule)}{more}", indent=2, hang=4, style="bold")
         if rule.reason:
             say(out, rule.reason, indent=4, hang=4)
+        if (known := pays.get(rule.rule_id)) is not None:
+            worth = pays_text(
+                rule.fallback or "", known.cost_below, known.time_below, known.escalated, "of the calibration prompts"
+            )
+            say_each(out, [worth] if worth else [], indent=4, hang=4)
         origin = f"{rule.source}; since version {rule.since_version}; {rule.rule_id}"
         if rule.serve_when is not None:
             origin += f"; threshold by {rule.serve_when.calibration_id}"
@@ -45,14 +53,16 @@ def _print(config: RoutingConfig, as_json: bool) -> None:
 @click.pass_context
 def show(ctx: click.Context, /, as_json: bool) -> None:
     """Show the rules in force, and what was taken back."""
+    from selfopt.verbs.costing import rules_pay
     from selfopt.verbs.routing import bans_in_force, rules_in_force
 
     app = open_app(ctx)
     config, bans = rules_in_force(app), bans_in_force(app)
+    pays = rules_pay(app, config.rules)
     if as_json:
-        emit({**config.model_dump(mode="json"), "bans": bans})
+        emit({**config.model_dump(mode="json"), "bans": bans, "pays": pays})
         return
-    _print(config, as_json)
+    _print(config, as_json, pays)
     _print_bans(bans)
 
 

@@ -13,8 +13,18 @@ WORLD_NAMES = ("12x4", "200x4", "200x16", "det150x4", "cycles")
 _POINTS = {"others", "churn", "drift"}
 
 
+def _known(ctx: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    """Refuses what can't be simulated, with what can."""
+    if value is not None and value != "escalation":
+        raise click.UsageError(
+            f"got {value[:40]!r}; `selfopt simulate` tries the race, and `selfopt simulate escalation` thresholds of confidence",
+            ctx,
+        )
+    return value
+
+
 @click.command("simulate")
-@click.argument("what", required=False, type=click.Choice(["escalation"]))
+@click.argument("what", required=False, metavar="[escalation]", callback=_known)
 @click.option("--world", "worlds", multiple=True, type=click.Choice(WORLD_NAMES), help="Prompts x candidates; default 12x4.")
 @click.option(
     "--replications",

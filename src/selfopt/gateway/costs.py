@@ -138,17 +138,67 @@ class CostBook:
         return self._cost(rule.fallback, last.usage, last.busy_s if served else None)
 
 
+class _Cascade:
+    """Adds up what small models that serve when sure cost beside the stronger ones, and how long both take.
+
+    Chats that both are asked at the same time take no part: whatever is escalated, they cost both.
+    """
+
+    __slots__ = ("_large", "_large_s", "_large_s_of", "_small", "_small_s", "_small_s_of")
+
+    def __init__(self) -> None:
+        self._small = self._large = self._small_s = self._large_s = 0.0
+        self._small_s_of = self._large_s_of = 0
+
+    def add(self, record: RequestRecord, ticket: Ticket) -> None:
+        """Count one chat."""
+        escalated = bool(ticket.escalated) and record.outcome == "diverted"
+        if ticket.raced is not None or (ticket.least is None and not escalated):
+            return
+        rows = [row for row in ticket.bill.rows if not row.again]
+        if escalated and rows:
+            self._large_s += rows[-1].busy_s
+            self._large_s_of += 1
+        if ticket.least is None:
+            return  # a conversation that stays with the stronger model
+        self._small_s += sum(row.busy_s for row in (rows[:-1] if escalated else rows))
+        self._small_s_of += 1
+        if record.cost is not None and record.cost_alone is not None:
+            self._small += max(0.0, record.cost - (record.cost_alone if escalated else 0.0))
+            self._large += record.cost_alone
+
+    def lines(self) -> Iterator[str]:
+        """The break-even shares as text; none of what is not known yet."""
+        from selfopt.stats import break_even
+
+        yield (
+            "# HELP selfopt_escalation_break_even Share of escalations below which asking the smaller model first costs less, or takes "
+            "less time, than the stronger one alone; of chats under rules that serve when sure, since the start."
+        )
+        yield "# TYPE selfopt_escalation_break_even gauge"
+        seconds = (
+            (self._small_s / self._small_s_of, self._large_s / self._large_s_of)
+            if self._small_s_of and self._large_s_of
+            else None
+        )
+        for by, share in (("cost", break_even(self._small, self._large)), ("time", break_even(*seconds) if seconds else None)):
+            if share is not None:
+                yield f'selfopt_escalation_break_even{{by="{by}"}} {share:.6g}'
+
+
 class CostCounters:
     """Adds up what requests cost, for Prometheus."""
 
-    __slots__ = ("_alone", "_beside", "_compared", "_known", "_total", "_unknown")
+    __slots__ = ("_alone", "_beside", "_cascade", "_compared", "_known", "_total", "_unknown")
 
     def __init__(self) -> None:
+        self._cascade = _Cascade()
         self._total = self._beside = self._alone = 0.0
         self._known = self._compared = self._unknown = 0
 
     def add(self, record: RequestRecord, ticket: Ticket) -> None:
         """Count one chat."""
+        self._cascade.add(record, ticket)
         if record.cost is None:
             self._unknown += bool(ticket.bill.rows)
             return
@@ -172,3 +222,4 @@ class CostCounters:
             yield f"# HELP selfopt_{name} {text}"
             yield f"# TYPE selfopt_{name} counter"
             yield f"selfopt_{name} {value:.12g}"
+        yield from self._cascade.lines()

@@ -88,6 +88,9 @@ class ServedFigures(Record):
         asked_twice: of which only a second way of asking tells whether the answer is served.
         paired: prompts that both models answered. The figures below are about these; None without.
         difference: accuracy of both in turn less that of the larger model alone.
+        pays_below: the share of escalations below which both in turn cost less than the larger model alone.
+            None where a cost is not known, or both are nothing.
+        faster_below: that below which they take less time.
     """
 
     sample: Sample
@@ -106,6 +109,8 @@ class ServedFigures(Record):
     large: WayFigures | None = None
     cascade: WayFigures | None = None
     difference: Figure | None = None
+    pays_below: Share | None = None
+    faster_below: Share | None = None
 
 
 class Escalation(Record):
@@ -114,6 +119,7 @@ class Escalation(Record):
     Attributes:
         variant: the variant that was looked at.
         fallback_variant: that of the larger model.
+        currency: of the costs; empty where none is named.
         figures: of the calibration prompts and then of those of the verification, at the threshold;
             at no threshold nothing is served.
     """
@@ -121,5 +127,6 @@ class Escalation(Record):
     calibration: Calibration
     variant: str
     fallback_variant: str | None = None
+    currency: str = ""
     samples: tuple[SampleUsed, ...]
     figures: tuple[ServedFigures, ...]

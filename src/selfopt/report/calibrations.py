@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from selfopt.home import counted
 from selfopt.records import Calibration, Escalation, Ledger
-from selfopt.words.escalation import answer_text, asked_text, escalation_text, gaps_text
+from selfopt.words.escalation import SAMPLE_NAMES, answer_text, asked_text, cost_head, escalation_text, gaps_text, way_cost
 from selfopt.words.thresholds import least_text, share_text
 
 from . import svg
-from .escalation import calibrated_prompts, chosen_point, shown_points, shown_sets
+from .escalation import calibrated_prompts, chosen_point, shown_points, shown_sets, shown_ways
 from .escape import code, safe_markdown
 from .markdown import bullets, table
 from .svg import LEFT, RIGHT, WIDTH, text
@@ -24,12 +24,12 @@ def newest_calibrations(ledger: Ledger) -> tuple[Calibration, ...]:
     return tuple(newest[key] for key in sorted(newest))
 
 
-def calibrations_text(calibrations: Sequence[Calibration]) -> list[str]:
-    """The lines of the section on serving when sure."""
+def calibrations_text(calibrations: Sequence[Calibration], pays: Callable[[Calibration], str | None]) -> list[str]:
+    """The lines of the section on serving when sure. pays: when a calibrated model pays, where that is known."""
     lines: list[str] = []
     for one in calibrations:
         lines += [f"### {safe_markdown(one.model)} {one.phase}", ""]
-        lines += [safe_markdown(f"{sentence}.", limit=1000) for sentence in answer_text(one)]
+        lines += [safe_markdown(f"{sentence}.", limit=1000) for sentence in (*answer_text(one), pays(one)) if sentence]
         lines += ["", *table(["confidence from", "served", "wrong", "wrong at most"], _rows(one)), ""]
         lines += [f"Fitted on {code(one.fitted_on)}, calibrated on {code(one.calibrated_on)}; {code(one.calibration_id)}.", ""]
     return lines[:-1] if lines else []
@@ -84,10 +84,13 @@ def curve_svg(one: Calibration) -> str:
         svg.label(LEFT, 12, "wrong among the served", kind="head"),
         svg.line(LEFT, _TOP, LEFT, _BOTTOM, "axis"),
         svg.line(LEFT, _BOTTOM, RIGHT, _BOTTOM, "axis"),
-        svg.label(LEFT - 4, y(most) + 4, f"{most:.2f}", anchor="end", kind="small"),
+        svg.label(LEFT - 4, y(most) + 4, f"{100 * most:.0f} %", anchor="end", kind="small"),
         svg.label(LEFT - 4, y(0.0) + 4, "0", anchor="end", kind="small"),
         svg.label(x(0.0), _BOTTOM + 14, "0", anchor="middle", kind="small"),
-        svg.label(x(1.0), _BOTTOM + 14, "1", anchor="end", kind="small"),
+        svg.label(x(1.0), _BOTTOM + 14, "100 %", anchor="end", kind="small"),
+        svg.label(
+            x(0.0) + 4, y(one.max_bad_share) - 4, f"{share_text(one.max_bad_share)} may be wrong", anchor="start", kind="small"
+        ),
         svg.label((LEFT + RIGHT) / 2, _BOTTOM + 28, "share of prompts that is served", anchor="middle", kind="small"),
     ]
     title = f"{text(one.model)}: wrong answers over served ones"
@@ -109,9 +112,29 @@ def escalation_markdown(found: Escalation) -> tuple[list[str], list[str]]:
     for figures in found.figures:
         shown, more = shown_sets(figures)
         rows = [
-            [safe_markdown(one.name), safe_markdown(", ".join(one.tools)), str(one.prompts), str(one.served), str(one.bad)]
+            [safe_markdown(one.name), str(one.prompts), str(one.served), str(one.bad), safe_markdown(", ".join(one.tools))]
             for one in shown
         ]
-        rest += ["", f"## Per tool set: {figures.sample}", "", *table(["tool set", "tools", "prompts", "served", "wrong"], rows)]
+        rest += [
+            "",
+            f"## Per tool set: {SAMPLE_NAMES[figures.sample]}",
+            "",
+            *table(["tool set", "prompts", "served", "wrong", "tools"], rows),
+        ]
         rest += ["", f"And {counted(more, 'more tool set')}."] if more else []
-    return answer, [*rest, *(["", "## What is missing", "", *bullets(missing, "")] if missing else []), ""]
+    return answer, [*_beside(found), *rest, *(["", "## What is missing", "", *bullets(missing, "")] if missing else []), ""]
+
+
+def _beside(found: Escalation) -> list[str]:
+    """Each model alone, and both in turn."""
+    lines: list[str] = []
+    for figures in found.figures:
+        rows = [
+            [safe_markdown(name), safe_markdown(told), share_text(way.accuracy), f"{way.latency_s:.2f}", way_cost(way)]
+            for name, told, way in shown_ways(figures, found.calibration)
+        ]
+        if rows:
+            title = f"## Each alone and both in turn: {SAMPLE_NAMES[figures.sample]}"
+            said = f"{counted(figures.paired, 'prompt')} that both answered."
+            lines += [title, "", said, "", *table(["", "", "right", "seconds", safe_markdown(cost_head(found))], rows), ""]
+    return lines

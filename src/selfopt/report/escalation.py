@@ -11,7 +11,7 @@ from rich.text import Text
 
 from selfopt.home import counted
 from selfopt.records import Calibration, CurvePoint, Escalation, ServedFigures, SetShare, WayFigures
-from selfopt.words.escalation import SAMPLE_NAMES, way_cost
+from selfopt.words.escalation import SAMPLE_NAMES, cost_head, way_cost
 from selfopt.words.thresholds import CLAIM_ON, least_text, share_text
 
 from .escape import safe_terminal, safe_text
@@ -49,6 +49,16 @@ def shown_sets(figures: ServedFigures) -> tuple[list[SetShare], int]:
     return every[:_SETS], max(0, len(every) - _SETS)
 
 
+def shown_ways(figures: ServedFigures, calibration: Calibration) -> list[tuple[str, str, WayFigures]]:
+    """Each model alone and both in turn, with what tells who that is; empty where no prompt was answered by both."""
+    ways = (
+        ("small alone", calibration.model, figures.paired_small),
+        ("large alone", calibration.fallback or "", figures.large),
+        ("both in turn", f"{figures.paired_served} of {figures.paired} served by the small one", figures.cascade),
+    )
+    return [(name, told, way) for name, told, way in ways if way is not None]
+
+
 def served_tables(found: Escalation, *, width: int = _WIDE) -> RenderableType:
     """The curve, the tool sets, and each model alone beside both in turn. width: of the terminal."""
     parts: list[RenderableType] = [_curve(found.calibration, width)]
@@ -74,7 +84,7 @@ def _curve(calibration: Calibration, width: int) -> RenderableType:
     table = _table(f"of {counted(n, 'calibration prompt')}", ["confidence" if wide else "sure", "served", "wrong", "at most"])
     table.add_column("", no_wrap=True)
     chosen = chosen_point(calibration)
-    bar = _BAR if wide else _BAR // 2 - 2
+    bar = _BAR if wide else _BAR // 4
     for point in shown_points(calibration):
         share = point.bad / point.served if point.served else 0.0
         wrong = f"{share_text(share)} ({point.bad})" if wide else share_text(share)
@@ -102,14 +112,8 @@ def _sets(figures: ServedFigures, width: int) -> RenderableType:
 def _ways(figures: ServedFigures, found: Escalation, width: int) -> RenderableType:
     calibration = found.calibration
     title = f"{counted(figures.paired, 'prompt')} that both answered, {SAMPLE_NAMES[figures.sample]}"
-    table = _table(title, ["", "right", "seconds", "cost of 1,000"])
-    rows: list[tuple[str, str, WayFigures | None]] = [
-        ("small alone", calibration.model, figures.paired_small),
-        ("large alone", calibration.fallback or "", figures.large),
-        ("both in turn", f"{figures.paired_served} of {figures.paired} served by the small one", figures.cascade),
-    ]
-    for name, told, way in rows:
-        if way is not None:
-            label = Text.assemble(name, (f"\n{safe_terminal(told, limit=60)}", "dim") if width >= _WIDE else "")
-            table.add_row(label, share_text(way.accuracy), f"{way.latency_s:.2f}", way_cost(way))
+    table = _table(title, ["", "right", "seconds", cost_head(found) if width >= _WIDE else "cost of 1,000"])
+    for name, told, way in shown_ways(figures, calibration):
+        label = Text.assemble(name, (f"\n{safe_terminal(told, limit=60)}", "dim") if width >= _WIDE else "")
+        table.add_row(label, share_text(way.accuracy), f"{way.latency_s:.2f}", way_cost(way))
     return table

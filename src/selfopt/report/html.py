@@ -21,6 +21,7 @@ from .svg import text
 _FIGURES_AFTER = "## Warm-up impact"
 _CYCLES = 3
 _ENTITY = re.compile(r"&(?!#\d+;)")
+_SHARE = re.compile(r"[\d.]{1,9} %(?: \(\d{1,9}\))?")
 _CODE = re.compile(r"`([^`]*)`")
 
 _STYLE = """
@@ -36,6 +37,7 @@ code { font: .9em ui-monospace, monospace; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .85rem; overflow-wrap: normal; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--rule); min-width: 3.5rem; }
+.n { white-space: nowrap; }
 .figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: 1rem 2rem; }
 figure { margin: 0; break-inside: avoid; } figcaption { font-size: .9rem; margin-bottom: .3rem; }
 svg { width: 100%; max-width: 32rem; height: auto; display: block; font-size: 11px; }
@@ -141,8 +143,12 @@ def _blocks(lines: Sequence[str]) -> list[str]:
 def _table(lines: Sequence[str]) -> str:
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
     head = "".join(f"<th>{_inline(cell)}</th>" for cell in rows[0])
-    body = "".join(f"<tr>{''.join(f'<td>{_inline(cell)}</td>' for cell in row)}</tr>" for row in rows[2:])
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows[2:])
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cell(markdown: str) -> str:
+    return f"<td{' class=n' if _SHARE.fullmatch(markdown) else ''}>{_inline(markdown)}</td>"
 
 
 def _inline(markdown: str) -> str:

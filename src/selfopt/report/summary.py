@@ -5,6 +5,7 @@ steps.
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 from selfopt.home import counted
 from selfopt.records import (
@@ -23,7 +24,7 @@ from selfopt.words.rules import ban_text, when_text
 from selfopt.words.spending import spent_text
 
 from .calibrations import calibrations_text
-from .costs import costs_text
+from .costs import calibration_pays, costs_text
 from .escape import code, safe_markdown
 from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
 from .gather import ReportData, WarmUpPair
@@ -43,7 +44,11 @@ def report_text(data: ReportData) -> str:
     for title, body in (
         ("Improvements made", _improvements(data, evidence)),
         *((("Searches", searches_text(data.searches)),) if data.searches else ()),
-        *((("Serving when sure", calibrations_text(data.calibrations)),) if data.calibrations else ()),
+        *(
+            (("Serving when sure", calibrations_text(data.calibrations, partial(calibration_pays, data))),)
+            if data.calibrations
+            else ()
+        ),
         ("Warm-up impact", _warm_up(data, evidence)),
         ("Fallback impact", _fallbacks(data, evidence)),
         ("New baseline", _baselines(data, evidence)),

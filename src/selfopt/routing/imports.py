@@ -59,7 +59,8 @@ def imported_rules(
         body = parse_json_object(read_text_bounded(path, what, MAX_IMPORT_BYTES), what=what, path=path)
     except FileNotFoundError:
         raise UsageError(f"no file {path}; name a JSON file of rules") from None
-    body.pop("bans", None)  # `routes show --json` tells them beside the rules
+    for beside in ("bans", "pays"):  # `routes show --json` tells them beside the rules
+        body.pop(beside, None)
     version = body.get("schema_version")
     if isinstance(version, int) and version > ROUTING_SCHEMA_VERSION:
         raise NewerSchemaError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -14,6 +15,7 @@ from selfopt.records import Price
 from .endpoint import Table
 
 IMPORTED_SUFFIX = ".prices.toml"
+_TUNED = re.compile(r"ft:[^:]+(?=:)")
 _KEPT = frozenset({"currency", "prices"})
 
 
@@ -39,12 +41,19 @@ class PriceSettings(Table, Price):
 def found_price(prices: Mapping[str, PriceSettings], model: str, name_of: Callable[[str], str]) -> PriceSettings | None:
     """Returns the price of a model, under whichever of its names it was given; None without one.
 
+    A fine-tuned model of one's own costs what those of its base do: `ft:BASE:ORGANISATION::ID` as `ft:BASE`.
+
     name_of: gives one name for all names of a model.
     """
     if not prices or model in prices:
         return prices.get(model)
+    endpoint, _, own = model.partition("/")
     name = name_of(model)
-    return next((price for known, price in prices.items() if name_of(known) == name), None)
+    for known, price in prices.items():  # names of one endpoint alone are compared: a table may have thousands
+        if known.startswith(f"{endpoint}/") and name_of(known) == name:
+            return price
+    tuned = _TUNED.match(own)
+    return prices.get(f"{endpoint}/{tuned[0]}") if tuned is not None else None
 
 
 def imported_file(user_file: Path) -> Path:

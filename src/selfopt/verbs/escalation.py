@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,11 +30,21 @@ from selfopt.records import (
 from selfopt.records.confidence import SecondWay
 from selfopt.report import escalation_html
 from selfopt.wiring.app import App
-from selfopt.wiring.evidence import only_reads, require_ledger
+from selfopt.wiring.evidence import only_reads
 from selfopt.words.escalation import nothing_observed_text, nothing_stored_text
 
 from .served_figures import served_figures
-from .stored_answers import Asker, StoredAnswer, StoredAnswers, SuitePart, answers_of, named, newest_environment, spec_for
+from .stored_answers import (
+    Asker,
+    StoredAnswer,
+    StoredAnswers,
+    SuitePart,
+    answers_of,
+    named,
+    newest_environment,
+    run_command,
+    spec_for,
+)
 
 _USUAL: dict[Sample, Split] = {"fit": "search", "calibrate": "heldout", "verify": "all"}
 
@@ -91,7 +101,6 @@ async def escalation_of(app: App, request: EscalationRequest) -> Escalation:
         UsageError: an option is wrong, or there are no stored answers with log probabilities; it
             says which command makes them.
     """
-    require_ledger(app)
     asker = _asker(app, request.model, request.phase, request.variant)
     parts = {
         sample: [named(app, request.phase, text, f"--{sample}", _USUAL[sample]) for text in texts]
@@ -99,6 +108,9 @@ async def escalation_of(app: App, request: EscalationRequest) -> Escalation:
     }
     specs = {sample: [spec_for(app, asker, part) for part in listed] for sample, listed in parts.items()}
     second = None if request.second is None else _second(app, request, parts["calibrate"][0], specs["calibrate"][0])
+    if not app.has_ledger:
+        other = None if second is None else second.variant.name
+        raise UsageError(nothing_stored_text(asker.model, asker.variant.name, _unmeasured(asker, second, parts), other))
     environment = newest_environment(app, [*specs["fit"], *specs["calibrate"]])
     samples = _Samples()
     for sample, listed in parts.items():
@@ -125,6 +137,7 @@ async def escalation_of(app: App, request: EscalationRequest) -> Escalation:
     return Escalation(
         calibration=kept,
         variant=asker.variant.name,
+        currency=app.settings.currency,
         fallback_variant=None if larger is None else larger.variant.name,
         samples=tuple(samples.used),
         figures=tuple(_figures(app, samples, parts, found, kept, larger)),
@@ -168,15 +181,39 @@ def _second(app: App, request: EscalationRequest, part: SuitePart, first: Spec) 
     return second
 
 
+def _unmeasured(asker: Asker, second: Asker | None, parts: Mapping[Sample, Sequence[SuitePart]]) -> list[SampleUsed]:
+    """What a home without any measurement lacks. Prompts that an earlier part has are to be measured once."""
+    lacking: list[SampleUsed] = []
+    seen: set[tuple[str, str]] = set()
+    for sample, part in ((sample, part) for sample, listed in parts.items() if sample != "verify" for part in listed):
+        prompts = {(part.suite.content_id(), prompt.id) for prompt in part.prompts}
+        fresh = prompts - seen
+        seen |= prompts
+        lacking.append(
+            SampleUsed(
+                sample=sample,
+                suite=part.suite.name,
+                split=part.split,
+                prompts=len(prompts),
+                used=0,
+                unmeasured=len(fresh),
+                repeated=len(prompts) - len(fresh),
+                command=run_command(asker, part),
+                second_unmeasured=0 if second is None else len(fresh),
+                second_command="" if second is None else run_command(second, part),
+            )
+        )
+    return lacking
+
+
 def _check(asker: Asker, samples: _Samples, second: Asker | None) -> None:
     """UsageError where there is nothing to fit or to calibrate on."""
     needed: tuple[Sample, ...] = ("fit", "calibrate")
-    for sample in needed:
-        used = [one for one in samples.used if one.sample == sample]
-        if not samples.answers.get(sample):
-            raise UsageError(
-                nothing_stored_text(asker.model, asker.variant.name, used, None if second is None else second.variant.name)
-            )
+    empty = [one for one in samples.used if one.sample in needed and not samples.answers.get(one.sample)]
+    if empty:
+        raise UsageError(
+            nothing_stored_text(asker.model, asker.variant.name, empty, None if second is None else second.variant.name)
+        )
     told = [one for sample in needed for one in samples.answers[sample]]
     if not any(one.observed for one in told):
         raise UsageError(nothing_observed_text(asker.model, [one for one in samples.used if one.sample in needed]))

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -16,10 +16,13 @@ from selfopt.records.price import MOST
 from selfopt.settings.prices import PriceSettings
 
 MAX_TABLE_BYTES = 16_000_000
-LeftOut = Literal["shape", "mode", "name", "unpriced", "price", "twice", "provider", "not_wanted", "by_hand"]
+LeftOut = Literal["shape", "mode", "name", "tiers", "unpriced", "price", "twice", "provider", "not_wanted", "by_hand"]
+Partly = Literal["free", "long", "reasoning", "request"]
+"""What a price does not tell of its model: it costs nothing by the table, or more in some requests."""
 _TOKENS = 1_000_000
 _NAME = re.compile(r"[!-~]{1,200}")
 _PROVIDER = re.compile(r"[a-z0-9_.-]{1,60}")
+_LONG = re.compile(r"(?:input|output)_cost_per_token_above_\d+k_tokens")
 _FIELDS = {"input": "input_cost_per_token", "output": "output_cost_per_token", "cached": "cache_read_input_token_cost"}
 
 
@@ -31,11 +34,13 @@ class TablePrice:
         provider: the table's name for who serves the model.
         name: what that provider calls the model.
         price: for a million tokens.
+        partly: what the price does not tell.
     """
 
     provider: str
     name: str
     price: PriceSettings
+    partly: frozenset[Partly] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +68,13 @@ def read_table(text: str, rate: float = 1.0) -> PriceTable:
             "nested too deeply to be a table of prices; name LiteLLM's model_prices_and_context_window.json"
         ) from None
     except ValueError as error:
-        raise UsageError(f"not valid JSON: {escape_control(str(error), 200)}; download the table anew") from None
+        raise UsageError(f"not valid JSON: {escape_control(str(error), 200)}; get the table anew") from None
     if not isinstance(table, dict):
         raise UsageError(f"holds a JSON {type(table).__name__}, and a table of prices is an object with an entry for each model")
     found: dict[tuple[str, str], TablePrice] = {}
     left_out: Counter[LeftOut] = Counter()
     for key in sorted(table):
-        entry = _entry(key, table[key], rate)
+        entry = _entry(key, _meant(table, table[key]), rate)
         if isinstance(entry, str):
             left_out[entry] += 1
         elif (place := (entry.provider, entry.name)) in found:
@@ -77,6 +82,13 @@ def read_table(text: str, rate: float = 1.0) -> PriceTable:
         else:
             found[place] = entry
     return PriceTable(tuple(found.values()), {why: n for why, n in left_out.items() if n})
+
+
+def _meant(table: Mapping[str, Any], value: Any) -> Any:
+    """Returns the entry that one stands for: another name of a model names the entry that has its price."""
+    if isinstance(value, dict) and isinstance(other := value.get("alias_of"), str) and "litellm_provider" not in value:
+        return table.get(other)
+    return value
 
 
 def _entry(key: str, value: Any, rate: float) -> TablePrice | LeftOut:
@@ -90,11 +102,23 @@ def _entry(key: str, value: Any, rate: float) -> TablePrice | LeftOut:
         return "name"
     told = {ours: value.get(theirs) for ours, theirs in _FIELDS.items()}
     if told["input"] is None or told["output"] is None:
-        return "unpriced"
+        return "tiers" if value.get("tiered_pricing") else "unpriced"
     prices = {ours: _million(cost, rate) for ours, cost in told.items() if cost is not None}
     if None in prices.values():
         return "price"
-    return TablePrice(provider, name, PriceSettings.model_validate(prices))
+    price = PriceSettings.model_validate(prices)
+    return TablePrice(provider, name, price, frozenset(_partly(value, price, rate)))
+
+
+def _partly(value: Mapping[str, Any], price: PriceSettings, rate: float) -> Iterator[Partly]:
+    if not price.input and not price.output:
+        yield "free"
+    if any(map(_LONG.match, value)) or value.get("tiered_pricing"):
+        yield "long"
+    if (_million(value.get("output_cost_per_reasoning_token"), rate) or 0) > (price.output or 0):
+        yield "reasoning"
+    if value.get("input_cost_per_request"):
+        yield "request"
 
 
 def _million(cost: Any, rate: float) -> float | None:

@@ -23,7 +23,7 @@ from selfopt.settings.project import MAX_BYTES
 from selfopt.settings.sources import own_prices
 from selfopt.wiring.app import App
 
-from .price_table import MAX_TABLE_BYTES, LeftOut, PriceTable, read_table
+from .price_table import MAX_TABLE_BYTES, LeftOut, Partly, PriceTable, TablePrice, read_table
 
 Origin = Literal["yours", "imported", "elsewhere"]
 USD = "USD"
@@ -40,12 +40,16 @@ _PROVIDERS = {
     "api.deepseek.com": "deepseek",
     "api.fireworks.ai": "fireworks_ai",
     "api.groq.com": "groq",
+    "api.minimax.io": "minimax",
     "api.mistral.ai": "mistral",
+    "api.moonshot.ai": "moonshot",
     "api.openai.com": "openai",
     "api.perplexity.ai": "perplexity",
     "api.sambanova.ai": "sambanova",
     "api.together.xyz": "together_ai",
     "api.x.ai": "xai",
+    "api.z.ai": "zai",
+    "dashscope-intl.aliyuncs.com": "dashscope",
     "generativelanguage.googleapis.com": "gemini",
     "openrouter.ai": "openrouter",
 }
@@ -90,6 +94,9 @@ class PricesImported:
         by_hand: models whose price the user wrote; it stays.
         left_out: how many entries of the table were not used, by why.
         elsewhere: how many have a provider that no endpoint speaks to, by provider.
+        partly: models that got a price which does not tell all, by what it leaves out.
+        unmatched: endpoints elsewhere that the table has no chat model of, each with the provider that
+            was looked for.
         unpriced: models that the settings name, not on this machine, and that have no price yet.
     """
 
@@ -100,6 +107,8 @@ class PricesImported:
     by_hand: tuple[str, ...] = ()
     left_out: Mapping[LeftOut, int] = field(default_factory=dict)
     elsewhere: Mapping[str, int] = field(default_factory=dict)
+    partly: Mapping[Partly, tuple[str, ...]] = field(default_factory=dict)
+    unmatched: Mapping[str, str] = field(default_factory=dict)
     unpriced: tuple[str, ...] = ()
 
 
@@ -155,6 +164,8 @@ def import_prices(app: App, file: Path, *, only: Sequence[str] = (), currency: s
         by_hand=tuple(sorted(matched.by_hand)),
         left_out=dict(sorted((Counter(table.left_out) + matched.left_out).items())),
         elsewhere=dict(matched.elsewhere.most_common()),
+        partly={what: tuple(sorted(models)) for what, models in sorted(matched.partly.items())},
+        unmatched=matched.unmatched(table),
         unpriced=tuple(m for m in _named(settings) if not settings.is_local(m) and settings.price_of(m) is None),
     )
 
@@ -174,6 +185,7 @@ class _Matched:
         self.by_hand: set[str] = set()
         self.left_out: Counter[LeftOut] = Counter()
         self.elsewhere: Counter[str] = Counter()
+        self.partly: dict[Partly, set[str]] = {}
 
     def take(self, table: PriceTable) -> None:
         """Add what there is in a table."""
@@ -183,16 +195,29 @@ class _Matched:
                 self.elsewhere[found.provider] += 1
                 self.left_out["provider"] += 1
             for endpoint in endpoints:
-                self._add(f"{endpoint}/{found.name}", found.price)
+                self._add(f"{endpoint}/{found.name}", found)
 
-    def _add(self, model: str, price: PriceSettings) -> None:
+    def unmatched(self, table: PriceTable) -> dict[str, str]:
+        """The wanted endpoints elsewhere that a table has nothing of, each with the provider that was looked for."""
+        told = {found.provider for found in table.prices}
+        wanted = [pattern.partition("/")[0] for pattern in self._only] or ["*"]
+        return {
+            name: provider
+            for provider, names in self._endpoints.items()
+            for name in names
+            if provider not in told and any(fnmatchcase(name, pattern) for pattern in wanted)
+        }
+
+    def _add(self, model: str, found: TablePrice) -> None:
         if self._only and not any(fnmatchcase(model, pattern) for pattern in self._only):
             self.left_out["not_wanted"] += 1
         elif self._settings.one_name(model) in self._own:
             self.by_hand.add(model)
             self.left_out["by_hand"] += 1
         else:
-            self.prices[model] = price
+            self.prices[model] = found.price
+            for what in found.partly:
+                self.partly.setdefault(what, set()).add(model)
 
 
 def provider_of(name: str, entry: EndpointSettings) -> str | None:

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from selfopt.policy import Calibrated
 from selfopt.records import Figure, Sample, ServedFigures, SetShare, WayFigures
-from selfopt.stats import Estimate, clopper_pearson_upper, jackknife, paired_jackknife
+from selfopt.stats import Estimate, break_even, clopper_pearson_upper, jackknife, paired_jackknife
 
 from .stored_answers import StoredAnswer
 
@@ -126,4 +126,6 @@ def _paired(pairs: Sequence[tuple[StoredAnswer, StoredAnswer]], served: set[str]
         "large": large,
         "cascade": WayFigures(accuracy=fmean(right), latency_s=(fmean(waits) + again_ms) / 1000, cost=cost),
         "difference": _figure(difference),
+        "pays_below": break_even(small.cost, large.cost),
+        "faster_below": break_even(small.latency_s, large.latency_s),
     }

@@ -34,6 +34,8 @@ from selfopt.records import (
 )
 from selfopt.wiring.app import App
 
+from .costing import trial_cost
+
 # Isolated samples and warm-ups are asked in another way than a pass is.
 _ORDINARY: frozenset[Purpose] = frozenset({"measure", "race", "search"})
 _ASKED = ("timeout_s", "connect_timeout_s", "retries", "isolate", "warm_up", "split")
@@ -246,9 +248,9 @@ def _answer(
         signals=one.signals,
         right=one.outcome is Outcome.PASS,
         observed=one.observed,
-        cost=app.settings.cost_of(asker.model, one.trial.usage),
+        cost=trial_cost(app.settings, asker.model, one.trial),
         second=second,
-        second_cost=None if second is None else app.settings.cost_of(asker.model, second.usage),
+        second_cost=None if second is None else trial_cost(app.settings, asker.model, second),
     )
 
 

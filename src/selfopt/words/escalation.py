@@ -8,6 +8,7 @@ from selfopt.home import counted, escape_control
 from selfopt.records import Calibration, Escalation, Phase, SampleUsed, ServedFigures, WayFigures
 
 from .evidence import on_prompts
+from .money import pays_text
 from .second_way import second_gap_text, second_text
 from .thresholds import CLAIM_ON, least_text, share_text
 
@@ -103,6 +104,12 @@ def paired_text(figures: ServedFigures, larger: str) -> str | None:
     )
 
 
+def cost_head(escalation: Escalation) -> str:
+    """The head of a column of costs: `cost of 1,000 (USD)`."""
+    currency = escape_control(escalation.currency, 20)
+    return f"cost of 1,000 ({currency})" if currency else "cost of 1,000"
+
+
 def way_cost(figures: WayFigures) -> str:
     """What 1,000 prompts cost; `-` where a price is unknown."""
     return "-" if figures.cost is None else f"{1000 * figures.cost:.3g}"
@@ -129,19 +136,21 @@ def gaps_text(used: SampleUsed) -> list[str]:
 
 
 def nothing_stored_text(model: str, variant: str, used: Sequence[SampleUsed], second: str | None = None) -> str:
-    """What to do where a sample has no answer at all. second: the variant that is asked a second time."""
-    first = used[0]
-    where = " and ".join(f"{escape_control(one.suite, 100)}:{one.split}" for one in used)
-    if all(one.repeated == one.prompts for one in used):
-        return f"{where}: all prompts took part before; name other prompts for the {SAMPLE_NAMES[first.sample]}, such as another split"
-    missing = [one.command for one in used if one.unmeasured or one.unanswered]
-    missing += [one.second_command for one in used if one.second_unmeasured]
-    commands = " && ".join(escape_control(command, 500) for command in missing)
-    asked = escape_control(variant, 200) + (f" and with {escape_control(second, 200)}" if second is not None else "")
-    return (
-        f"no stored answer of {escape_control(model, 200)} with {asked} to {where}, which is for the "
-        f"{SAMPLE_NAMES[first.sample]}; measure it first: {commands}"
-    )
+    """What to do where samples have no answer at all. used: their parts; second: the variant that is asked a second time."""
+    missing = [one for one in used if one.unmeasured or one.unanswered or one.second_unmeasured]
+    spent = {one.sample for one in used} - {one.sample for one in missing}
+    shown = [one for one in used if one.sample in spent] or missing
+    where = " and ".join(f"{escape_control(one.suite, 100)}:{one.split} (for the {SAMPLE_NAMES[one.sample]})" for one in shown)
+    if spent:
+        options = " and ".join(f"--{sample} SUITE[:SPLIT]" for sample in sorted(spent))
+        return (
+            f"{where}: all prompts took part before; name others with {options}, such as the held-out ones of a suite of your own"
+        )
+    asked = [one.command for one in missing if one.unmeasured or one.unanswered]
+    asked += [one.second_command for one in missing if one.second_unmeasured]
+    commands = " && ".join(dict.fromkeys(escape_control(command, 500) for command in asked))
+    ways = escape_control(variant, 200) + (f" and with {escape_control(second, 200)}" if second is not None else "")
+    return f"no stored answer of {escape_control(model, 200)} with {ways} to {where}; measure them first: {commands}"
 
 
 def nothing_observed_text(model: str, used: Sequence[SampleUsed]) -> str:
@@ -173,11 +182,14 @@ def escalation_text(escalation: Escalation) -> list[str]:
     calibration = escalation.calibration
     synthetic = any(one.synthetic for one in escalation.samples)
     said = [*answer_text(calibration, synthetic=synthetic), *second_text(calibration, escalation.figures)]
+    larger = calibration.fallback or "the larger model"
     for figures in escalation.figures:
         if calibration.serve_when is None:
-            break
+            told = pays_text(larger, figures.pays_below, figures.faster_below)
+            return said if told is None else [*said, told]
         if figures.sample == "verify":
             said += [figures_text(figures, calibration.confidence), verified_text(figures, calibration)]
-        told = paired_text(figures, calibration.fallback or "the larger model")
-        said += [] if told is None else [told]
+        escalated = 1 - figures.paired_served / figures.paired if figures.paired else None
+        pays = pays_text(larger, figures.pays_below, figures.faster_below, escalated)
+        said += [one for one in (paired_text(figures, larger), pays) if one is not None]
     return said
