@@ -7,13 +7,13 @@ from collections.abc import Callable
 from selfopt.dialects.logprobs import TOP, TOP_SUMMED, longest_asked
 from selfopt.errors import EndpointError
 from selfopt.reading import needs_logprobs
+from selfopt.reading.covering import covering
 from selfopt.records import ParsedReply, ReplyContent, Sampling, SignalName, Variant
 from selfopt.variants import RenderedStep, rests_on_logprobs
 
 from .escalation import Escalating
 from .live_request import LiveRequest
 from .passing import unfit
-from .sureness import covering
 
 BLIND_S = 60.0
 """So long a model whose replies lacked log probabilities is not asked for them again."""

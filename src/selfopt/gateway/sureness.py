@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from selfopt.dialects.clients import ClientRequest
 from selfopt.reading.signals import signals_of
-from selfopt.records import LogProbs, ParsedReply, ReplyContent, ServeWhen
+from selfopt.records import ParsedReply, ReplyContent, ServeWhen
 
 from .escalation import EscalationReason
 
@@ -36,12 +36,11 @@ def sureness_of(when: ServeWhen, content: ReplyContent, parsed: ParsedReply, ask
         parsed: what the rule's variant read in it.
         asked: the request.
     """
-    request = asked.request
-    if not parsed.tool_calls and (parsed.unread is not None or content.broken_tool_calls):
-        return Sureness(None, "unread")
-    if when.model.needs_logprobs and not content.logprobs:
-        return Sureness(None, "no_logprobs")
-    confidence = when.model.confidence(signals_of(content, parsed, request.tools, request.messages, wanted=when.model.signals))
+    request, model = asked.request, when.model
+    signals = signals_of(content, parsed, request.tools, request.messages, wanted=model.signals)
+    if not model.tells(signals):
+        return Sureness(None, "unread" if signals.unread else "no_logprobs")
+    confidence = model.confidence(signals)
     if math.isnan(confidence):
         return Sureness(None, "no_logprobs")
     if confidence >= when.least:
@@ -57,25 +56,3 @@ def _misfits(parsed: ParsedReply, asked: ClientRequest) -> bool:
 
     wrong = complaint_about(parsed.tool_calls, asked.request.messages, asked.request.tools)
     return wrong is not None and wrong.kind in _MISFITS
-
-
-def covering(observed: LogProbs | None, content: ReplyContent) -> LogProbs | None:
-    """The log probabilities of a reply; None if they are too few for what it says.
-
-    A character may be split over tokens, whose texts then don't tell it; their bytes do. A call is not always written with the name that the client gives its tool, so half of it has to do.
-    """
-    if observed is None:
-        return None
-    least = len(content.text) + sum(len(call.name) for call in content.tool_calls) // 2
-    return observed if _length(observed) >= least else None
-
-
-def _length(observed: LogProbs) -> int:
-    """How many characters the tokens have together."""
-    if not observed.raw:
-        return sum(map(len, observed.tokens))
-    parts = [token.encode("utf-8", "replace") for token in observed.tokens]
-    for place, data in observed.raw.items():
-        if 0 <= place < len(parts):
-            parts[place] = bytes.fromhex(data)
-    return len(b"".join(parts).decode("utf-8", "replace"))

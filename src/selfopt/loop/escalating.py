@@ -162,7 +162,7 @@ def check_escalation(context: LoopContext, rule: Rule, spec: Spec, now: Evaluati
     answers = list(signalled(context.ledger, spec, context.suite_for(spec), trials))
     if not answers:
         return None
-    served = [one for one in answers if when.model.confidence(one.signals) >= when.least]
+    served = [one for one in answers if when.model.serves(one.signals, when.least)]
     bad = sum(one.outcome is not Outcome.PASS for one in served)
     bound, helped = when.bound, None
     if served:

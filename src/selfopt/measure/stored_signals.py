@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from selfopt.reading import read_calls
+from selfopt.reading.covering import covering
 from selfopt.reading.signals import signals_of
-from selfopt.records import Ledger, Outcome, Prompt, Run, Signals, Spec, Suite, Trial, content_hash
+from selfopt.records import Ledger, Outcome, Prompt, ReplyContent, Run, Signals, Spec, Suite, Trial, content_hash
 from selfopt.scoring import scorer_of
 
 from .lookup import find
@@ -20,7 +21,7 @@ class SignalledTrial:
     """A trial whose final reply was read and judged again.
 
     Attributes:
-        observed: whether the reply has log probabilities.
+        observed: whether the reply has log probabilities, of all that it says.
     """
 
     trial: Trial
@@ -51,7 +52,7 @@ def signalled(ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial])
         prompt = prompts[trial.prompt_id]
         tools, final = suite.tools_of(prompt), None
         if trial.asked and trial.fault in (None, "truncated"):
-            final = replay(spec, prompt, tools, replied(ledger, spec, trial, observed=True))
+            final = replay(spec, prompt, tools, list(map(_covered, replied(ledger, spec, trial, observed=True))))
         if final is None:
             continue
         if trial.run_id not in judges:
@@ -67,3 +68,9 @@ def signalled(ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial])
             outcome=judge.of(trial, prompt, tools, parsed).verdict.outcome,
             observed=final.logprobs is not None and len(final.logprobs) > 0,
         )
+
+
+def _covered(content: ReplyContent) -> ReplyContent:
+    """A reply without log probabilities that are too few, as live traffic takes it."""
+    kept = covering(content.logprobs, content)
+    return content if kept is content.logprobs else content.model_copy(update={"logprobs": kept})

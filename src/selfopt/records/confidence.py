@@ -14,6 +14,7 @@ from .spec import Environment
 from .suite import Phase
 
 SignalName = Literal["reply", "choice", "least_value", "mean_value", "backed", "fits", "agrees", "unrepaired"]
+_OF_LOGPROBS: tuple[SignalName, ...] = ("reply", "choice", "least_value", "mean_value")
 Share = Annotated[float, Field(ge=0, le=1)]
 BoundClaim = Literal["these_tools", "unseen_tools"]
 """What a bound is about. `these_tools`: prompts like those of the calibration, of the same tool sets;
@@ -38,6 +39,7 @@ class Signals:
         fits: 1 if all arguments fit their schemas as they came, else 0.
         agrees: 1 if a second way of asking gives the same calls, else 0.
         unrepaired: 1 if no call was changed after it was read, else 0.
+        unread: whether the answer holds a call that nothing reads, and none that is read.
     """
 
     calls: bool
@@ -49,6 +51,7 @@ class Signals:
     fits: float | None = None
     agrees: float | None = None
     unrepaired: float | None = None
+    unread: bool = False
 
 
 class SignalTerm(Record):
@@ -100,6 +103,19 @@ class ConfidenceModel(Record):
             odds += term.adds(getattr(signals, term.signal))
         return 1 / (1 + math.exp(-max(-700.0, min(700.0, odds))))
 
+    def tells(self, signals: Signals) -> bool:
+        """Whether the confidence of an answer can be told.
+
+        Not where the answer holds a call that nothing reads, nor where a term reads log
+        probabilities and none came. Such an answer is never served.
+        """
+        observed = any(getattr(signals, name) is not None for name in _OF_LOGPROBS)
+        return not signals.unread and (observed or not self.needs_logprobs)
+
+    def serves(self, signals: Signals, least: float) -> bool:
+        """Whether an answer is served by a threshold, live and where it was measured."""
+        return self.tells(signals) and self.confidence(signals) >= least
+
     @property
     def signals(self) -> frozenset[SignalName]:
         """The signals that it reads."""
@@ -108,7 +124,7 @@ class ConfidenceModel(Record):
     @property
     def needs_logprobs(self) -> bool:
         """Whether a term reads log probabilities."""
-        return bool(self.signals & {"reply", "choice", "least_value", "mean_value"})
+        return not self.signals.isdisjoint(_OF_LOGPROBS)
 
 
 class ServedBound(Record):

@@ -25,7 +25,7 @@ def served_figures(
         found: the confidence model and its threshold; without one nothing is served.
         confidence: of the upper limit of the bad share.
     """
-    served = {one.prompt_id for one in answers if found.least is not None and found.model.confidence(one.signals) >= found.least}
+    served = {one.prompt_id for one in answers if found.least is not None and found.model.serves(one.signals, found.least)}
     bad = sum(not one.right for one in answers if one.prompt_id in served)
     share = jackknife(_clusters(answers, served), _ratio)
     larger = {one.words: one for one in theirs}
