@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FALLBACK", "SMALL", "SUITE", "Prompt", "World", "ended", "prompts", "script", "suite", "tools_of"]
+__all__ = ["CALIBRATED", "FALLBACK", "SMALL", "SUITE", "VARIANT", "Prompt", "World", "ended", "prompts", "script", "suite", "tools_of"]
 
 SMALL, FALLBACK, SUITE, VARIANT = "lab/small", "lab/large", "s.json", "fitted@2"
 TEXT = {"type": "string"}

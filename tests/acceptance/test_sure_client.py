@@ -7,7 +7,7 @@ import http.client
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,10 +91,10 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield Served(world, when, *(asyncio.run(_said(world, model, when)) for model in (SMALL, FALLBACK)))
 
 
-def asked(url: str, prompt: Prompt, *, stream: bool, more: list[dict[str, Any]] | None = None) -> Answer:
+def asked(url: str, prompt: Prompt, *, stream: bool, model: str = SMALL, more: Sequence[dict[str, Any]] = ()) -> Answer:
     """One chat through the official client, on a connection of its own. more: what follows the prompt."""
-    messages = [{"role": "user", "content": prompt.said}, *(more or [])]
-    body: dict[str, Any] = {"model": SMALL, "messages": messages, "tools": tools_of(prompt), "stream": stream}
+    messages = [{"role": "user", "content": prompt.said}, *more]
+    body: dict[str, Any] = {"model": model, "messages": messages, "tools": tools_of(prompt), "stream": stream}
     with openai.OpenAI(base_url=url, api_key="unused", max_retries=0, timeout=120) as client:
         raw = client.chat.completions.with_raw_response.create(**body)
         whole = raw.parse()

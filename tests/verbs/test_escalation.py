@@ -138,6 +138,22 @@ def test_the_same_prompts_are_used_once(home: Project) -> None:
     assert used == {"fit": (40, 0), "calibrate": (60, 40), "verify": (0, 40)}
 
 
+def test_a_prompt_that_stands_twice_in_a_suite_counts_once(measured: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under whatever id; else it would count as two that show the same."""
+    body = json.loads(suite())
+    body["name"] = "twice"
+    body["prompts"] += [{**one, "id": f"again-{one['id']}"} for one in body["prompts"] if one["split"] == "heldout"]
+    measured.write("twice.yaml", json.dumps(body))
+    monkeypatch.setenv("SELFOPT_HOME", str(tmp_path / "home"))
+    with scripted_server(SCRIPT) as url:
+        measured.user_config.write_text(f"[endpoints.{lab(url)}", "utf-8")
+        measured.ok("run", "lab/small", "atomic", "native_parsed@2", "--suite", "twice.yaml", "--split", "all", "--force-model")
+    parts = ("--fit", "twice.yaml:search", "--calibrate", "twice.yaml:heldout")
+    found = measured.ok("escalation", "lab/small", "atomic", *parts, *SHARE, "--json").json()
+    assert [(one["used"], one["repeated"]) for one in found["samples"]] == [(40, 0), (40, 40)]
+    assert found["calibration"]["serve_when"]["bound"]["n"] == 40
+
+
 def test_where_no_threshold_holds_it_says_what_would(home: Project) -> None:
     """And nothing is served."""
     done = home.ok("escalation", "lab/small", "atomic", *SUITES, "--variant", "native_parsed@2", "--max-bad-share", "0.02")

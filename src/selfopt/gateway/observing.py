@@ -7,7 +7,7 @@ from collections.abc import Callable
 from selfopt.dialects.logprobs import TOP, TOP_SUMMED, longest_asked
 from selfopt.errors import EndpointError
 from selfopt.reading import needs_logprobs
-from selfopt.reading.covering import covering
+from selfopt.reading.covering import covered
 from selfopt.records import ParsedReply, ReplyContent, Sampling, SignalName, Variant
 from selfopt.variants import RenderedStep, rests_on_logprobs
 
@@ -86,7 +86,7 @@ class Observing:
             self._bare = self._bare or bool(content.text or content.tool_calls or content.broken_tool_calls)
         if not self.judged or step.logprobs is not None:
             return content
-        return content.model_copy(update={"logprobs": covering(content.logprobs, content)})
+        return covered(content)
 
     def misses(self, step: RenderedStep, content: ReplyContent) -> bool:
         """Say whether a step that reads log probabilities alone got none, and take note of it."""

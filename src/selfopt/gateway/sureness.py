@@ -36,11 +36,12 @@ def sureness_of(when: ServeWhen, content: ReplyContent, parsed: ParsedReply, ask
         parsed: what the rule's variant read in it.
         asked: the request.
     """
-    request, model = asked.request, when.model
-    signals = signals_of(content, parsed, request.tools, request.messages, wanted=model.signals)
-    if not model.tells(signals):
-        return Sureness(None, "unread" if signals.unread else "no_logprobs")
-    confidence = model.confidence(signals)
+    request = asked.request
+    if not parsed.tool_calls and (parsed.unread is not None or content.broken_tool_calls):
+        return Sureness(None, "unread")
+    if when.model.needs_logprobs and not content.logprobs:
+        return Sureness(None, "no_logprobs")
+    confidence = when.model.confidence(signals_of(content, parsed, request.tools, request.messages, wanted=when.model.signals))
     if math.isnan(confidence):
         return Sureness(None, "no_logprobs")
     if confidence >= when.least:

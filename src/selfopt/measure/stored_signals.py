@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from selfopt.reading import read_calls
-from selfopt.reading.covering import covering
+from selfopt.reading.covering import covered
 from selfopt.reading.signals import signals_of
-from selfopt.records import Ledger, Outcome, Prompt, ReplyContent, Run, Signals, Spec, Suite, Trial, content_hash
+from selfopt.records import (
+    Ledger,
+    Outcome,
+    Prompt,
+    Run,
+    Signals,
+    Spec,
+    Suite,
+    Trial,
+    canonical_json,
+    content_hash,
+    sha256_hex,
+    tool_set_name,
+)
 from selfopt.scoring import scorer_of
 
 from .lookup import find
@@ -52,7 +65,7 @@ def signalled(ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial])
         prompt = prompts[trial.prompt_id]
         tools, final = suite.tools_of(prompt), None
         if trial.asked and trial.fault in (None, "truncated"):
-            final = replay(spec, prompt, tools, list(map(_covered, replied(ledger, spec, trial, observed=True))))
+            final = replay(spec, prompt, tools, list(map(covered, replied(ledger, spec, trial, observed=True))))
         if final is None:
             continue
         if trial.run_id not in judges:
@@ -70,7 +83,22 @@ def signalled(ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial])
         )
 
 
-def _covered(content: ReplyContent) -> ReplyContent:
-    """A reply without log probabilities that are too few, as live traffic takes it."""
-    kept = covering(content.logprobs, content)
-    return content if kept is content.logprobs else content.model_copy(update={"logprobs": kept})
+def first_said(suite: Suite, prompts: Iterable[Prompt], seen: Collection[str] = ()) -> dict[str, str]:
+    """The ids of prompts, by what a model is told by them: two of the same messages and tools are one.
+
+    Args:
+        prompts: of the suite; of those that say the same the first one counts.
+        seen: what was said before; that is left out.
+    """
+    found: dict[str, str] = {}
+    for prompt in prompts:
+        words = prompt_words(suite, prompt)
+        if words not in seen:
+            found.setdefault(words, prompt.id)
+    return found
+
+
+def prompt_words(suite: Suite, prompt: Prompt) -> str:
+    """What tells the same prompt in two suites: a hash of its messages and of the set of its tools."""
+    messages = [message.model_dump(mode="json", exclude_defaults=True) for message in prompt.messages]
+    return sha256_hex(canonical_json([tool_set_name(suite.tools_of(prompt)), messages]))

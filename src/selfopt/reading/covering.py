@@ -21,6 +21,12 @@ def covering(observed: LogProbs | None, content: ReplyContent) -> LogProbs | Non
     return observed if len(written) >= least and _holds(written, content.text) else None
 
 
+def covered(content: ReplyContent) -> ReplyContent:
+    """The reply without log probabilities that are too few, or those of another text."""
+    kept = covering(content.logprobs, content)
+    return content if kept is content.logprobs else content.model_copy(update={"logprobs": kept})
+
+
 def _written(observed: LogProbs) -> str:
     """What the tokens say together."""
     if not observed.raw:

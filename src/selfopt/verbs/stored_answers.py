@@ -9,7 +9,7 @@ from typing import get_args
 
 from selfopt.errors import UsageError
 from selfopt.measure.lookup import find, held
-from selfopt.measure.stored_signals import SignalledTrial, signalled
+from selfopt.measure.stored_signals import SignalledTrial, first_said, prompt_words, signalled
 from selfopt.records import (
     SERVED_FACTS,
     Environment,
@@ -27,8 +27,6 @@ from selfopt.records import (
     ToolDefinition,
     Trial,
     Variant,
-    canonical_json,
-    sha256_hex,
     tool_set_name,
 )
 from selfopt.wiring.app import App
@@ -165,8 +163,8 @@ def answers_of(
         seen: the words of prompts that took part before; they are left out here.
     """
     spec = spec_for(app, asker, part)
-    known = {prompt.id: _words(part.suite, prompt) for prompt in part.prompts}
-    fresh = {prompt_id for prompt_id, words in known.items() if words not in seen}
+    known = {prompt.id: prompt_words(part.suite, prompt) for prompt in part.prompts}
+    fresh = set(first_said(part.suite, part.prompts, seen).values())
     trials = _trials(app, spec, environment, fresh)
     found = [_answer(app, asker, part, known, one) for one in signalled(app.ledger, spec, part.suite, trials.values())]
     # Without a reply there is nothing that could be served.
@@ -222,8 +220,3 @@ def _answer(app: App, asker: Asker, part: SuitePart, known: dict[str, str], one:
         observed=one.observed,
         cost=app.settings.cost_of(asker.model, one.trial.usage),
     )
-
-
-def _words(suite: Suite, prompt: Prompt) -> str:
-    messages = [message.model_dump(mode="json", exclude_defaults=True) for message in prompt.messages]
-    return sha256_hex(canonical_json([tool_set_name(suite.tools_of(prompt)), messages]))

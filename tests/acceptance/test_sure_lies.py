@@ -1,0 +1,146 @@
+"""A server that tells lies of log probabilities, or of the model behind a name, gets nothing served by a threshold."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from selfopt.cli.main import run
+from selfopt.records import ServeWhen
+from selfopt.scripted.script import Script
+from tests.cli.servers import scripted_server
+
+from .lying_server import LIES, LyingServer, lying_server
+from .sure_world import CALIBRATED, FALLBACK, SMALL, VARIANT, Prompt, World, prompts, script
+from .test_sure_client import asked
+
+SURE = ("p2", "p3")
+"""A text and a call, of both of which the small model is sure."""
+BLIND = ("none", "empty", "nan", "words", "positive", "nameless")
+
+
+@dataclass(frozen=True, slots=True)
+class Lies:
+    """A world whose small model was calibrated while its server told the truth."""
+
+    world: World
+    server: LyingServer
+    when: ServeWhen
+
+
+class Within(World):
+    """Runs its commands in this process, as only the gateway has to be one of its own here."""
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """One command."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = run(arguments)
+        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def lies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lies]:
+    """One rule for the small model, and the same for a copy of it for each lie."""
+    world = Within(tmp_path_factory.mktemp("lies"))
+    models = json.loads(script())["models"]
+    models.update(dict.fromkeys(LIES, models["small"]))
+    with pytest.MonkeyPatch.context() as patch:
+        environ = world.environ()
+        for name in set(os.environ) - set(environ):
+            patch.delenv(name)
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        patch.chdir(world.root)
+        with scripted_server(Script.model_validate({"models": models})) as behind, lying_server(behind) as (server, url):
+            world.settle(url)
+            world.measure()
+            rule = world.rule(world.calibrate()["calibration"]["calibration_id"])
+            whole = json.loads(world.ok("routes", "show", "--json"))
+            whole["rules"] += [{**rule, "rule_id": f"rule-{lie}", "model": f"lab/{lie}"} for lie in LIES]
+            (world.root / "rules.json").write_text(json.dumps({key: whole[key] for key in ("schema_version", "version", "rules")}))
+            world.ok("routes", "import", "rules.json")
+            yield Lies(world, server, ServeWhen.model_validate(rule["serve_when"]))
+
+
+@pytest.fixture(scope="module")
+def url(lies: Lies) -> Iterator[str]:
+    """A gateway that is started while all is well."""
+    with lies.world.process("serve", "--port", "0") as (_, url, _):
+        yield url
+
+
+def some() -> list[Prompt]:
+    """The prompts whose answers are sure."""
+    found = [one for one in prompts() if one.id in SURE]
+    assert {one.tool_set in CALIBRATED for one in found} == {True}
+    return found
+
+
+def test_the_same_answers_are_served_where_the_server_tells_the_truth(lies: Lies, url: str) -> None:
+    """Else the tests below would show nothing."""
+    for prompt in some():
+        for stream in (False, True):
+            assert asked(url, prompt, stream=stream).headers["x-selfopt-model"] == SMALL
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_what_the_server_lies_about_escalates(lies: Lies, url: str, lie: str) -> None:
+    """Whole and streamed, in text and in calls. Who gave none is not asked again at once."""
+    before = lies.server.asked[lie]
+    for prompt in some():
+        for stream in (False, True):
+            answer = asked(url, prompt, stream=stream, model=f"lab/{lie}")
+            assert answer.headers["x-selfopt-model"] == FALLBACK
+            assert "Gern geschehen" not in answer.text
+            told = answer.headers["x-selfopt-escalated"]
+            # A call may be written in many ways, so those of another text are the least sure.
+            assert told == "no_logprobs" or (lie == "other" and prompt.expected and told == "unsure")
+    assert lies.server.asked[lie] - before == (1 if lie in BLIND else 4)
+
+
+def test_nothing_is_calibrated_on_lies(lies: Lies) -> None:
+    """What live traffic does not take, a measurement does not either."""
+    for lie in ("none", "nan", "few"):
+        lies.world.ok("run", f"lab/{lie}", "atomic", VARIANT, "--suite", "s.json", "--split", "all", "--force-model")
+        parts = ("--fit", "s.json:search", "--calibrate", "s.json:heldout", "--variant", VARIANT)
+        lies.world.refused(2, "has log probabilities", by=("escalation", f"lab/{lie}", "atomic", *parts))
+
+
+def test_another_model_behind_the_name_voids_the_threshold_while_it_serves(lies: Lies, url: str) -> None:
+    """And it holds again when the model is back."""
+    (prompt, *_) = some()
+
+    def until(model: str) -> dict[str, str]:
+        while (headers := asked(url, prompt, stream=False).headers)["x-selfopt-model"] != model:  # the test's timeout bounds it
+            pass
+        return headers
+
+    lies.server.digest = "sha256:other"
+    try:
+        assert until(FALLBACK)["x-selfopt-escalated"] == "voided"
+    finally:
+        lies.server.digest = "sha256:small"
+    assert "x-selfopt-escalated" not in until(SMALL)
+    told = [one for one in lies.world.trail() if one["event"] == "threshold_void" and one["original_model"] == SMALL]
+    assert [one["details"]["voided"]["differs"] for one in told] == [["digest"]]
+
+
+def test_another_model_behind_the_name_serves_nothing_from_the_first_request_on(lies: Lies) -> None:
+    """It changed between calibration and start. The log says so."""
+    (prompt, *_) = some()
+    lies.server.digest = "sha256:other"
+    try:
+        with lies.world.process("serve", "--port", "0") as (_, url, log):
+            headers = asked(url, prompt, stream=False).headers
+            assert (headers["x-selfopt-model"], headers["x-selfopt-escalated"]) == (FALLBACK, "voided")
+    finally:
+        lies.server.digest = "sha256:small"
+    assert any(SMALL in line and "digest" in line for line in log), log
