@@ -78,7 +78,9 @@ class _Handler(BaseHTTPRequestHandler):
             whole = json.loads(data)
             choice = whole["choices"][0]
             found = LIES[model](choice.pop("logprobs", {}).get("content") or [{"token": "", "logprob": 0.0}])
-            data = json.dumps({**whole, "choices": [choice if found is None else {**choice, "logprobs": {"content": found}}]}).encode()
+            data = json.dumps(
+                {**whole, "choices": [choice if found is None else {**choice, "logprobs": {"content": found}}]}
+            ).encode()
         if body is None:
             data = data.replace(b"sha256:small", self.server.digest.encode())
         self.send_response(reply.status)

@@ -14,7 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["CALIBRATED", "FALLBACK", "SMALL", "SUITE", "VARIANT", "Prompt", "World", "ended", "prompts", "script", "suite", "tools_of"]
+__all__ = [
+    "CALIBRATED",
+    "FALLBACK",
+    "SMALL",
+    "SUITE",
+    "VARIANT",
+    "Prompt",
+    "World",
+    "ended",
+    "prompts",
+    "script",
+    "suite",
+    "tools_of",
+]
 
 SMALL, FALLBACK, SUITE, VARIANT = "lab/small", "lab/large", "s.json", "fitted@2"
 TEXT = {"type": "string"}
@@ -150,7 +163,7 @@ def ended(process: subprocess.Popen[str]) -> None:
     """Ask a process to end, and wait for it."""
     process.send_signal(signal.SIGTERM)
     try:
-        process.wait(60)
+        process.wait(300)
     finally:
         process.kill()
         process.wait(60)
@@ -187,7 +200,7 @@ class World:
         """One command as a process of its own."""
         command = [sys.executable, "-m", "selfopt", *arguments]
         return subprocess.run(
-            command, cwd=self.root, env=self.environ(), capture_output=True, text=True, check=False, timeout=120
+            command, cwd=self.root, env=self.environ(), capture_output=True, text=True, check=False, timeout=300
         )
 
     def ok(self, *arguments: str) -> str:

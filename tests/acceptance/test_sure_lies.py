@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import openai
 import pytest
 
 from selfopt.cli.main import run
@@ -19,7 +20,7 @@ from tests.cli.servers import scripted_server
 
 from .lying_server import LIES, LyingServer, lying_server
 from .sure_world import CALIBRATED, FALLBACK, SMALL, VARIANT, Prompt, World, prompts, script
-from .test_sure_client import asked
+from .test_sure_client import asked, client_of
 
 SURE = ("p2", "p3")
 """A text and a call, of both of which the small model is sure."""
@@ -65,16 +66,18 @@ def lies(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lies]:
             rule = world.rule(world.calibrate()["calibration"]["calibration_id"])
             whole = json.loads(world.ok("routes", "show", "--json"))
             whole["rules"] += [{**rule, "rule_id": f"rule-{lie}", "model": f"lab/{lie}"} for lie in LIES]
-            (world.root / "rules.json").write_text(json.dumps({key: whole[key] for key in ("schema_version", "version", "rules")}))
+            (world.root / "rules.json").write_text(
+                json.dumps({key: whole[key] for key in ("schema_version", "version", "rules")})
+            )
             world.ok("routes", "import", "rules.json")
             yield Lies(world, server, ServeWhen.model_validate(rule["serve_when"]))
 
 
 @pytest.fixture(scope="module")
-def url(lies: Lies) -> Iterator[str]:
-    """A gateway that is started while all is well."""
-    with lies.world.process("serve", "--port", "0") as (_, url, _):
-        yield url
+def client(lies: Lies) -> Iterator[openai.OpenAI]:
+    """Of a gateway that is started while all is well."""
+    with lies.world.process("serve", "--port", "0") as (_, url, _), client_of(url) as client:
+        yield client
 
 
 def some() -> list[Prompt]:
@@ -84,20 +87,20 @@ def some() -> list[Prompt]:
     return found
 
 
-def test_the_same_answers_are_served_where_the_server_tells_the_truth(lies: Lies, url: str) -> None:
+def test_the_same_answers_are_served_where_the_server_tells_the_truth(lies: Lies, client: openai.OpenAI) -> None:
     """Else the tests below would show nothing."""
     for prompt in some():
         for stream in (False, True):
-            assert asked(url, prompt, stream=stream).headers["x-selfopt-model"] == SMALL
+            assert asked(client, prompt, stream=stream).headers["x-selfopt-model"] == SMALL
 
 
 @pytest.mark.parametrize("lie", LIES)
-def test_what_the_server_lies_about_escalates(lies: Lies, url: str, lie: str) -> None:
+def test_what_the_server_lies_about_escalates(lies: Lies, client: openai.OpenAI, lie: str) -> None:
     """Whole and streamed, in text and in calls. Who gave none is not asked again at once."""
     before = lies.server.asked[lie]
     for prompt in some():
         for stream in (False, True):
-            answer = asked(url, prompt, stream=stream, model=f"lab/{lie}")
+            answer = asked(client, prompt, stream=stream, model=f"lab/{lie}")
             assert answer.headers["x-selfopt-model"] == FALLBACK
             assert "Gern geschehen" not in answer.text
             told = answer.headers["x-selfopt-escalated"]
@@ -114,12 +117,14 @@ def test_nothing_is_calibrated_on_lies(lies: Lies) -> None:
         lies.world.refused(2, "has log probabilities", by=("escalation", f"lab/{lie}", "atomic", *parts))
 
 
-def test_another_model_behind_the_name_voids_the_threshold_while_it_serves(lies: Lies, url: str) -> None:
+def test_another_model_behind_the_name_voids_the_threshold_while_it_serves(lies: Lies, client: openai.OpenAI) -> None:
     """And it holds again when the model is back."""
     (prompt, *_) = some()
 
     def until(model: str) -> dict[str, str]:
-        while (headers := asked(url, prompt, stream=False).headers)["x-selfopt-model"] != model:  # the test's timeout bounds it
+        while (headers := asked(client, prompt, stream=False).headers)[
+            "x-selfopt-model"
+        ] != model:  # the test's timeout bounds it
             pass
         return headers
 
@@ -138,8 +143,8 @@ def test_another_model_behind_the_name_serves_nothing_from_the_first_request_on(
     (prompt, *_) = some()
     lies.server.digest = "sha256:other"
     try:
-        with lies.world.process("serve", "--port", "0") as (_, url, log):
-            headers = asked(url, prompt, stream=False).headers
+        with lies.world.process("serve", "--port", "0") as (_, url, log), client_of(url) as own:
+            headers = asked(own, prompt, stream=False).headers
             assert (headers["x-selfopt-model"], headers["x-selfopt-escalated"]) == (FALLBACK, "voided")
     finally:
         lies.server.digest = "sha256:small"

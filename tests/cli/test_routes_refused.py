@@ -85,7 +85,9 @@ def test_two_rules_between_which_nothing_decides_are_refused_by_their_ids(projec
 )
 def test_a_file_that_a_person_wrote_is_refused_when_it_is_served(project: Project, rules: list[dict[str, Any]]) -> None:
     """Where nothing was ever sealed, and so the file itself counts."""
-    body = [{"rule_id": f"r{n}", "model": "scripted/good", "phase": "atomic", "allow": True, **one} for n, one in enumerate(rules)]
+    body = [
+        {"rule_id": f"r{n}", "model": "scripted/good", "phase": "atomic", "allow": True, **one} for n, one in enumerate(rules)
+    ]
     project.home.mkdir()
     (project.home / "routing_config.json").write_text(json.dumps({"schema_version": 3, "version": 1, "rules": body}), "utf-8")
     for command in (("serve", "--port", "0"), ("run", "good", "atomic")):

@@ -39,7 +39,9 @@ def test_what_nothing_tells_is_never_served(least: float) -> None:
     for signals in (Signals(calls=False, reply=-0.1, choice=0.0, unread=True), Signals(calls=True, backed=1.0)):
         assert not MODEL.tells(signals)
         assert not MODEL.serves(signals, least)
-    blind = MODEL.model_copy(update={"calls": MODEL.text.model_copy(update={"terms": ()}), "text": ConfidenceTerms(intercept=9.0)})
+    blind = MODEL.model_copy(
+        update={"calls": MODEL.text.model_copy(update={"terms": ()}), "text": ConfidenceTerms(intercept=9.0)}
+    )
     assert not blind.needs_logprobs
     assert blind.serves(Signals(calls=False), 0.9)
 

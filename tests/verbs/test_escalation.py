@@ -138,7 +138,9 @@ def test_the_same_prompts_are_used_once(home: Project) -> None:
     assert used == {"fit": (40, 0), "calibrate": (60, 40), "verify": (0, 40)}
 
 
-def test_a_prompt_that_stands_twice_in_a_suite_counts_once(measured: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_prompt_that_stands_twice_in_a_suite_counts_once(
+    measured: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Under whatever id; else it would count as two that show the same."""
     body = json.loads(suite())
     body["name"] = "twice"
