@@ -103,9 +103,7 @@ def test_what_the_server_lies_about_escalates(lies: Lies, client: openai.OpenAI,
             answer = asked(client, prompt, stream=stream, model=f"lab/{lie}")
             assert answer.headers["x-selfopt-model"] == FALLBACK
             assert "Gern geschehen" not in answer.text
-            told = answer.headers["x-selfopt-escalated"]
-            # A call may be written in many ways, so those of another text are the least sure.
-            assert told == "no_logprobs" or (lie == "other" and prompt.expected and told == "unsure")
+            assert answer.headers["x-selfopt-escalated"] == "no_logprobs"
     assert lies.server.asked[lie] - before == (1 if lie in BLIND else 4)
 
 

@@ -19,7 +19,7 @@ def observed(*tokens: str, raw: dict[int, str] | None = None) -> LogProbs:
     return LogProbs(tokens=tokens, logprobs=(-0.1,) * n, top_tokens=((),) * n, top_logprobs=((),) * n, raw=raw or {})
 
 
-@given(st.text(st.characters(exclude_categories=("Cs",)), max_size=90), st.integers(1, 7), st.booleans())
+@given(st.text(max_size=90), st.integers(1, 7), st.booleans())
 def test_those_of_the_text_itself_count(text: str, size: int, trimmed: bool) -> None:
     """However it is cut into tokens, whole characters or bytes; servers trim it."""
     tokens = [text[at : at + size] for at in range(0, len(text), size)]
@@ -55,5 +55,8 @@ def test_a_call_needs_half_of_its_name() -> None:
     """It may have been written under another one, in any format."""
     content = ReplyContent(tool_calls=(CALL,))
     assert covering(observed("get_w", '{"city"'), content) is not None
+    assert covering(observed("getWeather", '{"city"'), content) is not None
     assert covering(observed("get"), content) is None
+    assert covering(observed("play_song", '{"title"'), content) is None
+    assert covering(observed("play_song", '{"title"'), ReplyContent(tool_calls=(CALL.model_copy(update={"name": "погода"}),))) is not None
     assert covering(None, content) is None

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from selfopt.records import LogProbs, ReplyContent
+import re
+from collections.abc import Sequence
+
+from selfopt.records import LogProbs, ReplyContent, ToolCall
 
 _WINDOW = 24
+_WORD = re.compile("[A-Za-z0-9]+")
 
 
 def covering(observed: LogProbs | None, content: ReplyContent) -> LogProbs | None:
     """The log probabilities of a reply; None if there are none, or too few for what it says, or those of another text.
 
     A character may be split over tokens, whose texts then don't tell it; their bytes do. A call is
-    not always written with the name that the client gives its tool, so half of it has to do. Servers
-    trim a text and leave out marks, so one of three pieces of it has to stand in the tokens.
+    not always written with the name that the client gives its tool, so half of it has to do, and one
+    word of it has to stand in the tokens. Servers trim a text and leave out marks, so one of three
+    pieces of it has to.
     """
     if observed is None:
         return None
     written = _written(observed)
     least = len(content.text) + sum(len(call.name) for call in content.tool_calls) // 2
-    return observed if len(written) >= least and _holds(written, content.text) else None
+    its_own = len(written) >= least and _holds(written, content.text) and _names(written, content.tool_calls)
+    return observed if its_own else None
 
 
 def covered(content: ReplyContent) -> ReplyContent:
@@ -43,3 +49,9 @@ def _holds(written: str, text: str) -> bool:
     said, found = "".join(text.split()), "".join(written.split())
     middle = max(0, len(said) - _WINDOW) // 2
     return any(piece in found for piece in (said[:_WINDOW], said[middle : middle + _WINDOW], said[-_WINDOW:]))
+
+
+def _names(written: str, calls: Sequence[ToolCall]) -> bool:
+    """Whether a word of a tool's name stands in what was written; also where there are no calls, or no such words."""
+    words = [word for call in calls for word in _WORD.findall(call.name)]
+    return not words or any(word in written for word in words)
