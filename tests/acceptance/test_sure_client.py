@@ -206,7 +206,10 @@ def test_several_workers_do_the_same_and_their_figures_add_up(served: Served) ->
         for prompt in loops:
             (name, given), *_ = served.large[prompt.id].calls
             call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": json.dumps(given)}}
-            more = [{"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "call_1", "content": "Done."}]
+            more: list[dict[str, Any]] = [
+                {"role": "assistant", "tool_calls": [call]},
+                {"role": "tool", "tool_call_id": "call_1", "content": "Done."},
+            ]
             for stream in (False, True):
                 headers = asked(client, prompt, stream=stream, more=more).headers
                 assert (headers["x-selfopt-model"], headers["x-selfopt-escalated"]) == (FALLBACK, "sticky")

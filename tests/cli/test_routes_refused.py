@@ -107,6 +107,17 @@ def test_a_bound_out_of_range_in_the_settings_is_refused(
         project.run(*command).assert_refused(2, f"serve.{key.lower()}")
 
 
+@pytest.mark.parametrize(("price", "place"), [("input = -1\noutput = 1", "input"), ("per_hour = nan", "per_hour")])
+def test_a_price_out_of_range_is_refused_by_its_model(
+    project: Project, monkeypatch: pytest.MonkeyPatch, price: str, place: str
+) -> None:
+    """Before anything is served or looked at."""
+    project.user_config.write_text(f'[prices."scripted/good"]\n{price}\n', "utf-8")
+    monkeypatch.setenv("SELFOPT_CONFIG", str(project.user_config))
+    for command in (("serve", "--port", "0"), ("escalation", "good", "atomic")):
+        project.run(*command).assert_refused(2, f"prices.scripted/good.{place}")
+
+
 @pytest.mark.parametrize("option", ["--max-bad-share", "--confidence"])
 @pytest.mark.parametrize("value", ["0", "1", "nan", "-1", "much"])
 def test_a_bound_out_of_range_at_the_command_line_is_refused(project: Project, option: str, value: str) -> None:

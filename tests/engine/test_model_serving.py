@@ -141,7 +141,7 @@ async def test_live_and_measured_confidence_agree(tmp_path: Path, point: dict[st
                 }
                 for stream in (False, True):
                     raw = await client.chat.completions.with_raw_response.create(**body, stream=stream)
-                    answer = raw.parse()
+                    answer: Any = raw.parse()
                     pieces = [piece async for piece in answer] if stream else [answer]
                     assert float(raw.headers["x-selfopt-confidence"]) == pytest.approx(sure[prompt.id], abs=NEAR)
                     served = sure[prompt.id] >= least

@@ -395,7 +395,8 @@ async def test_a_reply_that_the_client_cuts_short_escalates(tmp_path: Path, stre
     async with gateway_world(tmp_path, MODELS) as world:
         await sure_rule(world)
         for limit, served in ((2, "up/other"), (READS.sampling.max_tokens, "up/m"), (None, "up/m")):
-            answer = await world.post(asking("cut", stream=stream, **({} if limit is None else {"max_tokens": limit})))
+            more: dict[str, Any] = {} if limit is None else {"max_tokens": limit}
+            answer = await world.post(asking("cut", stream=stream, **more))
             assert answer.headers["x-selfopt-model"] == served
             assert answer.headers.get("x-selfopt-escalated") == (None if served == "up/m" else "unmeasured")
         whole = await world.post(asking("talk, surely", stream=stream, max_tokens=2))

@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 from selfopt.measure.stored_signals import signalled
-from selfopt.records import ConfidenceModel, ConfidenceTerms, Environment, Run, SignalName, SignalTerm, Trial, Variant, evidence_key
+from selfopt.records import (
+    ConfidenceModel,
+    ConfidenceTerms,
+    Environment,
+    Run,
+    SignalName,
+    SignalTerm,
+    Trial,
+    Variant,
+    evidence_key,
+)
 from selfopt.variants import load_variants
 
 from .kit import World, gateway_world

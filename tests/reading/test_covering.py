@@ -58,5 +58,8 @@ def test_a_call_needs_half_of_its_name() -> None:
     assert covering(observed("getWeather", '{"city"'), content) is not None
     assert covering(observed("get"), content) is None
     assert covering(observed("play_song", '{"title"'), content) is None
-    assert covering(observed("play_song", '{"title"'), ReplyContent(tool_calls=(CALL.model_copy(update={"name": "погода"}),))) is not None
+    assert (
+        covering(observed("play_song", '{"title"'), ReplyContent(tool_calls=(CALL.model_copy(update={"name": "погода"}),)))
+        is not None
+    )
     assert covering(None, content) is None
