@@ -11,7 +11,7 @@ from selfopt.home import escape_control
 from selfopt.records import RoutingConfig
 
 log = logging.getLogger("selfopt.gateway")
-FIRST_LOOK_S = 2.0
+FIRST_LOOK_S = 5.0
 """So long the start waits for the first look. A server that does not answer by then delays nobody any longer."""
 
 
@@ -48,17 +48,19 @@ class ThresholdWatch:
     async def _run(self) -> None:
         while True:
             self._changed.clear()
-            for model in self._wanted:
-                try:
-                    await self._look(model)
-                except Exception as error:  # whatever it is, the others are looked at
-                    log.warning("what serves %s is not known: %s", escape_control(model, 200), escape_control(str(error), 500))
+            await asyncio.gather(*map(self._looked_at, self._wanted))
             self._looked.set()
             try:
                 async with asyncio.timeout(self._every_s):
                     await self._changed.wait()
             except TimeoutError:
                 continue
+
+    async def _looked_at(self, model: str) -> None:
+        try:
+            await self._look(model)
+        except Exception as error:  # whatever it is, the others are looked at
+            log.warning("what serves %s is not known: %s", escape_control(model, 200), escape_control(str(error), 500))
 
     async def close(self) -> None:
         """Stop. May be called twice."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 
@@ -14,15 +15,15 @@ _WORD = re.compile("[A-Za-z0-9]+")
 def covering(observed: LogProbs | None, content: ReplyContent) -> LogProbs | None:
     """The log probabilities of a reply; None if there are none, or too few for what it says, or those of another text.
 
-    A character may be split over tokens, whose texts then don't tell it; their bytes do. A call is
-    not always written with the name that the client gives its tool, so half of it has to do, and one
-    word of it has to stand in the tokens. Servers trim a text and leave out marks, so one of three
-    pieces of it has to.
+    A character may be split over tokens, whose texts then don't tell it; their bytes do. A call may
+    be written in any format, and not always with the name that the client gives its tool, so half of
+    it has to do, and one word of the name has to stand in the tokens. Servers trim a text and leave
+    out marks, so one of three pieces of it has to.
     """
     if observed is None:
         return None
     written = _written(observed)
-    least = len(content.text) + sum(len(call.name) for call in content.tool_calls) // 2
+    least = len(content.text) + sum(map(_length, content.tool_calls)) // 2
     its_own = len(written) >= least and _holds(written, content.text) and _names(written, content.tool_calls)
     return observed if its_own else None
 
@@ -31,6 +32,10 @@ def covered(content: ReplyContent) -> ReplyContent:
     """The reply without log probabilities that are too few, or those of another text."""
     kept = covering(content.logprobs, content)
     return content if kept is content.logprobs else content.model_copy(update={"logprobs": kept})
+
+
+def _length(call: ToolCall) -> int:
+    return len(call.name) + len(json.dumps(call.arguments, ensure_ascii=False, separators=(",", ":")))
 
 
 def _written(observed: LogProbs) -> str:
