@@ -19,7 +19,7 @@ from selfopt.scripted.script import Script
 from tests.cli.servers import scripted_server
 
 from .lying_server import LIES, LyingServer, lying_server
-from .sure_world import CALIBRATED, FALLBACK, SMALL, VARIANT, Prompt, World, prompts, script
+from .sure_world import CALIBRATED, FALLBACK, SMALL, SUITE, VARIANT, Prompt, World, prompts, script
 from .test_sure_client import asked, client_of
 
 SURE = ("p2", "p3")
@@ -109,10 +109,9 @@ def test_what_the_server_lies_about_escalates(lies: Lies, client: openai.OpenAI,
 
 def test_nothing_is_calibrated_on_lies(lies: Lies) -> None:
     """What live traffic does not take, a measurement does not either."""
-    for lie in ("nan", "few"):
-        lies.world.ok("run", f"lab/{lie}", "atomic", VARIANT, "--suite", "s.json", "--split", "all", "--force-model")
-        parts = ("--fit", "s.json:search", "--calibrate", "s.json:heldout", "--variant", VARIANT)
-        lies.world.refused(2, "has log probabilities", by=("escalation", f"lab/{lie}", "atomic", *parts))
+    lies.world.ok("run", "lab/nan", "atomic", VARIANT, "--suite", SUITE, "--split", "all", "--force-model")
+    parts = ("--fit", f"{SUITE}:search", "--calibrate", f"{SUITE}:heldout", "--variant", VARIANT)
+    lies.world.refused(2, "has log probabilities", by=("escalation", "lab/nan", "atomic", *parts))
 
 
 def until(client: openai.OpenAI, model: str) -> dict[str, str]:
@@ -143,4 +142,4 @@ def test_a_model_that_changed_between_calibration_and_start_serves_nothing(lies:
             assert until(own, FALLBACK)["x-selfopt-escalated"] == "voided"
     finally:
         lies.server.digest = "sha256:small"
-    assert any(SMALL in line and "digest" in line for line in log), log
+    assert any(f"the threshold of {SMALL} atomic" in line and "is void" in line for line in log), log
