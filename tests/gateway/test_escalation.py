@@ -63,6 +63,7 @@ MODELS: dict[str, Any] = {
             {"match": {"contains": "in text, maybe"}, "logprob": -4.0, "text": TEXT},
             {"match": {"contains": "talk, surely"}, "logprob": -0.01, "text": "It is sunny in Oslo, as far as I know."},
             {"match": {"contains": "talk, maybe"}, "logprob": -5.0, "text": "It is sunny in Oslo, as far as I know."},
+            {"match": {"contains": "cut"}, "logprob": -0.01, "text": "It is", "finish_reason": "length"},
             {"match": {"contains": "blind"}, "logprob": None, **CALL},
             {"match": {"contains": "unread"}, "logprob": -0.01, "tool_calls": [{"name": "get_weather", "arguments": "Oslo?"}]},
             {"match": {"contains": "You replied"}, "logprob": -0.1, **CALL},
@@ -386,6 +387,20 @@ async def test_a_bound_on_unseen_tools_and_one_of_unknown_sets_are_about_other_t
             await promote(world, READS, "up/m", fallback="up/other", serve_when=when)
             await promote_other(world)
             assert (await world.post(asking("weather, surely", tools=[WEATHER]))).headers["x-selfopt-model"] == "up/m"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_reply_that_the_client_cuts_short_escalates(tmp_path: Path, stream: bool) -> None:
+    """Fewer tokens look surer. One that ends where the measured ones did is judged by its confidence."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await sure_rule(world)
+        for limit, served in ((2, "up/other"), (READS.sampling.max_tokens, "up/m"), (None, "up/m")):
+            more: dict[str, Any] = {} if limit is None else {"max_tokens": limit}
+            answer = await world.post(asking("cut", stream=stream, **more))
+            assert answer.headers["x-selfopt-model"] == served
+            assert answer.headers.get("x-selfopt-escalated") == (None if served == "up/m" else "unmeasured")
+        whole = await world.post(asking("talk, surely", stream=stream, max_tokens=2))
+        assert whole.headers["x-selfopt-model"] == "up/m"
 
 
 async def test_a_rule_without_a_variant_escalates_everything(tmp_path: Path) -> None:

@@ -202,6 +202,28 @@ def test_tool_sets_of_the_fit_are_left_out_for_unseen_tools() -> None:
         assert point.served == sum(without.confidence(one.signals) >= point.least for one in calibration)
 
 
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_what_nothing_tells_is_not_served_at_any_threshold(claim: BoundClaim) -> None:
+    """Right as it may be: live traffic hands it on. Bad answers among it break no bound, and thresholds stay in [0, 1]."""
+    untold = [replace(one, prompt_id=f"u{one.prompt_id}", signals=Signals(calls=False, unread=True)) for one in CALIBRATION[:50]]
+    fit = [*FIT, *(replace(one, prompt_id=f"f{one.prompt_id}", right=True) for one in untold)]
+    found = calibrated(fit, [*CALIBRATION, *untold], claim=claim, max_bad_share=0.2, confidence=0.95)
+    told = [found.model.confidence(one.signals) for one in CALIBRATION] if claim == "these_tools" else []
+    assert found.curve[-1].least == 0
+    assert all(point.served <= len(CALIBRATION) for point in found.curve)
+    assert all(point.served == sum(value >= point.least for value in told) for point in found.curve if told)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1) | st.just(-1.0), max_size=200))
+def test_steps_with_answers_that_nothing_tells_stay_within_range(confidences: list[float]) -> None:
+    """The last one serves all others."""
+    steps = threshold_steps(confidences)
+    told = sum(one >= 0 for one in confidences)
+    assert steps[-1] == (0.0, told / len(confidences) if confidences else 1.0)
+    assert all(0 <= least <= 1 for least, _ in steps)
+
+
 @settings(deadline=None)
 @given(st.lists(st.floats(0, 1), max_size=200))
 def test_steps_fall_and_reach_more_and_more(confidences: list[float]) -> None:

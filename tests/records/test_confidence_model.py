@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from selfopt.records import Calibration, Rule, ServeWhen, Signals, SignalTerm, ToolMatch
+from selfopt.records import Calibration, ConfidenceTerms, Rule, ServeWhen, Signals, SignalTerm, ToolMatch
 from tests.ledger.calibration_samples import MODEL, calibration_record, serve_when
 
 
@@ -29,6 +29,21 @@ def test_a_confidence_is_the_logistic_of_its_terms() -> None:
     assert MODEL.confidence(Signals(calls=True)) == pytest.approx(1 / (1 + math.exp(1.375)))
     assert MODEL.confidence(Signals(calls=False, choice=-99.0)) == pytest.approx(1 / (1 + math.exp(-0.5)))
     assert MODEL.needs_logprobs
+
+
+@pytest.mark.parametrize("least", [0.0, 0.5, 1.0])
+def test_what_nothing_tells_is_never_served(least: float) -> None:
+    """A call that nothing reads, and an answer without the log probabilities that a term reads, whatever the threshold."""
+    sure = Signals(calls=True, reply=-0.1, choice=0.0, backed=1.0)
+    assert MODEL.serves(sure, least) == (MODEL.confidence(sure) >= least)
+    for signals in (Signals(calls=False, reply=-0.1, choice=0.0, unread=True), Signals(calls=True, backed=1.0)):
+        assert not MODEL.tells(signals)
+        assert not MODEL.serves(signals, least)
+    blind = MODEL.model_copy(
+        update={"calls": MODEL.text.model_copy(update={"terms": ()}), "text": ConfidenceTerms(intercept=9.0)}
+    )
+    assert not blind.needs_logprobs
+    assert blind.serves(Signals(calls=False), 0.9)
 
 
 def test_a_negative_weight_is_refused() -> None:

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,16 +29,19 @@ TOOL = {
 OSLO = json.dumps({"name": "get_weather", "arguments": {"city": "Oslo"}})
 ROME = json.dumps({"name": "get_weather", "arguments": {"city": "Rome"}})
 # It is right where it is sure, and unsure where it is wrong.
-SMALL = [
+SMALL: list[dict[str, Any]] = [
     {"match": {"contains": "gentle"}, "text": OSLO, "logprob": -0.01},
     {"match": {"contains": "stormy"}, "text": ROME, "logprob": -1.0},
 ]
+# Of the prompts to fit on some come with log probabilities, and of those to calibrate on none.
+HALF = [{**one, "match": {"contains": ["search", one["match"]["contains"]]}} for one in SMALL]
 SCRIPT = Script.model_validate(
     {
         "models": {
             "small": {"digest": "s1", "replies": SMALL, "default": {"text": "No."}},
             "large": {"digest": "l1", "default": {"text": OSLO, "logprob": -0.01}},
             "blind": {"digest": "b1", "default": {"text": OSLO}},
+            "half": {"digest": "h1", "replies": HALF, "default": {"text": OSLO}},
         }
     }
 )
@@ -81,7 +85,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         patch.setenv("SELFOPT_CONFIG", str(project.user_config))
         lives_in(project, patch)
         patch.setenv("SELFOPT_CONFIG", str(project.user_config))
-        for model in ("small", "large", "blind"):
+        for model in ("small", "large", "blind", "half"):
             project.ok("run", f"lab/{model}", "atomic", "native_parsed@2", "--suite", "s.yaml", "--split", "all", "--force-model")
     with pytest.MonkeyPatch.context() as patch:
         lives_in(project, patch)
@@ -205,6 +209,24 @@ def test_the_same_prompts_are_used_once(home: Project) -> None:
     assert used == {"fit": (40, 0), "calibrate": (60, 40), "verify": (0, 40)}
 
 
+def test_a_prompt_that_stands_twice_in_a_suite_counts_once(
+    measured: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under whatever id; else it would count as two that show the same."""
+    body = json.loads(suite())
+    body["name"] = "twice"
+    body["prompts"] += [{**one, "id": f"again-{one['id']}"} for one in body["prompts"] if one["split"] == "heldout"]
+    measured.write("twice.yaml", json.dumps(body))
+    monkeypatch.setenv("SELFOPT_HOME", str(tmp_path / "home"))
+    with scripted_server(SCRIPT) as url:
+        measured.user_config.write_text(f"[endpoints.{lab(url)}", "utf-8")
+        measured.ok("run", "lab/small", "atomic", "native_parsed@2", "--suite", "twice.yaml", "--split", "all", "--force-model")
+    parts = ("--fit", "twice.yaml:search", "--calibrate", "twice.yaml:heldout")
+    found = measured.ok("escalation", "lab/small", "atomic", *parts, *SHARE, "--json").json()
+    assert [(one["used"], one["repeated"]) for one in found["samples"]] == [(40, 0), (40, 40)]
+    assert found["calibration"]["serve_when"]["bound"]["n"] == 40
+
+
 def test_where_no_threshold_holds_it_says_what_would(home: Project) -> None:
     """And nothing is served."""
     done = home.ok("escalation", "lab/small", "atomic", *SUITES, "--variant", "native_parsed@2", "--max-bad-share", "0.02")
@@ -262,6 +284,19 @@ def test_answers_without_log_probabilities_are_not_enough(home: Project) -> None
     """It says how to get them."""
     refused = home.run("escalation", "lab/blind", "atomic", *SUITES, "--variant", "native_parsed@2")
     refused.assert_refused(2, "has log probabilities", "selfopt run lab/blind atomic native_parsed@2", "--fresh")
+
+
+def test_where_nothing_is_told_of_the_calibration_nothing_is_served(home: Project, tmp_path: Path) -> None:
+    """However right the answers are: live traffic would hand on each of them. Text, page and report say so."""
+    page = tmp_path / "page.html"
+    done = home.ok("escalation", "lab/half", "atomic", *SUITES, *SHARE, "--html", str(page))
+    assert done.out.startswith("No, not at this bound")
+    said = " ".join(done.out.split())
+    assert "40 replies came without log probabilities of all that they say" in said
+    assert "of 40 calibration prompts" in said
+    assert "0 % (0)" in said
+    assert "not at this bound" in page.read_text("utf-8")
+    home.ok("report")
 
 
 def test_both_doors_give_the_same(home: Project) -> None:

@@ -43,4 +43,4 @@ def mixed_capability(standing: Standing, options: FeedbackOptions) -> list[Findi
         tool_sets=bound.tool_sets,
         unserved=sum(served == 0 for served, _ in calibration.shares.values()),
     )
-    return [make_finding(standing.evaluations, figures, lambda _row, _index, _outcome: False)]
+    return [make_finding(standing.evaluations, figures)]

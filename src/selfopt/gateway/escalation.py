@@ -16,7 +16,7 @@ EscalationReason = Literal["unsure", "invalid", "unread", "no_logprobs", "unmeas
 - `unread`: the reply holds a call that the rule's variant does not read;
 - `no_logprobs`: the confidence rests on log probabilities, and none came, too few, or no numbers;
 - `unmeasured`: the request goes past the rule's variant, demands a call, offers other tools than those
-  of the bound, or samples otherwise: nothing was measured so;
+  of the bound, samples otherwise, or its limit cuts the reply short: nothing was measured so;
 - `voided`: the evidence behind the threshold does not hold any more;
 - `sticky`: an earlier answer of this conversation came from the stronger model;
 - `failed`: the model, or its server, failed.

@@ -93,13 +93,13 @@ class Gateway:
     async def _start(self, shared: socket.socket | None) -> None:
         self.parts.chat.rules.start()
         self.parts.keys.start()
+        if self.parts.thresholds is not None:
+            await self.parts.thresholds.begin(self.parts.chat.rules.current.config)
         self.server = WebServer(self.admit, self._options.web)
         await self.server.listen(self._options.own.host, self._options.own.port, shared)
         self._prune()
         if self.parts.warmth is not None:
             self.parts.warmth.start(self.parts.chat.rules.current.config)
-        if self.parts.thresholds is not None:
-            self.parts.thresholds.follow(self.parts.chat.rules.current.config)
         if self.parts.drift is not None:
             self.parts.drift.follow(self.parts.chat.rules.current.config)
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from selfopt.dialects.logprobs import TOP, TOP_SUMMED, longest_asked
 from selfopt.errors import EndpointError
 from selfopt.reading import needs_logprobs
+from selfopt.reading.covering import covered
 from selfopt.records import ParsedReply, ReplyContent, Sampling, SignalName, Variant
 from selfopt.variants import RenderedStep, rests_on_logprobs
 
 from .escalation import Escalating
 from .live_request import LiveRequest
 from .passing import unfit
-from .sureness import covering
 
 BLIND_S = 60.0
 """So long a model whose replies lacked log probabilities is not asked for them again."""
@@ -91,7 +91,7 @@ class Observing:
             self._bare = self._bare or bool(content.text or content.tool_calls or content.broken_tool_calls)
         if not self.judged or step.logprobs is not None:
             return content
-        return content.model_copy(update={"logprobs": covering(content.logprobs, content)})
+        return covered(content)
 
     def misses(self, step: RenderedStep, content: ReplyContent) -> bool:
         """Say whether a step that reads log probabilities alone got none, and take note of it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from selfopt.dialects.clients import ClientRequest
 from selfopt.reading.agreement import OtherCalls
 from selfopt.reading.signals import signals_of
-from selfopt.records import LogProbs, ParsedReply, ReplyContent, ServeWhen
+from selfopt.records import ParsedReply, ReplyContent, ServeWhen
 
 from .escalation import EscalationReason
 
@@ -74,25 +74,3 @@ def _misfits(parsed: ParsedReply, asked: ClientRequest) -> bool:
 
     wrong = complaint_about(parsed.tool_calls, asked.request.messages, asked.request.tools)
     return wrong is not None and wrong.kind in _MISFITS
-
-
-def covering(observed: LogProbs | None, content: ReplyContent) -> LogProbs | None:
-    """The log probabilities of a reply; None if they are too few for what it says.
-
-    A character may be split over tokens, whose texts then don't tell it; their bytes do. A call is not always written with the name that the client gives its tool, so half of it has to do.
-    """
-    if observed is None:
-        return None
-    least = len(content.text) + sum(len(call.name) for call in content.tool_calls) // 2
-    return observed if _length(observed) >= least else None
-
-
-def _length(observed: LogProbs) -> int:
-    """How many characters the tokens have together."""
-    if not observed.raw:
-        return sum(map(len, observed.tokens))
-    parts = [token.encode("utf-8", "replace") for token in observed.tokens]
-    for place, data in observed.raw.items():
-        if 0 <= place < len(parts):
-            parts[place] = bytes.fromhex(data)
-    return len(b"".join(parts).decode("utf-8", "replace"))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from selfopt.home import escape_control
 from selfopt.records import RoutingConfig
 
 log = logging.getLogger("selfopt.gateway")
+FIRST_LOOK_S = 5.0
+"""So long the start waits for the first look. A server that does not answer by then delays nobody any longer."""
 
 
 class ThresholdWatch:
@@ -24,7 +27,16 @@ class ThresholdWatch:
         self._every_s = every_s
         self._wanted: tuple[str, ...] = ()
         self._changed = asyncio.Event()
+        self._looked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+
+    async def begin(self, config: RoutingConfig) -> None:
+        """Follow the first rules, and wait for the first look, so that another model behind a name serves nothing."""
+        self.follow(config)
+        if self._task is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FIRST_LOOK_S):
+                    await self._looked.wait()
 
     def follow(self, config: RoutingConfig) -> None:
         """Follow these rules from now on."""
@@ -36,16 +48,19 @@ class ThresholdWatch:
     async def _run(self) -> None:
         while True:
             self._changed.clear()
-            for model in self._wanted:
-                try:
-                    await self._look(model)
-                except Exception as error:  # whatever it is, the others are looked at
-                    log.warning("what serves %s is not known: %s", escape_control(model, 200), escape_control(str(error), 500))
+            await asyncio.gather(*map(self._looked_at, self._wanted))
+            self._looked.set()
             try:
                 async with asyncio.timeout(self._every_s):
                     await self._changed.wait()
             except TimeoutError:
                 continue
+
+    async def _looked_at(self, model: str) -> None:
+        try:
+            await self._look(model)
+        except Exception as error:  # whatever it is, the others are looked at
+            log.warning("what serves %s is not known: %s", escape_control(model, 200), escape_control(str(error), 500))
 
     async def close(self) -> None:
         """Stop. May be called twice."""

@@ -86,6 +86,8 @@ class AttemptWork:
         if observing.fails(parsed, content):
             return await self._past(asked, observing)
         if self._exchange.serve_when is not None:
+            if content.finish_reason == "length" and 0 < (asked.max_tokens or 0) < variant.sampling.max_tokens:
+                raise Escalating("unmeasured", HeldAnswer(content, self.usage, self.thinking))  # a piece looks surer than it all
             content, parsed = await self._sure(self._exchange.serve_when, variant, asked, observing, content, parsed)
         found = await self._found(parsed, content, asked, variant.parsers)
         calls, begun = found.calls, flow is not None and flow.sent

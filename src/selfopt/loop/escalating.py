@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from selfopt.measure.lookup import find
-from selfopt.measure.stored_signals import SignalledTrial, signalled
+from selfopt.measure.stored_signals import SignalledTrial, first_said, prompt_words, signalled
 from selfopt.policy import Judged, calibrated
 from selfopt.records import (
     BoundClaim,
@@ -102,7 +102,8 @@ def _calibration(context: LoopContext, start: CycleStart, spec: Spec) -> Calibra
     environment = _newest_environment(context, heldout)
     if environment is None:
         return None
-    fit, sample = (_answers(context, one, environment) for one in (spec, heldout))
+    fit = _once(suite, _answers(context, spec, environment))
+    sample = _once(suite, _answers(context, heldout, environment), [prompt_words(suite, one.prompt) for one in fit])
     if not fit or not sample:
         return None
     wanted = _wanted(context)
@@ -163,7 +164,7 @@ def check_escalation(context: LoopContext, rule: Rule, spec: Spec, now: Evaluati
     answers = list(signalled(context.ledger, spec, context.suite_for(spec), trials))
     if not answers:
         return None
-    served = [one for one in answers if when.model.confidence(one.signals) >= when.least]
+    served = [one for one in answers if when.model.serves(one.signals, when.least)]
     bad = sum(one.outcome is not Outcome.PASS for one in served)
     bound, helped = when.bound, None
     if served:
@@ -205,6 +206,12 @@ def _answers(context: LoopContext, spec: Spec, environment: Environment) -> list
             if trial.asked and trial.fault in (None, "truncated"):
                 found.setdefault(trial.prompt_id, trial)
     return list(signalled(context.ledger, spec, context.suite_for(spec), [found[name] for name in sorted(found)]))
+
+
+def _once(suite: Suite, answers: Sequence[SignalledTrial], seen: Sequence[str] = ()) -> list[SignalledTrial]:
+    """One answer to each prompt that says something of its own. seen: what was said before."""
+    first = set(first_said(suite, (one.prompt for one in answers), frozenset(seen)).values())
+    return [one for one in answers if one.prompt.id in first]
 
 
 def _judged(suite: Suite, answers: Sequence[SignalledTrial]) -> list[Judged]:

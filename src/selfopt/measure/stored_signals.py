@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from selfopt.reading import read_calls
 from selfopt.reading.agreement import OtherCalls
+from selfopt.reading.covering import covered
 from selfopt.reading.signals import signals_of
 from selfopt.records import (
     Ledger,
@@ -20,7 +21,10 @@ from selfopt.records import (
     Suite,
     ToolDefinition,
     Trial,
+    canonical_json,
     content_hash,
+    sha256_hex,
+    tool_set_name,
 )
 from selfopt.scoring import scorer_of
 
@@ -34,7 +38,7 @@ class SignalledTrial:
     """A trial whose final reply was read and judged again.
 
     Attributes:
-        observed: whether the reply has log probabilities.
+        observed: whether the reply has log probabilities, of all that it says.
     """
 
     trial: Trial
@@ -101,7 +105,7 @@ def _read(ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial]) -> 
         prompt = prompts[trial.prompt_id]
         tools, final = suite.tools_of(prompt), None
         if trial.asked and trial.fault in (None, "truncated"):
-            final = replay(spec, prompt, tools, replied(ledger, spec, trial, observed=True))
+            final = replay(spec, prompt, tools, list(map(covered, replied(ledger, spec, trial, observed=True))))
         if final is None:
             continue
         if trial.run_id not in judges:
@@ -110,3 +114,24 @@ def _read(ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial]) -> 
             judges[trial.run_id] = Judge(scorer, chain, content_hash("parser", list(chain)), family)
         judge = judges[trial.run_id]
         yield _Read(trial, prompt, tools, final, read_calls(chain, final, tools, prompt.messages, judge.family), judge)
+
+
+def first_said(suite: Suite, prompts: Iterable[Prompt], seen: Collection[str] = ()) -> dict[str, str]:
+    """The ids of prompts, by what a model is told by them: two of the same messages and tools are one.
+
+    Args:
+        prompts: of the suite; of those that say the same the first one counts.
+        seen: what was said before; that is left out.
+    """
+    found: dict[str, str] = {}
+    for prompt in prompts:
+        words = prompt_words(suite, prompt)
+        if words not in seen:
+            found.setdefault(words, prompt.id)
+    return found
+
+
+def prompt_words(suite: Suite, prompt: Prompt) -> str:
+    """What tells the same prompt in two suites: a hash of its messages and of the set of its tools."""
+    messages = [message.model_dump(mode="json", exclude_defaults=True) for message in prompt.messages]
+    return sha256_hex(canonical_json([tool_set_name(suite.tools_of(prompt)), messages]))

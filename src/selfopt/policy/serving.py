@@ -21,6 +21,7 @@ _ENOUGH = 3
 _AT_LEAST = 1.25
 _GROWTH = 1.02
 _GROWTHS = 350  # to a thousand times as many prompts
+_UNTOLD = -1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ class Thresholds:
     def of(cls, fit: Sequence[Judged], calibration: Sequence[Judged], claim: BoundClaim) -> Thresholds:
         """The thresholds that a fit names, on a calibration."""
         model = confidence_model(fit)
-        steps = threshold_steps([model.confidence(one.signals) for one in fit])
+        steps = threshold_steps([_told(model, one) for one in fit])
         sure = sureness(model, fit, calibration, claim)
         return cls(model, claim, steps, _by_set(calibration, sure, [least for least, _ in steps]))
 
@@ -183,15 +184,15 @@ def _bound(found: Thresholds, point: CurvePoint, chosen: int, max_bad_share: flo
 def threshold_steps(confidences: Sequence[float]) -> list[tuple[float, float]]:
     """The thresholds to look at, the strictest first, each with the share of the fit that it serves.
 
-    They are confidences of the fit, at forty equal steps of rank, and 0, which serves everything.
+    They are confidences of the fit, at forty equal steps of rank, and 0, which serves all whose
+    confidence is told.
     """
     ordered = sorted(confidences, reverse=True)
     n = len(ordered)
     ranks = sorted({min(n, max(1, round(n * step / _STEPS))) for step in range(1, _STEPS + 1)}) if n else []
-    found = dict.fromkeys(ordered[rank - 1] for rank in ranks)
+    found = dict.fromkeys([*(max(0.0, ordered[rank - 1]) for rank in ranks), 0.0])
     ascending = ordered[::-1]
-    steps = [(least, (n - bisect_left(ascending, least)) / n) for least in found]
-    return steps if 0.0 in found else [*steps, (0.0, 1.0)]
+    return [(least, (n - bisect_left(ascending, least)) / n if n else 1.0) for least in found]
 
 
 def sureness(model: ConfidenceModel, fit: Sequence[Judged], calibration: Sequence[Judged], claim: BoundClaim) -> list[float]:
@@ -204,7 +205,12 @@ def sureness(model: ConfidenceModel, fit: Sequence[Judged], calibration: Sequenc
     for fold in range(min(_FOLDS, len(shared))):
         left_out = set(shared[fold::_FOLDS])
         models.update(dict.fromkeys(left_out, confidence_model([one for one in fit if one.tool_set not in left_out])))
-    return [models[one.tool_set].confidence(one.signals) for one in calibration]
+    return [_told(models[one.tool_set], one) for one in calibration]
+
+
+def _told(model: ConfidenceModel, one: Judged) -> float:
+    """The confidence of an answer; below all thresholds where nothing tells it, as it is never served."""
+    return model.confidence(one.signals) if model.tells(one.signals) else _UNTOLD
 
 
 def start_of(units: int, reach: Sequence[float], max_bad_share: float, delta: float) -> int:

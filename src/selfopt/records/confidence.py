@@ -15,6 +15,7 @@ from .suite import Phase
 from .variant import Variant
 
 SignalName = Literal["reply", "choice", "least_value", "mean_value", "backed", "covered", "fits", "agrees", "unrepaired"]
+_OF_LOGPROBS: tuple[SignalName, ...] = ("reply", "choice", "least_value", "mean_value")
 Share = Annotated[float, Field(ge=0, le=1)]
 BoundClaim = Literal["these_tools", "unseen_tools"]
 """What a bound is about. `these_tools`: prompts like those of the calibration, of the same tool sets;
@@ -41,6 +42,7 @@ class Signals:
         fits: 1 if all arguments fit their schemas as they came, else 0.
         agrees: 1 if a second way of asking gives the same calls, else 0.
         unrepaired: 1 if no call was changed after it was read, else 0.
+        unread: whether the answer holds a call that nothing reads, and none that is read.
     """
 
     calls: bool
@@ -53,6 +55,7 @@ class Signals:
     fits: float | None = None
     agrees: float | None = None
     unrepaired: float | None = None
+    unread: bool = False
 
 
 class SignalTerm(Record):
@@ -111,6 +114,19 @@ class ConfidenceModel(Record):
         found = [self.confidence(replace(signals, agrees=agrees)) for agrees in (0.0, 1.0, None)]
         return min(found), max(found)
 
+    def tells(self, signals: Signals) -> bool:
+        """Whether the confidence of an answer can be told.
+
+        Not where the answer holds a call that nothing reads, nor where a term reads log
+        probabilities and none came. Such an answer is never served.
+        """
+        observed = any(getattr(signals, name) is not None for name in _OF_LOGPROBS)
+        return not signals.unread and (observed or not self.needs_logprobs)
+
+    def serves(self, signals: Signals, least: float) -> bool:
+        """Whether an answer is served by a threshold, live and where it was measured."""
+        return self.tells(signals) and self.confidence(signals) >= least
+
     @property
     def signals(self) -> frozenset[SignalName]:
         """The signals that it reads."""
@@ -119,7 +135,7 @@ class ConfidenceModel(Record):
     @property
     def needs_logprobs(self) -> bool:
         """Whether a term reads log probabilities."""
-        return bool(self.signals & {"reply", "choice", "least_value", "mean_value"})
+        return not self.signals.isdisjoint(_OF_LOGPROBS)
 
 
 class ServedBound(Record):

@@ -24,8 +24,9 @@ class SampleUsed(Record):
         used: of which a stored reply takes part.
         unmeasured: of which the ledger holds no reply by this model, variant and environment.
         unanswered: whose trial failed, so that there was nothing to serve.
-        unobserved: whose reply came without log probabilities. They take part all the same.
-        repeated: left out since the fit, or another suite before, has the same prompt.
+        unobserved: whose reply came without log probabilities, or with too few. They take part, and a
+            confidence that reads these serves none of them.
+        repeated: left out since the fit, or another suite before, has the same prompt, or this one has it twice.
         command: what measures the prompts that lack a reply.
         second_unmeasured: of which the ledger holds no trial of the second way of asking.
         second_command: what measures these.

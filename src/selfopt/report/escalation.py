@@ -39,8 +39,8 @@ def chosen_point(calibration: Calibration) -> CurvePoint | None:
 
 
 def calibrated_prompts(calibration: Calibration) -> int:
-    """How many prompts the curve is about: the lowest threshold serves all of them."""
-    return max((point.served for point in calibration.curve), default=0)
+    """How many prompts the curve is about, at least one. The lowest threshold serves all whose confidence is told."""
+    return max(1, len(calibration.calibration_trials), *(point.served for point in calibration.curve))
 
 
 def shown_sets(figures: ServedFigures) -> tuple[list[SetShare], int]:

@@ -26,7 +26,7 @@ def served_figures(
         confidence: of the upper limit of the bad share.
     """
     compared = _asked_twice(answers, found)
-    served = {one.prompt_id for one in answers if found.least is not None and found.model.confidence(one.signals) >= found.least}
+    served = {one.prompt_id for one in answers if found.least is not None and found.model.serves(one.signals, found.least)}
     bad = sum(not one.right for one in answers if one.prompt_id in served)
     share = jackknife(_clusters(answers, served), _ratio)
     larger = {one.words: one for one in theirs}
@@ -50,7 +50,7 @@ def _asked_twice(answers: Sequence[StoredAnswer], found: Calibrated) -> set[str]
     """The prompts of which only the second way of asking tells whether their answers are served."""
     if found.least is None or "agrees" not in found.model.signals:
         return set()
-    spans = ((one.prompt_id, found.model.confidences(one.signals)) for one in answers)
+    spans = ((one.prompt_id, found.model.confidences(one.signals)) for one in answers if found.model.tells(one.signals))
     return {prompt_id for prompt_id, (low, high) in spans if low < found.least <= high}
 
 

@@ -9,7 +9,7 @@ from typing import get_args
 
 from selfopt.errors import UsageError
 from selfopt.measure.lookup import find, held
-from selfopt.measure.stored_signals import SignalledTrial, other_calls, signalled
+from selfopt.measure.stored_signals import SignalledTrial, first_said, other_calls, prompt_words, signalled
 from selfopt.reading.agreement import OtherCalls
 from selfopt.records import (
     SERVED_FACTS,
@@ -28,8 +28,6 @@ from selfopt.records import (
     ToolDefinition,
     Trial,
     Variant,
-    canonical_json,
-    sha256_hex,
     tool_set_name,
 )
 from selfopt.wiring.app import App
@@ -180,8 +178,8 @@ def answers_of(
             traffic is. A trial without a reply takes part: what it would have called is not known.
     """
     spec = spec_for(app, asker, part)
-    known = {prompt.id: _words(part.suite, prompt) for prompt in part.prompts}
-    fresh = {prompt_id for prompt_id, words in known.items() if words not in seen}
+    known = {prompt.id: prompt_words(part.suite, prompt) for prompt in part.prompts}
+    fresh = set(first_said(part.suite, part.prompts, seen).values())
     trials = _trials(app, spec, environment, fresh)
     unmeasured = len(fresh) - len(trials)
     others: dict[str, Trial] = {}
@@ -252,8 +250,3 @@ def _answer(
         second=second,
         second_cost=None if second is None else trial_cost(app.settings, asker.model, second),
     )
-
-
-def _words(suite: Suite, prompt: Prompt) -> str:
-    messages = [message.model_dump(mode="json", exclude_defaults=True) for message in prompt.messages]
-    return sha256_hex(canonical_json([tool_set_name(suite.tools_of(prompt)), messages]))

@@ -127,11 +127,11 @@ def gaps_text(used: SampleUsed) -> list[str]:
         said.append(f"{where}: {counted(used.unanswered, 'trial')} got no reply, and so there was nothing to serve")
     if used.unobserved:
         said.append(
-            f"{where}: {counted(used.unobserved, 'reply')} came without log probabilities and count as such; the server may have none, "
-            "or was not asked for them"
+            f"{where}: {counted(used.unobserved, 'reply')} came without log probabilities of all that they say, so a confidence that "
+            "reads these serves none of them; the server may have none, or was not asked for them"
         )
     if used.repeated:
-        said.append(f"{where}: {counted(used.repeated, 'prompt')} took part before and are left out here")
+        said.append(f"{where}: {counted(used.repeated, 'prompt')} took part before, or stand here twice, and are left out")
     return said
 
 
