@@ -16,6 +16,8 @@ from selfopt.errors import UsageError
 from selfopt.ledger import open_ledger
 from selfopt.records import Calibration, Spec
 from selfopt.scripted.script import Script
+from selfopt.verbs.costing import rules_pay
+from selfopt.wiring.app import App
 from tests.cli.servers import scripted_server
 from tests.cli.test_logprobs import lab
 from tests.cli.world import Project
@@ -176,6 +178,15 @@ def test_the_break_even_share_is_told_wherever_the_rule_is(home: Project, priced
     (told,) = home.ok("routes", "show", "--json").json()["pays"].values()
     assert told["cost_below"] == pytest.approx(figures["pays_below"])
     assert told["escalated"] == pytest.approx(0.25)
+    app = App.open()
+    try:
+        (made,) = app.enforcer.load().rules
+        assert made.serve_when is not None
+        at_once = made.model_copy(update={"serve_when": made.serve_when.model_copy(update={"parallel": True})})
+        assert set(rules_pay(app, [made])) == {made.rule_id}
+        assert rules_pay(app, [at_once]) == {}
+    finally:
+        app.release()
     home.ok("report")
     for name in ("SELF_OPTIMIZING_REPORT.md", "SELF_OPTIMIZING_REPORT.html"):
         assert share in (tmp_path / "home" / "reports" / name).read_text("utf-8")
