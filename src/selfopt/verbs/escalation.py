@@ -109,8 +109,8 @@ async def escalation_of(app: App, request: EscalationRequest) -> Escalation:
     specs = {sample: [spec_for(app, asker, part) for part in listed] for sample, listed in parts.items()}
     second = None if request.second is None else _second(app, request, parts["calibrate"][0], specs["calibrate"][0])
     if not app.has_ledger:
-        other = None if second is None else second.variant.name
-        raise UsageError(nothing_stored_text(asker.model, asker.variant.name, _unmeasured(asker, second, parts), other))
+        ways = asker.variant.name, _unmeasured(asker, second, parts), None if second is None else second.variant.name
+        raise UsageError(nothing_stored_text(asker.model, *ways))
     environment = newest_environment(app, [*specs["fit"], *specs["calibrate"]])
     samples = _Samples()
     for sample, listed in parts.items():
