@@ -9,7 +9,8 @@
 Fit: 150 prompts of `simple_python`. Calibration: 50 each of `multiple`, `irrelevance`, `live_multiple` and `live_irrelevance`. Verification: 50
 others of each, looked at once. The samples are drawn by a fixed seed. The models are asked with their own tool format, and their answers are read
 as `READING` says. Prompts of `simple_python` all need a call, so a fit on them alone knows nothing of answers without. The second fit of each
-cascade, `more`, also takes what the ledger holds of the other prompts of `multiple` and `irrelevance`.
+cascade, `more`, also takes what the ledger holds of the search prompts of `atomic-300`. The readings were chosen on prompts of `multiple` and
+`irrelevance` that are in no sample.
 """
 
 from __future__ import annotations
@@ -29,14 +30,18 @@ EACH = 50
 MIXED = ("multiple", "irrelevance", "live_multiple", "live_irrelevance")
 SMOL, SMALL, LARGE = "local/smollm2-135m", "local/qwen2.5-coder-0.5b", "local/qwen2.5-coder-1.5b"
 CASCADES = ((SMOL, SMALL), (SMALL, LARGE))
-READING = {SMOL: "fit=yes backing=strict", SMALL: "fit=yes backing=strict surety=2.5", LARGE: "fit=yes backing=strict surety=2.5"}
+READING = {
+    SMOL: "fit=yes backing=strict",
+    SMALL: "fit=yes offered=yes spelling=said backing=strict",
+    LARGE: "fit=yes backing=strict surety=2.5",
+}
 ASKED = {
     SMOL: ("fit", "calibrate", "verify"),
     SMALL: ("fit", "calibrate", "verify"),
     LARGE: ("verify",),
 }
 SHARES = (0.2, 0.1)
-FITS = {"simple": ("cascade_fit",), "more": ("cascade_fit", "bfcl_multiple:all", "bfcl_irrelevance:all")}
+FITS = {"simple": ("cascade_fit",), "more": ("cascade_fit", "atomic-300:search")}
 WAYS = ("paired_small", "large", "cascade")
 KEPT = Path(__file__).parent / "data" / "cascade_bfcl.json"
 
