@@ -101,25 +101,19 @@ def prepare(home: Path) -> int:
 
 
 def ask(home: Path) -> int:
-    """Ask every model its prompts. What is stored is not asked again."""
+    """Ask every model its prompts. What was asked to the end before is not asked again."""
+    kept = home / "cascade_asked.json"
+    ended: list[list[str]] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else []
     for model, samples in ASKED.items():
         for sample in samples:
-            done = selfopt(
-                home,
-                "run",
-                model,
-                "atomic",
-                READING[model],
-                "--suite",
-                f"cascade_{sample}",
-                "--split",
-                "all",
-                "--force-model",
-                "--progress",
-                "plain",
-            )
+            if [model, sample] in ended:
+                continue
+            options = ("--suite", f"cascade_{sample}", "--split", "all", "--force-model", "--progress", "plain")
+            done = selfopt(home, "run", model, "atomic", READING[model], *options)
             if done.returncode:
                 return done.returncode
+            ended.append([model, sample])
+            kept.write_text(json.dumps(ended), encoding="utf-8")
     return 0
 
 
