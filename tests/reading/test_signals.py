@@ -14,7 +14,17 @@ from selfopt.reading import read_calls
 from selfopt.reading.aligned import Tokens, aligned
 from selfopt.reading.families import ROWS, write_calls
 from selfopt.reading.signals import signals_of
-from selfopt.records import Correction, LogProbs, Message, ParsedReply, ReplyContent, ToolCall, ToolDefinition
+from selfopt.records import (
+    ConfidenceModel,
+    ConfidenceTerms,
+    Correction,
+    LogProbs,
+    Message,
+    ParsedReply,
+    ReplyContent,
+    ToolCall,
+    ToolDefinition,
+)
 
 TOOLS = (
     ToolDefinition(
@@ -234,6 +244,15 @@ def test_a_correction_is_a_repair() -> None:
     corrected = parsed(CALL, corrections=(Correction(kind="not_asked_for", tool="book_table", argument="outside"),))
     assert signals_of(ReplyContent(), corrected, TOOLS, SAID).unrepaired == 0.0
     assert signals_of(ReplyContent(), parsed(CALL), TOOLS, SAID).unrepaired == 1.0
+
+
+def test_a_reply_that_is_cut_before_any_call_is_never_served() -> None:
+    """However sure it looks; a call that was whole before the end of the reply counts."""
+    model = ConfidenceModel(calls=ConfidenceTerms(intercept=9), text=ConfidenceTerms(intercept=9))
+    for calls, reason, served in (((), "length", False), ((), "stop", True), ((CALL,), "length", True)):
+        signals = signals_of(ReplyContent(finish_reason=reason), parsed(*calls), TOOLS, SAID)
+        assert signals.cut == (not served)
+        assert model.serves(signals, 0.0) == served
 
 
 def test_without_log_probabilities_the_rest_is_told() -> None:

@@ -7,13 +7,14 @@ from typing import Literal
 
 from selfopt.records import ReplyContent, Usage
 
-EscalationReason = Literal["unsure", "invalid", "unread", "no_logprobs", "unmeasured", "voided", "sticky", "failed"]
+EscalationReason = Literal["unsure", "invalid", "unread", "cut", "no_logprobs", "unmeasured", "voided", "sticky", "failed"]
 """Why the fallback of a rule with a threshold answers:
 
 - `unsure`: the answer is less sure than the rule asks for;
 - `invalid`: likewise, and a call names no offered tool, lacks a required argument, or has one that
   its schema refuses;
 - `unread`: the reply holds a call that the rule's variant does not read;
+- `cut`: the reply ran into its limit of tokens before it called anything;
 - `no_logprobs`: the confidence rests on log probabilities, and none came, too few, or no numbers;
 - `unmeasured`: the request goes past the rule's variant, demands a call, offers other tools than those
   of the bound, samples otherwise, or its limit cuts the reply short: nothing was measured so;

@@ -48,6 +48,8 @@ def sureness_of(
     request = asked.request
     if not parsed.tool_calls and (parsed.unread is not None or content.broken_tool_calls):
         return Sureness(None, "unread")
+    if not parsed.tool_calls and content.finish_reason == "length":
+        return Sureness(None, "cut")
     if when.model.needs_logprobs and not content.logprobs:
         return Sureness(None, "no_logprobs")
     agrees = None if other is None else other.agrees(parsed.tool_calls)

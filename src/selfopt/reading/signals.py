@@ -66,6 +66,7 @@ def signals_of(
         fits=float(_fits(parsed, tools)) if calls and "fits" in wanted else None,
         agrees=None if agrees is None else float(agrees),
         unrepaired=float(not parsed.corrections),
+        cut=not calls and content.finish_reason == "length",
         unread=not calls and (parsed.unread is not None or bool(content.broken_tool_calls)),
     )
 

@@ -43,6 +43,7 @@ class Signals:
         agrees: 1 if a second way of asking gives the same calls, else 0.
         unrepaired: 1 if no call was changed after it was read, else 0.
         unread: whether the answer holds a call that nothing reads, and none that is read.
+        cut: whether the reply ran into a limit of tokens before it called anything.
     """
 
     calls: bool
@@ -56,6 +57,7 @@ class Signals:
     agrees: float | None = None
     unrepaired: float | None = None
     unread: bool = False
+    cut: bool = False
 
 
 class SignalTerm(Record):
@@ -117,11 +119,12 @@ class ConfidenceModel(Record):
     def tells(self, signals: Signals) -> bool:
         """Whether the confidence of an answer can be told.
 
-        Not where the answer holds a call that nothing reads, nor where a term reads log
-        probabilities and none came. Such an answer is never served.
+        Not where the answer holds a call that nothing reads, or was cut before any call, which is
+        always wrong; nor where a term reads log probabilities and none came. Such an answer is never
+        served.
         """
         observed = any(getattr(signals, name) is not None for name in _OF_LOGPROBS)
-        return not signals.unread and (observed or not self.needs_logprobs)
+        return not signals.unread and not signals.cut and (observed or not self.needs_logprobs)
 
     def serves(self, signals: Signals, least: float) -> bool:
         """Whether an answer is served by a threshold, live and where it was measured."""

@@ -11,6 +11,7 @@ _WHY = {
     "unsure": "is not sure enough",
     "invalid": "made a call that its tool does not take",
     "unread": "wrote a call that its variant does not read",
+    "cut": "ran into its limit of tokens",
     "no_logprobs": "gave no log probabilities, on which its confidence rests",
     "unmeasured": "was not measured on such requests",
     "voided": "has a threshold that does not hold any more",
