@@ -278,7 +278,7 @@ async def test_a_gateway_that_cannot_start_leaves_nothing_open(tmp_path: Path, m
         with pytest.raises(SettingsError, match="cannot listen"):
             await second.start()
         third = build_gateway(world.app, gateway_options(world.app, None, 0))
-        monkeypatch.setattr(third.parts.thresholds, "follow", fails)
+        monkeypatch.setattr(third.parts.drift, "follow", fails)
         with pytest.raises(RuntimeError, match="no thread"):
             await third.start()
         assert closed == [second, third]
