@@ -295,6 +295,20 @@ async def test_a_restart_goes_on_where_it_was(tmp_path: Path) -> None:
     assert changed.levels("escalations") == 0
 
 
+async def test_what_could_not_be_written_into_the_rules_is_void_after_a_restart(tmp_path: Path) -> None:
+    """At once, before any request; and it is put into the rules then."""
+    file = DriftFile(tmp_path / "drift.json")
+    here = Watching(config(rule()), file=file)
+    here.error = LockedError("the routing rules are in use")
+    here.ask(ENOUGH, sure=False)
+    await here.watch.close()
+    after = Watching(config(rule()), file=file)
+    assert after.held.voided(after.rules.rules[0]) is not None
+    await until(lambda: bool(after.voided))
+    assert [(name, voided.kind) for name, voided in after.voided] == [("r-1", "escalations")]
+    await after.watch.close()
+
+
 @pytest.mark.parametrize(
     "text",
     [

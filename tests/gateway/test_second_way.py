@@ -185,6 +185,29 @@ async def test_the_second_way_is_asked_as_it_was_measured(tmp_path: Path) -> Non
         assert "get_weather" in str(second["messages"])
 
 
+@pytest.mark.parametrize(("limit", "served"), [(100, False), (None, True), (5000, True)])
+async def test_a_second_way_that_the_client_cuts_short_tells_nothing(tmp_path: Path, limit: int | None, served: bool) -> None:
+    """Nor that it would have called nothing. Where it was measured it was cut at the variant's limit, which counts as there."""
+    replies = [says("talk", -0.2, text="It is sunny."), says_again("talk", text="Let me think", finish_reason="length")]
+    async with gateway_world(tmp_path, {"m": {"replies": replies}}) as world:
+        await comparing_rule(world)
+        answer = await world.post(asking("talk", **({} if limit is None else {"max_tokens": limit})))
+        assert answer.headers["x-selfopt-model"] == ("up/m" if served else "up/other")
+        assert answer.headers.get("x-selfopt-escalated") == (None if served else "unmeasured")
+        assert agreement(world) == [True if served else None]
+
+
+@pytest.mark.parametrize("limit", [None, 5000, 100_000])
+async def test_no_way_may_say_more_than_where_it_was_measured(tmp_path: Path, limit: int | None) -> None:
+    """What was cut there was served at no threshold, so nothing tells how right a longer answer is."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await comparing_rule(world)
+        await world.post(asking("weather, same", **({} if limit is None else {"max_tokens": limit})))
+        limits = [(turn.body or {})["max_tokens"] for turn in world.upstream.journal]
+        assert limits == [READS.sampling.max_tokens, SECOND.variant.sampling.max_tokens]
+        assert not any("max_completion_tokens" in (turn.body or {}) for turn in world.upstream.journal)
+
+
 async def test_what_the_second_way_can_not_be_asked_is_unmeasured(tmp_path: Path) -> None:
     """And so is everything where a rule compares, and names no second way. The model is not asked."""
     limited = SecondWay(variant=composed({"form": "grammar", "tools": "signatures"}), spec_id="spec-3")

@@ -6,11 +6,13 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from selfopt.ledger import open_ledger
 from selfopt.records import Environment, Spec, evidence_key
+from selfopt.report.costs import calibrated_costs
 from selfopt.scripted.script import Script
 from tests.cli.servers import scripted_server
 from tests.cli.test_logprobs import lab
@@ -100,6 +102,8 @@ def test_both_in_turn_take_the_time_and_the_money_of_the_second_way(home: Projec
     assert both["latency_s"] >= small["latency_s"] + large["latency_s"]
     assert large["cost"] > 0
     assert both["cost"] >= small["cost"] + large["cost"]
+    # Whatever is escalated, the second way alone costs as much as the stronger model.
+    assert figures["pays_below"] == figures["faster_below"] == 0
 
 
 def test_a_rule_takes_the_second_way_and_the_account_names_it(home: Project, tmp_path: Path) -> None:
@@ -114,6 +118,8 @@ def test_a_rule_takes_the_second_way_and_the_account_names_it(home: Project, tmp
     account = " ".join(home.ok("decide", "--explain", found.calibration_id).out.split())
     assert f"calls compared with those of {SECOND}, the spec " in account
     assert "80 trials" in account
+    nothing_looked_up: Any = None
+    assert calibrated_costs(nothing_looked_up, found, "lab/large") is None  # how many are asked twice it does not say
 
 
 def test_prompts_that_were_not_asked_so_are_left_out_and_the_command_is_told(home: Project) -> None:

@@ -164,7 +164,7 @@ def beside_step(
     fields = fields_of(asked)
     if not fields:
         return {}
-    left_out = LIMIT_KEYS if (asked.max_tokens or 0) <= LARGEST_LIMIT else frozenset()
+    left_out = LIMIT_KEYS if judged or (asked.max_tokens or 0) <= LARGEST_LIMIT else frozenset()
     if observed:  # their limit, and whether to give them, is not the client's affair
         left_out = LIMIT_KEYS | _OBSERVED
     if step.logprobs is not None:  # a question for one token, whose probabilities are read and nothing else

@@ -132,6 +132,10 @@ class DriftWatch:
             if found is not None:
                 self._thresholds[rule.rule_id] = found
         self._states = {}
+        for one in self._thresholds.values():
+            for name, detector in one.detectors.items():
+                if detector.alarmed and not one.void:  # before a restart, when the rules could not be written
+                    self._alarm(one, name, detector)
 
     def judged(self, rule: Rule, request_id: str, chat: ChatBody, sure: bool) -> None:
         """Take in whether a model was sure enough of its answer. Never waits.

@@ -55,8 +55,10 @@ class SecondAsking:
         observing: Observing,
         parsed: ParsedReply,
         asking: Callable[[LiveRequest], Asks],
-    ) -> OtherCalls:
+    ) -> OtherCalls | None:
         """Ask, and note the attempt. Where it fails nothing is known of its calls.
+
+        None where the client's limit cut the reply: what it would have called tells nothing then.
 
         Args:
             observing: of the first way.
@@ -69,7 +71,8 @@ class SecondAsking:
         watching = observing.beside(self.variant, shadow)
         if watching.in_vain:
             return OtherCalls()
-        work, other, fault, began = asking(shadow), OtherCalls(), "broken_off", perf_counter()
+        work, fault, began = asking(shadow), "broken_off", perf_counter()
+        other: OtherCalls | None = OtherCalls()
         try:
             async with asyncio.timeout((self.until - asyncio.get_running_loop().time()) * SHARE_OF_TIME):
                 other = await self._calls(work, asked, watching, shadow.upstream)
@@ -88,17 +91,24 @@ class SecondAsking:
                 input_tokens=work.usage.input_tokens,
                 output_tokens=work.usage.output_tokens,
                 second=self.variant.name,
-                agrees=other.agrees(parsed.tool_calls),
+                agrees=None if other is None else other.agrees(parsed.tool_calls),
             )
         return other
 
-    async def _calls(self, work: Asks, asked: ClientRequest, watching: Observing, upstream: Upstream) -> OtherCalls:
+    async def _calls(self, work: Asks, asked: ClientRequest, watching: Observing, upstream: Upstream) -> OtherCalls | None:
         content = await work.reply(self.variant, asked, watching)
         if content is None:
             return OtherCalls()
+        if cut_short(self.variant, asked, content):
+            return None
         request, size = asked.request, asked.size + len(content.text)
         read = await beside(size, read_calls, self.variant.parsers, content, request.tools, request.messages, upstream.family())
         return OtherCalls() if watching.fails(read, content) else OtherCalls.read(content, read)
+
+
+def cut_short(variant: Variant, asked: ClientRequest, content: ReplyContent) -> bool:
+    """Say whether the client's limit cut a reply shorter than it was measured. A piece looks surer than it all."""
+    return content.finish_reason == "length" and 0 < (asked.max_tokens or 0) < variant.sampling.max_tokens
 
 
 def second_measured(variant: Variant, asked: ClientRequest, upstream: Upstream) -> bool:

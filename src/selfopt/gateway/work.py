@@ -42,7 +42,7 @@ from .passing import uncalled, unfit
 from .plain_step import plain_step
 from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, with_damaged, without_text
 from .seams import Upstream
-from .second_way import SecondAsking
+from .second_way import SecondAsking, cut_short
 from .sureness import Sureness, sureness_of
 
 TEXT_TOKENS = 1024
@@ -86,7 +86,7 @@ class AttemptWork:
         if observing.fails(parsed, content):
             return await self._past(asked, observing)
         if self._exchange.serve_when is not None:
-            if content.finish_reason == "length" and 0 < (asked.max_tokens or 0) < variant.sampling.max_tokens:
+            if cut_short(variant, asked, content):
                 raise Escalating("unmeasured", HeldAnswer(content, self.usage, self.thinking))  # a piece looks surer than it all
             content, parsed = await self._sure(self._exchange.serve_when, variant, asked, observing, content, parsed)
         found = await self._found(parsed, content, asked, variant.parsers)
@@ -191,12 +191,16 @@ class AttemptWork:
         found = await beside(size, sureness_of, when, content, parsed, asked, self._other)
         if found.open:
             self._other = await self._second(when, asked, observing, parsed)
+            if self._other is None:
+                raise Escalating("unmeasured", HeldAnswer(content, self.usage, self.thinking))
             found = await beside(size, sureness_of, when, content, parsed, asked, self._other)
         self._exchange.ticket.judge(found.confidence, when.least)
         return found
 
-    async def _second(self, when: ServeWhen, asked: ClientRequest, observing: Observing, parsed: ParsedReply) -> OtherCalls:
-        """Ask in the rule's second way. Without one, nothing is known of its calls."""
+    async def _second(
+        self, when: ServeWhen, asked: ClientRequest, observing: Observing, parsed: ParsedReply
+    ) -> OtherCalls | None:
+        """Ask in the rule's second way; see `SecondAsking.ask`. Without one, nothing is known of its calls."""
         until = self._limit_of_time.when()
         if when.second is None or until is None:
             return OtherCalls()
@@ -307,9 +311,12 @@ class AttemptWork:
         return found
 
     def _limit(self, variant: Variant, asked: ClientRequest, step: RenderedStep) -> Sampling:
-        """Return the step's sampling. A free answer may be as long as the client allows."""
+        """Return the step's sampling. A free answer may be as long as the client allows, unless it has to be sure."""
         if step.logprobs is not None:  # it reads these alone
             return step.sampling
+        if self._exchange.serve_when is not None:  # a longer answer was cut where its confidence was learnt
+            least = min(asked.max_tokens or step.sampling.max_tokens, step.sampling.max_tokens)
+            return step.sampling.model_copy(update={"max_tokens": least})
         free = step.constraint is None
         wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
         if free and asked.max_tokens is None and wants_thinking(fields_of(asked)):

@@ -101,8 +101,10 @@ def _covered(parsed: ParsedReply, messages: Sequence[Message], tools: Sequence[T
     from .telling import covered
 
     by_name = {tool.name: tool for tool in reversed(tools)}
-    shares = [covered(by_name[call.name], messages) if call.name in by_name else 0.0 for call in parsed.tool_calls]
-    return min((share for share in shares if share is not None), default=None)
+    names = dict.fromkeys(call.name for call in parsed.tool_calls)
+    if any(name not in by_name for name in names):
+        return 0.0
+    return covered((by_name[name] for name in names), messages)
 
 
 def _fits(parsed: ParsedReply, tools: Sequence[ToolDefinition]) -> bool:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
-from selfopt.records import Message, ToolDefinition, remembered
+from selfopt.records import Message, ToolDefinition
 
 from .spoken import fold
 
@@ -60,23 +60,27 @@ def words_in(text: str, limit: int = TEXT_LIMIT) -> Iterator[str]:
         yield from _known(run) if len(run) <= _REMEMBERED else _stems(run)
 
 
-def covered(tool: ToolDefinition, messages: Sequence[Message]) -> float | None:
+def covered(tools: Iterable[ToolDefinition], messages: Sequence[Message]) -> float | None:
     """The share of a request's telling words that a tool has in its name, descriptions, arguments or choices.
 
-    Words of the last user message count most. Numbers tell nothing of what is asked for, and are
-    left out. None where no word is left.
+    Of several tools, the least. Words of the last user message count most. Numbers tell nothing of
+    what is asked for, and are left out. None where no word is left, or there is no tool.
     """
     words = {word: weight for word, weight in request_words(messages).items() if not word.isdigit()}
     if not words:
         return None
-    known = tool_words(tool)
-    return sum(weight for word, weight in words.items() if word in known) / sum(words.values())
+    whole, known = sum(words.values()), map(tool_words, tools)
+    return min((sum(weight for word, weight in words.items() if word in mine) / whole for mine in known), default=None)
 
 
-@remembered
 def tool_words(tool: ToolDefinition) -> frozenset[str]:
     """The stems of all that a tool says of itself."""
-    return frozenset(word for text, _ in within(tool_fields(tool), TOOL_LIMIT) for word in words_in(text))
+    return _words_of(tuple(text[:TEXT_LIMIT] for text, _ in within(tool_fields(tool), TOOL_LIMIT)))
+
+
+@lru_cache(maxsize=512)  # of texts that are bounded: tools themselves may be large, and each request may have its own
+def _words_of(texts: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(word for text in texts for word in words_in(text))
 
 
 def name_words(name: str) -> list[str]:

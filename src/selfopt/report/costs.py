@@ -73,7 +73,12 @@ class CascadeCosts:
 
 
 def calibrated_costs(data: ReportData, one: Calibration, larger: str | None) -> CascadeCosts | None:
-    """The costs of a calibrated model, and of a larger one by what stands for it; None where that was not measured."""
+    """The costs of a calibrated model, and of a larger one by what stands for it; None where that was not measured.
+
+    Nor where some requests are asked in a second way as well: how many of them, the calibration does not say.
+    """
+    if one.serve_when is not None and one.serve_when.compares:
+        return None
     figures, other = data.costs, data.standing(larger, one.phase) if larger else None
     return None if figures is None or other is None else CascadeCosts(figures.calibrated(one), figures.of(other))
 

@@ -105,11 +105,12 @@ def _paired(pairs: Sequence[tuple[StoredAnswer, StoredAnswer]], served: set[str]
     small, large = _alone([one for one, _ in pairs]), _alone([other for _, other in pairs])
     right = [one.right if one.prompt_id in served else other.right for one, other in pairs]
     waits = [one.trial.latency_ms + (0.0 if one.prompt_id in served else other.trial.latency_ms) for one, other in pairs]
-    again_ms = sum(one.second.latency_ms for one in twice if one.second is not None) / len(pairs)
-    cost = None
-    if small.cost is not None and large.cost is not None and all(one.second_cost is not None for one in twice):
-        cost = small.cost + fmean(0.0 if one.prompt_id in served else other.cost or 0.0 for one, other in pairs)
-        cost += sum(one.second_cost or 0.0 for one in twice) / len(pairs)
+    again_s = sum(one.second.latency_ms for one in twice if one.second is not None) / len(pairs) / 1000
+    asking = cost = None  # what the small model costs with its second way
+    if small.cost is not None and all(one.second_cost is not None for one in twice):
+        asking = small.cost + sum(one.second_cost or 0.0 for one in twice) / len(pairs)
+    if asking is not None and large.cost is not None:
+        cost = asking + fmean(0.0 if one.prompt_id in served else other.cost or 0.0 for one, other in pairs)
     ours: dict[str, list[float]] = {}
     alone: dict[str, list[float]] = {}
     for (one, other), answered in zip(pairs, right, strict=True):
@@ -124,8 +125,8 @@ def _paired(pairs: Sequence[tuple[StoredAnswer, StoredAnswer]], served: set[str]
         "paired_served": sum(one.prompt_id in served for one, _ in pairs),
         "paired_small": small,
         "large": large,
-        "cascade": WayFigures(accuracy=fmean(right), latency_s=(fmean(waits) + again_ms) / 1000, cost=cost),
+        "cascade": WayFigures(accuracy=fmean(right), latency_s=fmean(waits) / 1000 + again_s, cost=cost),
         "difference": _figure(difference),
-        "pays_below": break_even(small.cost, large.cost),
-        "faster_below": break_even(small.latency_s, large.latency_s),
+        "pays_below": break_even(asking, large.cost),
+        "faster_below": break_even(small.latency_s + again_s, large.latency_s),
     }
