@@ -228,7 +228,7 @@ class DriftWatch:
         """The figures in Prometheus's text format. config: the rules in force."""
         kinds: dict[str, int] = {}
         for rule in config.rules:
-            voided = self._held.voided(rule)
+            voided = self._held.standing(rule)
             if voided is not None:
                 kinds[voided.kind] = kinds.get(voided.kind, 0) + 1
         yield from _figures("selfopt_void_thresholds", "gauge", "Rules whose threshold is void now, by why.", "reason", kinds)

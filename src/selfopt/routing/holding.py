@@ -98,14 +98,20 @@ class ThresholdsHeld:
         known = self._judged.get((rule.rule_id, surely.calibration_id))
         if known is not None and known[0] is rule:
             return known[1]
-        key = rule.rule_id, surely.calibration_id
-        found = rule.voided or self._drifted.get(key) or voided_by(rule, self._seen.get(self._one_name(rule.model)))
-        self._judged[key] = rule, found
+        found = self.standing(rule)
+        self._judged[rule.rule_id, surely.calibration_id] = rule, found
         if found is not None and not _says_the_same(self._told.get(rule.rule_id), found):
             logger.error("%s", voided_text(rule, found))
             self._tell(rule, found)
         self._told[rule.rule_id] = found
         return found
+
+    def standing(self, rule: Rule) -> Voided | None:
+        """As `voided`, for who only looks: nothing is told, and nothing kept."""
+        if rule.serve_when is None:
+            return None
+        drifted = self._drifted.get((rule.rule_id, rule.serve_when.calibration_id))
+        return rule.voided or drifted or voided_by(rule, self._seen.get(self._one_name(rule.model)))
 
 
 def _says_the_same(one: Voided | None, other: Voided) -> bool:
