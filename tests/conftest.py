@@ -1,4 +1,4 @@
-"""No test reads or writes the data, settings or cache folders of whoever runs it."""
+"""No test reads or writes the data, settings or cache folders of whoever runs it, or fails because the machine is busy."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine draws slowly, which says nothing of what is tested.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -191,7 +191,8 @@ async def test_a_second_way_that_the_client_cuts_short_tells_nothing(tmp_path: P
     replies = [says("talk", -0.2, text="It is sunny."), says_again("talk", text="Let me think", finish_reason="length")]
     async with gateway_world(tmp_path, {"m": {"replies": replies}}) as world:
         await comparing_rule(world)
-        answer = await world.post(asking("talk", **({} if limit is None else {"max_tokens": limit})))
+        limits: dict[str, Any] = {} if limit is None else {"max_tokens": limit}
+        answer = await world.post(asking("talk", **limits))
         assert answer.headers["x-selfopt-model"] == ("up/m" if served else "up/other")
         assert answer.headers.get("x-selfopt-escalated") == (None if served else "unmeasured")
         assert agreement(world) == [True if served else None]
@@ -202,7 +203,8 @@ async def test_no_way_may_say_more_than_where_it_was_measured(tmp_path: Path, li
     """What was cut there was served at no threshold, so nothing tells how right a longer answer is."""
     async with gateway_world(tmp_path, MODELS) as world:
         await comparing_rule(world)
-        await world.post(asking("weather, same", **({} if limit is None else {"max_tokens": limit})))
+        wanted: dict[str, Any] = {} if limit is None else {"max_tokens": limit}
+        await world.post(asking("weather, same", **wanted))
         limits = [(turn.body or {})["max_tokens"] for turn in world.upstream.journal]
         assert limits == [READS.sampling.max_tokens, SECOND.variant.sampling.max_tokens]
         assert not any("max_completion_tokens" in (turn.body or {}) for turn in world.upstream.journal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -82,7 +83,12 @@ def test_of_several_tools_the_least_counts_and_the_request_is_read_once(monkeypa
     """However often a reply calls them: a server may send a thousand calls."""
     read: list[object] = []
     words = telling.request_words
-    monkeypatch.setattr(telling, "request_words", lambda messages: read.append(messages) or words(messages))
+
+    def noted(messages: Sequence[Message]) -> dict[str, float]:
+        read.append(messages)
+        return words(messages)
+
+    monkeypatch.setattr(telling, "request_words", noted)
     said = user("The weather forecast for my triangle")
     calls = (ToolCall(name="getForecast"), ToolCall(name="area")) * 500
     signals = signals_of(ReplyContent(), ParsedReply(tool_calls=calls), (WEATHER, AREA), said)
