@@ -117,12 +117,13 @@ def ask(home: Path) -> int:
     return 0
 
 
-def _found(home: Path, small: str, large: str, share: float, fit: Sequence[str]) -> dict[str, Any]:
+def _found(home: Path, small: str, large: str, share: float, fit: Sequence[str]) -> dict[str, Any] | None:
+    """The figures of one cascade; None where its answers are missing, which the command says."""
     words = ["escalation", small, "atomic", "--to", large, "--variant", READING[small], "--to-variant", READING[large], "--json"]
     words += ["--max-bad-share", str(share), *(word for suite in fit for word in ("--fit", suite))]
     done = selfopt(home, *words, "--calibrate", "cascade_calibrate", "--verify", "cascade_verify", quiet=True)
     if done.returncode:
-        raise SystemExit(done.returncode)
+        return None
     found: dict[str, Any] = json.loads(done.stdout)
     kept = ("least", "bound", "least_feasible", "prompts_needed")
     calibration = found.get("calibration", found)
@@ -136,12 +137,12 @@ def _found(home: Path, small: str, large: str, share: float, fit: Sequence[str])
 
 def show(home: Path, out: Path | None) -> list[dict[str, Any]]:
     """What each cascade does, fitted on either, at each share that may be wrong."""
-    rows = [
-        {"small": small, "large": large, "fit": name, "max_bad_share": share, **_found(home, small, large, share, fit)}
-        for small, large in CASCADES
-        for name, fit in FITS.items()
-        for share in SHARES
-    ]
+    rows: list[dict[str, Any]] = []
+    for small, large in CASCADES:
+        for name, fit in FITS.items():
+            found = [(share, _found(home, small, large, share, fit)) for share in SHARES]
+            told = {"small": small, "large": large, "fit": name}
+            rows += [{**told, "max_bad_share": share, **one} for share, one in found if one is not None]
     if out is not None:
         out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return rows
@@ -159,7 +160,9 @@ def _lines(row: dict[str, Any]) -> Iterator[str]:
         if ways:
             yield f"    {one['paired']} prompts that both answered: {ways}"
         if one.get("difference"):
-            yield f"    both in turn less the larger alone: {one['difference']['value']:+.3f} ({one['difference']['low']:+.3f} to {one['difference']['high']:+.3f})"
+            value, low, high = (one["difference"][name] for name in ("value", "low", "high"))
+            span = f"({low:+.3f} to {high:+.3f})" if low is not None else "(no tool set differs)"
+            yield f"    both in turn less the larger alone: {value:+.3f} {span}"
 
 
 def main() -> int:

@@ -49,6 +49,16 @@ def test_what_parity_found_is_one_json_document() -> None:
     assert (body["agreement"], body["raised"]) == (0.75, {"raised X (y)": 2})
 
 
+def test_the_figures_of_a_cascade_come_with_the_script(tmp_path: Path) -> None:
+    """Without a home they are told; what asks a model needs one."""
+    told = run(tmp_path, "cascade.py")
+    assert told.returncode == 0, told.stderr
+    assert "local/qwen2.5-coder-0.5b -> local/qwen2.5-coder-1.5b, fit more, at most 0.2 wrong" in told.stdout
+    rows = json.loads(run(tmp_path, "cascade.py", "--json").stdout)
+    assert all(0 <= one["bad"] <= one["served"] <= one["prompts"] for row in rows for one in row["figures"])
+    assert run(tmp_path, "cascade.py", "ask").returncode == 2
+
+
 def test_patterns_simulates_with_the_real_classifier(tmp_path: Path) -> None:
     """Few suites here, so only the shape of what it prints; a missed limit is exit code 1."""
     done = run(tmp_path, "patterns.py", "--scale", "0.01", "--json")
