@@ -84,12 +84,12 @@ def sums(project: Project) -> list[tuple[str, float, int]]:
 
 @pytest.mark.parametrize("kind", ["openai_compatible", "ollama"])
 def test_a_measured_server_is_asked_and_the_sum_is_kept(project: Project, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
-    """Four characters are a token of this server, and its end is one. `show` says how many there are."""
+    """Four characters are a token of this server, and its end is one, which counts in no sum. `show` says how many there are."""
     with scripted_server(SURE) as url:
         own_endpoint(project, monkeypatch, lab(url, kind))
         body = project.ok("run", "lab/m", "atomic", "--json").json()
         shown = project.ok("show", body["verdicts"][0]["trial_id"], "--json").json()
-    assert sums(project) == [("I cannot say that.", -1.5, 6)] * len(body["verdicts"])
+    assert sums(project) == [("I cannot say that.", -1.25, 6)] * len(body["verdicts"])
     step = shown["exchanges"][0]
     assert (step["content"]["text"], step["tokens_with_logprobs"]) == ("I cannot say that.", 6)
     sent = json.loads(step["attempts"][0]["request"])
@@ -120,7 +120,7 @@ def test_a_script_in_process_gives_them_where_the_settings_ask(project: Project)
     verdicts = project.ok("run", "sure/m", "atomic", "--json").json()["verdicts"]
     found = sums(project)
     assert 0 < len(found) < len(verdicts)
-    assert all((text, tokens) == ("ok", 2) and math.isclose(total, -1.0) for text, total, tokens in found)
+    assert all((text, tokens) == ("ok", 2) and math.isclose(total, -0.5) for text, total, tokens in found)
 
 
 def test_a_prompt_that_is_only_tried_does_not_ask(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

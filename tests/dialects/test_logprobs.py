@@ -68,7 +68,7 @@ def test_a_whole_reply_has_one_for_each_token() -> None:
     """In order, with split characters put together, and the sum in nats."""
     choice = {"index": 0, "message": {"content": "Zü"}, "finish_reason": "stop", "logprobs": {"content": SAID}}
     found = logprobs_in(OPENAI.decode_reply({"choices": [choice]}))
-    assert (found.text, found.total, len(found)) == ("Zü", -1.875, 4)
+    assert (found.text, found.total, len(found)) == ("Zü", -0.875, 4)  # the end counts in no sum
     assert found.listed[0].top == (("Z", -0.5), ("The", -2.0))
     assert [token.data for token in found.listed] == [b"Z", b"\xc3", b"\xbc", b""]
 

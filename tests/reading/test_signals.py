@@ -246,6 +246,18 @@ def test_a_correction_is_a_repair() -> None:
     assert signals_of(ReplyContent(), parsed(CALL), TOOLS, SAID).unrepaired == 1.0
 
 
+def test_the_token_that_ends_a_reply_changes_nothing() -> None:
+    """A server may list it where it does not stream, and leave it out where it does."""
+    tokens = cut(write_calls([CALL], "json"))
+    plain = observed(tokens)
+    columns = {"top_tokens": ((),) * (len(tokens) + 1), "top_logprobs": ((),) * (len(tokens) + 1)}
+    ended = LogProbs(tokens=(*tokens, ""), logprobs=(*plain.logprobs, -2.5), **columns)
+    one, other = (signals_of(ReplyContent(logprobs=each), parsed(CALL), TOOLS, SAID) for each in (plain, ended))
+    assert one == other
+    only = LogProbs(tokens=("",), logprobs=(-2.5,), top_tokens=((),), top_logprobs=((),))
+    assert signals_of(ReplyContent(logprobs=only), parsed(), TOOLS, SAID).reply is None
+
+
 def test_a_reply_that_is_cut_before_any_call_is_never_served() -> None:
     """However sure it looks; a call that was whole before the end of the reply counts."""
     model = ConfidenceModel(calls=ConfidenceTerms(intercept=9), text=ConfidenceTerms(intercept=9))

@@ -42,7 +42,8 @@ def signals_of(
             may be None.
     """
     calls = bool(parsed.tool_calls)
-    observed = content.logprobs if content.logprobs is not None and len(content.logprobs) else None
+    given = content.logprobs
+    observed = given if given is not None and (any(given.tokens) or given.raw) else None
     choice = least = mean = None
     if observed is not None and not _OF_TOKENS.isdisjoint(wanted):
         tokens = Tokens(observed)

@@ -90,10 +90,14 @@ class LogProbs(Record):
 
     @property
     def total(self) -> float:
-        """The log probability of the whole reply in nats: the sum over all tokens, finite and at
-        most 0.
+        """The log probability of the whole reply in nats: the sum over all tokens that write
+        something, finite and at most 0.
+
+        Some servers list the token that ends a reply, and of these some only where they do not
+        stream. It would make the same reply less sure in one of both.
         """
-        return math.fsum(self.logprobs)
+        places = zip(self.tokens, self.logprobs, strict=True)
+        return math.fsum(logprob for place, (text, logprob) in enumerate(places) if text or self.raw.get(place))
 
     @cached_property
     def listed(self) -> tuple[TokenLogProb, ...]:
