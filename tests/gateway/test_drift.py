@@ -17,13 +17,13 @@ from selfopt.errors import LockedError, UsageError
 from selfopt.gateway import DriftFile, DriftMarks, DriftWatch
 from selfopt.gateway.ticket import FeedbackRecord
 from selfopt.home import ChainedFile, KeyFile
-from selfopt.records import RoutingConfig, Rule, Voided
+from selfopt.records import RoutingConfig, Rule, Variant, Voided
 from selfopt.routing import ThresholdsHeld
 from selfopt.words.thresholds import verdict_text
 from tests.looptime import pass_time
 
 from .kit import MemoryJournal, World, gateway_world, until
-from .test_escalation import MODELS, READS, asked_models, asking, metric, serve_when, sure_rule
+from .test_escalation import CALL, MODELS, READS, asked_models, asking, metric, serve_when, sure_rule
 from .test_harness import promote
 from .test_observing import promote_other
 
@@ -167,6 +167,19 @@ async def test_told_outcomes_void_the_rule_and_each_request_counts_once(tmp_path
         assert rules[3:32] == [None] * 29
         told = verdict_text(next(rule for rule in world.enforcer.load().rules if rule.voided is not None))
         assert "because the threshold is void (told outcomes: of the last" in told
+
+
+async def test_an_outcome_counts_for_who_answered(tmp_path: Path) -> None:
+    """A sure answer whose last step fails is not served, and says nothing of the threshold."""
+    plain = {"match": {"tools": False}, "fault": {"kind": "status", "status": 500}}
+    replies = [plain, {"match": {"contains": "weather"}, "logprob": -0.1, **CALL}]
+    async with gateway_world(tmp_path, {"m": {"replies": replies}}) as world:
+        await sure_rule(world, variant=Variant(name="strict", parsers=("all@2", "fit@2", "strict")))
+        answer = await world.post(asking("weather, surely"))
+        assert (answer.headers["x-selfopt-model"], asked_models(world)[:2]) == ("up/other", ["m", "m"])
+        assert (await world.post({"id": answer.headers["x-request-id"], "success": False}, path=FEEDBACK)).status == 200
+        for outcome, count in (("unknown", 1), ("wrong", 0)):
+            assert await metric(world, f'selfopt_told_outcomes_total{{outcome="{outcome}"}}') == count
 
 
 async def test_a_key_that_may_not_give_feedback_voids_nothing_by_it(tmp_path: Path) -> None:

@@ -105,6 +105,28 @@ async def test_a_client_that_leaves_in_mid_stream_cancels_the_upstream(tmp_path:
         assert [a.fault for a in world.records[0].attempts] == ["broken_off"]
 
 
+async def test_a_client_that_leaves_with_the_last_event_was_served(tmp_path: Path) -> None:
+    """Official clients do, and a server may take its time to end the stream. The tokens are counted."""
+    gone = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        usage = b'data: {"choices":[],"usage":{"prompt_tokens":7,"completion_tokens":3}}\n\n'
+        writer.write(SSE_HEAD + event("one") + chunk(usage) + chunk(b"data: [DONE]\n\n"))
+        assert await reader.read() == b""
+        gone.set()
+
+    async with raw_upstream(talk) as url, gateway_world(tmp_path, settings=entry("raw", url)) as world:
+        reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+        writer.write(_post(chat("raw/m", stream=True)))
+        await reader.readuntil(b"[DONE]")
+        writer.close()
+        await asyncio.wait_for(gone.wait(), 120)
+        await until(lambda: bool(world.records))
+        (record,) = world.records
+        assert (record.outcome, record.status, record.reason) == ("served", 200, "")
+        assert ([one.fault for one in record.attempts], record.input_tokens, record.output_tokens) == ([""], 7, 3)
+
+
 async def test_a_client_that_leaves_before_an_answer_cancels_the_upstream(tmp_path: Path) -> None:
     """Even when nothing was sent yet."""
     asked, gone = asyncio.Event(), asyncio.Event()

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
+from typing import Protocol
 
 from selfopt.dialects.chat_body import ChatBody
 from selfopt.dialects.refusal import Refusal
@@ -37,7 +38,18 @@ ASKED_ONCE: frozenset[EndpointFault] = frozenset({"timeout", "connect"})
 LONGEST_PATIENCE_S = 2.0
 PROBE_TIMEOUT_S = 5.0
 SHORTEST_ATTEMPT_S = 0.02
-Judge = Callable[[Rule, str, ChatBody, bool], None]
+
+
+class Judges(Protocol):
+    """Is told of the answers that thresholds judge. Never waits."""
+
+    def judged(self, rule: Rule, request_id: str, chat: ChatBody, sure: bool) -> None:
+        """Take in whether an answer was sure enough for a rule."""
+        ...
+
+    def failed(self, rule: Rule, request_id: str) -> None:
+        """Take in that an answer could not be served in the end, however sure it was."""
+        ...
 
 
 @dataclass(slots=True)
@@ -83,14 +95,14 @@ class Attempts:
         *,
         conversations: Conversations | None = None,
         voided: Callable[[Rule], Voided | None] = lambda rule: rule.voided,
-        judged: Judge = lambda rule, request_id, chat, sure: None,
+        judges: Judges | None = None,
     ) -> None:
         """Keep the parts.
 
         Args:
             conversations: those that stronger models answer; several processes may share them.
             voided: says why a rule's threshold does not hold; None if it does.
-            judged: gets a rule, the id and content of a request, and whether the answer was sure enough.
+            judges: is told of each answer that a threshold judges; None for nobody.
         """
         self._options = options
         self._upstreams = upstreams
@@ -99,7 +111,7 @@ class Attempts:
         self._answerer = answerer
         self._conversations = conversations or Conversations()
         self._voided = voided
-        self._judged = judged
+        self._judges = judges
         self._loop = asyncio.get_running_loop()
         self.gates: dict[str, EndpointGate] = {}
 
@@ -178,8 +190,8 @@ class Attempts:
                 raise Escalating("voided")
             elif when.parallel and rival is None:
                 self._race(exchange, line, rules)
-            if rule is not None:
-                exchange.judged = partial(self._judged, rule, exchange.ticket.id, exchange.chat)
+            if rule is not None and self._judges is not None:
+                exchange.judged = partial(self._judges.judged, rule, exchange.ticket.id, exchange.chat)
         return await self._ask(exchange, decision, helped=bool(line.standbys))
 
     def _stays(self, exchange: LiveRequest, decision: RouteDecision, rules: RulesInForce) -> bool:
@@ -307,6 +319,8 @@ class Attempts:
             await self._answerer.answer(exchange)
         except EndpointError as error:
             fault = error.kind
+            if self._judges is not None and exchange.serve_when is not None and exchange.rule is not None:
+                self._judges.failed(exchange.rule, ticket.id)
             if hurried and error.kind == "timeout":
                 error.blame("content")
             gate.failed(upstream.known_as, error)

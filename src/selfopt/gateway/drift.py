@@ -151,8 +151,17 @@ class DriftWatch:
             return
         self._marks.asked.add(asked)
         if sure:
-            self._marks.served.add(self._marks.served.hashing(*found.named(request_id.encode())).digest())
+            self._marks.served.add(self._served(found, request_id))
         self._add(found, "escalations", rise=not sure)
+
+    def failed(self, rule: Rule, request_id: str) -> None:
+        """Take in that an answer could not be served in the end: its outcome is that of another model."""
+        found = self._thresholds.get(rule.rule_id)
+        if found is not None:
+            self._marks.served.discard(self._served(found, request_id))
+
+    def _served(self, found: _Threshold, request_id: str) -> bytes:
+        return self._marks.served.hashing(*found.named(request_id.encode())).digest()
 
     def told(self, request_id: str, right: bool) -> str | None:
         """Take in the outcome of a request. Returns the id of the rule that served it; None if nobody knows.
@@ -160,7 +169,7 @@ class DriftWatch:
         Each counts once. Those of a threshold that is void are not known any more.
         """
         for found in self._thresholds.values():
-            if self._marks.served.discard(self._marks.served.hashing(*found.named(request_id.encode())).digest()):
+            if self._marks.served.discard(self._served(found, request_id)):
                 self._told["right" if right else "wrong"] += 1
                 self._add(found, "outcomes", rise=not right)
                 return found.rule.rule_id

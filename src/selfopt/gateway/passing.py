@@ -12,7 +12,7 @@ from selfopt.dialects.faults import status_fault
 from selfopt.dialects.openai_edit import UNREADABLE, Count
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
-from selfopt.web import HttpAddress, Pool, UpstreamReply
+from selfopt.web import HttpAddress, Pool, UpstreamReply, UpstreamStream
 
 from .bounded import redacted
 from .coded import Inflating, inflater_for, plain
@@ -167,7 +167,7 @@ class Passing:
             inflating = Inflating(inflater, relay.take, upstream.max_stream_bytes) if inflater is not None else None
             try:
                 stream.pipe(relay.take if inflating is None else inflating.take)
-                await stream.wait()
+                await _to_its_end(stream, relay)
                 if inflating is not None and (watch is None or watch.cut is None):
                     inflating.end()
             except EndpointError as error:
@@ -195,6 +195,17 @@ class Passing:
         await exchange.settle()
         exchange.reply.send(status, [JSON, *exchange.ticket.headers()], address.told(told))
         exchange.ticket.reason = f"upstream {status}"
+
+
+async def _to_its_end(stream: UpstreamStream, relay: Relay) -> None:
+    """Wait for the end of a stream. A client that leaves with the last event got everything, and nothing was cancelled."""
+    try:
+        await stream.wait()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if not relay.said_all or task is None:
+            raise
+        task.uncancel()
 
 
 def _lines(exchange: LiveRequest, answer: UpstreamReply, address: HttpAddress) -> list[bytes]:

@@ -94,6 +94,11 @@ class Relay:
         else:
             self._put(self._clean.feed(self._deltas.feed(self._watch.let_go())))
 
+    @property
+    def said_all(self) -> bool:
+        """Whether the last event was handed on."""
+        return self._tail.rstrip().endswith(b"data: [DONE]")
+
     def break_off(self) -> None:
         """Send what was held back in a stream that ended too early."""
         self._finish(self._watch.broken_off() if self._watch is not None else b"")

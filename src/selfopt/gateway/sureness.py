@@ -46,14 +46,10 @@ def sureness_of(
         other: what the second way of asking called; None if it was not asked.
     """
     request = asked.request
-    if not parsed.tool_calls and (parsed.unread is not None or content.broken_tool_calls):
-        return Sureness(None, "unread")
-    if not parsed.tool_calls and content.finish_reason == "length":
-        return Sureness(None, "cut")
-    if when.model.needs_logprobs and not content.logprobs:
-        return Sureness(None, "no_logprobs")
     agrees = None if other is None else other.agrees(parsed.tool_calls)
     signals = signals_of(content, parsed, request.tools, request.messages, agrees=agrees, wanted=when.model.signals)
+    if not when.model.tells(signals):
+        return Sureness(None, "unread" if signals.unread else "cut" if signals.cut else "no_logprobs")
     if when.compares and other is None:
         least, most = when.model.confidences(signals)
         if least < when.least <= most:

@@ -19,7 +19,7 @@ _STEPS = 40
 _FOLDS = 10
 _ENOUGH = 3
 _AT_LEAST = 1.25
-_GROWTH = 1.02
+_GROWTH = 1.02  # from one number of prompts that is looked at to the next
 _GROWTHS = 350  # to a thousand times as many prompts
 _UNTOLD = -1.0
 
@@ -148,7 +148,11 @@ class Thresholds:
         """How many more prompts would show the share, if they were like these.
 
         The threshold at which the tests begin has to be shown. With more prompts they begin at a
-        stricter one.
+        stricter one. None where a thousand times as many would not do.
+
+        Args:
+            max_bad_share: how much of what is served may be wrong, in (0, 1).
+            delta: the chance to break that, in (0, 1).
         """
         if not self.n:
             return least_served(max_bad_share, delta)

@@ -99,13 +99,13 @@ def _backed(parsed: ParsedReply, messages: Sequence[Message], tools: Sequence[To
 
 def _covered(parsed: ParsedReply, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> float | None:
     """How much of the request the called tools are about; the least of all calls. A tool that is not offered is about nothing."""
-    from .telling import covered
+    from .telling import covered_share
 
     by_name = {tool.name: tool for tool in reversed(tools)}
     names = dict.fromkeys(call.name for call in parsed.tool_calls)
     if any(name not in by_name for name in names):
         return 0.0
-    return covered((by_name[name] for name in names), messages)
+    return covered_share((by_name[name] for name in names), messages)
 
 
 def _fits(parsed: ParsedReply, tools: Sequence[ToolDefinition]) -> bool:

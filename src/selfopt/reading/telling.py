@@ -60,7 +60,7 @@ def words_in(text: str, limit: int = TEXT_LIMIT) -> Iterator[str]:
         yield from _known(run) if len(run) <= _REMEMBERED else _stems(run)
 
 
-def covered(tools: Iterable[ToolDefinition], messages: Sequence[Message]) -> float | None:
+def covered_share(tools: Iterable[ToolDefinition], messages: Sequence[Message]) -> float | None:
     """The share of a request's telling words that a tool has in its name, descriptions, arguments or choices.
 
     Of several tools, the least. Words of the last user message count most. Numbers tell nothing of

@@ -244,9 +244,7 @@ def build_gateway(
     rules = _watch(app, config, options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
     harness, shared = Harness(options, Passing(options, upstreams, pool)), None if worker is None else worker.conversations
-    attempts = Attempts(
-        options, upstreams, pool, audit, harness, conversations=shared, voided=thresholds.voided, judged=drift.judged
-    )
+    attempts = Attempts(options, upstreams, pool, audit, harness, conversations=shared, voided=thresholds.voided, judges=drift)
     chat = ChatParts(
         options=options,
         rules=rules,
