@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -130,12 +131,12 @@ class ConfidenceModel(Record):
         """Whether an answer is served by a threshold, live and where it was measured."""
         return self.tells(signals) and self.confidence(signals) >= least
 
-    @property
+    @cached_property
     def signals(self) -> frozenset[SignalName]:
         """The signals that it reads."""
         return frozenset(term.signal for terms in (self.calls, self.text) for term in terms.terms if term.weight)
 
-    @property
+    @cached_property
     def needs_logprobs(self) -> bool:
         """Whether a term reads log probabilities."""
         return not self.signals.isdisjoint(_OF_LOGPROBS)

@@ -18,7 +18,7 @@ from .escape import safe_terminal, safe_text
 
 _WIDE = 76  # columns that every figure takes
 _POINTS = 10
-_BAR = 20
+_BAR, _SHORT_BAR = 14, 5
 _SETS = 20
 
 
@@ -84,7 +84,7 @@ def _curve(calibration: Calibration, width: int) -> RenderableType:
     table = _table(f"of {counted(n, 'calibration prompt')}", ["confidence" if wide else "sure", "served", "wrong", "at most"])
     table.add_column("", no_wrap=True)
     chosen = chosen_point(calibration)
-    bar = _BAR if wide else _BAR // 4
+    bar = _BAR if wide else _SHORT_BAR
     for point in shown_points(calibration):
         share = point.bad / point.served if point.served else 0.0
         wrong = f"{share_text(share)} ({point.bad})" if wide else share_text(share)
