@@ -10,6 +10,7 @@ import stat
 import subprocess
 import zlib
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from selfopt.errors import CorruptError, NewerSchemaError, ReadOnlyError, StoreError
 from selfopt.ledger import SCHEMA_VERSION, SqliteLedger, open_ledger
 from selfopt.ledger.codec import decode, record_types
+from selfopt.ledger.schema import needs_migration
 from selfopt.records import Blob, Trial, TrialStart, Verdict
 from tests.golden.forms import as_0_1
 from tests.ledger import samples
@@ -108,6 +110,27 @@ def test_another_programs_database_is_named_and_left(tmp_path: Path) -> None:
     with pytest.raises(CorruptError, match="not a ledger of selfopt"):
         open_ledger(path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("moment", range(1, 8))
+def test_a_ledger_that_is_made_while_another_process_looks_is_a_ledger(tmp_path: Path, moment: int) -> None:
+    """Whenever the other commits: nobody takes the new file for the database of another program."""
+    path = tmp_path / "ledger.sqlite3"
+    seen = 0
+
+    def another(_: str) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == moment:
+            with suppress(StoreError):  # the file is locked: then it is made later
+                open_ledger(path, busy_timeout_s=0).close()
+
+    with closing(sqlite3.connect(path)) as connection:
+        connection.set_trace_callback(another)
+        needs_migration(connection, path)
+        assert seen
+    with closing(open_ledger(path)) as ledger:
+        samples.put(ledger, _batch(1))
 
 
 def test_a_newer_file_is_named_and_left(tmp_path: Path) -> None:

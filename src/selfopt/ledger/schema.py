@@ -84,9 +84,12 @@ def needs_migration(connection: sqlite3.Connection, path: Path) -> bool:
     Raises NewerSchemaError for the file of a newer selfopt, CorruptError for another kind of
     database.
     """
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    tables = int(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+    # One statement sees one state of the file. With one each, a process that makes the ledger
+    # at this moment could commit between them, and the file would look like another's.
+    version, application, tables = connection.execute(
+        "SELECT (SELECT user_version FROM pragma_user_version), (SELECT application_id FROM pragma_application_id),"
+        " (SELECT count(*) FROM sqlite_master)"
+    ).fetchone()
     if version == 0 and tables == 0 and application == 0:
         return True
     if application != APPLICATION_ID:
