@@ -127,6 +127,8 @@ BAD: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("--allow", "--tools", ""), ("it names no tools",)),
     (("--allow", "--tools", "x" * 201), ("--tools is wrong", "200 characters")),
     (("--allow", "--tool-set", "calendar"), ("--tool-set is wrong", "tools-")),
+    (("--allow", "--tool-set", "atomic.yaml:calendar"), ("atomic.yaml has no tool set calendar", "it has t")),
+    (("--allow", "--tool-set", "nowhere.yaml:calendar"), ("nowhere.yaml",)),
     (("--allow", "--min-tools", "3", "--max-tools", "2"), ("at least 3 and at most 2",)),
     (("--allow", "--min-tools", "0"), ("--min-tools",)),
     (("--allow", "--max-tools", "many"), ("--max-tools",)),
@@ -188,6 +190,29 @@ def test_a_measurement_has_one_spec(project: Project) -> None:
     project.write("atomic.yaml", text.replace("tool_sets:\n", other) + more)
     project.run("run", "good", "atomic").assert_refused(2, "the rules of scripted/good atomic differ", name, "--force-model")
     assert project.ok("run", "good", "atomic", "--force-model", "--json").json()["route"]["model"] == "scripted/good"
+
+
+def test_a_tool_set_is_set_and_shown_by_what_its_suite_calls_it(project: Project) -> None:
+    """The rule itself knows the tools by their content."""
+    name = tool_set_name(asyncio.run(_tools()))
+    set_to = ("--fallback", "mute", "--tool-set", "atomic.yaml:t")
+    shown = told(project.ok(*set_("--deny", *set_to)).out)
+    assert f"tool set t of small ({name}): escalate to scripted/mute" in shown
+    assert shown == told(project.ok("routes", "show").out)
+    [rule] = project.ok("routes", "show", "--json").json()["rules"]
+    assert rule["when"]["tool_set"] == name
+    assert "0 rules" in project.ok("routes", "remove", "good", "atomic", *set_to[2:]).out
+
+
+def test_a_threshold_names_the_tools_that_it_was_calibrated_on(project: Project) -> None:
+    """As the suite of the calibration calls them, also where the suite is gone. What has no name is counted."""
+    sets = [f"tools-{digit * 24}" for digit in "abc"]
+    when = surely(SURE).model_copy(update={"tool_sets": tuple(sets)})
+    shares = dict.fromkeys(sets, (70, 3))
+    kept(project, serve_when=when, shares=shares, set_names={sets[0]: "calendar", sets[1]: "mail\x1b[31m"})
+    shown = told(project.ok(*ESCALATE).out)
+    assert "it was calibrated on the tools of calendar, mail\\x1b[31m, 1 more; requests with others escalate" in shown
+    assert "calendar: 70 served, 3 of these wrong" in told(project.ok("decide", "--explain", SURE).out)
 
 
 async def _tools() -> Any:

@@ -14,6 +14,7 @@ from .common import answer, console, counted, emit, json_option, open_app, run_w
 if TYPE_CHECKING:
     from selfopt.records import Ban, RoutingConfig
     from selfopt.verbs.costing import RulePays
+    from selfopt.verbs.opening import App
 
 
 @click.group("routes")
@@ -21,22 +22,25 @@ def command() -> None:
     """Show, set, import or roll back the rules in force, and what they no longer try."""
 
 
-def _print(config: RoutingConfig, as_json: bool, pays: Mapping[str, RulePays] = MappingProxyType({})) -> None:
+def _print(app: App, config: RoutingConfig, as_json: bool, pays: Mapping[str, RulePays] = MappingProxyType({})) -> None:
     if as_json:
         emit(config)
         return
+    from selfopt.verbs.set_names import set_names
     from selfopt.words.money import pays_text
     from selfopt.words.rules import rule_text
-    from selfopt.words.thresholds import verdict_text
+    from selfopt.words.thresholds import only_sets_text, verdict_text
 
-    out = console()
+    out, called = console(), set_names(app, config.rules)
     out.print(f"rules version {config.version}, {counted(len(config.rules), 'rule')}")
     for rule in config.rules:
         extras = [*([f"variant {rule.variant.name}"] if rule.variant else []), *(["warm-up"] if rule.warm_up else [])]
         more = f" ({', '.join(extras)})" if extras else ""
-        say(out, f"{rule_text(rule)}: {verdict_text(rule)}{more}", indent=2, hang=4, style="bold")
+        say(out, f"{rule_text(rule, called)}: {verdict_text(rule)}{more}", indent=2, hang=4, style="bold")
         if rule.reason:
             say(out, rule.reason, indent=4, hang=4)
+        if rule.serve_when is not None and (about := only_sets_text(rule.serve_when, called)) is not None:
+            say(out, about, indent=4, hang=4)
         if (known := pays.get(rule.rule_id)) is not None:
             worth = pays_text(
                 rule.fallback or "", known.cost_below, known.time_below, known.escalated, "of the calibration prompts"
@@ -62,7 +66,7 @@ def show(ctx: click.Context, /, as_json: bool) -> None:
     if as_json:
         emit({**config.model_dump(mode="json"), "bans": bans, "pays": pays})
         return
-    _print(config, as_json, pays)
+    _print(app, config, as_json, pays)
     _print_bans(bans)
 
 
@@ -130,7 +134,9 @@ def _tools_options(work: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(
         (
             click.option("--tools", "names", metavar="PATTERN", help="Only requests all of whose tools fit it: 'calendar_*'."),
-            click.option("--tool-set", metavar="NAME", help="Only requests that offer exactly this set of tools."),
+            click.option(
+                "--tool-set", metavar="SET", help="Only requests that offer exactly this set of tools: its name, or SUITE:SET."
+            ),
             click.option("--min-tools", "least", type=click.IntRange(min=1), help="Only requests with at least so many tools."),
             click.option("--max-tools", "most", type=click.IntRange(min=1), help="Only requests with at most so many tools."),
         )
@@ -170,9 +176,10 @@ def set_(ctx: click.Context, /, model: str, phase: str, as_json: bool, **typed: 
 
     if typed["allow"] is None:
         raise click.UsageError("say --allow or --deny", ctx)
-    when = requests_named(typed["names"], typed["tool_set"], typed["least"], typed["most"])
+    app = open_app(ctx)
+    when = requests_named(app, typed["names"], typed["tool_set"], typed["least"], typed["most"])
     choice = RouteChoice(typed["allow"], typed["fallback"], typed["reason"], when, typed["serve_when"])
-    _print(set_route(open_app(ctx), model, phase, choice), as_json)
+    _print(app, set_route(app, model, phase, choice), as_json)
 
 
 @command.command("remove")
@@ -199,8 +206,9 @@ def remove(
     """
     from selfopt.verbs.ruling import remove_route, requests_named
 
-    when = requests_named(names, tool_set, least, most)
-    _print(remove_route(open_app(ctx), model, phase, when), as_json)
+    app = open_app(ctx)
+    when = requests_named(app, names, tool_set, least, most)
+    _print(app, remove_route(app, model, phase, when), as_json)
 
 
 @command.command("import")
@@ -211,7 +219,8 @@ def import_(ctx: click.Context, /, path: Path, as_json: bool) -> None:
     """Import rules from a JSON file. Aliases are resolved."""
     from selfopt.verbs.routing import import_routes
 
-    _print(import_routes(open_app(ctx), path), as_json)
+    app = open_app(ctx)
+    _print(app, import_routes(app, path), as_json)
 
 
 @command.command("rollback")
@@ -226,4 +235,7 @@ def rollback(ctx: click.Context, /, version: int, as_json: bool) -> None:
     """
     from selfopt.verbs.routing import roll_back
 
-    _print(run_with_app(ctx, lambda app: roll_back(app, version)), as_json)
+    async def work(app: App) -> None:
+        _print(app, await roll_back(app, version), as_json)
+
+    run_with_app(ctx, work)

@@ -25,7 +25,6 @@ from selfopt.records import (
     Suite,
     Trial,
     content_hash,
-    evidence_key,
     tool_set_name,
 )
 from selfopt.stats import clopper_pearson_upper
@@ -111,19 +110,6 @@ def _calibration(context: LoopContext, start: CycleStart, spec: Spec) -> Calibra
     ids = [tuple(one.trial.trial_id for one in answers) for answers in (fit, sample)]
     calibration_id = content_hash("calibration", [spec.spec_id, environment.environment_id, *ids, wanted])
     parts = [f"{suite.name}:{split} ({suite.content_id()})" for split in ("search", "heldout")]
-    when = None
-    if found.least is not None and found.bound is not None:
-        when = ServeWhen(
-            calibration_id=calibration_id,
-            model=found.model,
-            least=found.least,
-            bound=found.bound,
-            fitted_on=parts[0],
-            calibrated_on=parts[1],
-            evidence_key=evidence_key(spec.spec_id, environment),
-            environment=environment,
-            tool_sets=tuple(sorted(found.shares)),
-        )
     return Calibration(
         calibration_id=calibration_id,
         model=spec.model,
@@ -137,10 +123,13 @@ def _calibration(context: LoopContext, start: CycleStart, spec: Spec) -> Calibra
         **wanted,
         confidence_model=found.model,
         curve=found.curve,
-        serve_when=when,
+        serve_when=found.serve_when(
+            calibration_id, fitted_on=parts[0], calibrated_on=parts[1], spec_id=spec.spec_id, environment=environment
+        ),
         least_feasible=found.least_feasible,
         prompts_needed=found.prompts_needed,
         shares=found.shares,
+        set_names={tool_set_name(tools): name for name, tools in suite.tool_sets.items()},
         created_at=context.now(),
         cycle_id=start.cycle_id,
     )

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from selfopt.errors import UsageError
-from selfopt.records import BoundClaim, ConfidenceModel, CurvePoint, ServedBound
+from selfopt.records import BoundClaim, ConfidenceModel, CurvePoint, Environment, ServedBound, ServeWhen, evidence_key
+from selfopt.records.confidence import SecondWay
 from selfopt.stats import jackknife, least_served, lowest_shown
 
 from .confidence_fit import Judged, confidence_model
@@ -46,6 +47,39 @@ class Calibrated:
     least_feasible: float | None
     prompts_needed: int | None
     shares: Mapping[str, tuple[int, int]]
+
+    def serve_when(
+        self,
+        calibration_id: str,
+        *,
+        fitted_on: str,
+        calibrated_on: str,
+        spec_id: str,
+        environment: Environment,
+        second: SecondWay | None = None,
+    ) -> ServeWhen | None:
+        """What a rule serves by; None where no threshold holds.
+
+        Args:
+            calibration_id: the record that will tell of it.
+            fitted_on, calibrated_on: the suites, by name and hash.
+            spec_id, environment: what was measured, and what served it.
+            second: the way of asking that the calls were compared with.
+        """
+        if self.least is None or self.bound is None:
+            return None
+        return ServeWhen(
+            calibration_id=calibration_id,
+            model=self.model,
+            least=self.least,
+            bound=self.bound,
+            fitted_on=fitted_on,
+            calibrated_on=calibrated_on,
+            evidence_key=evidence_key(spec_id, environment, second),
+            environment=environment,
+            tool_sets=tuple(sorted(self.shares)),
+            second=second,
+        )
 
 
 def calibrated(

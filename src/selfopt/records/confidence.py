@@ -263,6 +263,7 @@ class Calibration(Record, ledger_kind="calibration", id_field="calibration_id", 
             as the figures seen tell; None where no number would do.
         shares: of each tool set, by its content name, how many prompts were served and how many of
             these were bad.
+        set_names: what the suites call these tool sets, by content name.
         cycle_id: the cycle that made it; None where a person asked for it.
         second: the way of asking that the calls were compared with; None where they were not.
         second_trials: the ids of its trials, of fit and calibration.
@@ -287,6 +288,7 @@ class Calibration(Record, ledger_kind="calibration", id_field="calibration_id", 
     least_feasible: float | None
     prompts_needed: int | None
     shares: Mapping[str, tuple[int, int]] = Field(default_factory=dict)
+    set_names: Mapping[str, str] = Field(default_factory=dict, exclude_if=lambda names: not names)
     created_at: str
     cycle_id: str | None = Field(default=None, exclude_if=lambda name: name is None)
     second: SecondWay | None = Field(default=None, exclude_if=lambda second: second is None)

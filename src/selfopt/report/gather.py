@@ -58,6 +58,7 @@ class ReportData:
         searches: the newest finished ones, the newest first.
         calibrations: the newest of each model and phase.
         costs: what requests cost; None where nobody says.
+        set_names: what the suites call the tool sets that rules are about, by content name.
     """
 
     cycles: tuple[Cycle, ...] = ()
@@ -74,6 +75,7 @@ class ReportData:
     searches: tuple[ToldSearch, ...] = ()
     calibrations: tuple[Calibration, ...] = ()
     costs: CostFigures | None = None
+    set_names: Mapping[str, str] = field(default_factory=dict)
 
     def newest(self, model: str, phase: Phase, spec_id: str | None = None) -> Evaluation | None:
         """The newest evaluation of a model and phase.

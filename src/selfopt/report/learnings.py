@@ -110,13 +110,13 @@ def _extended(data: ReportData, evidence: Evidence) -> list[str]:
     closed = [r for r in rules if not r.allow]
     word = "Enforced" if closed else "Open"
     status = "models that may not serve the extended phase are diverted or refused" if closed else "no model is disallowed"
-    decision = "; ".join(_routed(r) for r in rules) or "none yet"
+    decision = "; ".join(_routed(data, r) for r in rules) or "none yet"
     body = [f"- {code(m)}: {measured(e)} ({evidence.ref(e)})" for m in measured_models if (e := data.standing(m, "extended"))]
     return _section(title, word, f"{word}: {status}.", f"{decision}.", body)
 
 
-def _routed(rule: Rule) -> str:
-    about = code(rule.model) + (f", {safe_markdown(when_text(rule.when))}," if rule.when is not None else "")
+def _routed(data: ReportData, rule: Rule) -> str:
+    about = code(rule.model) + (f", {safe_markdown(when_text(rule.when, data.set_names))}," if rule.when is not None else "")
     if rule.allow and rule.serve_when is not None:
         return f"{about}: {safe_markdown(verdict_text(rule))}"
     if rule.allow:
@@ -138,7 +138,7 @@ def _enforcement(data: ReportData) -> list[str]:
     decision = "Rules are applied from recommendations and promotions"
     decision += "; each names its evidence." if not untraced else f"; {len(untraced)} name no evidence."
     body = [
-        f"- {code(rule.rule_id)}: {code(rule.model)} {rule.phase} {_in_force(rule)}"
+        f"- {code(rule.rule_id)}: {code(rule.model)} {rule.phase} {_in_force(data, rule)}"
         f"{', warm-up' if rule.warm_up else ''} ({rule.source}, since version {rule.since_version}): "
         f"{safe_markdown(rule.reason) or 'no reason recorded'}"
         for rule in config.rules
@@ -146,10 +146,10 @@ def _enforcement(data: ReportData) -> list[str]:
     return _section(title, "Operational", status, decision, body)
 
 
-def _in_force(rule: Rule) -> str:
+def _in_force(data: ReportData, rule: Rule) -> str:
     if rule.when is None and rule.serve_when is None:
         return "allowed" if rule.allow else "disallowed"
-    about = "" if rule.when is None else f"({safe_markdown(when_text(rule.when))}) "
+    about = "" if rule.when is None else f"({safe_markdown(when_text(rule.when, data.set_names))}) "
     return f"{about}{safe_markdown(verdict_text(rule))}"
 
 

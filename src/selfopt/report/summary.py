@@ -240,7 +240,8 @@ def _fallback_row(data: ReportData, evidence: Evidence, rule: Rule) -> list[str]
     own = next((e for e in named if e and e.model == rule.model), None) or data.standing(rule.model, rule.phase)
     other = _serving(data, rule)
     return [
-        f"{code(rule.model)} {rule.phase}" + (f", {safe_markdown(when_text(rule.when))}" if rule.when is not None else ""),
+        f"{code(rule.model)} {rule.phase}"
+        + (f", {safe_markdown(when_text(rule.when, data.set_names))}" if rule.when is not None else ""),
         code(rule.fallback) if rule.fallback else "nobody: refused",
         measured(own),
         measured(other) if rule.fallback else "-",

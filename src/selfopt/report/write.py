@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from selfopt.home import ChainedFile, Home, atomic_write_text
 from selfopt.records import Ban, Ledger, LedgerFault, RoutingConfig
+from selfopt.words.rules import NO_NAMES
 
 from .costs import CostFigures
 from .gather import gather
@@ -34,6 +35,7 @@ def write_reports(
     faults: Sequence[LedgerFault] = (),
     bans: Sequence[Ban] = (),
     costs: CostFigures | None = None,
+    set_names: Mapping[str, str] = NO_NAMES,
 ) -> list[Path]:
     """Write every report, each file whole, and return their paths.
 
@@ -44,6 +46,7 @@ def write_reports(
         faults: what of the ledger is not as it was committed.
         bans: what was taken back and is not tried again.
         costs: what requests cost; None to leave costs out.
+        set_names: what the suites call the tool sets that rules are about, by content name.
 
     Raises:
         CorruptError: the ledger or the audit trail cannot be read.
@@ -52,7 +55,7 @@ def write_reports(
     home_paths.ensure()
     _say_if_damaged(home_paths.loop_history)
     audit = ChainedFile(home_paths.audit_trail).records() if home_paths.audit_trail.exists() else ()
-    data = replace(gather(ledger, config, audit), faults=tuple(faults), bans=tuple(bans), costs=costs)
+    data = replace(gather(ledger, config, audit), faults=tuple(faults), bans=tuple(bans), costs=costs, set_names=set_names)
     texts: dict[Path, str] = {
         home_paths.reports / "SELF_OPTIMIZING_REPORT.md": report_text(data),
         home_paths.reports / "META_LEARNINGS.md": learnings_text(data),

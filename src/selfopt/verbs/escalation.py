@@ -19,11 +19,9 @@ from selfopt.records import (
     Sample,
     SampleUsed,
     ServedFigures,
-    ServeWhen,
     Spec,
     Split,
     Variant,
-    evidence_key,
     new_id,
     utc_now,
 )
@@ -241,20 +239,7 @@ def _calibration(app: App, at: _Place, samples: _Samples, found: Calibrated, fal
     calibration_id = new_id("calibration")
     second = None if at.second is None else SecondWay(variant=at.second.variant, spec_id=at.second.spec_id)
     answers = [*samples.answers["fit"], *samples.answers["calibrate"]]
-    when = None
-    if found.least is not None and found.bound is not None:
-        when = ServeWhen(
-            calibration_id=calibration_id,
-            model=found.model,
-            least=found.least,
-            bound=found.bound,
-            fitted_on=at.label("fit"),
-            calibrated_on=at.label("calibrate"),
-            evidence_key=evidence_key(at.spec.spec_id, at.environment, second),
-            environment=at.environment,
-            tool_sets=tuple(sorted(found.shares)),
-            second=second,
-        )
+    fitted_on, calibrated_on = at.label("fit"), at.label("calibrate")
     request, settings = at.request, app.settings.serve
     return Calibration(
         calibration_id=calibration_id,
@@ -263,8 +248,8 @@ def _calibration(app: App, at: _Place, samples: _Samples, found: Calibrated, fal
         spec_id=at.spec.spec_id,
         environment_id=at.environment.environment_id,
         fallback=fallback,
-        fitted_on=at.label("fit"),
-        calibrated_on=at.label("calibrate"),
+        fitted_on=fitted_on,
+        calibrated_on=calibrated_on,
         fit_trials=tuple(one.trial.trial_id for one in samples.answers["fit"]),
         calibration_trials=tuple(one.trial.trial_id for one in samples.answers["calibrate"]),
         claim=request.claim,
@@ -272,10 +257,18 @@ def _calibration(app: App, at: _Place, samples: _Samples, found: Calibrated, fal
         confidence=settings.confidence if request.confidence is None else request.confidence,
         confidence_model=found.model,
         curve=found.curve,
-        serve_when=when,
+        serve_when=found.serve_when(
+            calibration_id,
+            fitted_on=fitted_on,
+            calibrated_on=calibrated_on,
+            spec_id=at.spec.spec_id,
+            environment=at.environment,
+            second=second,
+        ),
         least_feasible=found.least_feasible,
         prompts_needed=found.prompts_needed,
         shares=found.shares,
+        set_names={one.tool_set: one.set_name for one in samples.answers["calibrate"]},
         created_at=utc_now(),
         second=second,
         second_trials=tuple(one.second.trial_id for one in answers if one.second is not None),

@@ -39,6 +39,7 @@ from selfopt.wiring.evidence import (
 from .costing import cost_figures
 from .courses import newest_courses
 from .routing import bans_in_force
+from .set_names import set_names
 
 _SHOWN: tuple[type[Record], ...] = (Evaluation, Cycle, Decision, Finding, Recommendation, WarmUpExperiment)
 
@@ -85,7 +86,8 @@ def write_artefacts(app: App, faults: Sequence[LedgerFault] | None = None) -> li
     if faults is None:
         faults = faults_of(app, {pair for kind in _SHOWN for record in app.ledger.read(kind) for pair in ids_of(record)})
     rules, courses = app.enforcer.load(), newest_courses(app.ledger)
-    return write_reports(app.ledger, app.home, rules, courses, faults, bans_in_force(app), cost_figures(app))
+    called = set_names(app, rules.rules)
+    return write_reports(app.ledger, app.home, rules, courses, faults, bans_in_force(app), cost_figures(app), called)
 
 
 def differing_renderings(app: App) -> tuple[str, ...]:

@@ -16,21 +16,24 @@ from selfopt.wiring.evidence import check_evidence, require_ledger
 from selfopt.words.thresholds import share_text, threshold_account
 
 from .measuring import phase_of
+from .set_names import tool_set_called
 
 
 def requests_named(
-    names: str | None = None, tool_set: str | None = None, least: int | None = None, most: int | None = None
+    app: App, names: str | None = None, tool_set: str | None = None, least: int | None = None, most: int | None = None
 ) -> ToolMatch | None:
     """Which requests a rule is about, as typed; None for all of its model and phase.
 
     Args:
         names: a pattern of tool names.
-        tool_set: the content name of a set of tools.
+        tool_set: a set of tools, by its content name or as SUITE:SET.
         least, most: how many tools may be offered.
 
     Raises:
-        UsageError: a value is out of range.
+        SuiteError: the suite cannot be used.
+        UsageError: a value is out of range, or the suite has no such set.
     """
+    tool_set = None if tool_set is None else tool_set_called(app, tool_set)
     given = {"names": names, "tool_set": tool_set, "least": least, "most": most}
     given = {name: value for name, value in given.items() if value is not None}
     if not given:

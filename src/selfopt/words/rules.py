@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from selfopt.home import escape_control
 from selfopt.records import AuditRecord, Ban, Confirmation, Phase, RouteDecision, Rule, RuleReason, Spec, ToolMatch
 
 from .evidence import on_prompts
 
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 HASH_DIGITS = 16
 """How many digits of its hash a line of the readable log ends in."""
 
@@ -94,8 +96,11 @@ def _effect(rule: Rule) -> str:
     return ", ".join(parts)
 
 
-def when_text(when: ToolMatch) -> str:
-    """Which requests a rule is about, by their tools: `calendar_* tools, at most 3`."""
+def when_text(when: ToolMatch, set_names: Mapping[str, str] = NO_NAMES) -> str:
+    """Which requests a rule is about, by their tools: `calendar_* tools, at most 3`.
+
+    set_names: what people call a tool set, by its content name.
+    """
     least, most = when.least or 1, when.most
     if most is None:
         count = f"at least {least}" if least > 1 else ""
@@ -103,16 +108,18 @@ def when_text(when: ToolMatch) -> str:
         count = f"exactly {least}" if least == most else f"at most {most}" if least == 1 else f"{least} to {most}"
     what = f"{escape_control(when.names, 200)} tools" if when.names else ""
     if when.tool_set is not None:
-        what = f"tool set {when.tool_set}" + (f" of {what}" if what else "")
+        called = set_names.get(when.tool_set)
+        shown = when.tool_set if called is None else f"{escape_control(called, 80)} ({when.tool_set})"
+        what = f"tool set {shown}" + (f" of {what}" if what else "")
     if not what:
         return f"{count or 'any number of'} {'tool' if (least, most) == (1, 1) else 'tools'}"
     return f"{what}, {count}" if count else what
 
 
-def rule_text(rule: Rule) -> str:
+def rule_text(rule: Rule, set_names: Mapping[str, str] = NO_NAMES) -> str:
     """What a rule is about: `local/small atomic, calendar_* tools`."""
     about = f"{escape_control(rule.model, 200)} {rule.phase}"
-    return about if rule.when is None else f"{about}, {when_text(rule.when)}"
+    return about if rule.when is None else f"{about}, {when_text(rule.when, set_names)}"
 
 
 def mixed_text(model: str, phase: Phase, one: RouteDecision, other: RouteDecision) -> str:

@@ -21,6 +21,7 @@ _FACTS = {
     "evidence_key": "the spec or its environment",
 }
 _MOST_SETS = 20
+_FEW_SETS = 8
 VOIDED_BY: Mapping[VoidedBy, str] = {
     "environment": "another environment",
     "escalations": "drift of live traffic",
@@ -66,6 +67,19 @@ def verdict_text(rule: Rule) -> str:
     if rule.allow:
         return "allow" if other is None else f"allow, on a fault {other}"
     return "refuse" if other is None else f"fallback {other}"
+
+
+def only_sets_text(surely: ServeWhen, set_names: Mapping[str, str]) -> str | None:
+    """Which tools a threshold is about; None where it is about others, too, or they are not known."""
+    sets = surely.only_sets
+    if not sets:
+        return None
+    named = sorted(escape_control(set_names[name], 60) for name in sets if name in set_names)[:_FEW_SETS]
+    others = len(sets) - len(named)
+    listed = ", ".join(
+        [*named, *([f"{others} more" if named else f"{others} tool set{'' if others == 1 else 's'}"] if others else [])]
+    )
+    return f"it was calibrated on the tools of {listed}; requests with others escalate"
 
 
 def _why(voided: Voided) -> str:
@@ -155,7 +169,8 @@ def _sets(found: Calibration) -> tuple[str, ...]:
     """What was served of each tool set, and how much of that was wrong."""
     shown = sorted(found.shares.items(), key=lambda entry: (-entry[1][0], entry[0]))
     lines = tuple(
-        f"{escape_control(name, 60)}: {served} served, {bad} of these wrong" for name, (served, bad) in shown[:_MOST_SETS]
+        f"{escape_control(found.set_names.get(name, name), 60)}: {served} served, {bad} of these wrong"
+        for name, (served, bad) in shown[:_MOST_SETS]
     )
     return lines if len(shown) <= _MOST_SETS else (*lines, f"{len(shown) - _MOST_SETS} more: --json")
 
