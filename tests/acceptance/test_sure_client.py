@@ -137,7 +137,7 @@ def check(served: Served, prompt: Prompt, answer: Answer) -> None:
     if mine.confidence is None:
         assert (headers["x-selfopt-escalated"], headers.get("x-selfopt-confidence")) == ("unread", None)
         return
-    assert float(headers["x-selfopt-confidence"]) == pytest.approx(math.floor(mine.confidence * 1000) / 1000, abs=1e-9)
+    assert float(headers["x-selfopt-confidence"]) == pytest.approx(math.floor(mine.confidence * 10_000) / 10_000, abs=1e-9)
     assert (headers.get("x-selfopt-escalated") in ("unsure", "invalid")) == (who == FALLBACK)
 
 

@@ -223,7 +223,7 @@ async def test_only_a_model_of_confidence_that_reads_them_asks_for_log_probabili
     async with gateway_world(tmp_path, MODELS) as world:
         await sure_rule(world, model=BLIND_MODEL)
         answer = await world.post(asking("blind"))
-        assert (answer.headers["x-selfopt-model"], answer.headers["x-selfopt-confidence"]) == ("up/m", "0.952")
+        assert (answer.headers["x-selfopt-model"], answer.headers["x-selfopt-confidence"]) == ("up/m", "0.9525")
         assert (world.upstream.journal[-1].body or {}).get("logprobs") is None
         await sure_rule(world)
         await world.post(asking("weather, surely"))

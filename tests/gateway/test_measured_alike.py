@@ -99,5 +99,5 @@ async def test_a_call_is_as_sure_live_as_it_was_measured(tmp_path: Path, name: s
             answer = await world.post(asking(SAID, stream=stream))
             assert told(answer, stream=stream)[0] == ["get_weather"]
             assert "x-selfopt-escalated" not in answer.headers
-            assert float(answer.headers["x-selfopt-confidence"]) == math.floor(wanted * 1000) / 1000
+            assert float(answer.headers["x-selfopt-confidence"]) == math.floor(wanted * 10_000) / 10_000
             assert world.records[-1].attempts[0].confidence == pytest.approx(wanted, rel=1e-12)

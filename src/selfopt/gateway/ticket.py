@@ -291,7 +291,7 @@ class Ticket:
         if self.cut is not None:
             lines.append(b"x-selfopt-cut: %s" % self.cut.encode())
         if self.confidence is not None:
-            lines.append(b"x-selfopt-confidence: %.3f" % (math.floor(self.confidence * 1000 + 1e-9) / 1000))
+            lines.append(b"x-selfopt-confidence: %.4f" % (math.floor(self.confidence * 10_000 + 1e-6) / 10_000))
         if self.escalated:
             lines.append(b"x-selfopt-escalated: %s" % self.escalated[-1].encode())
         return lines
