@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from .part import PartChoice, VariantPart
+from selfopt.records import Phase
+
+from .part import EVERY_PHASE, PartChoice, VariantPart
 
 _SURETIES = ("6", "4", "2.5", "1.5", "1", "0.6")
 """What the sum of a reply's log probabilities may lack to 0, in nats: each about two thirds of the one
 before. Sure calls of small models begin at 0.6; what lacks more than 6 is seldom right.
 """
+_IN_TALKS = frozenset({"4", "1.5"})  # conversations have more parts that read, and all combinations are judged
+_ATOMIC: frozenset[Phase] = frozenset({"atomic"})
 
 READING_PARTS: tuple[VariantPart, ...] = (
     VariantPart(
@@ -51,12 +55,16 @@ READING_PARTS: tuple[VariantPart, ...] = (
         (
             PartChoice("any", "not at all"),
             *(
-                PartChoice(nats, f"its log probabilities sum to -{nats} nats or more", needs=frozenset({"logprobs"}))
+                PartChoice(
+                    nats,
+                    f"its log probabilities sum to -{nats} nats or more",
+                    needs=frozenset({"logprobs"}),
+                    phases=EVERY_PHASE if nats in _IN_TALKS else _ATOMIC,
+                )
                 for nats in _SURETIES
             ),
         ),
         reads=True,
-        phases=frozenset({"atomic"}),
     ),
 )
 """These parts, in the order in which a point is written, behind those that shape requests."""
