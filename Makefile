@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PROBE := .venv-probe
 
+# Where compiled modules are not kept, each interpreter that the tests start compiles all of them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help quickstart test test-model test-attacks test-probe fuzz verify perf docs clean
 .DELETE_ON_ERROR:
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -180,10 +181,11 @@ ADAPTERS = {
 MAKING = {"wiring/sending.py", "wiring/embedded.py", "wiring/separate.py"}
 
 
-def called_names(path: Path) -> set[str]:
+@cache
+def called_names(path: Path) -> frozenset[str]:
     """Last parts of the names that a file calls."""
     calls = [node.func for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Call)]
-    return {f.attr if isinstance(f, ast.Attribute) else f.id for f in calls if isinstance(f, ast.Attribute | ast.Name)}
+    return frozenset(f.attr if isinstance(f, ast.Attribute) else f.id for f in calls if isinstance(f, ast.Attribute | ast.Name))
 
 
 def named(path: Path) -> set[str]:

@@ -104,4 +104,4 @@ def lying_server(behind: str) -> Iterator[tuple[LyingServer, str]]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(120)

@@ -52,7 +52,7 @@ max_bad_share = 0.25
 [gateway]
 keep_warm_s = 1
 [limits]
-timeout_s = 20
+timeout_s = 120
 retries = 0
 """
 

@@ -55,7 +55,7 @@ class Nursery:
         assert self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
-        assert self._process.wait(20) == 0
+        assert self._process.wait(120) == 0
 
 
 @pytest.fixture

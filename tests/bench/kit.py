@@ -47,5 +47,5 @@ def clean_environment(home: Path, extra: Mapping[str, str] | None = None) -> dic
 def bench(home: Path, *words: str, python: str = sys.executable, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run `python3 WORDS` in bench/, as the specification writes it."""
     return subprocess.run(
-        [python, *words], cwd=BENCH, env=clean_environment(home, extra), capture_output=True, text=True, timeout=180, check=False
+        [python, *words], cwd=BENCH, env=clean_environment(home, extra), capture_output=True, text=True, timeout=300, check=False
     )

@@ -190,7 +190,7 @@ def test_no_activated_environment_is_needed(tmp_path: Path, script: str) -> None
         env=clean_environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
@@ -217,7 +217,7 @@ def test_a_function_can_be_imported_without_an_activated_environment(tmp_path: P
         env={**clean_environment(tmp_path), "PYTHONPATH": str(BENCH)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.stdout, done.stderr) == ("selfopt.routing.trail\n", "")
@@ -232,7 +232,7 @@ def test_without_any_environment_one_line_says_what_to_do(tmp_path: Path) -> Non
         env=clean_environment(tmp_path),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stdout) == (1, "")

@@ -27,7 +27,7 @@ def scripted_server(script: Script) -> Iterator[str]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    server = asyncio.run_coroutine_threadsafe(serve_scripted(script, "127.0.0.1", 0), loop).result(10)
+    server = asyncio.run_coroutine_threadsafe(serve_scripted(script, "127.0.0.1", 0), loop).result(120)
 
     async def close() -> None:
         """First take what the kernel has accepted already: a connection that meets a closed server is never closed itself."""
@@ -38,9 +38,9 @@ def scripted_server(script: Script) -> Iterator[str]:
     try:
         yield server.base_url
     finally:
-        asyncio.run_coroutine_threadsafe(close(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(close(), loop).result(120)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(120)
         loop.close()
 
 
@@ -77,5 +77,5 @@ def socket_server(talk: Callable[[socket.socket, threading.Event], None]) -> Ite
     finally:
         over.set()
         for thread in [acceptor, *threads]:
-            thread.join(10)
+            thread.join(120)
         listener.close()

@@ -269,7 +269,7 @@ def test_try_shows_raw_and_parsed(project: Project) -> None:
     assert "no call" in out
     assert "the reply seems to hold a call as json, which variant native_api does not read; the chain all@2 does" in out
     assert 'get_weather(city="Oslo")' in project.ok(*line, "--variant", "native_parsed").out
-    assert "-- raw reply" in project.ok(*line, "--exact", "--timeout", "5").out
+    assert "-- raw reply" in project.ok(*line, "--exact", "--timeout", "60").out
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_what_is_shown_is_toml_and_reads_as_the_settings_in_force(project: Proje
     """With every setting, and without those that have their built-in value."""
     every = tomllib.loads(project.ok("config", "show", "--all").out)
     some = tomllib.loads(project.ok("config", "show").out)
-    assert every["limits"]["timeout_s"] == some["limits"]["timeout_s"] == 1.0
+    assert every["limits"]["timeout_s"] == some["limits"]["timeout_s"] == 90.0
     assert "gateway" in every
     assert "gateway" not in some
     assert every["models"]["aliases"]["good"] == "scripted/good"

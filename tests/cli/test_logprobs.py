@@ -55,7 +55,7 @@ def new_ollama() -> Iterator[str]:
     finally:
         server.shutdown()
         server.server_close()
-        thread.join(10)
+        thread.join(120)
 
 
 def own_endpoint(project: Project, monkeypatch: pytest.MonkeyPatch, *tables: str) -> None:

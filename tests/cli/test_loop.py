@@ -85,11 +85,11 @@ def test_json_is_the_finished_cycles(project: Project) -> None:
 
 def test_candidates_from_a_file_are_named_by_what_they_change(project: Project) -> None:
     """The label of a candidate says which one thing is different."""
-    project.write("candidates.yaml", "- variant: native_parsed\n- timeout_s: 2.5\n")
+    project.write("candidates.yaml", "- variant: native_parsed\n- timeout_s: 120\n")
     result = project.ok("loop", "--baseline", WRITER, "--candidates", "candidates.yaml")
-    assert "tries variant native_api -> native_parsed; timeout_s 1 -> 2.5" in result.out
+    assert "tries variant native_api -> native_parsed; timeout_s 90 -> 120" in result.out
     results = json.loads((project.home / "reports" / "CYCLE_1_RESULTS.json").read_text("utf-8"))
-    assert [c["changed"] for c in results["candidates_tested"]] == ["variant native_api -> native_parsed", "timeout_s 1 -> 2.5"]
+    assert [c["changed"] for c in results["candidates_tested"]] == ["variant native_api -> native_parsed", "timeout_s 90 -> 120"]
 
 
 def test_wrong_candidates_are_refused_before_anything_is_measured(project: Project) -> None:

@@ -300,7 +300,7 @@ async def main():
         await gateway.close()
 asyncio.run(main())
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     assert list((ruled.home / "requests").glob("*.jsonl"))
     return ruled
@@ -331,7 +331,7 @@ def test_no_single_change_goes_unnoticed(traffic: Project) -> None:
 def assert_serve_is_refused(project: Project, *words: str, prefix: tuple[str, ...] = ()) -> None:
     """At the start: exit 1, one line."""
     command = [*prefix, sys.executable, "-m", "selfopt", "serve", "--port", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     lines = [line for line in done.stderr.splitlines() if line.startswith("selfopt: ")]
     assert (done.returncode, len(lines)) == (1, 1), done.stderr + done.stdout
     assert "gateway at" not in done.stdout

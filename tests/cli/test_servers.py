@@ -125,7 +125,7 @@ def read_request(connection: socket.socket) -> None:
 def hang(connection: socket.socket, over: threading.Event) -> None:
     """Take the request and never answer."""
     read_request(connection)
-    over.wait(30)
+    over.wait(120)
 
 
 def close(connection: socket.socket, over: threading.Event) -> None:
@@ -197,7 +197,7 @@ def test_a_real_server_is_measured_warmed_and_unloaded(project: Project, monkeyp
     with scripted_server(script) as url:
         serve_as(project, monkeypatch, "there", kind, url)
         assert "unloaded" in project.ok("models", "ps", "there/m").out
-        result = project.ok("supervise", "there/m", "atomic", "--validate-warm-up", "--runs", "1", "--timeout", "5")
+        result = project.ok("supervise", "there/m", "atomic", "--validate-warm-up", "--runs", "1", "--timeout", "60")
         assert "Warm-up complete" in result.err
         assert "NOT be unloaded" not in result.out
 

@@ -343,7 +343,7 @@ def test_scripted_serves_until_it_is_ended(project: Project) -> None:
     arguments = [sys.executable, "-m", "selfopt", "scripted", "script.yaml", "--json"]
     child = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=project.environ())
     assert child.stdout is not None
-    text, deadline = "", time.monotonic() + 30
+    text, deadline = "", time.monotonic() + 120
     while "}" not in text and time.monotonic() < deadline:
         text += child.stdout.readline()
     url = json.loads(text)["base_url"]

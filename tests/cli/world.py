@@ -129,7 +129,7 @@ extended = ["good"]
 atomic = ["good"]
 
 [limits]
-timeout_s = 1.0
+timeout_s = 90.0
 retries = 0
 
 [loop]

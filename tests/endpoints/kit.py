@@ -72,7 +72,7 @@ def contract_script() -> Script:
 
 def ask(text: str, **changes: Any) -> ChatRequest:
     """A request with one user message."""
-    fields: dict[str, Any] = {"model": "m", "messages": (Message(role="user", content=text),), "timeout_s": 10.0, **changes}
+    fields: dict[str, Any] = {"model": "m", "messages": (Message(role="user", content=text),), "timeout_s": 120.0, **changes}
     return ChatRequest.model_validate(fields)
 
 

@@ -86,4 +86,4 @@ class FakeModels:
 @pytest.fixture
 def fakes(store: ModelStore, tmp_path: Path) -> FakeModels:
     """Models for an engine with the fake child."""
-    return FakeModels(store, {}, EngineOptions(command=FAKE_CHILD, start_timeout_s=20.0, threads=1), tmp_path)
+    return FakeModels(store, {}, EngineOptions(command=FAKE_CHILD, start_timeout_s=120.0, threads=1), tmp_path)

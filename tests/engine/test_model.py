@@ -248,7 +248,7 @@ def test_a_child_ends_with_its_input_even_where_the_kernel_does_not_help(real_st
         child.stdin.flush()
         assert b"listening" in child.stdout.readline()
         child.stdin.close()
-        assert child.wait(5) == 0
+        assert child.wait(120) == 0
 
 
 def child_config(store: ModelStore) -> bytes:

@@ -97,7 +97,7 @@ async def test_a_log_that_nobody_reads_holds_up_nothing_and_says_what_is_missing
     got: list[str] = []
 
     def slow(lines: str) -> None:
-        go_on.wait(10)
+        go_on.wait(120)
         got.append(lines)
 
     log = AccessLog(slow, as_json=False, pause_s=0.0, limit=3)

@@ -540,7 +540,7 @@ async def test_no_request_waits_for_the_readable_log(desk: Desk, monkeypatch: py
     rendering, seen = threading.Event(), []
 
     def render(trail: ChainedFile) -> None:
-        rendering.wait(30)
+        rendering.wait(120)
         seen.append(len(list(trail.records())))
 
     monkeypatch.setattr(sinks, "render_log", render)

@@ -78,7 +78,7 @@ async def test_any_json_gets_an_answer_of_the_documents_shape(tmp_path: Path, bo
 def fuzzed(url: str, document: dict[str, Any], examples: int) -> tuple[list[str], Counter[str], str]:
     """Return the faults found, the number of requests by operation, and all texts and headers."""
     generation = GenerationConfig(max_examples=examples, deterministic=True, database="none", no_shrink=True)
-    project = ProjectConfig(base_url=url, request_timeout=30, generation=generation, continue_on_failure=True)
+    project = ProjectConfig(base_url=url, request_timeout=120, generation=generation, continue_on_failure=True)
     config = SchemathesisConfig(projects=ProjectsConfig(default=project), seed=1)
     wrong: list[str] = []
     asked: Counter[str] = Counter()

@@ -21,7 +21,7 @@ KILLS = (("race_begun", 1), ("trial", 5), ("race_block", 1), ("trial", 11), ("ra
 def attempt(folder: Path, *kill: str) -> int:
     """The command in a process of its own: 0, or minus the number of the signal that ended it."""
     command = [sys.executable, "-m", "tests.loop.race_child", str(folder), *kill]
-    return subprocess.run(command, cwd=ROOT, timeout=60, check=False).returncode
+    return subprocess.run(command, cwd=ROOT, timeout=300, check=False).returncode
 
 
 def history(folder: Path) -> Any:

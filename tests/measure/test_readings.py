@@ -7,17 +7,21 @@ from typing import Any
 import pytest
 
 import selfopt.measure.readings as readings_module
+from selfopt.ledger import MemoryLedger
 from selfopt.measure.readings import read_by_each
 from selfopt.measure.rescore import ensure_verdicts
 from selfopt.reading import read_calls
 from selfopt.records import (
+    Blob,
     ChatReply,
     ChatRequest,
     Ledger,
     LogProbs,
     Outcome,
     ParsedReply,
+    Record,
     ReplyContent,
+    Run,
     ToolCall,
     Trial,
     Variant,
@@ -63,8 +67,12 @@ async def test_each_chain_gives_the_verdicts_that_it_gives_alone(bench: Bench, l
     assert len(chains) > 100
     found = read_by_each(ledger, spec, bench.suite, trials, chains)
     kinds = set()
+    measured: list[Record] = [*ledger.read(Run), *ledger.read(Blob)]
     for key, chain in chains.items():
-        alone = await ensure_verdicts(ledger, spec, bench.suite, trials, chain)
+        # In a ledger of its own: in one that keeps the verdicts of all chains, each would read those of the chains before it.
+        own = MemoryLedger()
+        await own.append(measured)
+        alone = await ensure_verdicts(own, spec, bench.suite, trials, chain)
         assert found[key] == [item.verdict for item in alone.trials]
         kinds |= {made.kind for verdict in found[key] for made in verdict.parsed.corrections}
     assert {"unsure", "unsure_unknown"} <= kinds

@@ -32,7 +32,7 @@ base_url = "{url}"
 kind = "scripted"
 script = "{data}/unread.yaml"
 [limits]
-timeout_s = 5.0
+timeout_s = 60.0
 retries = 0
 """
 Gateway = Callable[..., int]
@@ -117,7 +117,7 @@ def serving(folder: Path) -> Iterator[int]:
         process.send_signal(signal.SIGTERM)
         process.wait(120)
         if reader.is_alive():
-            reader.join(10)
+            reader.join(120)
         process.stdout.close()
 
 

@@ -246,7 +246,7 @@ def without_privileges(folder: Path, *arguments: str) -> subprocess.CompletedPro
             pytest.skip("root without setpriv may write everywhere")
         prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"]
     command = [*prefix, sys.executable, "-m", "selfopt", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False, timeout=300)
 
 
 def test_serve_refuses_a_home_that_it_cannot_write(read_only: Path) -> None:

@@ -20,7 +20,7 @@ from selfopt.scripted.script import Script
 from selfopt.scripted.server import serve_scripted
 from tests.endpoints.kit import KEY, ask
 
-POLICY = WarmUp(enabled=True, separate_process=True, load_timeout_s=20)
+POLICY = WarmUp(enabled=True, separate_process=True, load_timeout_s=120)
 CHILD = """
 import asyncio, os, sys
 from selfopt.endpoints.factory import create_endpoint, create_residency
@@ -99,7 +99,7 @@ async def test_a_child_that_does_not_answer_is_killed(tmp_path: Path, monkeypatc
     """After the sum of the job's own limits."""
     monkeypatch.setattr(process_module, "START_UP_S", 0.0)
     quick = job(load_timeout_s=0.3, prompt_timeout_s=0.3)
-    quick = quick.model_copy(update={"request": ask("hi", timeout_s=0.2)})
+    quick = quick.model_copy(update={"requests": (ask("hi", timeout_s=0.2),)})
     result, _ = await warm_up_separately([sys.executable, "-c", SLEEPER, str(tmp_path / "pid")], quick)
     assert "did not answer" in result.reason
     pid = tmp_path / "pid"

@@ -47,7 +47,7 @@ while True:
 
 
 def kill_at(home: Home, step: str) -> None:
-    done = subprocess.run([sys.executable, "-c", KILLED_AT, str(home.root), step], capture_output=True, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", KILLED_AT, str(home.root), step], capture_output=True, check=False, timeout=300)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 

@@ -205,9 +205,9 @@ def test_a_huge_reply_costs_no_more_than_reading_it() -> None:
     deep: Any = []
     for _ in range(500):
         deep = [deep]
-    started = time.perf_counter()
+    started = time.process_time()
     for value in (10**400, deep, "x" * 1_000_000, [1.0] * 200_000, {str(n): n for n in range(50_000)}):
         for name in FERRY.parameters["properties"]:
             assert not takes([[1.0], {"a": [1]}, "y", 2.5], name, value)
     assert judged(ONE, *[wave(1)] * 10_000).outcome is Outcome.WRONG
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5

@@ -66,7 +66,7 @@ def test_nothing_is_asked_twice_whatever_the_marks(seed: int, data: st.DataObjec
 
 def test_a_search_ends_when_every_way_was_asked_on_every_prompt() -> None:
     """And not before."""
-    parts = frozenset({"tools", "required_only", "examples", "instructions"})
+    parts = frozenset({"tools", "required_only", "instructions"})
     plan = SearchPlan(PROMPTS[:2], TEXT_ONLY, start=(), rungs=(1,), parts=parts)
     search = Search(plan, Objective())
     batches = played(search, lambda batch: {"": told_by_parts(batch)[""]}, 10_000)

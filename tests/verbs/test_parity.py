@@ -20,7 +20,7 @@ import pytest
 import selfopt
 from selfopt import Selfopt
 from selfopt.cli.main import COMMANDS, cli
-from tests.cli.world import SETTINGS, Project
+from tests.cli.world import Project
 from tests.suites.bfcl_kit import texts, write_folder
 
 BASELINE = "scripted/writer atomic native_api"
@@ -166,13 +166,6 @@ def test_every_command_has_its_verb_in_python() -> None:
     assert (set(VERBS) | set(ELSEWHERE)) - commands == set()
 
 
-def project_in(root: Path) -> Project:
-    """A project that a busy machine does not make time out."""
-    project = Project(root)
-    project.write("selfopt.toml", SETTINGS.replace("timeout_s = 1.0", "timeout_s = 60.0"))
-    return project
-
-
 def lives_in(project: Project, patch: pytest.MonkeyPatch) -> None:
     """The environment and the working folder of a project."""
     for name in [n for n in os.environ if n not in project.environ()]:
@@ -185,7 +178,7 @@ def lives_in(project: Project, patch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
     """Measured, looped over, enforced and with a key; what the verbs are to read lies beside it."""
-    project = project_in(tmp_path_factory.mktemp("lived"))
+    project = Project(tmp_path_factory.mktemp("lived"))
     line = {"messages": [{"role": "user", "content": "hello"}], "expected": []}
     project.write("lines.jsonl", json.dumps(line))
     project.write("foo.yaml", "tests: [{vars: {prompt: hi}, assert: [{type: is-valid-openai-tools-call}]}]")
@@ -206,7 +199,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
 def copied(lived: Lived, root: Path) -> Iterator[Project]:
     """The same home and files in another folder."""
     shutil.copytree(lived.project.root, root)
-    project = project_in(root)
+    project = Project(root)
     with pytest.MonkeyPatch.context() as patch:
         lives_in(project, patch)
         yield project

@@ -41,7 +41,7 @@ async def server(talk: Talk) -> AsyncIterator[HttpAddress]:
 
 async def ask(pool: Pool, address: HttpAddress, max_bytes: int = 100_000) -> UpstreamReply:
     """Send one request."""
-    return await pool.ask(address, b"GET / HTTP/1.1\r\n\r\n", timeout_s=20, connect_timeout_s=20, max_bytes=max_bytes)
+    return await pool.ask(address, b"GET / HTTP/1.1\r\n\r\n", timeout_s=120, connect_timeout_s=120, max_bytes=max_bytes)
 
 
 @pytest.mark.parametrize("surplus", [b"HTTP/1.1 200 OK\r\nContent-Le", GOOD, b"\r\n", b"x"])
@@ -138,7 +138,7 @@ async def test_the_rest_of_a_failed_stream_is_read_within_its_limit() -> None:
 
     async with server(talk) as address:
         pool = Pool()
-        head, stream = await pool.open(address, b"GET / HTTP/1.1\r\n\r\n", timeout_s=20, connect_timeout_s=20, max_bytes=10**6)
+        head, stream = await pool.open(address, b"GET / HTTP/1.1\r\n\r\n", timeout_s=120, connect_timeout_s=120, max_bytes=10**6)
         assert head.status == 500
         assert await stream.drain(1000) == b"e" * 1000
         pool.done(address, stream)

@@ -61,7 +61,7 @@ async def server(context: ssl.SSLContext | None = None, heads: list[bytes] | Non
 
 async def get(pool: Pool, address: HttpAddress) -> UpstreamReply:
     """Ask for the list of models."""
-    return await pool.ask(address, address.get, timeout_s=20, connect_timeout_s=20, max_bytes=1000)
+    return await pool.ask(address, address.get, timeout_s=120, connect_timeout_s=120, max_bytes=1000)
 
 
 async def test_a_request_goes_through_the_proxy_with_its_whole_url() -> None:

@@ -61,7 +61,9 @@ class MemoryLedger:
         kind = kind_of(record_type)
         with self._lock:
             self._check_open()
-            rows = list(self._rows.get(kind, {}).values())
+            kept = self._rows.get(kind, {})
+            sought = [str(value) for name, value in conditions if name == "id"]
+            rows = [kept[one] for one in sought[:1] if one in kept] if sought else list(kept.values())
         if newest_first:
             rows.reverse()
         hits = (row for row in rows if all((n == "id" and row.id == v) or (n, v) in row.index for n, v in conditions))

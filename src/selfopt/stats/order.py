@@ -99,10 +99,16 @@ def _drift_scores(n: int, failures: int) -> Scores:
     The number of failures among the last `failures` runs is hypergeometric.
     """
     found: dict[int, float] = {}
-    for late in range(max(0, 2 * failures - n), failures + 1):
+    least = max(0, 2 * failures - n)
+    orders = math.comb(n, failures)
+    # How many orders put `late` failures there. Each count follows from the one before it, because a binomial coefficient of
+    # thousands is slow to compute afresh.
+    among, elsewhere = math.comb(failures, least), math.comb(n - failures, failures - least)
+    for late in range(least, failures + 1):
         score = _score(drift_log_ratio(late, n, failures))
-        chance = math.comb(failures, late) * math.comb(n - failures, failures - late) / math.comb(n, failures)
-        found[score] = found.get(score, 0.0) + chance
+        found[score] = found.get(score, 0.0) + among * elsewhere / orders
+        among = among * (failures - late) // (late + 1)
+        elsewhere = elsewhere * (failures - late) // (n - 2 * failures + late + 1)
     return found
 
 

@@ -107,7 +107,7 @@ def _text(choices: tuple[tuple[str, str], ...]) -> str:
 def contradiction(point: Point) -> str | None:
     """Why the choices of a point exclude each other, in one line. None if they don't."""
     for name, part in parts_by_name().items():
-        choice = part.choice(point.get(name, part.default))
+        choice = part.choice(point[name]) if name in point else part.choices[0]
         for other, allowed in choice.with_.items():
             chosen = point.get(other, parts_by_name()[other].default)
             if chosen not in allowed:
@@ -190,7 +190,7 @@ def neighbours_of(
 
 def possible(point: Point, capabilities: frozenset[Capability], phase: Phase = "atomic") -> bool:
     """Whether a point is valid and of this phase, and a server with these capabilities can be asked so."""
-    chosen = [part.choice(point.get(part.name, part.default)) for part in PARTS]
+    chosen = [part.choice(point[part.name]) if part.name in point else part.choices[0] for part in PARTS]
     of_phase = all(phase in parts_by_name()[name].phases for name in point_of(point))
     fit = all(choice.needs <= capabilities and phase in choice.phases for choice in chosen)
     return of_phase and fit and contradiction(point) is None

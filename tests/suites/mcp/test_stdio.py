@@ -85,7 +85,7 @@ async def test_a_server_that_hangs_is_ended_with_all_that_it_started() -> None:
     assert "has not listed its tools within 3 s and was ended (child " in text
     pids = [int(pid) for pid in re.findall(r"(?:server|child) (\d+)", text)]
     assert len(pids) == 2
-    until = time.monotonic() + 10  # a signal is sent, and then delivered
+    until = time.monotonic() + 120  # a signal is sent, and then delivered
     while any(map(runs, pids)) and time.monotonic() < until:
         os.sched_yield()
     assert not [pid for pid in pids if runs(pid)]
