@@ -236,6 +236,8 @@ def some_ways(
     if len(found) <= most:
         return tuple(found)
     free = [part for part in parts_of(phase) if not part.reads and (parts is None or part.name in parts)]
+    # Nothing is drawn about sampling that the model does not take, so its ways are the same as without these parts.
+    free = [part for part in free if not part.samples or any(choice.needs <= has for choice in part.choices[1:])]
     drawn: dict[str, Point] = {}
     for _ in range(most * _DRAWS):
         drawn_parts = [part for part in free if rng.random() < (0.25 if part.samples or part.choices[-1].requests else 0.5)]
