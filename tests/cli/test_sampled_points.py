@@ -10,8 +10,9 @@ import pytest
 
 from selfopt.ledger import open_ledger
 from selfopt.measure.stored import stored_replies
-from selfopt.records import Run, Trial
+from selfopt.records import Evaluation, Run, SearchBatch, SearchStart, Trial
 from selfopt.scripted.script import Script
+from selfopt.variants.space import point_text
 
 from .servers import scripted_server
 from .test_logprobs import lab, own_endpoint
@@ -110,3 +111,26 @@ def test_doctor_says_whether_the_first_model_of_a_server_thinks(project: Project
     assert "quiet:latest does not think" in said["endpoint off"]
     assert "think" not in said["endpoint blind"]
     assert [row["thinking"] for row in told] == [True, None]
+
+
+def test_a_search_tries_both_where_the_model_takes_them(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And asks a sampled way each prompt once; a model that is not known to think is not given time to."""
+    with scripted_server(SCRIPT) as url:
+        own_endpoint(project, monkeypatch, lab(url, "ollama"))
+        for model in ("lab/m", "lab/plain"):
+            project.run("loop", "--search", "--max-trials", "90", "--baseline", f"{model} atomic temperature=0.7")
+    ledger = open_ledger(project.home / "ledger.sqlite3")
+    starts = {start.model: start for start in ledger.read(SearchStart)}
+    searches = {start.search_id: start.model for start in starts.values()}
+    batches = list(ledger.read(SearchBatch))
+    trials = {trial.trial_id: trial for trial in ledger.read(Trial)}
+    baseline = next(iter(ledger.read(Evaluation)))
+    ledger.close()
+    assert (baseline.model, baseline.determinism, baseline.n_runs > 1) == ("lab/m", "stochastic", True)
+    has = {model: set(start.capabilities) & {"temperature", "thinking"} for model, start in starts.items()}
+    assert has == {"lab/m": {"temperature", "thinking"}, "lab/plain": {"temperature"}}
+    tried = {model: {part for b in batches if searches[b.search_id] == model for part in b.asking} for model in has}
+    assert "temperature" in tried["lab/m"] & tried["lab/plain"]
+    assert "thinking" not in tried["lab/plain"]
+    seen = [(b.search_id, point_text(b.asking), trials[one].prompt_id) for b in batches for one in b.trial_ids]
+    assert len(seen) == len(set(seen))
