@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from selfopt.endpoints.always_resident import AlwaysResident
 from selfopt.endpoints.factory import create_residency
 from selfopt.errors import EndpointError
-from selfopt.records import Residency
+from selfopt.records import EndpointConfig, Residency
 from selfopt.scripted.endpoint import ScriptedResidency
 from selfopt.scripted.player import ScriptEngine
 from selfopt.scripted.script import Script
@@ -124,6 +125,39 @@ async def test_without_a_server_the_state_is_unknown_and_load_fails(kind: str) -
     with pytest.raises(EndpointError) as caught:
         await residency.load("quick", 5.0)
     assert caught.value.kind == "connect"
+
+
+@pytest.mark.parametrize(("kind", "knows"), [("ollama", True), ("openai_compatible", False), (None, True)])
+async def test_status_tells_which_model_thinks(kind: str | None, knows: bool) -> None:
+    """By its template; a server that shows none doesn't say."""
+    models: dict[str, Any] = {"thinker": {"template": "{{ '<think>' }}"}, "talker": {"template": "{{ m }}"}}
+    scripted = Script.model_validate({"models": models})
+    server = await serve_scripted(scripted) if kind is not None else None
+    residency = ScriptedResidency(config_for("scripted"), ScriptEngine(scripted))
+    if server is not None and kind is not None:
+        residency = create_residency(config_for(kind, server.base_url))  # type: ignore[assignment]
+    try:
+        found = [(await residency.status(name)).thinking for name in ("thinker", "talker")]
+        assert found == ([True, False] if knows else [None, None])
+    finally:
+        if server is not None:
+            await server.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "thinks"),
+    [
+        ("openai_compatible", "gpt-5-mini", True),
+        ("openai_compatible", "openai/o3", True),
+        ("openai_compatible", "gpt-4o", None),
+        ("anthropic", "claude-haiku-4-5", True),
+        ("anthropic", "claude-3-opus-20240229", None),
+    ],
+)
+async def test_what_is_not_asked_is_known_by_the_names_of_its_models(kind: str, model: str, thinks: bool | None) -> None:
+    """As far as these say."""
+    config = EndpointConfig(name="away", kind=kind, base_url="https://api.example.com/v1")
+    assert (await create_residency(config).status(model)).thinking is thinks
 
 
 async def test_cloud_models_are_always_there() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from selfopt.records import Sampling
 from selfopt.variants import get_variant
+from selfopt.variants.space import composed
 
 from .kit import World, gateway_world
 from .servers import raw_upstream, whole
@@ -81,6 +82,49 @@ async def test_a_variant_with_a_temperature_of_its_own_keeps_it(tmp_path: Path) 
         headers, asked = await asked_of(world, temperature=0.9, top_p=0.9)
         assert (asked["temperature"], asked["top_p"], headers["x-selfopt-kept"]) == (0.4, 0.5, "temperature, top_p")
         assert "x-selfopt-kept" not in (await asked_of(world))[0]
+
+
+async def test_a_sampled_variant_is_served_as_it_was_measured(tmp_path: Path) -> None:
+    """At its own temperature, of all likely tokens, and without a seed unless the client has one."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        await promote(world, composed({"temperature": "0.7"}))
+        headers, asked = await asked_of(world, temperature=0.0, top_p=0.1)
+        assert (asked["temperature"], asked.get("top_p"), "seed" in asked) == (0.7, None, False)
+        assert headers["x-selfopt-kept"] == "temperature, top_p"
+        assert (await asked_of(world, seed=3))[1]["seed"] == 3
+
+
+async def test_a_sampled_variant_that_chooses_first_keeps_its_temperature_in_both_steps(tmp_path: Path) -> None:
+    """The second one is free, and was measured at it, too."""
+    play = {"writer": {"replies": [{"match": {"constraint": "grammar"}, "text": "play"}], "default": {"text": "Hm."}}}
+    async with gateway_world(tmp_path, play) as world:
+        await promote(world, composed({"steps": "choose_then_answer", "temperature": "1"}))
+        await asked_of(world, temperature=0.2, stop="END")
+        first, second = [entry.body or {} for entry in list(world.upstream.journal)[-2:]]
+        assert ("grammar" in first, "grammar" in second) == (True, False)
+        assert [body["temperature"] for body in (first, second)] == [1.0, 1.0]
+        assert (first.get("stop"), second["stop"]) == (None, "END")
+
+
+async def test_a_variant_that_was_measured_thinking_keeps_its_allowance(tmp_path: Path) -> None:
+    """Beside the answer's limit, whatever the client says of thinking. The thinking is no call and no text."""
+    call = '{"name": "play", "arguments": {}}'
+    async with gateway_world(tmp_path, {"writer": {"default": {"text": "Just text.", "thinking": call}}}) as world:
+        await promote(world, composed({"thinking": "short", "tools": "signatures"}))
+        for fields, limit, kept in (
+            ({}, 1024 + 256, None),
+            ({"max_tokens": 50}, 50 + 256, None),
+            ({"reasoning_effort": "none"}, 1024 + 256, "reasoning_effort"),
+            ({"reasoning_effort": "high"}, 1024 + 256, "reasoning_effort"),
+        ):
+            answer = await world.post(asking("weather?", **fields))
+            sent = world.upstream.journal[-1].body or {}
+            assert answer.headers.get("x-selfopt-kept") == kept
+            assert "reasoning_effort" not in sent
+            assert sent["max_tokens"] == limit
+            assert "chat_template_kwargs" not in sent
+            message = answer.body["choices"][0]["message"]
+            assert (message.get("tool_calls"), message["content"]) == (None, "Just text.")
 
 
 async def test_a_client_that_asks_for_thinking_gets_it_and_room_for_it(tmp_path: Path) -> None:

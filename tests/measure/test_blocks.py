@@ -16,6 +16,7 @@ from selfopt.records import (
     Outcome,
     ReplyContent,
     Run,
+    Sampling,
     Spec,
     ToolCall,
     Trial,
@@ -50,6 +51,17 @@ async def test_a_deterministic_spec_is_measured_once_and_sampled_in_isolation(be
     assert len(evaluation.determinism_run_ids) == 1
     assert bench.events[-1].done == bench.events[-1].total == 10
     assert {e.total for e in bench.events} == {10}, "repeats that are probably needless are not announced"
+
+
+async def test_what_is_drawn_anew_is_repeated_though_its_replies_agree(bench: Bench) -> None:
+    """Agreement would be luck, so no sample is taken; every repeat is asked for and kept as a trial of its own."""
+    variant = Variant(name="hot", sampling=Sampling(temperature=0.7, seed=None))
+    (evaluation,) = (await measure_specs([make_spec(bench.suite, variant=variant)], context=bench.context())).values()
+    assert (evaluation.determinism, evaluation.n_runs) == ("stochastic", 7)
+    assert {run.purpose for run in bench.ledger.read(Run)} == {"measure"}
+    assert len({trial.trial_id for trial in bench.ledger.read(Trial)}) == len(bench.endpoint.asked) == 42
+    assert {(r.sampling.temperature, r.sampling.seed) for r in bench.endpoint.asked} == {(0.7, None)}
+    assert {e.total for e in bench.events} == {42}
 
 
 async def test_a_spec_whose_outcomes_change_is_measured_seven_times(bench: Bench) -> None:

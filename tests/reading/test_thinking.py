@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from selfopt.reading.thinking import ThinkingSplitter, split_thinking
-from selfopt.reading.thinking_marks import LABELLED, PAIRS, TOKEN, WORDS, WRAPPERS, next_token
+from selfopt.reading.thinking_marks import LABELLED, PAIRS, TOKEN, WORDS, WRAPPERS, next_token, thinks_by_template
 
 CALL = '{"name": "city_weather", "arguments": {"city": "Graz"}}'
 HARMONY = [
@@ -231,3 +231,29 @@ def test_no_mark_is_passed_over(raw: str, at: int) -> None:
     first = next((found for found in every if found is not None), None)
     found = next_token(raw, at)
     assert (found and found.span()) == (first and first.span())
+
+
+@pytest.mark.parametrize(
+    ("template", "thinks"),
+    [
+        ("", None),
+        ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}", False),
+        ("{{ '<tool_call>' }}{{ think_about_it }}", False),
+        ("<|start|>assistant<|channel|>final<|message|>{{ m.content }}<|end|>", False),
+        ("{% set content = m.content.split('</think>')[-1] %}", True),
+        ("{{ '<|im_start|>assistant\n<think>\n' }}", True),
+        ("{% if enable_thinking is defined and not enable_thinking %}", True),
+        ("<|start|>assistant<|channel|>analysis<|message|>{{ m.thinking }}<|end|>", True),
+        ("{{ '[THINK]' + m.thinking + '[/THINK]' }}", True),
+        ("<|START_THINKING|>{{ m.plan }}<|END_THINKING|>", True),
+    ],
+)
+def test_a_template_shows_whether_its_model_thinks(template: str, thinks: bool | None) -> None:
+    """By the marks of thinking that it writes or cuts off, or by a switch. Without one nobody knows."""
+    assert thinks_by_template(template) is thinks
+
+
+@given(st.text(alphabet="<think>|/[]{}% \nsal", max_size=400))
+def test_any_template_is_looked_through(template: str) -> None:
+    """Whatever it holds."""
+    assert thinks_by_template(template) in (True, False, None)

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from selfopt.records import Capability
 from selfopt.search import Archive, Foresight, Objective, ReplyMark, foresight
 from selfopt.search.bandit import Bandit
 from selfopt.search.likeness import Likeness, choices_of, covariances
+from selfopt.search.proposers.base import Given
+from selfopt.search.proposers.crossed import Crossed
 from selfopt.simulate.search_worlds import WORLD_PARTS
 from selfopt.variants.space import ways
 
@@ -63,6 +66,27 @@ def test_ways_that_share_more_choices_tell_more_of_each_other() -> None:
         less, greater = covariances(one, other)
         assert less < greater <= 1.0
     assert covariances(one, [one]) == [pytest.approx(1.0)]
+
+
+def test_parts_that_the_space_got_later_make_nothing_more_alike() -> None:
+    """Two ways that differ in a choice are as alike as when there were twelve parts, and one that differs in a new part too
+    is less alike.
+    """
+    one, other, third = (choices_of(way) for way in ({}, {"tools": "brief"}, {"tools": "brief", "temperature": "1"}))
+    near, far = covariances(one, [other, third])
+    assert near == 0.30 * 11 / 12 + 0.35 * 11 * 10 / (12 * 11)
+    assert far == 0.30 * 10 / 12 + 0.35 * 10 * 9 / (12 * 11)
+
+
+def test_a_child_takes_its_sampling_from_one_of_two_as_a_whole() -> None:
+    """No mixture of the temperature of one and the thinking of the other."""
+    archive, has = Archive(Objective()), frozenset[Capability]({"tools", "temperature", "thinking"})
+    sampled = [{"temperature": "1", "instructions": "call"}, {"thinking": "long", "examples": "everyday"}]
+    for way in sampled:
+        archive.add(archive.begin(way, "start"), {"": {"a": ReplyMark(True, True, True), "b": ReplyMark(True, False, False)}})
+    children = [Crossed().propose(Given(archive, (), has, random.Random(seed))) for seed in range(40)]
+    found = {(one.asking.get("temperature"), one.asking.get("thinking")) for one in children if one is not None}
+    assert found == {("1", None), (None, "long")}
 
 
 def test_what_a_proposer_expects_is_checked_where_both_were_asked() -> None:

@@ -27,7 +27,7 @@ from selfopt.variants.space import (
     ways,
 )
 
-ALL: frozenset[Capability] = frozenset({"tools", "grammar", "json_schema", "logprobs"})
+ALL: frozenset[Capability] = frozenset({"tools", "grammar", "json_schema", "logprobs", "temperature", "thinking"})
 CAPABILITIES = st.frozensets(st.sampled_from(sorted(ALL)))
 ANY = st.fixed_dictionaries({}, optional={part.name: st.sampled_from([c.name for c in part.choices]) for part in PARTS})
 WAYS = some_ways(ALL, 600)

@@ -134,9 +134,11 @@ def _known(ctx: click.Context, _: click.Parameter, name: str) -> str:
 def render(ctx: click.Context, /, name: str, prompt: str, tools_file: Path, as_json: bool) -> None:
     """Show what variant NAME would send for PROMPT, without sending it.
 
-    That is its messages, the limit on the reply, and what this limit leaves freer than the tools' schemas.
+    That is its messages, how tokens are drawn, the limit on the reply, and what this limit leaves freer than the
+    tools' schemas.
     """
     from selfopt.verbs.variants import render_variant
+    from selfopt.words.calls import sampling_text
     from selfopt.words.limits import left_free_lines
 
     steps = render_variant(open_app(ctx), name, tools_file, prompt)
@@ -150,6 +152,7 @@ def render(ctx: click.Context, /, name: str, prompt: str, tools_file: Path, as_j
             say(out, f"[{message.role}]", style="bold")
             block(out, message.content)
         say(out, f"native tools: {', '.join(t.name for t in step['tools']) or 'none'}")
+        say(out, f"sampling: {sampling_text(step['sampling'])}")
         if step["constraint"] is not None:
             found = step["constraint"]
             title = f"output limited by a {found.kind.replace('_', ' ')}"

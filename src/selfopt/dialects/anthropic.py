@@ -319,4 +319,16 @@ class _Events(StreamDecoder):
         return parts
 
 
-KIND = EndpointKind(dialect=Anthropic, speaks=Anthropic.name, writes_grammars=False, logprobs=False)
+def _thinks(model: str) -> bool | None:
+    """Whether a model can think: from version 4 on all can. Before that, names do not say."""
+    return True if _Model(model).version >= (4, 0) else None
+
+
+KIND = EndpointKind(
+    dialect=Anthropic,
+    speaks=Anthropic.name,
+    writes_grammars=False,
+    logprobs=False,
+    thinks=_thinks,
+    takes_temperature=lambda model: not _Model(model).adaptive,
+)

@@ -72,6 +72,8 @@ class EndpointKind:
         counts_idle: whether its servers unload models that have been idle for some time.
         logprobs: whether its servers give the log probabilities of tokens. None: some do, so they are
             asked.
+        thinks: whether a model of this name can think before it answers. None: its name does not say.
+        takes_temperature: whether a model of this name takes a temperature.
         lists_models: whether its residency can list the installed models.
         default_port: the port of an address that names none.
         url_variable: the environment variable that names the server's address.
@@ -94,6 +96,8 @@ class EndpointKind:
     ignores_choice: bool = False
     counts_idle: bool = False
     logprobs: bool | None = None
+    thinks: Callable[[str], bool | None] = lambda _model: None
+    takes_temperature: Callable[[str], bool] = lambda _model: True
     lists_models: bool = False
     default_port: int | None = None
     url_variable: str | None = None

@@ -33,7 +33,7 @@ from .kinds import EndpointKind
 from .logprobs import add_entries, entries_of
 from .openai_client import NAME
 from .parts import Parts, StreamDecoder, beside_of, calls_of, given, numbered
-from .servers import OWN_FIELDS, always_reasons, unsupported_parameter
+from .servers import OWN_FIELDS, always_reasons, takes_temperature, thinks_by_name, unsupported_parameter
 
 
 class OpenAIChat:
@@ -332,7 +332,13 @@ def _repeated(came: list[str], said: str, *, whole: bool) -> int:
     return len(before) if said == before or (whole and said.startswith(before)) else len(said) if whole else 0
 
 
-KIND = EndpointKind(dialect=OpenAIChat, speaks=OpenAIChat.name, any_schema=None)
+KIND = EndpointKind(
+    dialect=OpenAIChat,
+    speaks=OpenAIChat.name,
+    any_schema=None,
+    thinks=thinks_by_name,
+    takes_temperature=takes_temperature,
+)
 EMBEDDED = EndpointKind(
     dialect=OpenAIChat,
     speaks=OpenAIChat.name,

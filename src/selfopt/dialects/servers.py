@@ -55,6 +55,16 @@ def always_reasons(model: str) -> bool:
     return _REASONS.search(model) is not None
 
 
+def thinks_by_name(model: str) -> bool | None:
+    """True for OpenAI's reasoning models; None for others, whose names do not say."""
+    return always_reasons(model) or None
+
+
+def takes_temperature(model: str) -> bool:
+    """Whether a model takes a temperature, as far as its name says."""
+    return not always_reasons(model)
+
+
 def unsupported_parameter(body: str) -> set[str]:
     """The parameter that a model does not take, as OpenAI's error says it; empty if the error says another thing."""
     try:

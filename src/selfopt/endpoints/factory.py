@@ -34,7 +34,7 @@ def create_residency(config: EndpointConfig) -> Residency:
     if here is not None:
         return here[1]
     make = kind.residency or _RESIDENCIES.get(kind.speaks)
-    return make(config) if make is not None else AlwaysResident(config.kind, kind.logprobs)
+    return make(config) if make is not None else AlwaysResident(config.kind, kind.logprobs, kind.thinks)
 
 
 def _kind_of(config: EndpointConfig) -> EndpointKind:

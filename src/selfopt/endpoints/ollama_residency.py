@@ -53,6 +53,7 @@ class OllamaResidency:
             expires_at=as_str(running.get("expires_at")) or None,
             answers=True,
             tools="tools" in capabilities if capabilities else None,
+            thinking="thinking" in capabilities if capabilities else None,
             logprobs=_gives_logprobs(as_str(version.get("version"))),
         )
 

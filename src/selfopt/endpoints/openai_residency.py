@@ -11,8 +11,10 @@ from typing import Any, Literal
 
 from selfopt.dialects.jsontext import as_dict, as_int, as_list, as_str
 from selfopt.dialects.openai_chat import OpenAIChat
+from selfopt.dialects.servers import thinks_by_name
 from selfopt.errors import EndpointError
 from selfopt.reading.families import family_of_template
+from selfopt.reading.thinking_marks import thinks_by_template
 from selfopt.records import (
     ChatRequest,
     EndpointConfig,
@@ -89,6 +91,7 @@ class OpenAIResidency:
             context_size=context or None,
             answers=True,
             logprobs=True if owner in _WITH_LOGPROBS else None,
+            thinking=thinks_by_template(template) if template else thinks_by_name(model),
         )
 
     async def load(self, model: str, timeout_s: float) -> float:
@@ -175,7 +178,7 @@ class OpenAIResidency:
 def residency_of(config: EndpointConfig) -> Residency:
     """The residency for a server. A remote one is not asked: its models always count as loaded."""
     away = config.base_url and not (config.local or is_loopback(config.base_url))
-    return AlwaysResident() if away else OpenAIResidency(config)
+    return AlwaysResident(thinks=thinks_by_name) if away else OpenAIResidency(config)
 
 
 def _state_of(entry: dict[str, Any], props: dict[str, Any]) -> State:

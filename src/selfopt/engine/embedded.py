@@ -138,6 +138,7 @@ class EmbeddedEngine:
             slots=self._options.slots,
             context_size=self._options.context_size,
             logprobs=True,
+            thinking=facts.thinking,
         )
 
     async def load(self, model: str, timeout_s: float) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from selfopt.errors import ModelStoreError
 from selfopt.reading.families import family_of_template
+from selfopt.reading.thinking_marks import thinks_by_template
 from selfopt.records import sha256_hex
 
 _FIXED = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
@@ -39,11 +40,13 @@ class GgufFacts:
         quantization: the name of the file type, such as Q4_K_M.
         template_hash: the SHA-256 of the chat template.
         family: how the model writes calls, as its chat templates show.
+        thinking: whether the model can think, as they show; None without any.
     """
 
     quantization: str = "unknown"
     template_hash: str = "unknown"
     family: str = "unknown"
+    thinking: bool | None = None
 
 
 class _Reader:
@@ -121,4 +124,4 @@ def _read(reader: _Reader) -> GgufFacts:
             template_hash = sha256_hex(text) if key == _TEMPLATE else template_hash
         else:
             reader.skip_value(kind)
-    return GgufFacts(quantization, template_hash, family_of_template(templates) or "unknown")
+    return GgufFacts(quantization, template_hash, family_of_template(templates) or "unknown", thinks_by_template(templates))

@@ -124,17 +124,24 @@ def kept_by(variant: Variant, asked: ClientRequest, *, judged: bool = False) -> 
     """Return the client's fields in whose place the variant keeps its own.
 
     A limited reply is measured at the variant's temperature and without thinking, and its limit
-    says where it ends. judged: the reply has to be sure, which was measured at that temperature, too.
+    says where it ends. What was measured at a temperature above 0, or with an allowance to think, is
+    served so. judged: the reply has to be sure, which was measured at that temperature, too.
     """
+    return _kept(variant, asked, judged=judged, limits=limited(variant))
+
+
+def _kept(variant: Variant, asked: ClientRequest, *, judged: bool, limits: bool) -> tuple[str, ...]:
     fields = fields_of(asked)
     if not fields:
         return ()
-    own = [*_LIMITED_OWN] if limited(variant) else []
-    if (judged or variant.sampling.temperature) and "temperature" not in own:
-        own.append("temperature")
-    if judged or variant.sampling.top_p is not None:
+    own, sampling = [*_LIMITED_OWN] if limits else [], variant.sampling
+    if judged or sampling.temperature:
+        own += ["temperature", "top_p"]
+    elif sampling.top_p is not None:
         own.append("top_p")
-    return tuple(key for key in own if key in fields)
+    if sampling.thinking_tokens:
+        own += sorted(THINKING_KEYS)
+    return tuple(dict.fromkeys(key for key in own if key in fields))
 
 
 def swayed(variant: Variant, asked: ClientRequest) -> bool:
@@ -169,8 +176,8 @@ def beside_step(
         left_out = LIMIT_KEYS | _OBSERVED
     if step.logprobs is not None:  # a question for one token, whose probabilities are read and nothing else
         left_out = LIMIT_KEYS | _OBSERVED | LIMIT_FIELDS | set(_LIMITED_OWN)
-    if judged or step.constraint is not None or not limited(variant):
-        left_out = left_out.union(kept_by(variant, asked, judged=judged))
+    limits = limited(variant) and (judged or step.constraint is not None)
+    left_out = left_out.union(_kept(variant, asked, judged=judged, limits=limits))
     if not step.tools:
         left_out = left_out | {"parallel_tool_calls"}
     kept = {key: value for key, value in fields.items() if key not in left_out}

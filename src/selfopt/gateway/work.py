@@ -125,7 +125,8 @@ class AttemptWork:
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
         steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
         step = await beside(asked.size, next, steps)
-        self._most_tokens = max(variant.sampling.max_tokens * SLACK, TEXT_TOKENS)
+        sampling = variant.sampling
+        self._most_tokens = max((sampling.max_tokens + sampling.thinking_tokens) * SLACK, TEXT_TOKENS)
         flow = self._flow if self._exchange.serve_when is None else None  # else all of it waits for the confidence
         early = EarlyCalls(variant, asked, flow, talks=talks) if flow is not None else None
         while True:
@@ -319,7 +320,8 @@ class AttemptWork:
             return step.sampling.model_copy(update={"max_tokens": least})
         free = step.constraint is None
         wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
-        if free and asked.max_tokens is None and wants_thinking(fields_of(asked)):
+        thinks = step.sampling.thinking_tokens > 0  # it has an allowance of its own
+        if free and not thinks and asked.max_tokens is None and wants_thinking(fields_of(asked)):
             wanted += THINKING_TOKENS
         most = min(wanted, LARGEST_LIMIT)
         return step.sampling if most == step.sampling.max_tokens else step.sampling.model_copy(update={"max_tokens": most})

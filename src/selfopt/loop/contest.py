@@ -50,12 +50,6 @@ def _differed(evaluation: Evaluation) -> bool:
     return evaluation.determinism == "stochastic" and outcomes.isdisjoint(_INFRASTRUCTURE)
 
 
-def draws_at_random(spec: Spec) -> bool:
-    """Whether the spec samples without a seed, so that its answers differ each time."""
-    sampling = spec.variant.sampling
-    return sampling.temperature > 0 and sampling.seed is None
-
-
 def is_at_ceiling(baseline: Evaluation) -> bool:
     """Whether the baseline passes every prompt, so that nothing can be better."""
     return baseline.metrics.accuracy >= 1 - _ROUNDING
@@ -74,9 +68,9 @@ def kind_of(context: LoopContext, baseline: Spec, measured: Evaluation, candidat
         return "fixed"
     if is_at_ceiling(measured):
         return "once"
-    if draws_at_random(candidate):
+    if candidate.variant.sampling.draws_anew:
         return "race"
-    return "once" if measured.has_copies or draws_at_random(baseline) else "race"
+    return "once" if measured.has_copies or baseline.variant.sampling.draws_anew else "race"
 
 
 def _differs_in_warm_up_alone(baseline: Spec, candidate: Spec) -> bool:
@@ -128,7 +122,9 @@ class Contest:
         was then luck.
         """
         return any(
-            spec.spec_id in self.evaluations and not draws_at_random(spec) and _differed(self.evaluations[spec.spec_id])
+            spec.spec_id in self.evaluations
+            and not spec.variant.sampling.draws_anew
+            and _differed(self.evaluations[spec.spec_id])
             for spec in (self.baseline, *self.candidates)
         )
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from selfopt.errors import VariantError
+from selfopt.measure.arms import model_status
 from selfopt.measure.lookup import find
+from selfopt.measure.observing import gives_logprobs
 from selfopt.records import (
     Capability,
     CycleStart,
@@ -37,23 +39,29 @@ def search_id_of(cycle: CycleStart, baseline: Spec) -> str:
     return content_hash("search", [cycle.cycle_id, baseline.spec_id])
 
 
-def begun(
-    context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests: int, *, text_only: bool, observed: bool
-) -> SearchStart:
-    """The beginning of a search, not appended. The arguments are those of `search`."""
-    suite = context.suite_for(baseline)
-    # One order for a suite and its split, so that every search of it compares the same prompts first.
-    prompt_ids = spread({prompt.id: (prompt.kind, prompt.tool_set) for prompt in suite.select(baseline.split)})
-    entry = context.settings.endpoints[baseline.endpoint]
+async def capabilities_of(context: LoopContext, baseline: Spec, *, text_only: bool) -> tuple[Capability, ...]:
+    """What the server and the model of a baseline have. The arguments are those of `search`."""
+    desk, entry = context.measure.arena.desk, context.settings.endpoints[baseline.endpoint]
     has: dict[Capability, bool] = {
         "tools": not text_only,
         "grammar": entry.takes_grammars,
         "json_schema": entry.takes_any_schema,
-        "logprobs": observed,
+        "logprobs": await gives_logprobs(desk, baseline),
+        "temperature": entry.takes_temperature(desk.context.model_name_for(baseline)),
+        "thinking": (await model_status(desk, baseline)).thinking is True,
     }
-    capabilities = tuple(name for name, there in has.items() if there)
+    return tuple(name for name, there in has.items() if there)
+
+
+def begun(
+    context: LoopContext, cycle: CycleStart, baseline: Spec, most_requests: int, capabilities: tuple[Capability, ...]
+) -> SearchStart:
+    """The beginning of a search, not appended. capabilities: see `capabilities_of`."""
+    suite = context.suite_for(baseline)
+    # One order for a suite and its split, so that every search of it compares the same prompts first.
+    prompt_ids = spread({prompt.id: (prompt.kind, prompt.tool_set) for prompt in suite.select(baseline.split)})
     # One way alone is asked on all prompts whatever it brings: what another is worth is for the rungs to say.
-    first: tuple[dict[str, str], ...] = ({"tools": "signatures"},) if text_only else ({},)
+    first: tuple[dict[str, str], ...] = ({},) if "tools" in capabilities else ({"tools": "signatures"},)
     settings = context.settings.loop
     return SearchStart(
         search_id=search_id_of(cycle, baseline),

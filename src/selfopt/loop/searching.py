@@ -14,7 +14,7 @@ from selfopt.errors import BudgetError, EndpointError
 from selfopt.home import counted
 from selfopt.measure.context import Desk
 from selfopt.measure.lookup import find, held
-from selfopt.measure.observing import gives_logprobs, is_observed
+from selfopt.measure.observing import is_observed
 from selfopt.measure.progress import SearchNow
 from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.measure.readings import read_by_each
@@ -44,7 +44,7 @@ from selfopt.words.searches import best_text, search_ended_text
 from .candidates import with_change
 from .context import LoopContext, LoopEvent
 from .reflecting import AskedWay, Reflecting, unkept
-from .search_begin import begun, search_id_of, search_of
+from .search_begin import begun, capabilities_of, search_id_of, search_of
 from .search_end import ended_search, standing_of
 from .store import spec_by_id, unknown_specs
 
@@ -75,8 +75,8 @@ async def search(
     """
     start = find(context.ledger, SearchStart, search_id_of(cycle, baseline))
     if start is None:
-        observed = await gives_logprobs(context.measure.arena.desk, baseline)
-        start = begun(context, cycle, baseline, most_requests, text_only=text_only, observed=observed)
+        has = await capabilities_of(context, baseline, text_only=text_only)
+        start = begun(context, cycle, baseline, most_requests, has)
         await context.ledger.append([start])
         context.on_step("search_begun")
     end = find(context.ledger, SearchEnd, start.search_id)

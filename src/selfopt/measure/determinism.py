@@ -63,8 +63,7 @@ def judge_determinism(spec: Spec, passes: Sequence[Verdicts], sample: Verdicts |
         return "unknown"
     if any(infrastructure(one) for one in passes) or (sample is not None and infrastructure(sample)):
         return "stochastic"
-    sampling = spec.variant.sampling
-    if sampling.temperature > 0 and sampling.seed is None:
+    if spec.variant.sampling.draws_anew:
         return "stochastic"
     first = passes[0]
     if not all(agree(verdict, other[prompt_id]) for other in passes[1:] for prompt_id, verdict in first.items()):

@@ -159,7 +159,8 @@ class Unit:
 
     @property
     def _sampling(self) -> bool:
-        return self.options.sampling and self.options.n_runs > 1
+        """Whether an isolated sample can tell anything. Where every reply is drawn anew, equal ones are luck."""
+        return self.options.sampling and self.options.n_runs > 1 and not self.lead.variant.sampling.draws_anew
 
     @property
     def deterministic(self) -> bool:

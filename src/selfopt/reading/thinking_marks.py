@@ -59,6 +59,7 @@ _ATTRIBUTES = r"(?::\w{1,16})?(?:\s[^<>]{0,64})?"
 _HARMONY_END = r"<\|(?:end|return|call)\|>|(?=<\|start\|>|<\|channel\|>)"
 _START = re.compile(r"[<\[◁]")
 _LONGEST_FIXED = 48
+_SWITCH = re.compile(r"\b(?:enable_thinking|thinking_budget|reasoning_effort)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,24 @@ def growing_from(text: str, at: int, kind: Kind | None) -> int:
         if (len(end) <= _LONGEST_FIXED and (end in _fixed() or (kind is not None and end in kind.begun))) or _GROWS.match(end):
             return start.start()
     return len(text)
+
+
+def thinks_by_template(template: str) -> bool | None:
+    """Whether a chat template is one of a model that thinks: it writes the marks of thinking, or has a
+    switch for it. None without a template.
+    """
+    if not template:
+        return None
+    if _SWITCH.search(template):
+        return True
+    at, found = 0, next_token(template, 0)
+    while found is not None and found.end() > at:
+        channel = found["channel"] or found["named"] or ""
+        if found["tag"] or found["open"] or found["close"] or found["labelled"] or channel.strip() == HARMONY_LEAD:
+            return True
+        at = found.end()
+        found = next_token(template, at)
+    return False
 
 
 @cache

@@ -65,6 +65,11 @@ class Sampling(Record):
     max_tokens: int = Field(default=256, ge=1, le=32768)  # of the answer, without thinking
     thinking_tokens: int = Field(default=0, ge=0, le=65536)  # budget of thinking; 0 switches it off where the endpoint can
 
+    @property
+    def draws_anew(self) -> bool:
+        """Whether every reply is drawn anew, so that repeats of a request are no copies."""
+        return self.temperature > 0 and self.seed is None
+
 
 class Constraint(Record):
     """A limit on what the model can write: a GBNF grammar or a JSON Schema."""

@@ -38,6 +38,7 @@ class ModelStatus(Record):
     answers: bool | None = None  # whether the server itself answered; None when it was not asked
     tools: bool | None = None  # whether the model takes tools, as the server says; None when it does not say
     logprobs: bool | None = None  # whether the server gives the log probabilities of tokens, as far as is known
+    thinking: bool | None = None  # whether the model can think before it answers, as far as is known
 
 
 class EnoughError(Exception):

@@ -10,7 +10,7 @@ from .base import Record
 from .suite import Phase, Split
 from .written import EditRefusal
 
-Capability = Literal["tools", "grammar", "json_schema", "logprobs"]
+Capability = Literal["tools", "grammar", "json_schema", "logprobs", "temperature", "thinking"]
 """What a server must have for a part of a variant: tools of its own, limits on the output, or the log
 probabilities of its replies.
 """

@@ -23,4 +23,5 @@ KIND = EndpointKind(
     grammars=True,
     any_schema=True,
     logprobs=False,
+    takes_temperature=lambda _model: False,  # a script says what it says
 )

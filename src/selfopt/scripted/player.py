@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from selfopt.reading.families import family_of_template
+from selfopt.reading.thinking_marks import thinks_by_template
 from selfopt.records import Constraint, Message, ModelStatus, sha256_hex
 
 from .script import Script, ScriptedFault, ScriptedMatch, ScriptedModel, ScriptedReply, ScriptedRule
@@ -161,6 +162,7 @@ class ScriptEngine:
             engine=self.script.engine,
             slots=self.script.slots,
             context_size=spec.context_size,
+            thinking=thinks_by_template(spec.template),
             logprobs=any(reply.logprob is not None for reply in (*spec.replies, spec.default)),
         )
 

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from selfopt.dialects.jsontext import parse_json
 from selfopt.errors import SettingsError
+from selfopt.reading.thinking_marks import thinks_by_template
 
 from . import vendors
 from .player import Clock, JournalEntry, ScriptedChat, ScriptEngine, Turn
@@ -225,7 +226,8 @@ class _Routes:
         if spec is None:
             return _json({"error": f"model '{name}' not found"}, status=404)
         details = self._ollama_entry(name)["details"]
-        return _json({"template": spec.template, "details": details, "model_info": {}, "capabilities": ["completion", "tools"]})
+        capabilities = ["completion", "tools", *(["thinking"] if thinks_by_template(spec.template) else [])]
+        return _json({"template": spec.template, "details": details, "model_info": {}, "capabilities": capabilities})
 
     def _ollama_entry(self, name: str) -> dict[str, Any]:
         spec = self._engine.script.models[name]

@@ -18,6 +18,10 @@ _ALONE, _PAIRS, _OWN = 0.30, 0.35, 0.35
 that another way shares.
 """
 _VARIANCE = _ALONE + _PAIRS + _OWN
+_LATER = 2
+"""How many parts the space has got since these weights were chosen. That other ways share the default
+of a new part makes them no more alike than they were. So the weights stay spread over the older ones.
+"""
 
 
 @cache
@@ -33,7 +37,8 @@ def choices_of(asking: Point, phase: Phase = "atomic") -> Choices:
 @cache
 def _table(n: int) -> tuple[float, ...]:
     """The covariance of two ways of n choices that share so many of them, for a variance of 1."""
-    shares = [_ALONE * m / n + _PAIRS * m * (m - 1) / (n * (n - 1)) for m in range(n)]
+    older = n - _LATER
+    shares = [_ALONE * m / older + _PAIRS * m * (m - 1) / (older * (older - 1)) for m in range(-_LATER, older)]
     return (*shares, _VARIANCE)
 
 

@@ -160,6 +160,11 @@ class EndpointSettings(Table):
         any_schema = self.traits.any_schema
         return self.is_local if any_schema is None else any_schema
 
+    def takes_temperature(self, model: str) -> bool:
+        """Whether the temperature of a request counts. model: as its server knows it."""
+        own = {"temperature", "options.temperature"}
+        return self.traits.takes_temperature(model) and own.isdisjoint(self.omit) and own.isdisjoint(self.extra_body)
+
 
 @lru_cache(16_384)
 def one_name(kind: str, name: str) -> str:

@@ -24,6 +24,7 @@ class PartChoice:
         fields: of the variant, that it sets. Instructions of several parts are told one after
             another.
         options: of the variant's options, that it sets.
+        sampling: of the variant's sampling, that it sets.
         with_: the choices of other parts that it needs, by part. They come before its own part.
         needs: what the server must have.
         phases: the kinds of work in which it can be chosen.
@@ -34,6 +35,7 @@ class PartChoice:
     title: str
     fields: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    sampling: Mapping[str, Any] = field(default_factory=dict)
     with_: Mapping[str, frozenset[str]] = field(default_factory=dict)
     needs: frozenset[Capability] = frozenset()
     phases: frozenset[Phase] = EVERY_PHASE
@@ -63,6 +65,11 @@ class VariantPart:
     def default(self) -> str:
         """The name of the first choice."""
         return self.choices[0].name
+
+    @property
+    def samples(self) -> bool:
+        """Whether it is about how tokens are drawn, and not about what the model is shown."""
+        return any(choice.sampling for choice in self.choices)
 
     def choice(self, name: str) -> PartChoice:
         """The choice of this name. VariantError lists the names there are.

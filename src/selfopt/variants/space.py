@@ -24,6 +24,7 @@ from .conversation_parts import CONVERSATION_PARTS, CONVERSATION_REPAIRS
 from .options import options_of
 from .part import PartChoice, VariantPart
 from .reading_parts import READING_PARTS, READING_REPAIRS
+from .sampling_parts import SAMPLING_PARTS
 from .step_parts import STEP_PARTS
 from .written import fields_of_written, is_written
 
@@ -35,6 +36,7 @@ ALL_DEFAULT = "native"
 PARTS: tuple[VariantPart, ...] = (
     *ASKING_PARTS,
     *STEP_PARTS,
+    *SAMPLING_PARTS,
     *READING_PARTS,
     *CONVERSATION_PARTS,
 )
@@ -120,7 +122,7 @@ def composed(point: Point, *, max_tokens: int = 160, written: Mapping[str, Writt
 
     Args:
         point: its choices.
-        max_tokens: of one reply.
+        max_tokens: of one reply, beside what the model may think.
         written: the choices that were written during the search, by name.
 
     Raises:
@@ -132,6 +134,7 @@ def composed(point: Point, *, max_tokens: int = 160, written: Mapping[str, Writt
         raise VariantError(f"{point_text(point)}: {why}")
     fields: dict[str, Any] = {}
     options: dict[str, Any] = {}
+    sampling: dict[str, Any] = {"max_tokens": max_tokens}
     parsers = ["all@2"]
     for name, chosen in point.items():
         choice = parts_by_name()[name].choice(chosen)
@@ -139,13 +142,14 @@ def composed(point: Point, *, max_tokens: int = 160, written: Mapping[str, Writt
         told = [text for text in (fields.get("instructions"), more.get("instructions")) if text]
         fields |= {**more, **({"instructions": " ".join(told)} if told else {})}
         options |= further
+        sampling |= choice.sampling
         parsers += _REPAIRS.get((name, chosen), ())
     if isinstance(fields.get("examples"), str):
         fields["examples"] = example_set(fields["examples"])
     if fields.get("constraint", "none") != "none" or fields.get("steps", "single") != "single":
         options["max_calls"] = MAX_CALLS
     variant = Variant.model_validate(
-        {**fields, "name": point_text(point), "options": options, "parsers": parsers, "sampling": {"max_tokens": max_tokens}}
+        {**fields, "name": point_text(point), "options": options, "parsers": parsers, "sampling": sampling}
     )
     options_of(variant)
     return variant
@@ -224,17 +228,19 @@ def some_ways(
     """Every possible way to ask where there are at most so many; else as many that are drawn.
 
     Each part of a drawn way is as by default with a chance of one half, and of three quarters if it
-    costs requests: what many choices bring together is for a search to find out. The same seed
-    draws the same ways.
+    costs requests, repeats or thinking: what many choices bring together is for a search to find
+    out. The same seed draws the same ways.
     """
     has, rng = frozenset(capabilities), random.Random(seed)
     found = list(islice(ways(has, phase, parts), most + 1))
     if len(found) <= most:
         return tuple(found)
     free = [part for part in parts_of(phase) if not part.reads and (parts is None or part.name in parts)]
+    # Nothing is drawn about sampling that the model does not take, so its ways are the same as without these parts.
+    free = [part for part in free if not part.samples or any(choice.needs <= has for choice in part.choices[1:])]
     drawn: dict[str, Point] = {}
     for _ in range(most * _DRAWS):
-        drawn_parts = [part for part in free if rng.random() < (0.25 if part.choices[-1].requests else 0.5)]
+        drawn_parts = [part for part in free if rng.random() < (0.25 if part.samples or part.choices[-1].requests else 0.5)]
         chosen = {part.name: rng.choice(part.choices[1:]).name for part in drawn_parts}
         point = point_of(chosen)
         if possible(point, has, phase):

@@ -37,6 +37,7 @@ FEW_BYTES = 1_000_000_000
 MAX_ASKED = 50
 SHOWN_PROBLEMS = 3
 LOGPROBS = {True: "gives log probabilities", False: "has no log probabilities"}
+THINKS = {True: "can think", False: "does not think"}
 MAX_NAME = 100
 MAX_DETAIL = 400
 MAX_SAID = 200
@@ -271,7 +272,7 @@ async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
         url = normalise_base_url(entry.base_url or "")
         via = f"; through the proxy {shown_url(config.proxy.get_secret_value())}" if config.proxy is not None else ""
         if not entry.is_local:
-            told = await _logprobs(app, name, entry)
+            told = await _given(app, name, entry)
             return _check(
                 title, "ok" if config.api_key else "note", f"{shown_url(url)} (remote, not contacted; {key}{via}{told})"
             )
@@ -280,23 +281,27 @@ async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
     if via:
         return _check(title, "note", f"{shown_url(url)} (local, not contacted; {key}{via})")
     if await _answers(url):
-        told = await _logprobs(app, name, entry)
+        told = await _given(app, name, entry)
         return _check(title, "ok", f"{shown_url(url)} (local, something listens there; {key}{told})")
     return _check(title, "note", f"{shown_url(url)} (local, nothing listens there: start the server to use it; {key})")
 
 
-async def _logprobs(app: App, name: str, entry: EndpointSettings) -> str:
-    """Say whether a server gives log probabilities; "" where nobody knows. Only a local one is asked."""
-    if entry.traits.logprobs is False:
-        return f"; {LOGPROBS[False]}"
-    if not entry.asks_logprobs:
-        return "; log probabilities are switched off"
+async def _given(app: App, name: str, entry: EndpointSettings) -> str:
+    """Say whether a server gives log probabilities, and whether its first model thinks; "" where nobody
+    knows. Only a local one is asked.
+    """
     names = await app.sender.installed(name) if entry.is_local else None
-    if not names:
-        return ""
-    model = f"{name}/{names[0]}"
-    gives = (await status_of(app.sender.residency(model, asked=model), names[0])).logprobs
-    return f"; {LOGPROBS[gives]}" if gives is not None else ""
+    status = None
+    if names:
+        model = f"{name}/{names[0]}"
+        status = await status_of(app.sender.residency(model, asked=model), names[0])
+    gives = False if entry.traits.logprobs is False else status.logprobs if status is not None else None
+    told = f"; {LOGPROBS[gives]}" if gives is not None else ""
+    if gives is not False and not entry.asks_logprobs:
+        told = "; log probabilities are switched off"
+    if names and status is not None and status.thinking is not None:
+        told += f"; {escape_control(names[0][:MAX_NAME])} {THINKS[status.thinking]}"
+    return told
 
 
 async def _answers(url: str) -> bool:

@@ -6,7 +6,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from selfopt.records import UNKNOWN_FORMAT, CorrectionKind, ExpectedCall, ParsedReply, ToolCall, ToolDefinition, Variant
+from selfopt.records import (
+    UNKNOWN_FORMAT,
+    CorrectionKind,
+    ExpectedCall,
+    ParsedReply,
+    Sampling,
+    ToolCall,
+    ToolDefinition,
+    Variant,
+)
 
 
 def call_text(call: ToolCall) -> str:
@@ -56,6 +65,16 @@ def _expected_call(call: ExpectedCall) -> str:
         shown = f"{name}={' or '.join(values)}" if values else name
         arguments.append(f"{shown}, or left out" if len(values) < len(accepted) else shown)
     return f"{call.name}({'; '.join(arguments)})"
+
+
+def sampling_text(sampling: Sampling) -> str:
+    """How tokens are drawn: `temperature 0.7 without a seed, at most 160 tokens after at most 256 of
+    thinking`.
+    """
+    seed = "" if not sampling.temperature else " without a seed" if sampling.seed is None else f" with seed {sampling.seed}"
+    top_p = "" if sampling.top_p is None else f", top_p {sampling.top_p:g}"
+    thinking = f" after at most {sampling.thinking_tokens} of thinking" if sampling.thinking_tokens else ""
+    return f"temperature {sampling.temperature:g}{seed}{top_p}, at most {sampling.max_tokens} tokens{thinking}"
 
 
 def variant_lines(variant: Variant) -> list[str]:

@@ -21,7 +21,11 @@ class Crossed:
         parts = [part for part in parts_of(given.phase) if not part.reads]
         for _ in range(_TRIES):
             one, other = given.rng.sample(best, 2)
-            mixed = {part.name: given.rng.choice((one, other)).get(part.name, part.default) for part in parts}
+            # How tokens are drawn is taken from one of them as a whole.
+            mixed = {
+                part.name: (one if part.samples else given.rng.choice((one, other))).get(part.name, part.default)
+                for part in parts
+            }
             child = point_of(mixed)
             if possible(child, given.capabilities, given.phase) and point_text(child) not in given.archive.looks:
                 return Proposal(child)
