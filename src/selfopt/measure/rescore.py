@@ -65,7 +65,7 @@ def replied(ledger: Ledger, spec: Spec, trial: Trial, *, observed: bool = False)
     """The replies of a trial as `replay` needs them: with their log probabilities where they are
     observed, or where steps read them.
     """
-    return stored_contents(ledger, trial, observed=observed or options_of(spec.variant).decide is not None)
+    return stored_contents(ledger, trial, observed=observed or options_of(spec.variant).asks_first)
 
 
 def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent]) -> ReplyContent | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, fsum, log
 from typing import get_args
 
@@ -56,6 +56,8 @@ def signals_of(
                 least, mean = min(found.values), fsum(found.values) / len(found.values)
         elif begins is not None:
             choice = log(max(_LEAST, 1 - begins))
+    if content.picked is not None:
+        choice = _picked(content.picked, parsed)
     return Signals(
         calls=calls,
         reply=observed.total if observed is not None else None,
@@ -88,6 +90,12 @@ def _opens_call(token: str, names: Sequence[str]) -> bool:
     return word.startswith(_CALL_BEGINS) or (
         len(word) > 2 and any(name.startswith(word) or word.startswith(name) for name in names)
     )
+
+
+def _picked(picked: Mapping[str, float], parsed: ParsedReply) -> float | None:
+    """The log probability of what was called, as the model chose it first. None where it could not choose so."""
+    names = {call.name for call in parsed.tool_calls} or {""}
+    return min(picked[name] for name in names) if names <= picked.keys() else None
 
 
 def _backed(parsed: ParsedReply, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> float | None:

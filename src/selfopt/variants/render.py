@@ -48,6 +48,15 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
     offered = as_kind_of(tools, lean_tools(tools)) if options.lean else tools
     tools = _kept_tools(options, messages, offered)
     shown = as_shown(messages, options, required=required)
+    picked = None
+    if options.pick is not None and not required:
+        from .pick import pick_tools  # only loaded for who picks first
+
+        picked = yield from pick_tools(variant, shown, tools, options.pick)
+        if picked is not None and not picked.tools:
+            return picked.none
+        if picked is not None:
+            tools, required = picked.tools, True
     asked = _answering(variant) if required and variant.steps == "choose_then_answer" else variant
     asked = _with_examples(asked, messages, tools)
     opening = _opening(asked, options, shown, tools, offered, required)
@@ -70,7 +79,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         reply = reply_keeping(lambda calls: [c for c in calls if c.name in chosen], reply, offered, variant)
     if options.ground:
         reply = reply_keeping(lambda calls: ground_calls(calls, messages, offered), reply, offered, variant)
-    return reply
+    return reply if picked is None else reply.model_copy(update={"picked": dict(picked.chances)})
 
 
 def _in_several_steps(request: Request, options: VariantOptions, opening: RenderedStep, *, required: bool) -> Steps:
