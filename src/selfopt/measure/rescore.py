@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from selfopt.errors import CorruptError, SuiteError
 from selfopt.reading import needs_logprobs
+from selfopt.reading.covering import covered
 from selfopt.records import (
     ChainName,
     Ledger,
@@ -68,16 +69,21 @@ def replied(ledger: Ledger, spec: Spec, trial: Trial, *, observed: bool = False)
     return stored_contents(ledger, trial, observed=observed or options_of(spec.variant).asks_first)
 
 
-def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent]) -> ReplyContent | None:
+def replay(
+    spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent], *, whole: bool = False
+) -> ReplyContent | None:
     """The reply that the parsers would read if these replies came now.
+
+    whole: without log probabilities that are too few for what a reply says. A reply of which they
+    alone are read has no more to say.
 
     None when the variant asks for more of them.
     """
     steps = render(spec.variant, prompt.messages, tools)
-    next(steps)
+    step = next(steps)
     for content in contents:
         try:
-            steps.send(content)
+            step = steps.send(covered(content) if whole and step.logprobs is None else content)
         except StopIteration as stop:
             final: ReplyContent = stop.value
             return final

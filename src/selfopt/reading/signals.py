@@ -48,7 +48,7 @@ def signals_of(
     if observed is not None and not _OF_TOKENS.isdisjoint(wanted):
         tokens = Tokens(observed)
         start = tokens.after(content.thinking) if content.thinking else 0
-        begins = _begins_call(tokens, start, tools)
+        begins = begins_call(tokens, start, tools)
         if calls:
             found = aligned(tokens, parsed.tool_calls, sent_names(tuple(tool.name for tool in tools)), start)
             choice = None if found.choice is None or begins is None else found.choice + log(max(_LEAST, begins))
@@ -74,7 +74,7 @@ def signals_of(
     )
 
 
-def _begins_call(tokens: Tokens, start: int, tools: Sequence[ToolDefinition]) -> float | None:
+def begins_call(tokens: Tokens, start: int, tools: Sequence[ToolDefinition]) -> float | None:
     """The probability that the answer begins a call, by the likeliest tokens at its beginning."""
     first = tokens.first(start)
     if first is None:

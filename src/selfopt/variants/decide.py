@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from selfopt.records import LogProbs, Message, ReplyContent, as_kind_of
 
-from .first_token import first_token, for_one_token
+from .chances import reads_chances, word_chances
 from .step import RenderedStep, continued_as
 
 NO_CONTENT = "N/A"
@@ -50,9 +50,10 @@ def call_needed(opening: RenderedStep, blank: RenderedStep, threshold: float) ->
 
 def yes_odds(logprobs: LogProbs | None) -> float | None:
     """The log odds of "yes" against "no" as the first token, in nats. None where neither is among the likeliest."""
-    found = first_token(logprobs, ("yes", "no"))
-    return None if found is None else math.log(found.chance("yes")) - math.log(found.chance("no"))
+    found = word_chances(logprobs, ("yes", "no"))
+    return None if found is None else math.log(found.of("yes")) - math.log(found.of("no"))
 
 
 def _question(opening: RenderedStep, name: str) -> RenderedStep:
-    return for_one_token(continued_as(opening, name, _QUESTION), _LIKELIEST)
+    question = replace(continued_as(opening, name, _QUESTION), tool_choice="auto", constraint=None)
+    return reads_chances(question, _LIKELIEST, max_tokens=1)

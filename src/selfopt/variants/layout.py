@@ -38,18 +38,10 @@ def text_messages(variant: Variant, messages: Sequence[Message], tools: Sequence
         f"Tools:\n{describe_tools(tools, options.tool_style)}",
         "" if variant.steps != "single" else explain_format(variant.call_format),
         _examples_as_text(variant.examples, variant.call_format, options),
+        _digest(variant, messages),
     ]
-    return _as_text(variant, messages, parts)
-
-
-def listed_messages(variant: Variant, messages: Sequence[Message], listed: str) -> list[Message]:
-    """The messages for a question about tools that are listed in these words."""
-    return _as_text(variant, messages, [listed])
-
-
-def _as_text(variant: Variant, messages: Sequence[Message], parts: Sequence[str]) -> list[Message]:
     spoken = _rendered(variant, messages) if variant.history == "rendered" else _spoken(variant, _told(variant, messages))
-    return _with_system([*parts, _digest(variant, messages)], messages, spoken)
+    return _with_system(parts, messages, spoken)
 
 
 def choice_text(calls: Sequence[ToolCall]) -> str:

@@ -34,8 +34,6 @@ def rendering_of(variant: Variant, suite: Suite) -> int:
     offered = [tool for tools in sets for tool in tools]
     if _limits_arguments(variant) and any(_has_arguments(tool) for tool in offered):
         return 2
-    if options.pick is not None and any(_told_anew(tool, brief=True) for tool in offered):
-        return 2
     if options.tool_style == "json":
         return 1
     told = [tool for example in variant.examples for tool in example.tools]

@@ -47,7 +47,7 @@ STEP_PARTS: tuple[VariantPart, ...] = (
     ),
     VariantPart(
         "pick",
-        "whether it is asked first which tool is needed, by the probabilities of letters; the likeliest tools are shown",
+        "whether only the likeliest tools are shown, by the probabilities of their names in a first answer",
         (
             PartChoice("no", "no"),
             *(

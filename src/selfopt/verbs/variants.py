@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from selfopt.records import LogProbs, Message, ReplyContent, Variant
+from selfopt.records import LogProbs, Message, ReplyContent, ToolDefinition, Variant
 from selfopt.variants import RenderedStep, options_of, render
 from selfopt.variants.present import describe_tools
 from selfopt.variants.render import lean_tools
@@ -68,12 +68,14 @@ def _content(variant: Variant) -> dict[str, Any]:
     return fields
 
 
-def _for_a_call(step: RenderedStep) -> ReplyContent:
+def _for_a_call(step: RenderedStep, offered: Sequence[ToolDefinition]) -> ReplyContent:
     """A reply to a question that comes first, of a model that is sure of a call, and not without content."""
-    word = "yes" if step.step.startswith("decide") else "A"
-    value = -5.0 if step.blank else 0.0
-    sure = LogProbs(tokens=(word,), logprobs=(value,), top_tokens=((word,),), top_logprobs=((value,),))
-    return ReplyContent(text=word, logprobs=sure)
+    words = ("yes",) if step.step.startswith("decide") else ("{", (step.tools or offered)[0].name)
+    values = (-5.0 if step.blank else 0.0,) * len(words)
+    sure = LogProbs(
+        tokens=words, logprobs=values, top_tokens=tuple((word,) for word in words), top_logprobs=tuple((one,) for one in values)
+    )
+    return ReplyContent(text="".join(words), logprobs=sure)
 
 
 def render_variant(app: App, variant: str, tools: Tools, prompt: str) -> list[dict[str, Any]]:
@@ -90,7 +92,7 @@ def render_variant(app: App, variant: str, tools: Tools, prompt: str) -> list[di
     if chosen.steps == "choose_then_fill" and offered:
         shown.append(steps.send(ReplyContent(text=offered[0].name)))
     while shown[-1].logprobs is not None:
-        shown.append(steps.send(_for_a_call(shown[-1])))
+        shown.append(steps.send(_for_a_call(shown[-1], offered)))
     steps.close()
     options = options_of(chosen)
     told = (chosen.tools == "system_prompt" or chosen.steps != "single") and options.tool_style != "json"
