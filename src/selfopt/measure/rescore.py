@@ -72,12 +72,11 @@ def replied(ledger: Ledger, spec: Spec, trial: Trial, *, observed: bool = False)
 def replay(
     spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent], *, whole: bool = False
 ) -> ReplyContent | None:
-    """The reply that the parsers would read if these replies came now.
+    """The reply that the parsers would read if these replies came now. None when the variant asks for
+    more of them.
 
-    whole: without log probabilities that are too few for what a reply says. A reply of which they
-    alone are read has no more to say.
-
-    None when the variant asks for more of them.
+    whole: log probabilities that are too few for what a reply says are left out. Of a reply of which
+    they alone are read they are never too few.
     """
     steps = render(spec.variant, prompt.messages, tools)
     step = next(steps)

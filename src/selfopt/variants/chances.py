@@ -17,7 +17,7 @@ _LEAST = 1e-6  # a probability below this is no figure to go by
 _AROUND = " \t\n\r▁Ġ\"'*."  # what may stand around an answer
 _BEFORE = f"{_AROUND}`([{{<>=:|"  # and before a name
 _WORD = re.compile(r"[\w\-]")  # goes on with a name
-_LONGEST = 32  # tokens of a name
+_LONGEST = 32  # tokens of a name, and of a reply that are searched for one that nothing names
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +69,28 @@ def call_chances(logprobs: LogProbs | None, tools: Sequence[ToolDefinition]) -> 
         tools: as the model knows them.
 
     Returns:
-        None where the reply has the name of no tool.
+        None where no likely token of the reply leads to the name of a tool.
     """
     if logprobs is None or not len(logprobs):
         return None
     names = [tool.name for tool in tools]
-    tokens = Tokens(logprobs)
+    tokens, listed = Tokens(logprobs), logprobs.listed[:_LONGEST]
     begins, place = begins_call(tokens, 0, tools), named_at(tokens, names)
-    if begins is None or place is None:
-        return None
-    first = logprobs.listed[place]
+    if place is None:  # the name may be invented, and others stand beside it
+        place = max(range(len(listed)), key=lambda at: _leading(listed[at], names))
     found = _names_from(logprobs.listed[place : place + _LONGEST], names)
-    listed = {name: begins * chance for name, chance in found.items() if chance}
-    return Chances({**listed, "": 1 - begins}, begins * _unlisted(_known(first)))
+    if begins is None or not any(found.values()):
+        return None
+    chances = {name: begins * chance for name, chance in found.items() if chance}
+    return Chances({**chances, "": 1 - begins}, begins * _unlisted(_known(logprobs.listed[place])))
+
+
+def _leading(token: TokenLogProb, names: Sequence[str]) -> float:
+    """How likely it is that a name begins here. A single letter is no sign of one."""
+    leads = (
+        math.exp(value) for text, value in _known(token).items() if len(text.lstrip(_BEFORE)) > 1 and _named("", text, names)
+    )
+    return math.fsum(leads)
 
 
 def _names_from(tokens: Sequence[TokenLogProb], names: Sequence[str]) -> dict[str, float]:
