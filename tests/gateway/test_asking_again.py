@@ -261,3 +261,12 @@ def test_how_a_model_leans_is_forgotten_in_time() -> None:
     assert leanings.get("other", "299") is None
     now = LEANING_S
     assert leanings.get("m", "299") is None
+
+
+async def test_a_demanded_call_is_asked_for_without_picking(tmp_path: Path) -> None:
+    """The client has decided, and all of its tools are shown."""
+    async with gateway_world(tmp_path, picking(-3.0)) as world:
+        await promote(world, composed({"pick": "even"}))
+        answer = await world.post(asking("how are you?", tool_choice="required"))
+        assert calls_of(answer) == [("get_weather", {"city": "Oslo"})]
+        assert [len((request.body or {})["tools"]) for request in world.upstream.journal] == [2]
