@@ -60,9 +60,9 @@ STEP_PARTS: tuple[VariantPart, ...] = (
                     requests=2,
                 )
                 for name, how, threshold in (
-                    ("loose", "seven times as likely as the likeliest tool", 2.0),
+                    ("loose", "more than seven times as likely as the likeliest tool", 2.0),
                     ("even", "likelier than the likeliest tool", 0.0),
-                    ("firm", "a seventh as likely as the likeliest tool", -2.0),
+                    ("firm", "more than a seventh as likely as the likeliest tool", -2.0),
                 )
             ),
         ),
