@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from selfopt.gateway.leanings import LEANING_S, Leanings
+from selfopt.records import ReplyContent
 from selfopt.variants.space import composed
 
 from .kit import Answer, gateway_world
@@ -207,3 +209,64 @@ async def test_the_question_goes_without_what_a_client_says_of_the_answer(tmp_pa
             assert body["user"] == "ann"
             assert not {"max_completion_tokens", "stop", "reasoning_effort"} & body.keys()
         assert (last["stop"], last["temperature"], last["reasoning_effort"]) == (["yes"], 0.9, "high")
+
+
+def picking(call: float) -> dict[str, Any]:
+    """A model that begins a call with this log probability, and calls what it is asked to."""
+    none = {"match": {"tools": False}, "text": "Just talking."}
+    leaning = {"match": {"contains": "N/A"}, **reply(OSLO), "logprob": -0.69}
+    return {"writer": {"replies": [none, leaning], "default": {**reply(OSLO), "logprob": call}}}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_is_picked_is_asked_for_and_how_the_model_leans_is_asked_once(tmp_path: Path, stream: bool) -> None:
+    """Of two requests with the same tools the second takes one question less; with other tools it does not."""
+    async with gateway_world(tmp_path, picking(-0.01)) as world:
+        await promote(world, composed({"pick": "even"}))
+        for requests in (3, 5):
+            answer = await world.post(asking("weather in Oslo?", stream=stream))
+            assert calls_of(answer) == [("get_weather", {"city": "Oslo"})]
+            assert len(world.upstream.journal) == requests
+        bodies = [request.body or {} for request in world.upstream.journal]
+        assert [("N/A" in str(body["messages"]), len(body["tools"])) for body in bodies] == [
+            (False, 2), (True, 2), (False, 1), (False, 2), (False, 1)
+        ]  # fmt: skip
+        assert [(body.get("top_logprobs"), body.get("tool_choice")) for body in bodies[2:4]] == [
+            (None, "required"),
+            (20, "required"),
+        ]
+        await world.post(asking("weather in Oslo?", stream=stream, logit_bias={"1": 5}))
+        assert len(world.upstream.journal) == 8, "what a client adds may sway the reply, and is remembered for itself"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_where_no_tool_is_picked_the_client_gets_an_answer_without_one(tmp_path: Path, stream: bool) -> None:
+    """The model is asked for it without tools."""
+    async with gateway_world(tmp_path, picking(-3.0)) as world:
+        await promote(world, composed({"pick": "even"}))
+        answer = await world.post(asking("how are you?", stream=stream))
+        assert text_of(answer) == "Just talking."
+        assert len(world.upstream.journal) == 3
+
+
+def test_how_a_model_leans_is_forgotten_in_time() -> None:
+    """It may be another one then; and of too many questions the oldest goes first."""
+    now = 0.0
+    leanings = Leanings(lambda: now)
+    content = ReplyContent(text="x")
+    for number in range(300):
+        leanings.add("m", str(number), content)
+    assert leanings.get("m", "0") is None
+    assert leanings.get("m", "299") is content
+    assert leanings.get("other", "299") is None
+    now = LEANING_S
+    assert leanings.get("m", "299") is None
+
+
+async def test_a_demanded_call_is_asked_for_without_picking(tmp_path: Path) -> None:
+    """The client has decided, and all of its tools are shown."""
+    async with gateway_world(tmp_path, picking(-3.0)) as world:
+        await promote(world, composed({"pick": "even"}))
+        answer = await world.post(asking("how are you?", tool_choice="required"))
+        assert calls_of(answer) == [("get_weather", {"city": "Oslo"})]
+        assert [len((request.body or {})["tools"]) for request in world.upstream.journal] == [2]

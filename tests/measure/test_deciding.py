@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 from selfopt.measure.readings import read_by_each
+from selfopt.measure.stored_signals import signalled
 from selfopt.records import ChatReply, ChatRequest, LogProbs, Outcome, ReplyContent, Trial, Verdict
 from selfopt.variants.space import composed
 
@@ -58,3 +61,41 @@ async def test_a_server_without_probabilities_is_asked_for_the_answer(bench: Ben
     assert {tuple(one.step for one in trial.exchanges) for trial in trials} == {("decide", "answer")}
     asked = [request.logprobs for request in bench.endpoint.asked if request.sampling.max_tokens == 1]
     assert set(asked) == {10}
+
+
+class Picking(FakeEndpoint):
+    """Begins a call of the weather's tool; surely where the weather is asked for, and hardly for small talk."""
+
+    async def chat(self, request: ChatRequest) -> ChatReply:
+        reply = await super().chat(request)
+        if request.logprobs != 20:
+            return reply
+        text = request.messages[-1].content
+        call = 0.9 if "weather of" in text else 0.1 if "hello" in text else 0.5
+        places = (('{"name": "', {'{"name": "': call, "Well": 1 - call}), ("get_weather", {"get_weather": 1.0}))
+        observed = LogProbs(
+            tokens=tuple(written for written, _ in places),
+            logprobs=tuple(math.log(top[written]) for written, top in places),
+            top_tokens=tuple(tuple(top) for _, top in places),
+            top_logprobs=tuple(tuple(map(math.log, top.values())) for _, top in places),
+        )
+        said = ReplyContent(text="".join(observed.tokens), finish_reason="length")
+        return reply.model_copy(update={"content": said, "logprobs": observed})
+
+
+async def test_a_picked_tool_is_asked_for_and_its_probability_is_a_signal_of_stored_replies(bench: Bench) -> None:
+    """No request is made for it, and what was picked is the same when the replies are read again."""
+    bench.endpoint = Picking(eager)
+    spec = make_spec(bench.suite, variant=composed({"pick": "even"}))
+    result = await run_once(spec, context=bench.context())
+    trials = [trial for run_id in result.run_ids for trial in bench.ledger.read(Trial, {"run_id": run_id})]
+    steps = {trial.prompt_id: [one.step for one in trial.exchanges] for trial in trials}
+    assert {tuple(told) for one, told in steps.items() if one.startswith("c")} == {("pick", "pick N/A", "answer")}
+    assert {tuple(told) for one, told in steps.items() if one.startswith("s")} == {("pick", "pick N/A")}
+    assert {trial.fault for trial in trials} == {None}
+    asked = len(bench.endpoint.asked)
+    found = list(signalled(bench.ledger, spec, bench.suite, trials))
+    assert len(bench.endpoint.asked) == asked
+    assert {one.outcome for one in found} == {Outcome.PASS}
+    assert {round(one.signals.choice or 0, 3) for one in found} == {round(math.log(0.9), 3)}
+    assert {one.signals.calls for one in found} == {True, False}

@@ -25,6 +25,7 @@ POINTS: list[dict[str, str]] = [
     {"tools": "signatures", "examples": "own_tools", "steps": "choose_then_fill", "form": "grammar"},
     {"tools": "signatures", "form": "schema", "votes": "three"},
     {"tools": "native", "decide": "even"},
+    {"tools": "native", "pick": "loose"},
     {"tools": "signatures", "retry": "once", "more": "ask"},
 ]
 MARK = "Sets what only this client has."

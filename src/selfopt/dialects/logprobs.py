@@ -23,7 +23,7 @@ LONGEST_SUMMED = 8192
 """The same as `LONGEST_ASKED` for `TOP_SUMMED`."""
 
 _MAX_TOKENS = LONGEST_SUMMED  # read
-_MAX_TOP = 10  # kept
+_MAX_TOP = 20  # kept
 _MAX_CHARS = 1000  # of one token
 _ROUNDING_ERROR = 1e-3  # servers that compute with few bits give a little more than 0
 _DECIMALS = 5

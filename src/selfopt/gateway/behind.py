@@ -106,8 +106,8 @@ def demanding(variant: Variant, asked: ClientRequest, upstream: Upstream) -> Var
 
 @remembered
 def _undoubting(variant: Variant) -> Variant:
-    """The variant without its threshold, and without the question whether a call is needed."""
-    options = {key: value for key, value in variant.options.items() if key != "decide"}
+    """The variant without its threshold, and without the questions that come first."""
+    options = {key: value for key, value in variant.options.items() if key not in ("decide", "pick")}
     return variant.model_copy(update={"parsers": without_threshold(variant.parsers)[0], "options": options})
 
 

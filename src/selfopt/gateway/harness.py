@@ -16,6 +16,7 @@ from .behind import demanding, kept_by, swayed, unsent, why_past
 from .bounded import by_steps
 from .escalation import Escalating
 from .flow import Flow
+from .leanings import Leanings
 from .live_request import LiveRequest
 from .observing import BlindModels, Observing
 from .offered import wants_other_form
@@ -41,7 +42,7 @@ class Harness:
     def __init__(self, options: GatewayOptions, passing: Passing) -> None:
         self._options = options
         self._passing = passing
-        self._blind = BlindModels(time.monotonic)
+        self._blind, self._leanings = BlindModels(time.monotonic), Leanings(time.monotonic)
 
     async def answer(self, exchange: LiveRequest) -> None:
         """Make one attempt, and answer the client.
@@ -78,7 +79,7 @@ class Harness:
             async with asyncio.timeout(exchange.timeout_s) as limit:
                 work = AttemptWork(self._options, exchange, upstream, flow, limit)
                 ticket.bill.follow(work)
-                observing = Observing(variant, exchange, self._blind) if variant is not None else None
+                observing = Observing(variant, exchange, self._blind, self._leanings) if variant is not None else None
                 outcome = await (work.through(variant, asked, observing) if variant and observing else work.plainly(asked))
                 if flow is not None:
                     flow.check(outcome.tool_calls)
@@ -119,7 +120,7 @@ class Harness:
         Raises EndpointError where the rule rests on log probabilities that do not come, and another
         model is left.
         """
-        observing = Observing(variant, exchange, self._blind)
+        observing = Observing(variant, exchange, self._blind, self._leanings)
         reason = unsent(variant, asked, exchange.upstream) or ("no_logprobs" if observing.in_vain else None)
         if reason == "no_logprobs":
             observing.give_up()

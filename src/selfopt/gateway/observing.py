@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from selfopt.dialects.logprobs import TOP, TOP_SUMMED, longest_asked
 from selfopt.errors import EndpointError
@@ -12,6 +12,7 @@ from selfopt.records import ParsedReply, ReplyContent, Sampling, SignalName, Var
 from selfopt.variants import RenderedStep, rests_on_logprobs
 
 from .escalation import Escalating
+from .leanings import Leanings
 from .live_request import LiveRequest
 from .passing import unfit
 
@@ -53,10 +54,13 @@ class Observing:
         judged: whether the confidence of the answer rests on them.
     """
 
-    def __init__(self, variant: Variant, exchange: LiveRequest, blind: BlindModels, *, compared: bool = False) -> None:
+    def __init__(
+        self, variant: Variant, exchange: LiveRequest, blind: BlindModels, leanings: Leanings, *, compared: bool = False
+    ) -> None:
         """compared: only the calls of the answer are looked at, and not how sure it is."""
         self._exchange = exchange
         self._blind = blind
+        self._leanings = leanings
         self._shortened = self._bare = False
         when = None if compared else exchange.serve_when
         self.judged = when is not None and when.model.needs_logprobs
@@ -67,7 +71,7 @@ class Observing:
 
     def beside(self, variant: Variant, exchange: LiveRequest) -> Observing:
         """The same for a second way of asking, whose calls are compared."""
-        return Observing(variant, exchange, self._blind, compared=True)
+        return Observing(variant, exchange, self._blind, self._leanings, compared=True)
 
     @property
     def in_vain(self) -> bool:
@@ -92,6 +96,19 @@ class Observing:
         if not self.judged or step.logprobs is not None:
             return content
         return covered(content)
+
+    async def leaning(self, question: str, ask: Callable[[], Awaitable[ReplyContent]]) -> ReplyContent:
+        """The reply to a question without content, asked once.
+
+        question: what tells it from others (`question_key`).
+        """
+        model = self._exchange.upstream.known_as
+        found = self._leanings.get(model, question)
+        if found is None:
+            found = await ask()
+            if found.logprobs:
+                self._leanings.add(model, question, found)
+        return found
 
     def misses(self, step: RenderedStep, content: ReplyContent) -> bool:
         """Say whether a step that reads log probabilities alone got none, and take note of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from selfopt.dialects.carrying import wants_thinking
@@ -34,6 +35,7 @@ from .cutting import LONG_RUN, SLACK, Cutter, each_once
 from .early import EarlyCalls, asked_once, may_flow
 from .escalation import Escalating, HeldAnswer
 from .flow import Flow, before_a_call
+from .leanings import question_key
 from .live_request import LiveRequest
 from .observing import Observing
 from .offered import wants_other_form
@@ -152,7 +154,10 @@ class AttemptWork:
         top = step.logprobs or observing.top
         judged = self._exchange.serve_when is not None
         more = beside_step(variant, asked, step, observed=observing.top is not None, judged=judged)
-        return observing.seen(step, await self._ask(step, sampling, take, beside=more, logprobs=top))
+        ask = partial(self._ask, step, sampling, take, beside=more, logprobs=top)
+        if step.blank:
+            return await observing.leaning(await beside(asked.size, question_key, step, more), ask)
+        return observing.seen(step, await ask())
 
     def _held(self) -> ReplyContent | None:
         """An answer of before that is to be served."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from selfopt.errors import CorruptError, SuiteError
 from selfopt.reading import needs_logprobs
+from selfopt.reading.covering import covered
 from selfopt.records import (
     ChainName,
     Ledger,
@@ -65,19 +66,23 @@ def replied(ledger: Ledger, spec: Spec, trial: Trial, *, observed: bool = False)
     """The replies of a trial as `replay` needs them: with their log probabilities where they are
     observed, or where steps read them.
     """
-    return stored_contents(ledger, trial, observed=observed or options_of(spec.variant).decide is not None)
+    return stored_contents(ledger, trial, observed=observed or options_of(spec.variant).asks_first)
 
 
-def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent]) -> ReplyContent | None:
-    """The reply that the parsers would read if these replies came now.
+def replay(
+    spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents: Sequence[ReplyContent], *, whole: bool = False
+) -> ReplyContent | None:
+    """The reply that the parsers would read if these replies came now. None when the variant asks for
+    more of them.
 
-    None when the variant asks for more of them.
+    whole: log probabilities that are too few for what a reply says are left out. Of a reply of which
+    they alone are read they are never too few.
     """
     steps = render(spec.variant, prompt.messages, tools)
-    next(steps)
+    step = next(steps)
     for content in contents:
         try:
-            steps.send(content)
+            step = steps.send(covered(content) if whole and step.logprobs is None else content)
         except StopIteration as stop:
             final: ReplyContent = stop.value
             return final

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from selfopt.reading import read_calls
 from selfopt.reading.agreement import OtherCalls
-from selfopt.reading.covering import covered
 from selfopt.reading.signals import signals_of
 from selfopt.records import (
     Ledger,
@@ -105,7 +104,7 @@ def _read(ledger: Ledger, spec: Spec, suite: Suite, trials: Iterable[Trial]) -> 
         prompt = prompts[trial.prompt_id]
         tools, final = suite.tools_of(prompt), None
         if trial.asked and trial.fault in (None, "truncated"):
-            final = replay(spec, prompt, tools, list(map(covered, replied(ledger, spec, trial, observed=True))))
+            final = replay(spec, prompt, tools, replied(ledger, spec, trial, observed=True), whole=True)
         if final is None:
             continue
         if trial.run_id not in judges:

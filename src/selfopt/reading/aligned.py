@@ -81,6 +81,10 @@ class Tokens:
         top = dict(zip(observed.top_tokens[index], observed.top_logprobs[index], strict=True))
         return observed.tokens[index], observed.logprobs[index], top
 
+    def at(self, place: int) -> int:
+        """The number of the token that holds the byte at a place."""
+        return bisect_right(self._ends, place)
+
     def of(self, start: int, end: int) -> list[float]:
         """The log probabilities of the tokens over these bytes, and of what ends them.
 
@@ -135,6 +139,12 @@ def aligned(tokens: Tokens, calls: Sequence[ToolCall], sent: Mapping[str, str], 
                 found += tokens.of(*span)
         end = place[0]
     return Aligned(least if calls else None, tuple(found), unknown)
+
+
+def named_at(tokens: Tokens, names: Sequence[str]) -> int | None:
+    """The number of the token with which the first name of a tool begins; None where there is none."""
+    places = [place for name in names if (place := _name(tokens.data, name, 0)) is not None]
+    return tokens.at(min(places)[0]) if places else None
 
 
 def _name(data: bytes, name: str, start: int) -> tuple[int, int] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import exp, fsum, log
 from typing import get_args
 
@@ -48,7 +48,7 @@ def signals_of(
     if observed is not None and not _OF_TOKENS.isdisjoint(wanted):
         tokens = Tokens(observed)
         start = tokens.after(content.thinking) if content.thinking else 0
-        begins = _begins_call(tokens, start, tools)
+        begins = begins_call(tokens, start, tools)
         if calls:
             found = aligned(tokens, parsed.tool_calls, sent_names(tuple(tool.name for tool in tools)), start)
             choice = None if found.choice is None or begins is None else found.choice + log(max(_LEAST, begins))
@@ -56,6 +56,8 @@ def signals_of(
                 least, mean = min(found.values), fsum(found.values) / len(found.values)
         elif begins is not None:
             choice = log(max(_LEAST, 1 - begins))
+    if content.picked is not None:
+        choice = _picked(content.picked, parsed)
     return Signals(
         calls=calls,
         reply=observed.total if observed is not None else None,
@@ -72,7 +74,7 @@ def signals_of(
     )
 
 
-def _begins_call(tokens: Tokens, start: int, tools: Sequence[ToolDefinition]) -> float | None:
+def begins_call(tokens: Tokens, start: int, tools: Sequence[ToolDefinition]) -> float | None:
     """The probability that the answer begins a call, by the likeliest tokens at its beginning."""
     first = tokens.first(start)
     if first is None:
@@ -88,6 +90,12 @@ def _opens_call(token: str, names: Sequence[str]) -> bool:
     return word.startswith(_CALL_BEGINS) or (
         len(word) > 2 and any(name.startswith(word) or word.startswith(name) for name in names)
     )
+
+
+def _picked(picked: Mapping[str, float], parsed: ParsedReply) -> float | None:
+    """The log probability of what was called, as the model chose it first. None where it could not choose so."""
+    names = {call.name for call in parsed.tool_calls} or {""}
+    return min(picked[name] for name in names) if names <= picked.keys() else None
 
 
 def _backed(parsed: ParsedReply, messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> float | None:

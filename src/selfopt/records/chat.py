@@ -154,6 +154,9 @@ class ReplyContent(Record):
     refused: bool = Field(default=False, exclude_if=lambda refused: not refused)
     # Observed beside what was said: no part of what is written down or hashed. None: not known.
     logprobs: LogProbs | None = Field(default=None, exclude=True, repr=False)
+    # How likely each tool was, by its name, and none, by "", where the model was asked to choose first: log
+    # probabilities in nats. They follow from the replies to the steps, and are not written down either.
+    picked: dict[str, float] | None = Field(default=None, exclude=True, repr=False)
 
 
 class ChatReply(Record):

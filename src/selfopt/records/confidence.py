@@ -35,7 +35,7 @@ class Signals:
         calls: whether the answer calls a tool.
         reply: the sum of the log probabilities of the whole reply, in nats.
         choice: the log probability of the choice: of the tool's name, or of no call, in nats. The
-            least of all calls.
+            least of all calls. Calibrated where the variant picks first.
         least_value, mean_value: of the log probabilities of the tokens of argument values, in nats.
         backed: the share of required arguments that the conversation backs.
         covered: the share of the telling words of the request that the called tool's name,

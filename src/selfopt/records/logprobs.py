@@ -47,7 +47,7 @@ class LogProbs(Record):
     Attributes:
         tokens: their texts.
         logprobs: of these tokens, in nats.
-        top_tokens, top_logprobs: the likeliest tokens at each place, at most ten; empty where the
+        top_tokens, top_logprobs: the likeliest tokens at each place, at most twenty; empty where the
             server names none.
         raw: bytes, in hex, of the tokens that are no text alone, by their place.
     """

@@ -45,6 +45,10 @@ class VariantOptions(BaseModel):
         decide: ask first whether a call is needed, and call nothing where the log odds of yes, less
             those for a request without content, are below this many nats. Not where a call is
             demanded. None: don't ask.
+        pick: ask first which tool is needed, or none, and show only the likeliest ones, of which one
+            has to be called. Call nothing where the log probability of none is greater than that of
+            the likeliest tool by more than this many nats, each less that for a request without
+            content. Not where a call is demanded. None: don't ask.
         votes: 3: ask with the tools in up to three orders, and take what most replies call.
         retry: whether a reply with a call that can't be right is shown again, once, with what is
             wrong with it. The second reply counts.
@@ -69,6 +73,7 @@ class VariantOptions(BaseModel):
     keep_tools: int | None = Field(default=None, ge=1, le=64)
     examples_by: Literal["set", "similarity", "own_tools"] = "set"
     decide: float | None = Field(default=None, ge=-20, le=20)
+    pick: float | None = Field(default=None, ge=-20, le=20)
     votes: Literal[1, 3] = 1
     retry: bool = False
     more: bool = False
@@ -77,6 +82,11 @@ class VariantOptions(BaseModel):
     def asks_again(self) -> bool:
         """Whether further requests may change what a reply calls."""
         return self.votes > 1 or self.retry or self.more
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether a question that is answered by log probabilities comes first."""
+        return self.decide is not None or self.pick is not None
 
 
 def options_of(variant: Variant) -> VariantOptions:
@@ -108,8 +118,10 @@ def _checked(
         raise VariantError(f"variant {name!r}: option 'choice: named' needs layout 'turn' and steps that choose first")
     if options.agree and steps != "choose_then_answer":
         raise VariantError(f"variant {name!r}: option 'agree' needs steps 'choose_then_answer'")
-    if steps != "single" and (options.asks_again or options.decide is not None):
-        raise VariantError(f"variant {name!r}: options 'decide', 'votes', 'retry' and 'more' need steps 'single'")
+    if steps != "single" and (options.asks_again or options.asks_first):
+        raise VariantError(f"variant {name!r}: options 'decide', 'pick', 'votes', 'retry' and 'more' need steps 'single'")
+    if options.decide is not None and options.pick is not None:
+        raise VariantError(f"variant {name!r}: option 'pick' excludes 'decide'; it asks whether a call is needed, too")
     if options.votes > 1 and (options.retry or options.more):
         raise VariantError(f"variant {name!r}: option 'votes' excludes 'retry' and 'more'")
     if options.examples_by == "similarity" and not has_examples:
@@ -119,4 +131,4 @@ def _checked(
 
 def rests_on_logprobs(variant: Variant) -> bool:
     """Whether what a variant promises rests on log probabilities: it decides by them, or withholds calls."""
-    return needs_logprobs(variant.parsers) or options_of(variant).decide is not None
+    return needs_logprobs(variant.parsers) or options_of(variant).asks_first

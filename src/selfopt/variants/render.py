@@ -6,8 +6,9 @@ stored trial can be replayed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from selfopt.reading.chain import chain_of
 from selfopt.reading.earlier.ground import ground_calls
@@ -23,6 +24,9 @@ from .layout import choice_text, fill_messages, native_messages, text_messages
 from .options import VariantOptions, options_of
 from .shown import Conversation, as_shown
 from .step import RenderedStep, Request, Steps
+
+if TYPE_CHECKING:
+    from .pick import Picked
 
 _SIMILAR = 3  # examples that are chosen by similarity
 _FIRST_QUESTION = frozenset({"choice", "agree", "examples_by"})  # options that only the first question of two heeds
@@ -48,6 +52,13 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
     offered = as_kind_of(tools, lean_tools(tools)) if options.lean else tools
     tools = _kept_tools(options, messages, offered)
     shown = as_shown(messages, options, required=required)
+    picked = None
+    if options.pick is not None and not required:
+        picked = yield from _picked(Request(variant, messages, shown, tools, offered), options, options.pick)
+        if picked is not None and not picked.tools:
+            return picked.none
+        if picked is not None:
+            tools, required = picked.tools, True
     asked = _answering(variant) if required and variant.steps == "choose_then_answer" else variant
     asked = _with_examples(asked, messages, tools)
     opening = _opening(asked, options, shown, tools, offered, required)
@@ -70,7 +81,7 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         reply = reply_keeping(lambda calls: [c for c in calls if c.name in chosen], reply, offered, variant)
     if options.ground:
         reply = reply_keeping(lambda calls: ground_calls(calls, messages, offered), reply, offered, variant)
-    return reply
+    return reply if picked is None else reply.model_copy(update={"picked": dict(picked.chances)})
 
 
 def _in_several_steps(request: Request, options: VariantOptions, opening: RenderedStep, *, required: bool) -> Steps:
@@ -94,6 +105,19 @@ def _in_several_steps(request: Request, options: VariantOptions, opening: Render
     if options.more:
         reply = yield from completed(request, unforced, reply)
     return reply
+
+
+def _picked(request: Request, options: VariantOptions, threshold: float) -> Generator[RenderedStep, ReplyContent, Picked | None]:
+    """Ask which tools are likeliest, as they are asked for an answer."""
+    # What reads log probabilities is only loaded for who picks first.
+    from .decide import blank_of
+    from .pick import pick_tools
+
+    variant, tools, offered = request.variant, request.tools, request.offered
+    asked = _with_examples(variant, request.messages, tools)
+    opening = _opening(asked, options, request.shown, tools, offered, True)
+    blank = _opening(asked, options, blank_of(request.shown), tools, offered, True)
+    return (yield from pick_tools(opening, blank, tools, threshold))
 
 
 def _kept_tools(

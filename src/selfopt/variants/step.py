@@ -14,7 +14,8 @@ class RenderedStep:
     """One request of a trial, before endpoint, model and timeout are known.
 
     Attributes:
-        step: "answer", "choose", "fill N", "decide", "decide N/A", "vote N", "retry" or "more".
+        step: "answer", "choose", "fill N", "decide", "decide N/A", "pick", "pick N/A", "vote N", "retry" or
+            "more".
         messages: the messages to send.
         tools: the tools that the server gets.
         tool_choice: what the server is told about calling them.
@@ -25,6 +26,8 @@ class RenderedStep:
         logprobs: how many of the likeliest tokens the step wants at each place, with their log
             probabilities. It reads these alone, so a reply that ends at the token limit is whole.
             None: it wants none.
+        blank: whether it asks about a request without content. Its reply is then the same for all
+            requests with these tools and standing orders.
     """
 
     step: str
@@ -35,6 +38,7 @@ class RenderedStep:
     sampling: Sampling = field(default_factory=Sampling)
     settled: ReplyContent | None = None
     logprobs: int | None = None
+    blank: bool = False
 
 
 Steps = Generator[RenderedStep, ReplyContent, ReplyContent]

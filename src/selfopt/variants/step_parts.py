@@ -8,6 +8,7 @@ from .part import PartChoice, VariantPart
 
 _SINGLE = frozenset({"single"})
 _UNVOTED = frozenset({"one"})
+_UNDECIDED = frozenset({"no"})
 _ATOMIC: frozenset[Phase] = frozenset({"atomic"})
 
 STEP_PARTS: tuple[VariantPart, ...] = (
@@ -39,6 +40,29 @@ STEP_PARTS: tuple[VariantPart, ...] = (
                     ("loose", "a seventh of those", -2.0),
                     ("even", "those", 0.0),
                     ("firm", "seven times those", 2.0),
+                )
+            ),
+        ),
+        phases=_ATOMIC,
+    ),
+    VariantPart(
+        "pick",
+        "whether only the likeliest tools are shown, by the probabilities of their names in a first answer",
+        (
+            PartChoice("no", "no"),
+            *(
+                PartChoice(
+                    name,
+                    f"no call where none is {how}, each against an empty request",
+                    options={"pick": threshold},
+                    with_={"steps": _SINGLE, "decide": _UNDECIDED},
+                    needs=frozenset({"logprobs"}),
+                    requests=2,
+                )
+                for name, how, threshold in (
+                    ("loose", "more than seven times as likely as the likeliest tool", 2.0),
+                    ("even", "likelier than the likeliest tool", 0.0),
+                    ("firm", "more than a seventh as likely as the likeliest tool", -2.0),
                 )
             ),
         ),

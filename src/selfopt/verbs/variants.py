@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from selfopt.records import Message, ReplyContent, Variant
-from selfopt.variants import options_of, render
+from selfopt.records import LogProbs, Message, ReplyContent, ToolDefinition, Variant
+from selfopt.variants import RenderedStep, options_of, render
 from selfopt.variants.present import describe_tools
 from selfopt.variants.render import lean_tools
 from selfopt.variants.rendering import left_free
@@ -68,11 +68,21 @@ def _content(variant: Variant) -> dict[str, Any]:
     return fields
 
 
+def _for_a_call(step: RenderedStep, offered: Sequence[ToolDefinition]) -> ReplyContent:
+    """A reply to a question that comes first, of a model that is sure of a call, and not without content."""
+    words = ("yes",) if step.step.startswith("decide") else ("{", (step.tools or offered)[0].name)
+    values = (-5.0 if step.blank else 0.0,) * len(words)
+    sure = LogProbs(
+        tokens=words, logprobs=values, top_tokens=tuple((word,) for word in words), top_logprobs=tuple((one,) for one in values)
+    )
+    return ReplyContent(text="".join(words), logprobs=sure)
+
+
 def render_variant(app: App, variant: str, tools: Tools, prompt: str) -> list[dict[str, Any]]:
     """Return the requests that a variant makes of a prompt, without sending them.
 
     A variant that chooses first is shown with the request for the arguments of the first tool, and
-    one that decides first with the request that follows.
+    one that decides or picks first with all that follows where a call is needed: of the first tool.
     Where the prompt tells of tools in words, `signatures` has these; `left_free` has what a limit
     on the arguments leaves freer than the tools' schemas.
     """
@@ -81,8 +91,8 @@ def render_variant(app: App, variant: str, tools: Tools, prompt: str) -> list[di
     shown = [next(steps)]
     if chosen.steps == "choose_then_fill" and offered:
         shown.append(steps.send(ReplyContent(text=offered[0].name)))
-    elif shown[0].logprobs is not None:
-        shown.append(steps.send(ReplyContent()))  # without probabilities nothing is decided, and the request follows
+    while shown[-1].logprobs is not None:
+        shown.append(steps.send(_for_a_call(shown[-1], offered)))
     steps.close()
     options = options_of(chosen)
     told = (chosen.tools == "system_prompt" or chosen.steps != "single") and options.tool_style != "json"

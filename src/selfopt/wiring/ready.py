@@ -22,7 +22,9 @@ def require_logprobs(settings: Settings, variant: Variant, endpoint: str) -> Non
         return
     why = "omit names them in its settings" if "logprobs" in entry.omit else f"its kind, {entry.kind}, has none"
     reads = needs_logprobs(variant.parsers)
-    does, cause = ("makes no call without", "sure-N in its parsers") if reads else ("decides by", "decide among its options")
+    does, cause = (
+        ("makes no call without", "sure-N in its parsers") if reads else ("decides by", "decide or pick among its options")
+    )
     raise VariantError(
         f"variant {variant.name!r} {does} the log probabilities of a reply, and endpoint {endpoint!r} gives none "
         f"({why}); take a variant without {cause}, or another endpoint"
