@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from selfopt.errors import EndpointError
+from selfopt.errors import BudgetError, EndpointError
 from selfopt.loop import Listener
 from selfopt.measure.arena import Arena
 from selfopt.measure.race_block import BlockOrder, BlockResult
@@ -85,6 +85,19 @@ async def test_a_search_asks_search_prompts_alone_and_keeps_trials_for_what_come
     assert "max_trials" in end.stopped
     assert any("are kept back for the candidates" in text for text in w.said("note"))
     assert read(w, Decision), "the candidates were measured and decided"
+
+
+async def test_a_cap_that_leaves_too_little_for_the_candidates_still_leaves_a_quarter_to_the_search(world: Make) -> None:
+    """What was found is kept, and the same command goes on with the candidates when it may."""
+    w = hinted(world)
+    with pytest.raises(BudgetError, match="the same command continues it"):
+        await searched(w, limits={"max_trials": 300})
+    (end,) = read(w, SearchEnd)
+    assert end.requests >= 20
+    assert end.ranking
+    await searched(w)
+    assert len(read(w, SearchEnd)) == 1
+    assert read(w, Decision)
 
 
 async def test_without_the_setting_nothing_is_searched(world: Make) -> None:

@@ -53,3 +53,13 @@ def test_an_unknown_cost_ends_a_capped_measurement_only_behind_a_reply() -> None
     replied.charge(Usage(), None, "far/m")
     assert silent.stop_reason is None
     assert "what far/m costs is unknown" in (replied.stop_reason or "")
+
+
+def test_what_the_caps_leave_is_told_in_trials() -> None:
+    """The tightest cap counts. Nothing is known without a cap, or before a trial told what one takes."""
+    assert spent(Budget(), 10, minutes=1.0).affords() is None
+    assert spent(Budget(max_minutes=5), 0).affords() is None
+    assert spent(Budget(max_trials=20), 0).affords() == 20
+    assert spent(Budget(max_minutes=3.01, max_tokens=5_000), 10, minutes=1.0).affords() == 20
+    assert spent(Budget(max_minutes=30, max_tokens=2_000, max_cost=9.0), 10, minutes=1.0, cost=1.0).affords() == 10
+    assert spent(Budget(max_minutes=0.5), 10, minutes=1.0).affords() == 0

@@ -21,7 +21,7 @@ from selfopt.wiring.app import App
 from tests.cli.servers import scripted_server
 from tests.cli.test_logprobs import lab
 from tests.cli.world import Project
-from tests.verbs.test_parity import lives_in, project_in
+from tests.verbs.test_parity import lives_in
 
 TOOL = {
     "name": "get_weather",
@@ -79,7 +79,7 @@ def suite() -> str:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The small model and the larger one were asked once; the server is gone since."""
-    project = project_in(tmp_path_factory.mktemp("escalation"))
+    project = Project(tmp_path_factory.mktemp("escalation"))
     project.write("s.yaml", suite())
     project.user_config.write_text("", "utf-8")
     with pytest.MonkeyPatch.context() as patch, scripted_server(SCRIPT) as url:

@@ -18,7 +18,7 @@ from tests.cli.servers import scripted_server
 from tests.cli.test_logprobs import lab
 from tests.cli.world import Project
 from tests.verbs.test_escalation import OSLO, ROME, SUITES, kept, suite
-from tests.verbs.test_parity import lives_in, project_in
+from tests.verbs.test_parity import lives_in
 
 # It is as sure of what is wrong as of what is right, but says something else when it is asked in another way.
 TWIN = [
@@ -35,7 +35,7 @@ COMPARED = (*ASKED, "--second", SECOND)
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The model was asked in both ways, in the second on the search and held-out prompts alone."""
-    project = project_in(tmp_path_factory.mktemp("second"))
+    project = Project(tmp_path_factory.mktemp("second"))
     project.write("s.yaml", suite().replace("in Oslo worth", "in Oslo, not in Rome, worth"))
     project.user_config.write_text("", "utf-8")
     with pytest.MonkeyPatch.context() as patch, scripted_server(SCRIPT) as url:

@@ -130,6 +130,7 @@ class _Searching:
         if start.reflection is not None:
             self._reflecting = Reflecting(context, start, self._suite, self._search, self._ways.__getitem__)
         self._batches = self._course = self._faults = 0
+        self._begun_at = self._desk.meter.trials
         self.asked = self.reused = 0
 
     @cached_property
@@ -142,9 +143,18 @@ class _Searching:
 
     @cached_property
     def _later(self) -> int:
-        """How many trials are kept back for the candidates: a pass of each, and the held-out prompts."""
+        """How many trials the candidates take at most: a pass of each, and the held-out prompts."""
         settings, prompts = self._context.settings.loop, len(self._start.prompt_ids)
         return settings.max_candidates * (prompts + settings.sample_of(prompts)) + 2 * len(self._suite.select("heldout"))
+
+    @property
+    def _kept_back(self) -> int:
+        """How many trials are kept back for the candidates: at most three quarters of what the caps left to
+        this command when it began to search. A search that has no trials of its own finds nothing to keep them for.
+        """
+        meter = self._desk.meter
+        affords = meter.affords()
+        return self._later if affords is None else min(self._later, (meter.trials - self._begun_at + affords) * 3 // 4)
 
     async def run(self) -> SearchEnd:
         """Search to the end, and keep what was found."""
@@ -228,7 +238,7 @@ class _Searching:
         if self.asked + len(order.own) > most:
             return f"{counted(most, 'trial')} were for the search"
         waiting = len(order.own) - len(order.made)
-        return self._desk.meter.shortfall(waiting + self._later)
+        return self._desk.meter.shortfall(waiting + self._kept_back)
 
     async def _ask(self, order: _Order) -> str | None:
         """Ask what the ledger does not hold, and tell the search. Returns the cap that cut it off."""
@@ -325,7 +335,7 @@ class _Searching:
                 by=order.batch.by,
                 best=best,
                 synthetic=self._start.synthetic,
-                ends_s=self._desk.meter.ends_in_s(self._start.most_requests - asked, self._later),
+                ends_s=self._desk.meter.ends_in_s(self._start.most_requests - asked, self._kept_back),
             )
 
         return now
@@ -369,7 +379,7 @@ class _Searching:
         await self._context.ledger.append([*unknown_specs(self._context.ledger, specs), end])
         self._context.on_step("searched")
         if stopped is not None:
-            self._context.say(LoopEvent("note", search_ended_text(stopped, self._later), end))
+            self._context.say(LoopEvent("note", search_ended_text(stopped, self._kept_back), end))
         return end
 
 

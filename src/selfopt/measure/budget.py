@@ -93,6 +93,19 @@ class BudgetMeter:
                 )
         return None
 
+    def affords(self) -> int | None:
+        """How many more trials the caps leave, at what trials took so far. None where no cap bounds them,
+        or nothing was made yet that tells.
+        """
+        budget, left = self.budget, []
+        if budget.max_trials is not None:
+            left.append(budget.max_trials - self.trials - self._reserved)
+        minutes = (self._clock() - self._began) / 60
+        for cap, spent in ((budget.max_minutes, minutes), (budget.max_tokens, self.tokens), (budget.max_cost, self.cost)):
+            if cap is not None and self.trials and spent > 0:
+                left.append(int((cap - spent) / (spent / self.trials)))
+        return max(0, min(left)) if left else None
+
     def ends_in_s(self, trials: int, keeping: int) -> float | None:
         """In how many seconds so many more trials are made, at the pace so far, or a cap leaves no more
         than other trials will take that are kept back. None while neither is known.
