@@ -39,11 +39,13 @@ class GgufFacts:
         quantization: the name of the file type, such as Q4_K_M.
         template_hash: the SHA-256 of the chat template.
         family: how the model writes calls, as its chat templates show.
+        pools: whether it says how the vectors of a text's tokens become one, as embedding models do.
     """
 
     quantization: str = "unknown"
     template_hash: str = "unknown"
     family: str = "unknown"
+    pools: bool = False
 
 
 class _Reader:
@@ -109,7 +111,7 @@ def _read(reader: _Reader) -> GgufFacts:
     if entries > _MAX_ENTRIES:
         raise ValueError(f"its header has {entries} entries")
     quantization = template_hash = "unknown"
-    templates = ""
+    templates, pools = "", False
     for _ in range(entries):
         key, kind = reader.text(), reader.u32()
         if key == "general.file_type" and kind == _UINT32:
@@ -120,5 +122,6 @@ def _read(reader: _Reader) -> GgufFacts:
             templates += text
             template_hash = sha256_hex(text) if key == _TEMPLATE else template_hash
         else:
+            pools = pools or key.endswith(".pooling_type")
             reader.skip_value(kind)
-    return GgufFacts(quantization, template_hash, family_of_template(templates) or "unknown")
+    return GgufFacts(quantization, template_hash, family_of_template(templates) or "unknown", pools)
