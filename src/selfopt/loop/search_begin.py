@@ -23,6 +23,8 @@ from selfopt.search.proposers import SEARCHERS, WayProposer
 from selfopt.search.proposers.queued import Queued
 from selfopt.search.proposers.transfer import Transfer
 from selfopt.search.search import Search, SearchPlan, spread
+from selfopt.variants import options_of
+from selfopt.variants.options import embedded_by
 from selfopt.variants.space import composed, point_from
 
 from .beside import beside_of, made_for
@@ -50,6 +52,7 @@ def begun(
         "grammar": entry.takes_grammars,
         "json_schema": entry.takes_any_schema,
         "logprobs": observed,
+        "embeddings": context.settings.models.embedding is not None,
     }
     capabilities = tuple(name for name, there in has.items() if there)
     # One way alone is asked on all prompts whatever it brings: what another is worth is for the rungs to say.
@@ -135,6 +138,7 @@ def _point_of(spec: Spec) -> dict[str, str] | None:
     try:
         named = point_from(spec.variant.name)
         variant = composed(named, max_tokens=spec.variant.sampling.max_tokens)
+        variant = embedded_by(variant, options_of(spec.variant).embedding or None)
     except VariantError:
         return None
     return dict(named) if variant.variant_hash == spec.variant.variant_hash else None

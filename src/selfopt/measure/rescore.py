@@ -73,7 +73,7 @@ def replay(spec: Spec, prompt: Prompt, tools: Sequence[ToolDefinition], contents
 
     None when the variant asks for more of them.
     """
-    steps = render(spec.variant, prompt.messages, tools)
+    steps = render(spec.variant, prompt.messages, tools, embeds=True)
     next(steps)
     for content in contents:
         try:

@@ -60,6 +60,19 @@ def parts_of(phase: Phase) -> tuple[VariantPart, ...]:
     return tuple(replace(part, choices=tuple(one for one in part.choices if phase in one.phases)) for part in of_phase)
 
 
+def drawn_parts(phase: Phase, capabilities: frozenset[Capability]) -> tuple[VariantPart, ...]:
+    """The parts of a way to ask among which chance draws, where a server has these capabilities.
+
+    Those that need an embedding model are left out where there is none: a seed then draws what it drew before
+    there were such parts.
+    """
+
+    def fits(part: VariantPart) -> bool:
+        return any("embeddings" not in choice.needs or choice.needs <= capabilities for choice in part.choices[1:])
+
+    return tuple(part for part in parts_of(phase) if not part.reads and fits(part))
+
+
 def point_of(choices: Mapping[str, str]) -> Point:
     """A point in its canonical form: in the order of the parts, without defaults.
 
@@ -231,11 +244,11 @@ def some_ways(
     found = list(islice(ways(has, phase, parts), most + 1))
     if len(found) <= most:
         return tuple(found)
-    free = [part for part in parts_of(phase) if not part.reads and (parts is None or part.name in parts)]
+    free = [part for part in drawn_parts(phase, has) if parts is None or part.name in parts]
     drawn: dict[str, Point] = {}
     for _ in range(most * _DRAWS):
-        drawn_parts = [part for part in free if rng.random() < (0.25 if part.choices[-1].requests else 0.5)]
-        chosen = {part.name: rng.choice(part.choices[1:]).name for part in drawn_parts}
+        taken = [part for part in free if rng.random() < (0.25 if part.choices[-1].requests else 0.5)]
+        chosen = {part.name: rng.choice(part.choices[1:]).name for part in taken}
         point = point_of(chosen)
         if possible(point, has, phase):
             drawn.setdefault(point_text(point), point)

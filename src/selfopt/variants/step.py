@@ -14,7 +14,7 @@ class RenderedStep:
     """One request of a trial, before endpoint, model and timeout are known.
 
     Attributes:
-        step: "answer", "choose", "fill N", "decide", "decide N/A", "vote N", "retry" or "more".
+        step: "answer", "choose", "fill N", "decide", "decide N/A", "vote N", "retry", "more" or "embed".
         messages: the messages to send.
         tools: the tools that the server gets.
         tool_choice: what the server is told about calling them.
@@ -25,6 +25,8 @@ class RenderedStep:
         logprobs: how many of the likeliest tokens the step wants at each place, with their log
             probabilities. It reads these alone, so a reply that ends at the token limit is whole.
             None: it wants none.
+        embedding: full name of the embedding model that answers this step, and not the model itself
+            (see `meaning`); "" for all other steps.
     """
 
     step: str
@@ -35,6 +37,7 @@ class RenderedStep:
     sampling: Sampling = field(default_factory=Sampling)
     settled: ReplyContent | None = None
     logprobs: int | None = None
+    embedding: str = ""
 
 
 Steps = Generator[RenderedStep, ReplyContent, ReplyContent]
