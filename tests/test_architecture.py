@@ -177,6 +177,7 @@ CONNECTS = {
 ADAPTERS = {
     "create_endpoint", "create_residency", "HttpEndpoint", "ScriptedEndpoint", "ScriptedResidency",
     "OpenAIResidency", "OllamaResidency", "residency_of", "HttpClient", "EmbeddedEndpoint", "EmbeddedResidency",
+    "EmbeddingEndpoint", "EmbeddedEmbedding",
 }  # fmt: skip
 MAKING = {"wiring/sending.py", "wiring/embedded.py", "wiring/separate.py"}
 
@@ -222,7 +223,13 @@ def test_requests_to_models_are_sent_from_one_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "name"), [("wiring/sending.py", "endpoint"), ("wiring/sending.py", "residency"), ("wiring/serving.py", "find")]
+    ("file", "name"),
+    [
+        ("wiring/sending.py", "endpoint"),
+        ("wiring/sending.py", "residency"),
+        ("wiring/sending.py", "embedding"),
+        ("wiring/serving.py", "find"),
+    ],
 )
 def test_whatever_hands_out_a_way_to_a_model_asks_for_leave_first(file: str, name: str) -> None:
     """The first statement is the check."""
@@ -234,4 +241,4 @@ def test_whatever_hands_out_a_way_to_a_model_asks_for_leave_first(file: str, nam
         assert isinstance(first, ast.Expr)
         assert isinstance(first.value, ast.Call)
         assert isinstance(first.value.func, ast.Attribute)
-        assert first.value.func.attr == "require"
+        assert first.value.func.attr == ("require_embedding" if name == "embedding" else "require")

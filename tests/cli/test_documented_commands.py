@@ -107,7 +107,7 @@ def machine(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     script.write_text(json.dumps({"models": models}), "utf-8")
     with scripted_server(load_script(script)) as base_url:
 
-        async def start(engine: EmbeddedEngine, model: str, seat: Any) -> Any:
+        async def start(engine: EmbeddedEngine, model: str, seat: Any, *, embedding: bool) -> Any:
             async def end() -> None:
                 """It is another's server."""
 

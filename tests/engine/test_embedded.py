@@ -35,6 +35,20 @@ async def test_the_first_connect_starts_the_child_and_the_second_finds_it(fakes:
     assert first.alias == model
 
 
+async def test_embeddings_have_a_child_of_their_own(fakes: FakeModels) -> None:
+    """A server of llama.cpp either chats or embeds. Each has its own state, and both end with the engine."""
+    model = fakes.add()
+    async with engine_of(fakes) as engine:
+        chats = await engine.connect(model)
+        assert (await engine.status(model, embedding=True)).state == "unloaded"
+        embeds = await engine.connect(model, embedding=True)
+        assert (await engine.connect(model, embedding=True)).base_url == embeds.base_url != chats.base_url
+        assert (await engine.status(model, embedding=True)).state == "loaded"
+        assert sorted(engine.pids()) == [model, f"{model} (embedding)"]
+        pids = engine.pids().values()
+    assert not any(psutil.pid_exists(pid) for pid in pids)
+
+
 async def test_connects_at_once_share_one_child(fakes: FakeModels) -> None:
     """One child a model."""
     model = fakes.add()

@@ -63,6 +63,12 @@ def test_what_the_file_does_not_tell_is_unknown(tmp_path: Path) -> None:
     assert read_gguf(write(tmp_path, header(version=2))) == GgufFacts("unknown", "unknown")
 
 
+def test_a_model_that_pools_its_vectors_says_so(tmp_path: Path) -> None:
+    """As embedding models do."""
+    assert read_gguf(write(tmp_path, header(u32_entry("bert.pooling_type", 1)))).pools
+    assert not read_gguf(write(tmp_path, header(u32_entry("llama.context_length", 1)))).pools
+
+
 def test_a_file_type_without_a_name_keeps_its_number(tmp_path: Path) -> None:
     """Two unknown types stay two."""
     assert read_gguf(write(tmp_path, header(u32_entry("general.file_type", 999)))).quantization == "file type 999"

@@ -26,7 +26,7 @@ class Engine:
     def __init__(self, *addresses: EngineAddress | Exception | float) -> None:
         self.addresses = list(addresses)
 
-    async def connect(self, model: str) -> EngineAddress:
+    async def connect(self, model: str, *, embedding: bool = False) -> EngineAddress:
         """The next address, error or delay."""
         following = self.addresses.pop(0)
         if isinstance(following, Exception):
@@ -41,7 +41,7 @@ class Engine:
         await self.connect(model)
         return 5.0
 
-    async def status(self, model: str) -> ModelStatus:
+    async def status(self, model: str, *, embedding: bool = False) -> ModelStatus:
         """Asleep."""
         return ModelStatus(state="sleeping")
 

@@ -134,7 +134,7 @@ class Engine:
         self.problem = problem
         self.loads = 0
 
-    async def connect(self, model: str) -> EngineAddress:
+    async def connect(self, model: str, *, embedding: bool = False) -> EngineAddress:
         """The server's address."""
         if self.problem is not None:
             raise self.problem
@@ -147,7 +147,7 @@ class Engine:
         self.loads += 1
         return 123.0
 
-    async def status(self, model: str) -> ModelStatus:
+    async def status(self, model: str, *, embedding: bool = False) -> ModelStatus:
         """Loaded."""
         return ModelStatus(state="loaded")
 

@@ -102,6 +102,12 @@ def _start_server(config: dict[str, Any]) -> tuple[Any, str]:
     params.warmup = False  # warming up is a measured step of its own, with the real prompt
     params.fit_params = False  # fitting to a GPU's memory reads the whole model once more
     params.verbosity = config["verbosity"]
+    if config["embedding"]:
+        params.embedding = True
+        # A text is read in one piece. Models that say how they pool are pooled so; others by the mean.
+        params.n_ubatch = params.n_batch = config["context_size"]
+        if not config["pools"]:
+            params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     return xllamacpp.Server(params), str(xllamacpp.__version__)
 
 

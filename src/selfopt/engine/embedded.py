@@ -100,8 +100,10 @@ class EmbeddedEngine:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def connect(self, model: str) -> EngineAddress:
+    async def connect(self, model: str, *, embedding: bool = False) -> EngineAddress:
         """The address of a model's server. Starts the server if it is not running.
+
+        embedding: of a server that embeds texts. It is another one than that of the model's chats.
 
         Cancelling the caller does not cancel the start.
 
@@ -110,22 +112,22 @@ class EmbeddedEngine:
             ModelStoreError: the model is not pulled.
             EngineError: the server did not start.
         """
-        seat = self._seat(model)
+        seat = self._seat(model, embedding=embedding)
         if (child := _running(seat)) is not None:
             return self._address(model, child, 0.0)
         began = time.perf_counter()
         if seat.starting is None:
-            seat.starting = asyncio.create_task(self._start(model, seat))
+            seat.starting = asyncio.create_task(self._start(model, seat, embedding=embedding))
             seat.starting.add_done_callback(_retrieve)
         child = await asyncio.shield(seat.starting)
         return self._address(model, child, (time.perf_counter() - began) * 1000)
 
-    async def status(self, model: str) -> ModelStatus:
+    async def status(self, model: str, *, embedding: bool = False) -> ModelStatus:
         """The status of a model, without loading or waking it.
 
-        A model that is not pulled or not running is `unloaded`.
+        A model that is not pulled or not running is `unloaded`. embedding: as for `connect`.
         """
-        seat = self._seat(model)
+        seat = self._seat(model, embedding=embedding)
         facts = await self._facts(model, seat)
         return ModelStatus(
             state=await self._state(seat),
@@ -188,16 +190,16 @@ class EmbeddedEngine:
         """The process ids of the running children, by model."""
         return {name: seat.child.pid for name, seat in self._seats.items() if seat.child is not None and seat.child.alive}
 
-    def _seat(self, model: str) -> _Seat:
+    def _seat(self, model: str, *, embedding: bool = False) -> _Seat:
         if model not in self._catalogue:
             known = ", ".join(sorted(self._catalogue)) or "none"
             raise UnknownModelError(f"unknown local model {model!r}; known are: {known}; add others in your model catalogue")
-        return self._seats.setdefault(model, _Seat())
+        return self._seats.setdefault(f"{model} (embedding)" if embedding else model, _Seat())
 
     def _address(self, model: str, child: ChildProcess, start_ms: float) -> EngineAddress:
         return EngineAddress(child.base_url, SecretStr(child.api_key), model, start_ms)
 
-    async def _start(self, model: str, seat: _Seat) -> ChildProcess:
+    async def _start(self, model: str, seat: _Seat, *, embedding: bool) -> ChildProcess:
         try:
             if self._closed:
                 raise EngineError(f"engine of {model}: closed already; make a new engine")
@@ -214,12 +216,14 @@ class EmbeddedEngine:
                 threads=options.threads or await free_cores(),
                 cores=None if options.threads else usable_cores(),
                 sleep_idle_s=options.sleep_idle_s,
-                prompt_cache_mib=options.prompt_cache_mib,
+                prompt_cache_mib=0 if embedding else options.prompt_cache_mib,
+                embedding=embedding,
+                pools=embedding and (await self._facts(model, seat)).pools,
             )
             child = await ChildProcess.start(
                 config,
                 command=options.command,
-                log_path=(options.log_dir or self._store.root / "logs") / f"{slug(model)}.log",
+                log_path=(options.log_dir or self._store.root / "logs") / f"{slug(model)}{'.embedding' * embedding}.log",
                 timeout_s=options.start_timeout_s,
             )
             try:

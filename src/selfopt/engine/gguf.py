@@ -41,12 +41,14 @@ class GgufFacts:
         template_hash: the SHA-256 of the chat template.
         family: how the model writes calls, as its chat templates show.
         thinking: whether the model can think, as they show; None without any.
+        pools: whether it says how the vectors of a text's tokens become one, as embedding models do.
     """
 
     quantization: str = "unknown"
     template_hash: str = "unknown"
     family: str = "unknown"
     thinking: bool | None = None
+    pools: bool = False
 
 
 class _Reader:
@@ -112,7 +114,7 @@ def _read(reader: _Reader) -> GgufFacts:
     if entries > _MAX_ENTRIES:
         raise ValueError(f"its header has {entries} entries")
     quantization = template_hash = "unknown"
-    templates = ""
+    templates, pools = "", False
     for _ in range(entries):
         key, kind = reader.text(), reader.u32()
         if key == "general.file_type" and kind == _UINT32:
@@ -123,5 +125,7 @@ def _read(reader: _Reader) -> GgufFacts:
             templates += text
             template_hash = sha256_hex(text) if key == _TEMPLATE else template_hash
         else:
+            pools = pools or key.endswith(".pooling_type")
             reader.skip_value(kind)
-    return GgufFacts(quantization, template_hash, family_of_template(templates) or "unknown", thinks_by_template(templates))
+    family, thinks = family_of_template(templates) or "unknown", thinks_by_template(templates)
+    return GgufFacts(quantization, template_hash, family, thinks, pools)

@@ -47,6 +47,8 @@ class ChildConfig:
             where `threads` is what the user asked for.
         sleep_idle_s: seconds without a request after which the weights are dropped; -1 for never.
         prompt_cache_mib: memory for prompts that have left their slot.
+        embedding: whether it embeds texts, and does not chat.
+        pools: whether the model says itself how the vectors of a text's tokens become one.
         verbosity: llama.cpp's log level; 2 shows warnings.
         install: the command that installs the engine's packages.
     """
@@ -59,6 +61,8 @@ class ChildConfig:
     cores: int | None
     sleep_idle_s: int
     prompt_cache_mib: int
+    embedding: bool = False
+    pools: bool = False
     verbosity: int = 2
     install: str = field(default_factory=lambda: f"run: {install_command('engine')}")
 

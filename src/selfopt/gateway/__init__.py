@@ -18,6 +18,7 @@ from .passing import Passing
 from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
+from .similar import EmbeddingSteps
 from .sinks import TrailSink
 from .thresholds import ThresholdWatch
 from .ticket import this_writer
@@ -32,6 +33,7 @@ __all__ = [
     "DriftFile",
     "DriftMarks",
     "DriftWatch",
+    "EmbeddingSteps",
     "FileKeys",
     "Gateway",
     "GatewayOptions",

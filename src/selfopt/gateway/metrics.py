@@ -54,6 +54,7 @@ class LiveCounters:
         self._unsure = self._unobserved = 0
         self._passed: dict[str, int] = {}
         self._cut: dict[str, int] = {}
+        self._tools_by: dict[str, int] = {}
         self._escalations = EscalationCounters()
         self._costs = CostCounters()
         self._latency = _Histogram()
@@ -66,6 +67,8 @@ class LiveCounters:
         self._read += ticket.read_calls
         self._unsure += ticket.unsure
         self._unobserved += ticket.unobserved
+        if ticket.tools_by is not None:
+            self._tools_by[ticket.tools_by] = self._tools_by.get(ticket.tools_by, 0) + 1
         fallback, passed, cut = ticket.fallback, ticket.passed, ticket.cut
         if passed is not None:
             self._passed[passed] = self._passed.get(passed, 0) + 1
@@ -125,6 +128,9 @@ class LiveCounters:
         away = {str(status): count for status, count in self._turned_away.items()}
         lines += _counter("selfopt_turned_away_total", "Requests refused before they were read, by status.", "status", away)
         lines += _counter("selfopt_passed_total", "Chats that went past the rule's variant, by why.", "reason", self._passed)
+        lines += _counter(
+            "selfopt_tools_by_total", "Chats whose tools were to be chosen by meaning, by what chose them.", "by", self._tools_by
+        )
         lines += _head("selfopt_mended_calls_total", "counter", "Calls that a server reported damaged, and that were mended.")
         lines.append(f"selfopt_mended_calls_total {self._mended}")
         lines += _counter("selfopt_cut_replies_total", "Replies that were ended early, by why.", "reason", self._cut)

@@ -121,6 +121,10 @@ _SERVED = {
         "description": "Why the request went past the rule's variant",
         "schema": {"enum": list(get_args(PassReason))},
     },
+    "x-selfopt-tools-by": {
+        "description": "What chose the tools that the model was shown; words where the embedding model did not answer",
+        "schema": {"type": "string", "enum": ["meaning", "words"]},
+    },
     "x-selfopt-kept": {"description": "Fields in whose place the variant keeps its own", "schema": {"type": "string"}},
     "x-selfopt-fallback": {"description": "Why another model served than the one asked for", "schema": {"type": "string"}},
     "x-selfopt-read": {"description": "Calls were read from text, or mended", "schema": {"enum": list(get_args(Read))}},

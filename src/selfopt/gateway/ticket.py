@@ -20,6 +20,7 @@ from .escalation import Escalating, EscalationReason
 
 Unmet = Literal["tool_choice"]
 Read = Literal["text", "mended"]
+ToolsBy = Literal["meaning", "words"]
 Raced = Literal["cancelled", "used", "failed"]
 OUTRUN = "outrun"
 """Stands for the fault of a model that was asked at the same time as a smaller one, which then was sure."""
@@ -156,6 +157,7 @@ class Ticket:
         kept: the client's fields in whose place the variant keeps its own.
         cut: why the reply was ended early; None where it was not.
         passed_calls: calls that the server reported, and that were passed on as they came.
+        tools_by: what chose the tools that the model was shown, where the variant asks an embedding model.
         unsure: replies whose calls were withheld, because the model was not sure of them.
         unobserved: attempts whose replies had no log probabilities, on which the rule's variant rests.
         confidence: of the answer that was judged last; None where nothing tells it.
@@ -189,6 +191,7 @@ class Ticket:
     mended_calls: int = 0
     passed_calls: int = 0
     read_calls: int = 0
+    tools_by: ToolsBy | None = None
     unsure: int = 0
     unobserved: int = 0
     unmet: Unmet | None = None
@@ -214,7 +217,7 @@ class Ticket:
         """Forget what an attempt said about the answer that it did not give."""
         self.variant, self.passed, self.kept, self.unmet, self.cut = None, None, (), None, None
         self.mended_calls = self.passed_calls = self.read_calls = 0
-        self.judged = False
+        self.judged, self.tools_by = False, None
         self.compared = None
 
     def judge(self, confidence: float | None, least: float) -> None:
@@ -284,6 +287,8 @@ class Ticket:
             lines.append(b"x-selfopt-read: %s" % self.read.encode())
         if self.passed is not None:
             lines.append(b"x-selfopt-passed: %s" % self.passed.encode())
+        if self.tools_by is not None:
+            lines.append(b"x-selfopt-tools-by: %s" % self.tools_by.encode())
         if self.kept:
             lines.append(b"x-selfopt-kept: %s" % ", ".join(self.kept).encode())
         if self.unmet is not None:

@@ -45,6 +45,7 @@ from .plain_step import plain_step
 from .reported import FoundCalls, found_calls, lasting_calls, wanted_calls, with_damaged, without_text
 from .seams import Upstream
 from .second_way import SecondAsking, cut_short
+from .similar import similar_to
 from .sureness import Sureness, sureness_of
 
 TEXT_TOKENS = 1024
@@ -125,7 +126,8 @@ class AttemptWork:
         """Return what the parsers read; None where a step's answer lacks the log probabilities that it reads."""
         # `render` does not cache a list: no conversation comes twice, so the cache would fill up.
         tools = asked.request.tools if asked.tools_kept else list(asked.request.tools)
-        steps = render(variant, list(asked.request.messages), tools, required=asked.request.tool_choice == "required")
+        embeds, required = self._upstream.embeds is not None, asked.request.tool_choice == "required"
+        steps = render(variant, list(asked.request.messages), tools, required=required, embeds=embeds)
         step = await beside(asked.size, next, steps)
         sampling = variant.sampling
         self._most_tokens = max((sampling.max_tokens + sampling.thinking_tokens) * SLACK, TEXT_TOKENS)
@@ -136,6 +138,9 @@ class AttemptWork:
                 await early.settled(step.settled)
                 self._go_on()
             take = early.take if early is not None and early.wants_pieces and step.logprobs is None else None
+            if step.embedding:
+                step = await beside(asked.size, steps.send, await similar_to(self._upstream, self._exchange, step))
+                continue
             content = await self._observed(step, variant, asked, observing, take)
             if observing.misses(step, content):
                 return None
@@ -218,7 +223,10 @@ class AttemptWork:
 
     async def reply(self, variant: Variant, asked: ClientRequest, observing: Observing) -> ReplyContent | None:
         """Ask as the variant does, and return what its parsers read. See `_steps`."""
-        return await self._steps(variant, asked, observing, talks=False)
+        try:
+            return await self._steps(variant, asked, observing, talks=False)
+        except Escalating:  # it was not asked as it was measured
+            return None
 
     async def _corrected(
         self, variant: Variant, asked: ClientRequest, observing: Observing, content: ReplyContent

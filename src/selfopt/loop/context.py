@@ -33,6 +33,8 @@ from selfopt.records import (
 )
 from selfopt.routing import Enforcer
 from selfopt.settings import Settings
+from selfopt.variants import options_of
+from selfopt.variants.options import embedded_by
 
 from .measuring import Depth, Measuring
 
@@ -215,7 +217,9 @@ class LoopContext:
         return as_measured(spec.model_copy(update=update) if update else spec, suite)
 
     def rendered(self, spec: Spec) -> Spec:
-        """A spec with the version of its requests that this program makes now."""
+        """A spec with the version of its requests that this program makes now, and the embedding model of the settings."""
+        if options_of(spec.variant).embeds:
+            spec = spec.model_copy(update={"variant": embedded_by(spec.variant, self.settings.embedding)})
         suite = self.reference(spec.phase)
         return as_measured(spec, suite if suite.content_id() == spec.suite_hash else self.suite_for(spec))
 

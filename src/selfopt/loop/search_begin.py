@@ -25,6 +25,8 @@ from selfopt.search.proposers import SEARCHERS, WayProposer
 from selfopt.search.proposers.queued import Queued
 from selfopt.search.proposers.transfer import Transfer
 from selfopt.search.search import Search, SearchPlan, spread
+from selfopt.variants import options_of
+from selfopt.variants.options import embedded_by
 from selfopt.variants.space import composed, point_from
 
 from .beside import beside_of, made_for
@@ -49,6 +51,7 @@ async def capabilities_of(context: LoopContext, baseline: Spec, *, text_only: bo
         "logprobs": await gives_logprobs(desk, baseline),
         "temperature": entry.takes_temperature(desk.context.model_name_for(baseline)),
         "thinking": (await model_status(desk, baseline)).thinking is True,
+        "embeddings": context.settings.models.embedding is not None,
     }
     return tuple(name for name, there in has.items() if there)
 
@@ -143,6 +146,7 @@ def _point_of(spec: Spec) -> dict[str, str] | None:
     try:
         named = point_from(spec.variant.name)
         variant = composed(named, max_tokens=spec.variant.sampling.max_tokens)
+        variant = embedded_by(variant, options_of(spec.variant).embedding or None)
     except VariantError:
         return None
     return dict(named) if variant.variant_hash == spec.variant.variant_hash else None

@@ -21,12 +21,12 @@ from selfopt.records import (
     new_id,
 )
 from selfopt.scoring import scorer_of
-from selfopt.variants import render
+from selfopt.variants import options_of, render
 
 from .attempt import NOT_LOADED, Channel, ResidencyWatch, status_of
-from .context import Desk, Labels
+from .context import Desk, Labels, MeasureContext
 from .lookup import find
-from .trial import Judge, OpenArm, make_request
+from .trial import Embeds, Judge, OpenArm, make_request
 
 WARM_UP_PROMPT = "What is 2+2?"
 
@@ -52,7 +52,12 @@ class Readiness:
 
 async def model_status(desk: Desk, spec: Spec) -> ModelStatus:
     """Ask the server of a spec for the state of its model."""
-    return await status_of(desk.context.residency_for(spec), desk.context.model_name_for(spec))
+    status = await status_of(desk.context.residency_for(spec), desk.context.model_name_for(spec))
+    source = desk.context.embedding_for(spec)
+    if source is None:
+        return status
+    digest = (await status_of(source.residency, source.model)).digest
+    return status.model_copy(update={"embedding_digest": digest})
 
 
 def observe(spec: Spec, status: ModelStatus, hardware: str) -> Environment:
@@ -68,6 +73,7 @@ def observe(spec: Spec, status: ModelStatus, hardware: str) -> Environment:
         slots=status.slots,
         context_size=status.context_size,
         hardware=hardware,
+        embedding_digest=status.embedding_digest,
     )
 
 
@@ -128,13 +134,18 @@ async def ready(
             warmed[spec.request_id] = await warm_up(desk, spec, suite, spec.warm_up.model_copy(update={"enabled": True}))
         statuses = await _statuses(desk, specs)
     needless = (WarmUpResult(status="skipped", reason="the model is loaded"), ())
-    return {s.request_id: Readiness(statuses[s.endpoint, s.model], *warmed.get(s.request_id, needless)) for s in specs}
+    return {s.request_id: Readiness(statuses[_served_by(s)], *warmed.get(s.request_id, needless)) for s in specs}
 
 
-async def _statuses(desk: Desk, specs: Sequence[Spec]) -> dict[tuple[str, str], ModelStatus]:
-    """The status of each model, by endpoint and model. Each is asked once."""
-    one_each = {(spec.endpoint, spec.model): spec for spec in specs}
+async def _statuses(desk: Desk, specs: Sequence[Spec]) -> dict[tuple[str, str, str], ModelStatus]:
+    """The status of what serves each spec, by `_served_by`. Each is asked once."""
+    one_each = {_served_by(spec): spec for spec in specs}
     return {where: await model_status(desk, spec) for where, spec in one_each.items()}
+
+
+def _served_by(spec: Spec) -> tuple[str, str, str]:
+    """Endpoint, model and embedding model of a spec."""
+    return spec.endpoint, spec.model, options_of(spec.variant).embedding
 
 
 def open_arm(
@@ -194,4 +205,14 @@ def open_arm(
         status=readiness.status,
         prologue=(*missing, *readiness.blobs, run),
         logprobs=context.logprobs_for(spec),
+        embeds=_embeds(context, spec),
     )
+
+
+def _embeds(context: MeasureContext, spec: Spec) -> Embeds | None:
+    """How a spec's trials reach its embedding model."""
+    source = context.embedding_for(spec)
+    if source is None:
+        return None
+    watch = ResidencyWatch(source.residency, source.model, context.clock, context.idle_s)
+    return Embeds(Channel(source.endpoint, watch, context), source.model)

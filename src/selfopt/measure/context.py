@@ -23,6 +23,7 @@ from selfopt.records import (
     WarmUpResult,
     utc_now,
 )
+from selfopt.records.seams import EmbeddingSource
 
 from .budget import BudgetMeter
 from .executor import AsyncExecutor, Executor
@@ -77,6 +78,11 @@ def unknown_price(spec: Spec, usage: Usage, busy_s: float) -> float | None:
     return None
 
 
+def no_embedding(spec: Spec) -> EmbeddingSource | None:
+    """No embedding model is asked."""
+    return None
+
+
 def no_logprobs(spec: Spec) -> int | None:
     """No log probabilities are asked for."""
     return None
@@ -96,6 +102,8 @@ class MeasureContext:
             unknown.
         logprobs_for: how many of the likeliest tokens to ask for at each place, with the log
             probabilities of all tokens; None: ask for none.
+        embedding_for: who answers the steps of a spec's embedding model; None where it needs none.
+            Raises where the settings do not allow it.
         clock: monotonic, in seconds.
         sleep, rng: used for retries only.
         now: the time for records.
@@ -114,6 +122,7 @@ class MeasureContext:
     slots_for: Callable[[Spec], int] = one_slot
     price_for: Callable[[Spec, Usage, float], float | None] = unknown_price
     logprobs_for: Callable[[Spec], int | None] = no_logprobs
+    embedding_for: Callable[[Spec], EmbeddingSource | None] = no_embedding
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     rng: random.Random = field(default_factory=random.Random)

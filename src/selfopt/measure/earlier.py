@@ -6,6 +6,9 @@ from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from selfopt.records import Blob, Environment, Ledger, Purpose, Run, Spec, Trial
+from selfopt.records.spec import UNKNOWN
+from selfopt.records.trial import EMBED_STEP
+from selfopt.variants import options_of
 
 from .arms import model_status, observe
 from .context import Desk
@@ -43,7 +46,7 @@ async def earlier_trials(desk: Desk, spec: Spec, prompt_ids: Collection[str], *,
     observed = context.logprobs_for(spec) is not None and status.logprobs is not False
     found: dict[str, Trial] = {}
     for run in runs:
-        if not _same(find(context.ledger, Environment, run.environment_id), present, run, before):
+        if not _same(spec, find(context.ledger, Environment, run.environment_id), present, run, before):
             continue
         trials = [trial for trial in context.ledger.read(Trial, {"run_id": run.run_id}) if _answered(trial)]
         if observed and not _asked_for_logprobs(context.ledger, trials):
@@ -62,12 +65,13 @@ def _answered(trial: Trial) -> bool:
     return trial.asked and trial.fault in (None, "truncated")
 
 
-def _same(then: Environment | None, present: Environment, run: Run, before: str) -> bool:
+def _same(spec: Spec, then: Environment | None, present: Environment, run: Run, before: str) -> bool:
     """Whether what answered a run can be what answers now."""
     if then is None or not then.compatible_with(present):
         return False
+    hidden = options_of(spec.variant).embedding != "" and present.embedding_digest == UNKNOWN
     age = datetime.fromisoformat(before) - datetime.fromisoformat(run.at)
-    return "unknown" not in (then.digest, present.digest) or age <= timedelta(seconds=Reuse().unknown_max_age_s)
+    return (UNKNOWN not in (then.digest, present.digest) and not hidden) or age <= timedelta(seconds=Reuse().unknown_max_age_s)
 
 
 def _asked_for_logprobs(ledger: Ledger, trials: Iterable[Trial]) -> bool:
@@ -77,5 +81,5 @@ def _asked_for_logprobs(ledger: Ledger, trials: Iterable[Trial]) -> bool:
     for trial in trials:
         if any(exchange.logprobs is not None for exchange in trial.exchanges):
             return True
-    first = next(iter(trials), None)
-    return first is not None and '"logprobs"' in held(ledger, Blob, first.exchanges[0].attempts[-1].request).text
+    asked = next((one for trial in trials for one in trial.exchanges if one.step != EMBED_STEP), None)
+    return asked is not None and '"logprobs"' in held(ledger, Blob, asked.attempts[-1].request).text

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from selfopt.records import Run, Spec, Trial
+from selfopt.records.trial import EMBED_STEP
 
 from .arms import model_status
 from .context import Desk
 
 
 def is_observed(trial: Trial) -> bool:
-    """Whether every reply of a trial came with its log probabilities."""
-    return all(item.logprobs is not None for item in trial.exchanges if item.content is not None)
+    """Whether every reply of a trial's model came with its log probabilities."""
+    return all(item.logprobs is not None for item in trial.exchanges if item.content is not None and item.step != EMBED_STEP)
 
 
 async def gives_logprobs(desk: Desk, spec: Spec) -> bool:

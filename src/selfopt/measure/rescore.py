@@ -78,7 +78,7 @@ def replay(
     whole: log probabilities that are too few for what a reply says are left out. Of a reply of which
     they alone are read they are never too few.
     """
-    steps = render(spec.variant, prompt.messages, tools)
+    steps = render(spec.variant, prompt.messages, tools, embeds=True)
     step = next(steps)
     for content in contents:
         try:

@@ -94,6 +94,14 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
+class Embeds:
+    """How trials reach an embedding model. model: the name by which its server knows it."""
+
+    channel: Channel
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class OpenArm:
     """A spec with an open run: what all trials of the run have in common.
 
@@ -105,6 +113,7 @@ class OpenArm:
         status: of the model, after the warm-up.
         prologue: records that have to be durable before the first trial, the run among them.
         logprobs: as in `ChatRequest`.
+        embeds: who answers the steps of the embedding model; None where the variant needs none.
     """
 
     spec: Spec
@@ -117,6 +126,15 @@ class OpenArm:
     status: ModelStatus
     prologue: tuple[Record, ...]
     logprobs: int | None = None
+    embeds: Embeds | None = None
+
+    def asking(self, step: RenderedStep, *, first: bool = False) -> tuple[Channel, ChatRequest]:
+        """Who answers a step, and the request for it. first: it is the first one for its prompt."""
+        if step.embedding and self.embeds is not None:
+            return self.embeds.channel, make_request(self.spec, self.embeds.model, step, isolate=False)
+        if first:
+            return self.channel, _first_request(self.spec, self.model, step, self.isolate, self.logprobs)
+        return self.channel, make_request(self.spec, self.model, step, isolate=self.isolate, logprobs=self.logprobs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +201,11 @@ async def run_trial(job: TrialJob, slot: int) -> TrialResult:
     fault: Fault | None = None
     error: EndpointError | None = None
     final: ReplyContent | None = None
-    steps = render(spec.variant, job.prompt.messages, job.tools)
+    steps = render(spec.variant, job.prompt.messages, job.tools, embeds=arm.embeds is not None)
     step = next(steps)
-    request = _first_request(spec, arm.model, step, arm.isolate, arm.logprobs)
+    channel, request = arm.asking(step, first=True)
     while True:
-        result = await exchange(arm.channel, step.step, request, spec.retries)
+        result = await exchange(channel, step.step, request, spec.retries)
         exchanges.append(result.exchange)
         blobs += result.blobs
         if result.content is None:
@@ -201,7 +219,7 @@ async def run_trial(job: TrialJob, slot: int) -> TrialResult:
         except StopIteration as stop:
             final = stop.value
             break
-        request = make_request(spec, arm.model, step, isolate=arm.isolate, logprobs=arm.logprobs)
+        channel, request = arm.asking(step)
     attempts = [attempt for item in exchanges for attempt in item.attempts]
     only = attempts[0] if len(attempts) == 1 else None
     trial = Trial(

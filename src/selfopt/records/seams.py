@@ -37,6 +37,7 @@ class ModelStatus(Record):
     expires_at: str | None = None
     answers: bool | None = None  # whether the server itself answered; None when it was not asked
     tools: bool | None = None  # whether the model takes tools, as the server says; None when it does not say
+    embedding_digest: str = "unknown"  # of the embedding model that is asked beside it
     logprobs: bool | None = None  # whether the server gives the log probabilities of tokens, as far as is known
     thinking: bool | None = None  # whether the model can think before it answers, as far as is known
 
@@ -94,6 +95,20 @@ class Residency(Protocol):
     async def unload(self, model: str) -> bool:
         """Force an unload. Returns False when the server cannot unload."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSource:
+    """Who embeds texts.
+
+    Attributes:
+        endpoint: answers the step `embed`.
+        model: the name by which the server knows the embedding model.
+    """
+
+    endpoint: Endpoint
+    residency: Residency
+    model: str
 
 
 @runtime_checkable

@@ -10,9 +10,9 @@ from .base import Record
 from .suite import Phase, Split
 from .written import EditRefusal
 
-Capability = Literal["tools", "grammar", "json_schema", "logprobs", "temperature", "thinking"]
-"""What a server must have for a part of a variant: tools of its own, limits on the output, or the log
-probabilities of its replies.
+Capability = Literal["tools", "grammar", "json_schema", "logprobs", "temperature", "thinking", "embeddings"]
+"""What must be there for a part of a variant: tools of the server's own, limits on the output, the log
+probabilities of its replies, a temperature, thinking, or an embedding model in the settings.
 """
 
 

@@ -85,6 +85,8 @@ class Environment(Record, ledger_kind="environment", id_field="environment_id", 
     slots: int | None = None
     context_size: int | None = None
     hardware: str = UNKNOWN
+    # Of the embedding model that the spec's variant names. Environments without one are stored as before the field existed.
+    embedding_digest: str = Field(default=UNKNOWN, exclude_if=lambda digest: digest == UNKNOWN)
 
     @cached_property
     def environment_id(self) -> str:

@@ -12,6 +12,9 @@ from .base import Record
 from .chat import FinishReason, LoadEvidence, Timings, Usage
 from .suite import Phase, Split
 
+EMBED_STEP = "embed"
+"""The step that an embedding model answers. It says nothing of the model that is measured."""
+
 Fault = Literal["truncated", "timeout", "loading", "error"]
 Purpose = Literal["measure", "determinism", "warm_up_cold", "warm_up_warm", "try", "race", "search"]
 

@@ -16,6 +16,7 @@ from selfopt.errors import SettingsError
 from selfopt.reading.thinking_marks import thinks_by_template
 
 from . import vendors
+from .embedding import embedding_of
 from .player import Clock, JournalEntry, ScriptedChat, ScriptEngine, Turn
 from .script import Script
 
@@ -114,6 +115,8 @@ class _Routes:
             web.post("/v1/messages", anthropic),
             web.post("/api/chat", ollama),
             web.post("/api/generate", generate),
+            web.post("/v1/embeddings", self._embeddings),
+            web.post("/api/embed", self._embed),
             web.post("/api/show", self._ollama_show),
             web.get("/api/ps", self._ollama_ps),
             web.get("/api/tags", self._ollama_tags),
@@ -186,6 +189,29 @@ class _Routes:
         headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
         status = fault.status if fault.kind == "status" else 200
         return web.Response(body=vendors.fault_bytes(fault), status=status, headers=headers, content_type="application/json")
+
+    # embeddings
+
+    async def _embeddings(self, request: web.Request) -> web.Response:
+        vectors = await self._vectors(request)
+        if isinstance(vectors, web.Response):
+            return vectors
+        data = [{"object": "embedding", "index": place, "embedding": vector} for place, vector in enumerate(vectors)]
+        return _json({"object": "list", "data": data, "usage": {"prompt_tokens": 0, "total_tokens": 0}})
+
+    async def _embed(self, request: web.Request) -> web.Response:
+        vectors = await self._vectors(request)
+        return vectors if isinstance(vectors, web.Response) else _json({"embeddings": vectors})
+
+    async def _vectors(self, request: web.Request) -> list[list[float]] | web.Response:
+        body = await _body_of(request) or {}
+        model, texts = str(body.get("model", "")), body.get("input")
+        if model not in self._engine.script.models:
+            return _error(404, f"model '{model}' not found", "not_found_error")
+        texts = [texts] if isinstance(texts, str) else texts
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            return _error(400, "input is no text and no list of texts", "invalid_request_error")
+        return [embedding_of(text) for text in texts]
 
     # the state of models
 

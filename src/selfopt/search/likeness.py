@@ -18,7 +18,7 @@ _ALONE, _PAIRS, _OWN = 0.30, 0.35, 0.35
 that another way shares.
 """
 _VARIANCE = _ALONE + _PAIRS + _OWN
-_LATER = 3
+_LATER = 4
 """How many parts the space has got since these weights were chosen. That other ways share the default
 of a new part makes them no more alike than they were. So the weights stay spread over the older ones.
 """

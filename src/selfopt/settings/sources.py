@@ -254,8 +254,7 @@ def _check_trust(source: Source, own: Path) -> None:
         return
     own_only = ("allow_remote", "home", "currency", "prices", "gateway", "serve")
     private: list[str] = [name for name in own_only if name in source.values]
-    if "catalogue" in _table(source, "models"):
-        private.append("models.catalogue")
+    private += [f"models.{name}" for name in ("catalogue", "embedding") if name in _table(source, "models")]
     if private:
         raise SettingsError(
             f"{source.label} sets {private[0]}, and a project's file may not; remove it there; your own settings are in {own}"

@@ -37,10 +37,14 @@ class ModelSettings(Table):
     Attributes:
         aliases: Short names. They have no slash, so that none can replace a full name.
         catalogue: File with further models for the embedded engine.
+        embedding: The model that says which tools mean what is asked for, where a variant wants that.
+            One on another machine gets requests only with `allow_remote`, unless the asked model is
+            of the same provider.
     """
 
     aliases: dict[str, str] = Field(default_factory=dict)
     catalogue: str | None = None
+    embedding: str | None = None
 
     @field_validator("aliases")
     @classmethod
@@ -263,6 +267,11 @@ class Settings(Table):
                 f"unknown model {name!r}: write provider/name with a provider of {known}, or an alias ({aliases}); see 'selfopt models list'"
             )
         return name
+
+    @property
+    def embedding(self) -> str | None:
+        """The full name of the embedding model; None where there is none. Raises as `resolve_model`."""
+        return self.resolve_model(self.models.embedding) if self.models.embedding is not None else None
 
     def endpoint_of(self, model: str) -> tuple[str, EndpointSettings]:
         """Returns the name and settings of the endpoint that serves a model.

@@ -36,9 +36,12 @@ class VariantOptions(BaseModel):
             and values, or without the fields that hold nothing. Calls are read against the whole.
         after_result: `answer`: where the conversation ends with a tool's result, the model is told to
             answer, and to call a tool only for what is still missing. Not where a call is demanded.
-        keep_tools: how many tools are shown: those that have most words in common with the request,
+        keep_tools: how many tools are shown: those that have most in common with the request,
             and those that the conversation has called. A call of another tool that the client
             offers counts all the same. None: all.
+        tools_by: what chooses these tools: the words of the request, its meaning, as an embedding
+            model sees it, or both together.
+        embedding: full name of that model. The settings fill it in, and name no other.
         examples_by: which worked examples are shown. `set`: those of the variant. `similarity`:
             three of these, the most similar to the request last. `own_tools`: in their place, those
             made from the tools of the request (see `own_examples`).
@@ -71,12 +74,19 @@ class VariantOptions(BaseModel):
     results: Literal["whole", "lines", "filled"] = "whole"
     after_result: Literal["nothing", "answer"] = "nothing"
     keep_tools: int | None = Field(default=None, ge=1, le=64)
+    tools_by: Literal["words", "meaning", "both"] = "words"
+    embedding: str = Field(default="", max_length=300)
     examples_by: Literal["set", "similarity", "own_tools"] = "set"
     decide: float | None = Field(default=None, ge=-20, le=20)
     pick: float | None = Field(default=None, ge=-20, le=20)
     votes: Literal[1, 3] = 1
     retry: bool = False
     more: bool = False
+
+    @property
+    def embeds(self) -> bool:
+        """Whether an embedding model is asked."""
+        return self.tools_by != "words"
 
     @property
     def asks_again(self) -> bool:
@@ -124,6 +134,10 @@ def _checked(
         raise VariantError(f"variant {name!r}: option 'pick' excludes 'decide'; it asks whether a call is needed, too")
     if options.votes > 1 and (options.retry or options.more):
         raise VariantError(f"variant {name!r}: option 'votes' excludes 'retry' and 'more'")
+    if options.embeds and options.keep_tools is None:
+        raise VariantError(
+            f"variant {name!r}: option 'tools_by: {options.tools_by}' needs 'keep_tools', the number of tools to choose"
+        )
     if options.examples_by == "similarity" and not has_examples:
         raise VariantError(f"variant {name!r}: option 'examples_by: similarity' needs `examples` to choose from")
     return options
@@ -132,3 +146,25 @@ def _checked(
 def rests_on_logprobs(variant: Variant) -> bool:
     """Whether what a variant promises rests on log probabilities: it decides by them, or withholds calls."""
     return needs_logprobs(variant.parsers) or options_of(variant).asks_first
+
+
+def embedded_by(variant: Variant, embedding: str | None) -> Variant:
+    """The variant with the embedding model that the settings name, where it needs one and names none itself."""
+    options = options_of(variant)
+    if embedding is None or not options.embeds or options.embedding:
+        return variant
+    return variant.model_copy(update={"options": {**variant.options, "embedding": embedding}})
+
+
+def require_embedding(variant: Variant, embedding: str | None) -> None:
+    """VariantError unless the embedding model that a variant needs is that of the settings."""
+    options = options_of(variant)
+    if not options.embeds or (embedding is not None and options.embedding == embedding):
+        return
+    if embedding is None:
+        what = "chooses tools by their meaning, and the settings name no embedding model"
+    else:
+        what = f"names the embedding model {options.embedding[:100]!r}, and the settings name {embedding!r}"
+    raise VariantError(
+        f'variant {variant.name!r} {what}; set embedding = "provider/name" in [models] of your own settings, or take tools_by=words'
+    )

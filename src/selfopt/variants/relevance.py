@@ -43,9 +43,19 @@ def shown_tools(
 
 @remembered
 def _shown(tools: Sequence[ToolDefinition], messages: Sequence[Message], keep: int, called: bool) -> Sequence[ToolDefinition]:
-    scores = _tool_index(tools).scores(request_words(messages))
-    if not any(scores):
-        return tools
+    scores = word_scores(tools, messages)
+    return chosen_tools(tools, messages, keep, scores, called=called) if any(scores) else tools
+
+
+def word_scores(tools: Sequence[ToolDefinition], messages: Sequence[Message]) -> list[float]:
+    """How much each tool has in common with a request, by their words; 0 for nothing."""
+    return _tool_index(tools).scores(request_words(messages))
+
+
+def chosen_tools(
+    tools: Sequence[ToolDefinition], messages: Sequence[Message], keep: int, scores: Sequence[float], *, called: bool = True
+) -> Sequence[ToolDefinition]:
+    """The tools with the highest scores, in their order. Arguments as for `shown_tools`."""
     best = sorted(range(len(tools)), key=lambda place: (-scores[place], place))[:keep]
     earlier = {call.name for message in messages for call in message.tool_calls} if called else set()
     kept = {*best, *(place for place, tool in enumerate(tools) if tool.name in earlier)}

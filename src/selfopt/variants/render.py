@@ -32,7 +32,14 @@ _SIMILAR = 3  # examples that are chosen by similarity
 _FIRST_QUESTION = frozenset({"choice", "agree", "examples_by"})  # options that only the first question of two heeds
 
 
-def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDefinition], *, required: bool = False) -> Steps:
+def render(
+    variant: Variant,
+    messages: Sequence[Message],
+    tools: Sequence[ToolDefinition],
+    *,
+    required: bool = False,
+    embeds: bool = False,
+) -> Steps:
     """Yield the steps of a trial. The caller sends back the content of each reply.
 
     Args:
@@ -41,6 +48,8 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
         tools: the tools that are offered.
         required: whether the caller demands a call. A constraint then excludes "none", and a server
             that gets the tools is told.
+        embeds: whether the caller can answer the step of an embedding model. Without one, words say
+            which tools are shown.
 
     Returns:
         The content that the parsers read.
@@ -50,7 +59,12 @@ def render(variant: Variant, messages: Sequence[Message], tools: Sequence[ToolDe
     """
     options = options_of(variant)
     offered = as_kind_of(tools, lean_tools(tools)) if options.lean else tools
-    tools = _kept_tools(options, messages, offered)
+    if embeds and options.embeds:
+        from .meaning import nearest_tools
+
+        tools = yield from nearest_tools(options, messages, offered)
+    else:
+        tools = _kept_tools(options, messages, offered)
     shown = as_shown(messages, options, required=required)
     picked = None
     if options.pick is not None and not required:

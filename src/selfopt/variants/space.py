@@ -62,6 +62,20 @@ def parts_of(phase: Phase) -> tuple[VariantPart, ...]:
     return tuple(replace(part, choices=tuple(one for one in part.choices if phase in one.phases)) for part in of_phase)
 
 
+def drawn_parts(phase: Phase, capabilities: frozenset[Capability]) -> tuple[VariantPart, ...]:
+    """The parts of a way to ask among which chance draws, where a server has these capabilities.
+
+    Those that need an embedding model are left out where there is none, and those about sampling where the
+    model takes nothing of it: a seed then draws what it drew before there were such parts.
+    """
+
+    def fits(part: VariantPart) -> bool:
+        needing = part.samples or any("embeddings" in choice.needs for choice in part.choices)
+        return not needing or any(choice.needs <= capabilities for choice in part.choices[1:])
+
+    return tuple(part for part in parts_of(phase) if not part.reads and fits(part))
+
+
 def point_of(choices: Mapping[str, str]) -> Point:
     """A point in its canonical form: in the order of the parts, without defaults.
 
@@ -235,13 +249,11 @@ def some_ways(
     found = list(islice(ways(has, phase, parts), most + 1))
     if len(found) <= most:
         return tuple(found)
-    free = [part for part in parts_of(phase) if not part.reads and (parts is None or part.name in parts)]
-    # Nothing is drawn about sampling that the model does not take, so its ways are the same as without these parts.
-    free = [part for part in free if not part.samples or any(choice.needs <= has for choice in part.choices[1:])]
+    free = [part for part in drawn_parts(phase, has) if parts is None or part.name in parts]
     drawn: dict[str, Point] = {}
     for _ in range(most * _DRAWS):
-        drawn_parts = [part for part in free if rng.random() < (0.25 if part.samples or part.choices[-1].requests else 0.5)]
-        chosen = {part.name: rng.choice(part.choices[1:]).name for part in drawn_parts}
+        taken = [part for part in free if rng.random() < (0.25 if part.samples or part.choices[-1].requests else 0.5)]
+        chosen = {part.name: rng.choice(part.choices[1:]).name for part in taken}
         point = point_of(chosen)
         if possible(point, has, phase):
             drawn.setdefault(point_text(point), point)

@@ -14,8 +14,8 @@ class RenderedStep:
     """One request of a trial, before endpoint, model and timeout are known.
 
     Attributes:
-        step: "answer", "choose", "fill N", "decide", "decide N/A", "pick", "pick N/A", "vote N", "retry" or
-            "more".
+        step: "answer", "choose", "fill N", "decide", "decide N/A", "pick", "pick N/A", "vote N", "retry",
+            "more" or "embed".
         messages: the messages to send.
         tools: the tools that the server gets.
         tool_choice: what the server is told about calling them.
@@ -28,6 +28,8 @@ class RenderedStep:
             None: it wants none.
         blank: whether it asks about a request without content. Its reply is then the same for all
             requests with these tools and standing orders.
+        embedding: full name of the embedding model that answers this step, and not the model itself
+            (see `meaning`); "" for all other steps.
     """
 
     step: str
@@ -39,6 +41,7 @@ class RenderedStep:
     settled: ReplyContent | None = None
     logprobs: int | None = None
     blank: bool = False
+    embedding: str = ""
 
 
 Steps = Generator[RenderedStep, ReplyContent, ReplyContent]

@@ -9,17 +9,38 @@ from .part import PartChoice, VariantPart
 _SINGLE = frozenset({"single"})
 _UNVOTED = frozenset({"one"})
 _UNDECIDED = frozenset({"no"})
+_FEWER = frozenset({"five", "three", "one"})
 _ATOMIC: frozenset[Phase] = frozenset({"atomic"})
 
 STEP_PARTS: tuple[VariantPart, ...] = (
     VariantPart(
         "keep_tools",
-        "how many tools are shown, those with most words in common with the request",
+        "how many tools are shown, those with most in common with the request",
         (
             PartChoice("all", "all"),
             PartChoice("five", "five", options={"keep_tools": 5}),
             PartChoice("three", "three", options={"keep_tools": 3}),
             PartChoice("one", "one", options={"keep_tools": 1}),
+        ),
+    ),
+    VariantPart(
+        "tools_by",
+        "what says which tools these are",
+        (
+            PartChoice("words", "the words that they have in common with the request"),
+            *(
+                PartChoice(
+                    name,
+                    title,
+                    options={"tools_by": name},
+                    with_={"keep_tools": _FEWER},
+                    needs=frozenset({"embeddings"}),
+                )
+                for name, title in (
+                    ("meaning", "how similar their embeddings are to that of the request"),
+                    ("both", "the sum of both"),
+                )
+            ),
         ),
     ),
     VariantPart(

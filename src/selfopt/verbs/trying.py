@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from selfopt.measure.attempt import status_of
 from selfopt.reading import chain_of, needs_logprobs, read_calls
-from selfopt.records import ChatReply, ChatRequest, Message, ParsedReply, ReplyContent
-from selfopt.variants import render
+from selfopt.records import ChatReply, ChatRequest, Endpoint, Message, ParsedReply, ReplyContent
+from selfopt.variants import RenderedStep, options_of, render
+from selfopt.variants.options import require_embedding
 from selfopt.wiring.app import App
 from selfopt.wiring.ready import require_logprobs
 
@@ -46,12 +47,14 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
     provider, entry = app.settings.endpoint_of(name)
     chosen = app.fitting(app.variant(variant), provider)
     require_logprobs(app.settings, chosen, provider)
+    if options_of(chosen).embeds:
+        require_embedding(chosen, app.settings.embedding)
     observe = entry.logprobs_asked(read=True) if needs_logprobs(chosen.parsers) else None
     endpoint = app.sender.endpoint(name, asked=name)
     steps: list[TriedStep] = []
     messages = (Message(role="user", content=prompt),)
     offered = await read_tools(app, tools)
-    generator = render(chosen, messages, offered)
+    generator = render(chosen, messages, offered, embeds=True)
     content: ReplyContent | None = None
     try:
         step = next(generator)
@@ -68,7 +71,7 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
                 context_size=app.settings.engine.context_size if entry.traits.engine else None,
                 logprobs=step.logprobs or observe,
             )
-            reply = await endpoint.chat(request)
+            reply = await _answered(app, name, endpoint, step, request)
             steps.append(TriedStep(step.step, request, reply))
             step = generator.send(reply.content.model_copy(update={"logprobs": reply.logprobs}))
     except StopIteration as stop:
@@ -79,3 +82,11 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
         status = await status_of(app.sender.residency(name, asked=name), app.sender.server_model(name)) if hinted else None
         parsed = read_calls(chosen.parsers, content, offered, messages, status.family if status is not None else "")
     return Tried(name, chosen.name, tuple(steps), content, parsed)
+
+
+async def _answered(app: App, asked: str, endpoint: Endpoint, step: RenderedStep, request: ChatRequest) -> ChatReply:
+    """Send a step to the model, or to the embedding model that answers it."""
+    if not step.embedding:
+        return await endpoint.chat(request)
+    source = app.sender.embedding(step.embedding, asked=asked)
+    return await source.endpoint.chat(request.model_copy(update={"model": source.model}))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from selfopt.records import LogProbs, Message, ReplyContent, ToolDefinition, Variant
+from selfopt.records.trial import EMBED_STEP
 from selfopt.variants import RenderedStep, options_of, render
 from selfopt.variants.present import describe_tools
 from selfopt.variants.render import lean_tools
@@ -82,13 +83,17 @@ def render_variant(app: App, variant: str, tools: Tools, prompt: str) -> list[di
     """Return the requests that a variant makes of a prompt, without sending them.
 
     A variant that chooses first is shown with the request for the arguments of the first tool, and
-    one that decides or picks first with all that follows where a call is needed: of the first tool.
+    one that decides or picks first with all that follows where a call is needed: of the first tool. Where
+    an embedding model says which tools are shown, its texts come first, and then the request with the tools
+    that words would choose.
     Where the prompt tells of tools in words, `signatures` has these; `left_free` has what a limit
     on the arguments leaves freer than the tools' schemas.
     """
     chosen, offered = app.variant(variant), given_tools(tools)
-    steps = render(chosen, (Message(role="user", content=prompt),), offered)
+    steps = render(chosen, (Message(role="user", content=prompt),), offered, embeds=True)
     shown = [next(steps)]
+    if shown[0].step == EMBED_STEP:
+        shown.append(steps.send(ReplyContent()))
     if chosen.steps == "choose_then_fill" and offered:
         shown.append(steps.send(ReplyContent(text=offered[0].name)))
     while shown[-1].logprobs is not None:

@@ -18,7 +18,8 @@ from selfopt.reading import needs_logprobs
 from selfopt.records import Environment, Ledger, Phase, Spec, Suite, Variant
 from selfopt.routing import Enforcer, RouteOptions, check_escalations
 from selfopt.settings import Project, Settings, read_settings
-from selfopt.variants import get_variant, load_variants, rests_on_logprobs
+from selfopt.variants import get_variant, load_variants, options_of, rests_on_logprobs
+from selfopt.variants.options import embedded_by
 
 from .names import as_known
 from .ready import require_all
@@ -190,11 +191,13 @@ class App:
         return get_variant(name, Path(self.settings.variants) if self.settings.variants else None)
 
     def fitting(self, variant: Variant, endpoint: str) -> Variant:
-        """Adapt a variant to an endpoint.
+        """Adapt a variant to an endpoint, and to the embedding model of the settings.
 
         An endpoint that takes no grammars gets the JSON Schema of the same tool calls instead.
         That is another variant content, so specs tell the two apart.
         """
+        if options_of(variant).embeds:
+            variant = embedded_by(variant, self.settings.embedding)
         if variant.needs_grammar and not self.settings.endpoints[endpoint].takes_grammars:
             return variant.model_copy(update={"constraint": "json_schema"})
         return variant
@@ -208,7 +211,8 @@ class App:
         fitted = {
             name: self.fitting(variant, endpoint)
             for name, variant in self.variants.items()
-            if entry.may_give_logprobs or not rests_on_logprobs(variant)
+            if (entry.may_give_logprobs or not rests_on_logprobs(variant))
+            and (self.settings.models.embedding is not None or not options_of(variant).embeds)
         }
         sure = not proposed or entry.takes_any_schema
         return {name: v for name, v in fitted.items() if sure or v.constraint != "json_schema"}
@@ -357,6 +361,7 @@ class App:
             logprobs_for=lambda spec: self.settings.endpoints[spec.endpoint].logprobs_asked(
                 read=needs_logprobs(spec.variant.parsers)
             ),
+            embedding_for=lambda spec: self.sender.embedding_for(spec, asked),
             progress=progress or ignore_progress,
             hardware=f"{platform.system()} {platform.machine()}, {os.cpu_count() or 1} cores",
         )

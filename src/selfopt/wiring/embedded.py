@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from selfopt.dialects.openai_chat import OpenAIChat
+from selfopt.endpoints.embedding import EmbeddingEndpoint
 from selfopt.endpoints.endpoint import HttpEndpoint
 from selfopt.engine.embedded import EmbeddedEngine, EngineAddress
 from selfopt.errors import EndpointError, EngineError, ModelStoreError
@@ -25,43 +26,23 @@ class EmbeddedEndpoint:
 
     async def _adapter(self, request: ChatRequest) -> tuple[HttpEndpoint, float]:
         """Return the adapter of the model's child, and the milliseconds spent on starting it."""
-        try:
-            async with asyncio.timeout(request.timeout_s):
-                address = await self._engine.connect(request.model)
-        except TimeoutError:
-            raise EndpointError(
-                f"the engine had not loaded {request.model} after {request.timeout_s:g} s; raise the timeout or warm up first",
-                kind="timeout",
-            ) from None
-        except (ModelStoreError, EngineError) as error:
-            # Not "connect": the state "unloaded" would then make the failed start look like a load.
-            raise EndpointError(str(error), kind="not_found") from error
+        address = await _connected(self._engine, request)
         known = self._adapters.get(request.model)
         if known is not None and known[0] == address.base_url:
             return known[1], address.start_ms
         if known is not None:
             await known[1].close()
-        at = self._config_at(address)
+        at = _config_at(self._config, address)
         adapter = HttpEndpoint(at, OpenAIChat(at))
         self._adapters[request.model] = (address.base_url, adapter)
         return adapter, address.start_ms
-
-    def _config_at(self, address: EngineAddress) -> EndpointConfig:
-        return self._config.model_copy(
-            update={
-                "kind": "openai_compatible",
-                "base_url": f"{address.base_url}/v1",
-                "api_key": address.api_key,
-                "server": "llama.cpp",
-            }
-        )
 
     async def config_of(self, model: str) -> EndpointConfig:
         """Return the configuration of the model's child, key included.
 
         Starts the child if needed, and raises as `EmbeddedEngine.connect`.
         """
-        return self._config_at(await self._engine.connect(model))
+        return _config_at(self._config, await self._engine.connect(model))
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """Return a whole reply; see `Endpoint.chat`. latency_ms includes a start of the engine."""
@@ -94,15 +75,68 @@ class EmbeddedEndpoint:
             await adapter.close()
 
 
+class EmbeddedEmbedding:
+    """Sends texts to an engine child of their model that embeds, and starts it if needed."""
+
+    def __init__(self, engine: EmbeddedEngine, config: EndpointConfig) -> None:
+        self._engine = engine
+        self._config = config
+        self._adapters: dict[str, tuple[str, EmbeddingEndpoint]] = {}
+
+    async def chat(self, request: ChatRequest) -> ChatReply:
+        """Return how similar texts are to the first one; see `EmbeddingEndpoint`."""
+        address = await _connected(self._engine, request, embedding=True)
+        known = self._adapters.get(request.model)
+        if known is None or known[0] != address.base_url:
+            if known is not None:
+                await known[1].close()
+            known = address.base_url, EmbeddingEndpoint(_config_at(self._config, address))
+            self._adapters[request.model] = known
+        return await known[1].chat(request)
+
+    async def stream(self, request: ChatRequest) -> AsyncIterator[ChatChunk]:
+        """Yield the reply as one piece."""
+        yield ChatChunk(final=await self.chat(request))
+
+    async def close(self) -> None:
+        """Close the connections. The app closes the engine."""
+        adapters, self._adapters = list(self._adapters.values()), {}
+        for _, adapter in adapters:
+            await adapter.close()
+
+
+async def _connected(engine: EmbeddedEngine, request: ChatRequest, *, embedding: bool = False) -> EngineAddress:
+    """Start the child of a request's model if needed. Raises EndpointError."""
+    try:
+        async with asyncio.timeout(request.timeout_s):
+            return await engine.connect(request.model, embedding=embedding)
+    except TimeoutError:
+        raise EndpointError(
+            f"the engine had not loaded {request.model} after {request.timeout_s:g} s; raise the timeout or warm up first",
+            kind="timeout",
+        ) from None
+    except (ModelStoreError, EngineError) as error:
+        # Not "connect": the state "unloaded" would then make the failed start look like a load.
+        raise EndpointError(str(error), kind="not_found") from error
+
+
+def _config_at(config: EndpointConfig, address: EngineAddress) -> EndpointConfig:
+    """The configuration of a child, key included."""
+    at = {"kind": "openai_compatible", "base_url": f"{address.base_url}/v1", "api_key": address.api_key, "server": "llama.cpp"}
+    return config.model_copy(update=at)
+
+
 class EmbeddedResidency:
     """The residency of the embedded engine's models."""
 
-    def __init__(self, engine: EmbeddedEngine) -> None:
+    def __init__(self, engine: EmbeddedEngine, *, embedding: bool = False) -> None:
+        """embedding: of the children that embed texts."""
         self._engine = engine
+        self._embedding = embedding
 
     async def status(self, model: str) -> ModelStatus:
         """Return state and digest without starting anything."""
-        return await self._engine.status(model)
+        return await self._engine.status(model, embedding=self._embedding)
 
     async def load(self, model: str, timeout_s: float) -> float:
         """Start the child, wait until it answers, and return the milliseconds that took."""

@@ -9,13 +9,26 @@ and this check holds even when they are wrong.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from selfopt.errors import ConsentError, UsageError
 from selfopt.home import escape_control
-from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint, EndpointConfig, ListsModels, Residency, Spec
+from selfopt.records import (
+    ChatChunk,
+    ChatReply,
+    ChatRequest,
+    Endpoint,
+    EndpointConfig,
+    ListsModels,
+    Residency,
+    Spec,
+)
+from selfopt.records.seams import EmbeddingSource
 from selfopt.settings import EndpointSettings, Settings
+from selfopt.variants import options_of
+from selfopt.variants.options import require_embedding
 
 if TYPE_CHECKING:
     from selfopt.engine.embedded import EmbeddedEngine
@@ -100,6 +113,7 @@ class Sender:
         self._engine = engine
         self._read = read
         self._endpoints: dict[str, Endpoint] = {}
+        self._embeddings: dict[str, Endpoint] = {}
         self._residencies: dict[str, Residency] = {}
         self._permitted: set[tuple[str, str]] = set()
 
@@ -155,6 +169,59 @@ class Sender:
         self.require(asked, served)
         return self._residency(self._settings.endpoint_of(served)[0])
 
+    def require_embedding(self, asked: str, served: str) -> None:
+        """Check that an embedding model may see a request for another model. Both names are full ones.
+
+        Only that of the settings may. One elsewhere needs consent, unless the model that was asked
+        is of the same provider, so that the request goes there anyway.
+
+        Raises:
+            ConsentError: it may not.
+        """
+        name = escape_control(served, 200)
+        if served != self._settings.embedding:
+            raise ConsentError(f"not sent: {name} is not the embedding model of your settings; set it as embedding in [models]")
+        if not self._settings.is_local(served) and served.partition("/")[0] != asked.partition("/")[0]:
+            self.require_consent(f"the embedding model {name}")
+
+    def embedding(self, served: str, *, asked: str) -> EmbeddingSource:
+        """Return what embeds the requests to a model.
+
+        Args:
+            served: full name of the embedding model.
+            asked: full name of the model that the request is for.
+
+        Raises:
+            ConsentError: the embedding model may not see the request.
+            SettingsError: its endpoint has no embeddings.
+        """
+        self.require_embedding(asked, served)
+        name, entry = self._settings.endpoint_of(served)
+        config = self._settings.endpoint_config(name, self._environ)
+        if served not in self._embeddings:
+            from selfopt.endpoints.embedding import EmbeddingEndpoint
+
+            from .embedded import EmbeddedEmbedding
+
+            self._embeddings[served] = (
+                EmbeddedEmbedding(self._engine(), config) if entry.traits.engine else EmbeddingEndpoint(config)
+            )
+        known = self.server_model(served)
+        leave = partial(self.require_embedding, asked, served)
+        return EmbeddingSource(
+            Sending(self._embeddings[served], entry, config, known, leave), self._residency(name, embedding=True), known
+        )
+
+    def embedding_for(self, spec: Spec, asked: str | None) -> EmbeddingSource | None:
+        """Return what embeds the requests of a spec; None where it needs none.
+
+        Arguments and errors as for `embedding`. VariantError where the settings name none, or another one.
+        """
+        if not options_of(spec.variant).embeds:
+            return None
+        require_embedding(spec.variant, self._settings.embedding)
+        return self.embedding(options_of(spec.variant).embedding, asked=asked or spec.model)
+
     def for_spec(self, spec: Spec, asked: str | None) -> Endpoint:
         """Return the endpoint of a spec's model.
 
@@ -189,7 +256,8 @@ class Sender:
 
     async def close(self) -> None:
         """Close all connections. A second call does nothing."""
-        endpoints, self._endpoints = list(self._endpoints.values()), {}
+        endpoints = [*self._endpoints.values(), *self._embeddings.values()]
+        self._endpoints, self._embeddings = {}, {}
         self._residencies = {}
         for endpoint in endpoints:
             await endpoint.close()
@@ -217,7 +285,11 @@ class Sender:
             self._endpoints[name] = made
         return self._endpoints[name]
 
-    def _residency(self, name: str) -> Residency:
+    def _residency(self, name: str, *, embedding: bool = False) -> Residency:
+        if embedding and self._settings.endpoints[name].traits.engine:
+            from .embedded import EmbeddedResidency
+
+            return EmbeddedResidency(self._engine(), embedding=True)
         if name not in self._residencies:
             from selfopt.endpoints.factory import create_residency
 

@@ -16,6 +16,7 @@ from selfopt.gateway import (
     CostBook,
     DriftFile,
     DriftWatch,
+    EmbeddingSteps,
     FileKeys,
     Gateway,
     GatewayOptions,
@@ -39,6 +40,7 @@ from selfopt.gateway import (
 )
 from selfopt.home import ChainedFile, secret_texts
 from selfopt.records import SERVED_FACTS, Endpoint, Environment, ModelStatus, RoutingConfig, Rule, Voided
+from selfopt.records.seams import EmbeddingSource
 from selfopt.routing import ThresholdsHeld, void_event
 from selfopt.settings import Settings
 
@@ -72,6 +74,7 @@ class AppUpstreams:
         self._asked: dict[str, Endpoint] = {}
         self._families: dict[str, str] = {}
         self._observed = observed
+        self._embedding = EmbeddingSteps(self._embedding_source)
 
     def tell(self, model: str, status: ModelStatus) -> None:
         """Take note of what a server said about a model."""
@@ -103,8 +106,7 @@ class AppUpstreams:
         app = self._app
         name, entry = app.settings.endpoint_of(app.full_name(model))
         config = app.settings.endpoint_config(name, app.environ)
-        if entry.traits.engine and not self._alone:
-            raise UsageError(f"{model} runs in the embedded engine, which belongs to one process; serve it without --workers")
+        self._require_alone(model)
         address = None
         if entry.traits.speaks == OpenAIChat.name and config.base_url and not entry.traits.engine:
             key = config.api_key.get_secret_value() if config.api_key is not None else None
@@ -129,7 +131,19 @@ class AppUpstreams:
             known_as=app.settings.one_name(model),
             streamed=entry.traits.engine,
             gives_logprobs=entry.may_give_logprobs,
+            embeds=partial(self._embedding.answer, model),
         )
+
+    def _embedding_source(self, embedding: str, served: str) -> EmbeddingSource:
+        """Return what embeds requests to a model. Errors as of `Sender.embedding`."""
+        source = self._app.sender.embedding(embedding, asked=served)
+        self._require_alone(embedding)
+        return source
+
+    def _require_alone(self, model: str) -> None:
+        """Raise UsageError for a model of the embedded engine that several processes would start."""
+        if self._app.settings.endpoint_of(model)[1].traits.engine and not self._alone:
+            raise UsageError(f"{model} runs in the embedded engine, which belongs to one process; serve it without --workers")
 
     def _endpoint(self, model: str) -> Endpoint:
         """Return an endpoint that uses the gateway's own connections.

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from selfopt.errors import UsageError
 from selfopt.records import Phase, Spec, Split, Variant
+from selfopt.variants import options_of
+from selfopt.variants.options import require_embedding
 from selfopt.variants.rendering import as_rendered
 
 from .ready import require_logprobs
@@ -34,6 +36,8 @@ def spec_of(app: App, model: str, phase: Phase, variant: str | Variant, options:
         )
     fitted = app.fitting(app.variant(variant) if isinstance(variant, str) else variant, provider)
     require_logprobs(app.settings, fitted, provider)
+    if options_of(fitted).embeds:
+        require_embedding(fitted, app.settings.embedding)
     try:
         made = Spec(
             endpoint=provider,

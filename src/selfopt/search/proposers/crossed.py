@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from selfopt.variants.space import asking_part, parts_of, point_of, point_text, possible
+from selfopt.variants.space import asking_part, drawn_parts, point_of, point_text, possible
 
 from .base import Given, Proposal
 
@@ -18,7 +18,7 @@ class Crossed:
         best = [asking_part(standing.point) for standing in given.archive.ranking()[:_BEST]]
         if len(best) < 2:
             return None
-        parts = [part for part in parts_of(given.phase) if not part.reads]
+        parts = drawn_parts(given.phase, given.capabilities)
         for _ in range(_TRIES):
             one, other = given.rng.sample(best, 2)
             # How tokens are drawn is taken from one of them as a whole.

@@ -1,0 +1,87 @@
+"""Tools chosen by an embedding model, from the command line: named in the user's own settings alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from selfopt.ledger import open_ledger
+from selfopt.records import SearchStart, Spec, Trial
+from selfopt.scripted.script import Script
+
+from .servers import scripted_server
+from .world import SCRIPT, Project
+
+BY_BOTH = "keep_tools=one tools_by=both"
+MODELS = Script.model_validate({"models": {**yaml.safe_load(SCRIPT)["models"], "embedder": {"digest": "embedder-1"}}})
+
+
+@pytest.fixture
+def world(project: Project, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """A server that chats and embeds, and the user's settings that name it."""
+    with scripted_server(MODELS) as base:
+        project.user_config.write_text(
+            f'[models]\nembedding = "vectors"\n[models.aliases]\nvectors = "up/embedder"\n'
+            f'[endpoints.up]\nkind = "openai_compatible"\nbase_url = "{base}"\nlocal = true\n',
+            "utf-8",
+        )
+        monkeypatch.setenv("SELFOPT_CONFIG", str(project.user_config))
+        yield project
+
+
+def test_a_point_is_measured_with_the_embedding_model_of_the_settings(world: Project) -> None:
+    """Which it names in full, so that the spec is another one with another model."""
+    world.ok("run", "up/good", "atomic", BY_BOTH)
+    ledger = open_ledger(world.home / "ledger.sqlite3")
+    (spec,) = ledger.read(Spec)
+    assert spec.variant.options == {"keep_tools": 1, "tools_by": "both", "embedding": "up/embedder"}
+    trials = list(ledger.read(Trial))
+    ledger.close()
+    assert [[exchange.step for exchange in trial.exchanges] for trial in trials] == [["embed", "answer"]] * 3
+
+
+def test_what_would_be_sent_is_shown(world: Project) -> None:
+    """The texts that are embedded, and then the request as words would choose."""
+    asked = ("variants", "render", BY_BOTH, "weather in Oslo?", "--tools", "tools2.json", "--json")
+    world.write("tools2.json", '[{"name": "play"}, {"name": "get_weather", "description": "The weather of a city"}]')
+    embed, answer = world.ok(*asked).json()
+    assert [message["content"] for message in embed["messages"]] == [
+        "weather in Oslo?",
+        "play",
+        "get weather. The weather of a city",
+    ]
+    assert [tool["name"] for tool in answer["tools"]] == ["get_weather"]
+    tried = world.ok("try", "up/good", "weather in Oslo?", "--variant", BY_BOTH, "--tools", "tools2.json")
+    assert "request (embed)" in tried.out
+    assert "Oslo" in tried.out
+
+
+def test_a_search_looks_at_it(world: Project) -> None:
+    """Where the settings name an embedding model."""
+    world.ok("loop", "--search", "--max-trials", "30", "--baseline", "up/writer atomic native_api")
+    ledger = open_ledger(world.home / "ledger.sqlite3")
+    (start,) = ledger.read(SearchStart)
+    ledger.close()
+    assert "embeddings" in start.capabilities
+
+
+def test_without_an_embedding_model_the_point_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one line that says what to set; also where the model is not known, has no embeddings, or is elsewhere."""
+    project.run("run", "good", "atomic", BY_BOTH).assert_refused(2, "name no embedding model", "[models]")
+    monkeypatch.setenv("SELFOPT_CONFIG", str(project.user_config))
+    for code, name, said in (
+        (2, "nobody", "unknown model"),
+        (2, "scripted/good", "has no embeddings"),
+        (1, "anthropic/claude", "not sent"),
+    ):
+        project.user_config.write_text(f'[models]\nembedding = "{name}"\n', "utf-8")
+        project.run("run", "good", "atomic", BY_BOTH).assert_refused(code, said)
+
+
+def test_a_project_cannot_name_an_embedding_model(project: Project) -> None:
+    """Requests would go there."""
+    text = (project.root / "selfopt.toml").read_text("utf-8")
+    project.write("selfopt.toml", f'[models]\nembedding = "good"\n{text}')
+    project.run("models", "list").assert_refused(2, "models.embedding", "a project's file may not")
