@@ -7,11 +7,11 @@ from typing import Any
 
 import msgspec
 
-from selfopt.dialects.carrying import LIMIT_KEYS, THINKING_KEYS, says_nothing
+from selfopt.dialects.carrying import LIMIT_KEYS, THINKING_KEYS, says_nothing, wants_thinking
 from selfopt.dialects.clients import ClientRequest, PassReason
 from selfopt.dialects.openai_client import NAME
 from selfopt.reading.chain import without_threshold
-from selfopt.records import Variant, remembered
+from selfopt.records import Sampling, Variant, remembered
 from selfopt.variants import RenderedStep, rests_on_logprobs
 
 from .seams import Upstream
@@ -47,6 +47,8 @@ _SWAYING = (
 _SWAYS = frozenset(_SWAYING.split()) | THINKING_KEYS
 _EMPTY: tuple[Any, ...] = ("", [], {})
 LARGEST_LIMIT = 32_768
+TEXT_TOKENS = 1024
+THINKING_TOKENS = 4096  # beside those, where the client asks for thinking and sets no limit
 """Tokens that a variant may be given for one reply. A larger limit of a client is forwarded as it came."""
 _OBSERVED = frozenset({"logprobs", "top_logprobs"})
 _LOOKED_AT = frozenset(_ANSWERED) | LIMIT_FIELDS
@@ -192,3 +194,19 @@ def beside_answer(asked: ClientRequest, *, with_tools: bool) -> dict[str, dict[s
     # The model has just been asked through a variant, which knows no answer without an end.
     bounded = {} if asked.max_tokens is not None else {"max_tokens": asked.request.sampling.max_tokens}
     return {NAME: {key: value for key, value in fields.items() if key != "parallel_tool_calls"} | bounded}
+
+
+def step_sampling(asked: ClientRequest, step: RenderedStep, *, judged: bool) -> Sampling:
+    """The sampling of a step. A free answer may be as long as the client allows, unless it has to be sure (judged)."""
+    if step.logprobs is not None:  # it reads these alone
+        return step.sampling
+    if judged:  # a longer answer was cut where its confidence was learnt
+        least = min(asked.max_tokens or step.sampling.max_tokens, step.sampling.max_tokens)
+        return step.sampling.model_copy(update={"max_tokens": least})
+    free = step.constraint is None
+    wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
+    thinks = step.sampling.thinking_tokens > 0  # it has an allowance of its own
+    if free and not thinks and asked.max_tokens is None and wants_thinking(fields_of(asked)):
+        wanted += THINKING_TOKENS
+    most = min(wanted, LARGEST_LIMIT)
+    return step.sampling if most == step.sampling.max_tokens else step.sampling.model_copy(update={"max_tokens": most})

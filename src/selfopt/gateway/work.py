@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
-from selfopt.dialects.carrying import wants_thinking
 from selfopt.dialects.clients import ClientRequest
 from selfopt.errors import EndpointError
 from selfopt.reading import HeldText, calls_within, read_calls
@@ -29,7 +28,7 @@ from selfopt.records import (
 from selfopt.variants import RenderedStep, options_of, render
 
 from .adding import NO_USAGE, added
-from .behind import LARGEST_LIMIT, beside_answer, beside_step, fields_of, limited
+from .behind import TEXT_TOKENS, beside_answer, beside_step, limited, step_sampling
 from .bounded import beside, next_step
 from .cutting import LONG_RUN, SLACK, Cutter, each_once
 from .early import EarlyCalls, asked_once, may_flow
@@ -48,8 +47,6 @@ from .second_way import SecondAsking, cut_short
 from .similar import similar_to
 from .sureness import Sureness, sureness_of
 
-TEXT_TOKENS = 1024
-THINKING_TOKENS = 4096  # beside those, where the client asks for thinking and sets no limit
 # Whatever is put into these was read or decided here, and needs no validation.
 _BLANK, _SAID = ChatRequest(model="", messages=()), ReplyContent()
 Taker = Callable[[ChatChunk], Awaitable[None]]
@@ -155,9 +152,8 @@ class AttemptWork:
     ) -> ReplyContent:
         """Send a step of the variant, and ask for the log probabilities that are read."""
         self._asked_last = step
-        sampling = observing.shortened(self._limit(variant, asked, step))
-        top = step.logprobs or observing.top
-        judged = self._exchange.serve_when is not None
+        top, judged = step.logprobs or observing.top, self._exchange.serve_when is not None
+        sampling = observing.shortened(step_sampling(asked, step, judged=judged))
         more = beside_step(variant, asked, step, observed=observing.top is not None, judged=judged)
         ask = partial(self._ask, step, sampling, take, beside=more, logprobs=top)
         if step.blank:
@@ -323,21 +319,6 @@ class AttemptWork:
         ticket = self._exchange.ticket
         ticket.mended_calls, ticket.passed_calls = found.mended, found.passed
         return found
-
-    def _limit(self, variant: Variant, asked: ClientRequest, step: RenderedStep) -> Sampling:
-        """Return the step's sampling. A free answer may be as long as the client allows, unless it has to be sure."""
-        if step.logprobs is not None:  # it reads these alone
-            return step.sampling
-        if self._exchange.serve_when is not None:  # a longer answer was cut where its confidence was learnt
-            least = min(asked.max_tokens or step.sampling.max_tokens, step.sampling.max_tokens)
-            return step.sampling.model_copy(update={"max_tokens": least})
-        free = step.constraint is None
-        wanted = asked.max_tokens or (max(step.sampling.max_tokens, TEXT_TOKENS) if free else step.sampling.max_tokens)
-        thinks = step.sampling.thinking_tokens > 0  # it has an allowance of its own
-        if free and not thinks and asked.max_tokens is None and wants_thinking(fields_of(asked)):
-            wanted += THINKING_TOKENS
-        most = min(wanted, LARGEST_LIMIT)
-        return step.sampling if most == step.sampling.max_tokens else step.sampling.model_copy(update={"max_tokens": most})
 
     async def _ask(
         self,
