@@ -38,7 +38,7 @@ class Solicitor:
         self._app = app
         self._asked = asked
         self._desk = Desk.of(app.measure_context(), meter)
-        self._show = show
+        self.show = show
         self._failed = 0
 
     def question(self, purpose: AuthorPurpose, messages: tuple[Message, ...], sampling: Sampling, **more: Any) -> Question:
@@ -67,7 +67,7 @@ class Solicitor:
                 if isinstance(reply, BaseException):
                     raise reply
                 found.append(reply)
-            self._show(f"  {label}: {len(found)}/{len(questions)}")
+            self.show(f"  {label}: {len(found)}/{len(questions)}")
             self._app.on_step(f"{purpose}_asked")
         return found
 
