@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.authoring.checks import NEAR, Checker, unsaid
+from selfopt.authoring.checks import NEAR, Checker, unsaid, without_assumed
 from selfopt.authoring.drafts import Draft, DraftKind
 from selfopt.records import ToolCall, ToolDefinition
 from selfopt.suites.warn.similar import grams, jaccard, normalised
@@ -75,6 +75,17 @@ def test_what_a_request_does_not_say_is_told_with_its_value() -> None:
     )
     assert unsaid(one, {tool.name: tool for tool in TOOLS}) == {"city": "Oslo", "percent": 20}
     assert unsaid(draft("On the 3rd of May", ("visit", {"day": "2027-05-03"})), {"visit": VISIT}) == {"day": "2027-05-03"}
+
+
+def test_an_optional_one_that_nobody_says_is_assumed() -> None:
+    """What is required stays, and so does what is said, and what is no number."""
+    known = {one.name: one for one in (WEATHER, tool("dim", ("level",), level={"type": "integer"}))}
+    assumed = ToolCall(name="get_weather", arguments={"city": "Oslo", "days": 1, "now": True})
+    assert without_assumed(assumed, "Weather in Oslo?", known).arguments == {"city": "Oslo", "now": True}
+    assert without_assumed(assumed, "Weather in Oslo for one day?", known) == assumed
+    level = ToolCall(name="dim", arguments={"level": 1})
+    assert without_assumed(level, "Dim it.", known) == level
+    assert without_assumed(level, "Dim it.", {}) == level
 
 
 @pytest.mark.parametrize("bound", ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"])

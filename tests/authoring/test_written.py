@@ -45,6 +45,7 @@ def test_what_belongs_to_a_message_stays(reply: str) -> None:
         ("12345", "bad_text"),
         ("a\u0007b cd", "bad_text"),
         ("I'd be happy to book a table for you.", "bad_text"),
+        ("Sure, try this recipe: https://example.org/carrots", "bad_text"),
         ("What kind of recipe are you looking for?", "bad_text"),
         ("x" * (MAX_TEXT + 1), "bad_text"),
         ("x " * MAX_REPLY, "bad_text"),

@@ -200,6 +200,22 @@ async def test_what_solvers_drop_is_written_anew_round_by_round(world: Callable[
     assert found.suite.prompts >= 24
 
 
+async def test_what_a_solver_makes_up_does_not_speak_against_a_prompt(world: Callable[..., World]) -> None:
+    """Its calls count as far as the request says what they hold, and what a request lacks stays lacking."""
+    tool = {**TOOL, "parameters": {**TOOL["parameters"], "properties": {"city": {"type": "string"}, "days": {"type": "integer"}}}}
+    rules = []
+    for city in (*CITIES, "there"):
+        call = {"name": "get_weather", "arguments": {"city": city if city in CITIES else "Rome", "days": 7}}
+        rules += [
+            {"match": {"contains": city, "tools": True}, "tool_calls": [call]},
+            {"match": {"contains": city}, "text": json.dumps(call)},
+        ]
+    w = world(eager={"initially_loaded": True, "digest": "e1", "default": {"text": "Hm."}, "replies": rules})
+    found = await tuned(w, tools=tools_file(w.folder, tool), solvers=("scripted/eager",), prompts_only=True)
+    assert {"direct", "needed detail missing"} <= set(found.suite.kinds)
+    assert "solvers_disagree" not in found.suite.dropped
+
+
 async def test_values_of_free_text_are_asked_for_once_and_vary(world: Callable[..., World]) -> None:
     """Other arguments get theirs from the schema."""
     song = {

@@ -27,6 +27,7 @@ from .drafts import Draft, DraftKind
 NEAR = 0.85
 """The similarity from which two requests are one."""
 _DATE = re.compile(r"(\d{4})-\d\d-\d\d")
+_ONE = re.compile(r"\b(?:[01]|one|once|single|zero)\b", re.IGNORECASE)
 _TRIED = 40  # known values of an argument that a near miss is held against
 
 
@@ -153,6 +154,23 @@ def unsaid(draft: Draft, tools: Mapping[str, ToolDefinition]) -> dict[str, Any]:
         lacking += [name for name, value in call.arguments.items() if not _says_year(value, draft.text)]
         found |= {name: call.arguments[name] for name in lacking if name in needed and name in call.arguments}
     return found
+
+
+def without_assumed(call: ToolCall, text: str, tools: Mapping[str, ToolDefinition]) -> ToolCall:
+    """A call without the optional numbers 0 and 1 that a text does not say: one milk is what models take milk for.
+
+    The reading `ground` believes these numbers always.
+    """
+    tool = tools.get(call.name)
+    if tool is None or _ONE.search(text):
+        return call
+    needed = required_of(arguments_of(tool.parameters))
+    kept = {
+        name: value
+        for name, value in call.arguments.items()
+        if name in needed or type(value) not in (int, float) or value not in (0, 1)
+    }
+    return call.model_copy(update={"arguments": kept})
 
 
 def _said(

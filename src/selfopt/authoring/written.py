@@ -15,11 +15,15 @@ MAX_TEXT, MIN_TEXT = 600, 4
 _READ = 4_000  # characters of a reply that are read
 _MARKS = ("```", "<tool", "</", "<|", "[tool", "{", "function_call", "tool_call")
 _LABEL = re.compile(r"(?:the )?(?:user|person|customer|message|request|text|answer|assistant|output|reply) ?: ?", re.IGNORECASE)
-_OPENING = re.compile(r"(?:sure|certainly|of course|okay|here(?:'s| is| are))\b[^:\n]{0,100}: ", re.IGNORECASE)
-_CONSENT = re.compile(r"(?:sure|certainly|of course)[,!.] ", re.IGNORECASE)
+_OPENING = re.compile(
+    r"(?:sure|certainly|of course|okay|here(?:'s| is| are))\b[^:\n]{0,80}\b(?:message|version|text|example|sentence|one|request)\b"
+    r"[^:\n]{0,40}: ",
+    re.IGNORECASE,
+)
+_CONSENT = re.compile(r"(?:sure|certainly|of course|okay)[,!.] ", re.IGNORECASE)
 # What assistants say and users don't: a small writer forgets whose part it writes.
 _SERVING = re.compile(
-    r"\b(?:(?:i'd|i would|i'll|i) be (?:happy|glad) to|(?:how|what) (?:can|may) i (?:help|assist|do for you)|i can help|"
+    r"\b(?:(?:i'd|i would|i'll|i) be (?:happy|glad) to|(?:how|what) (?:can|may) i (?:help|assist|do for you)|(?:can i|i can) help|try this|"
     r"are you looking for|would you like|do you want (?:me )?to|let me know if)\b",
     re.IGNORECASE,
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from selfopt.authoring.checks import Checker
+from selfopt.authoring.checks import Checker, without_assumed
 from selfopt.authoring.drafts import Draft, UsableTools, sets_of
 from selfopt.authoring.quotas import Drops, quotas_of
 from selfopt.authoring.shares import (
@@ -220,6 +220,8 @@ class PromptMaker:
         tools = self._tools(one)
         prompt = prompt_of(one.draft)
         parsed = read_calls(parsers, reply, tools, prompt.messages)
+        believed = tuple(without_assumed(call, one.draft.text, {tool.name: tool for tool in tools}) for call in parsed.tool_calls)
+        parsed = parsed.model_copy(update={"tool_calls": believed})
         outcome = scorer_of("standard").judge(prompt, tools, parsed, None).outcome
         begins_call = not one.draft.calls and reply.finish_reason == "length" and "{" in reply.text
         return None if outcome is Outcome.PASS and not begins_call else "solvers_disagree"
