@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from selfopt.authoring.checks import Checker
 from selfopt.authoring.drafts import Draft
@@ -22,6 +24,7 @@ SONG = tool(
     tags={"type": "array", "items": {"type": "string"}},
     key={"type": "string", "examples": ["C major", "A minor", 7]},
     day={"type": "string", "format": "date"},
+    depth={"type": "number", "maximum": -5},
 )
 
 
@@ -95,3 +98,48 @@ def test_an_object_that_requires_itself_is_not_plain() -> None:
         "required": [f"n{i}" for i in range(8)],
     }
     assert plain_parts(tool("send", ("to",), to=node)) is None
+    either = {"anyOf": [node] * 8}
+    assert plain_parts(tool("send", ("to",), to=either)) is None
+
+
+_leaves = st.sampled_from(
+    [
+        {"type": "string"},
+        {"type": "integer", "minimum": 3},
+        {"type": "boolean"},
+        {"enum": ["red", "blue"]},
+        {},
+        {"$ref": "#/properties/a"},
+        {"type": "string", "examples": ["x" * 500, 3, "tea"]},
+        {"type": "number", "maximum": -5},
+        {"type": "string", "format": "date"},
+    ]
+)
+_parts = st.recursive(
+    _leaves,
+    lambda inner: (
+        st.builds(lambda item: {"type": "array", "items": item}, inner)
+        | st.builds(lambda some: {"anyOf": some}, st.lists(inner, max_size=3))
+        | st.builds(
+            lambda some, count: {"type": "object", "properties": some, "required": [*some][:count]},
+            st.dictionaries(st.sampled_from("xyz"), inner, max_size=3),
+            st.integers(0, 3),
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.dictionaries(st.sampled_from(["a", "b", "c d"]), _parts, min_size=1, max_size=3), st.integers(0, 99))
+def test_whatever_the_schema_is_what_is_drawn_holds_all_that_is_required(parts: dict[str, Any], place: int) -> None:
+    """It is short, the same again, and nothing raises."""
+    one = tool("do", tuple(parts)[:2], **parts)
+    needed = plain_parts(one)
+    assert set(wordy_parts(one)) <= set(parts)
+    if needed is None:
+        return
+    arguments = facts(one, needed, place)
+    assert set(tuple(parts)[:2]) <= arguments.keys() <= set(parts)
+    assert facts(one, needed, place) == arguments
+    assert len(said(arguments)) < 2_000

@@ -105,7 +105,7 @@ def again_messages(messages: Sequence[Message], text: str, unsaid: Mapping[str, 
 
 def told(arguments: Mapping[str, Any]) -> str:
     """Arguments as a writer is told them."""
-    return ", ".join(f"{spoken(name)} = {_in_words(value)}" for name, value in arguments.items())
+    return ", ".join(f"{spoken(name)} = {_line(_in_words(value))}" for name, value in arguments.items())
 
 
 def _in_words(value: Any) -> str:

@@ -28,13 +28,15 @@ _POOLS: Mapping[str, tuple[str, ...]] = {
     ),
 }
 _OPTIONAL = 3  # of every so many requests one names an optional argument too
-_DEPTH, _ALTERNATIVES = 4, 8  # lists and objects in each other, and alternatives of each, that are looked at
-_MAX_PARTS = 8  # required arguments of an object within
+_DEPTH, _ALTERNATIVES = 4, 8  # lists in each other, and alternatives of each, that are looked at
+_OBJECTS, _MAX_PARTS = 2, 8  # objects in each other, and required arguments of each
+_LOOKS = 400  # parts that are looked at to find whether one is plain: a schema may name itself
+_MAX_EXAMPLE = 80
 
 
 def plain_parts(tool: ToolDefinition) -> dict[str, Mapping[str, Any]] | None:
     """The required arguments with the plain alternative of each. None where one has none, such as an object of any form."""
-    return _plain_needed(arguments_of(tool.parameters), tool.parameters, 0)
+    return _Plain(tool.parameters).needed(arguments_of(tool.parameters), 0)
 
 
 def facts(tool: ToolDefinition, needed: Mapping[str, Any], place: int, texts: Texts | None = None) -> dict[str, Any]:
@@ -51,9 +53,8 @@ def facts(tool: ToolDefinition, needed: Mapping[str, Any], place: int, texts: Te
         drawn[name] = draw.value(name, part, place + 7 * turn + 1) if value in drawn.values() else value
     if place % _OPTIONAL == _OPTIONAL - 1 or (place and not needed):
         parts = properties_of(arguments_of(tool.parameters))
-        spare = [
-            (name, plain) for name in parts if name not in needed and (plain := _plain(parts[name], tool.parameters)) is not None
-        ]
+        plain = _Plain(tool.parameters)
+        spare = [(name, part) for name in parts if name not in needed and (part := plain.of(parts[name])) is not None]
         if spare:
             name, part = spare[place % len(spare)]
             drawn[name] = draw.value(name, part, place + 3)
@@ -69,9 +70,9 @@ def wordy_parts(tool: ToolDefinition) -> dict[str, str]:
     parts, needed = properties_of(schema), required_of(schema)
     found: dict[str, str] = {}
     for name in sorted(parts, key=lambda name: name not in needed):
-        part = _plain(parts[name], tool.parameters)
+        part = _Plain(tool.parameters).of(parts[name])
         if part is not None and part.get("type") == "array":
-            part = _plain(next(iter(items_of(part, 1)), None), tool.parameters, 1)
+            part = _Plain(tool.parameters).of(next(iter(items_of(part, 1)), None), 1)
         if part is None or choices_of(part) is not None or part.get("type", "string") != "string":
             continue
         if not _examples(part, tool.parameters) and not _sort_of(name, part):
@@ -102,27 +103,35 @@ def said(value: Any) -> str:
     return text.replace("_", " ") if text.islower() else text
 
 
-def _plain_needed(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> dict[str, Mapping[str, Any]] | None:
-    found: dict[str, Mapping[str, Any]] = {}
-    for name in required_of(schema):
-        plain = _plain(properties_of(schema).get(name), root, depth)
-        if plain is None:
-            return None
-        found[name] = plain
-    return found
+class _Plain:
+    """Finds the plain alternatives of parts within `root`."""
 
+    def __init__(self, root: Mapping[str, Any]) -> None:
+        self._root, self._left = root, _LOOKS
 
-def _plain(part: Any, root: Mapping[str, Any], depth: int = 0) -> Mapping[str, Any] | None:
-    """The plain alternative of a part. depth: in how many lists and objects it is."""
-    for option in islice(options(part, root), _ALTERNATIVES) if depth <= _DEPTH else ():
-        kind = option.get("type", "string")
-        if choices_of(option) is not None or kind in ("string", "integer", "number", "boolean"):
-            return option
-        if kind == "array" and _plain(next(iter(items_of(option, 1)), None), root, depth + 1) is not None:
-            return option
-        if kind == "object" and 0 < len(required_of(option)) <= _MAX_PARTS and _plain_needed(option, root, depth + 1) is not None:
-            return option
-    return None
+    def needed(self, schema: Mapping[str, Any], depth: int) -> dict[str, Mapping[str, Any]] | None:
+        """What a schema requires, by name. None where a part is not plain."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for name in required_of(schema):
+            plain = self.of(properties_of(schema).get(name), depth)
+            if plain is None:
+                return None
+            found[name] = plain
+        return found
+
+    def of(self, part: Any, depth: int = 0) -> Mapping[str, Any] | None:
+        """The plain alternative of a part. depth: in how many lists and objects it is."""
+        self._left -= 1
+        for option in islice(options(part, self._root), _ALTERNATIVES) if depth <= _DEPTH and self._left >= 0 else ():
+            kind = option.get("type", "string")
+            if choices_of(option) is not None or kind in ("string", "integer", "number", "boolean"):
+                return option
+            if kind == "array" and self.of(next(iter(items_of(option, 1)), None), depth + 1) is not None:
+                return option
+            few = depth < _OBJECTS and 0 < len(required_of(option)) <= _MAX_PARTS
+            if kind == "object" and few and self.needed(option, depth + 1) is not None:
+                return option
+        return None
 
 
 class _Draw:
@@ -139,15 +148,16 @@ class _Draw:
         if examples := _examples(part, self._root):
             return examples[place % len(examples)]
         if kind == "array":
-            item = _plain(next(iter(items_of(part, 1)), None), self._root, depth + 1) or {}
+            item = _Plain(self._root).of(next(iter(items_of(part, 1)), None), depth + 1) or {}
             return [self.value(name, item, place, depth + 1)]
         if kind == "object":
-            needed = _plain_needed(part, self._root, depth + 1) or {}
+            needed = _Plain(self._root).needed(part, depth + 1) or {}
             return {key: self.value(key, inner, place + 7 * turn, depth + 1) for turn, (key, inner) in enumerate(needed.items())}
         if kind == "boolean":
             return place % 2 == 0
         if kind in ("integer", "number"):
-            low, high = _bound(part, "minimum", 1), _bound(part, "maximum", None)
+            high = _bound(part, "maximum", None)
+            low = _bound(part, "minimum", 1 if high is None else min(1, high))
             return low + place if high is None else low + place % max(1, high - low + 1)
         pool = self._texts.get(name) or _POOLS[_sort_of(name, part)]
         return pool[place % len(pool)]
@@ -156,7 +166,11 @@ class _Draw:
 def _examples(part: Mapping[str, Any], root: Mapping[str, Any]) -> list[Any]:
     """The values that a schema gives as examples, as far as they are ones."""
     told = part.get("examples")
-    return [one for one in told[:40] if Fitter(root).fits(one, part)] if isinstance(told, list) else []
+    return (
+        [one for one in told[:40] if len(str(one)) <= _MAX_EXAMPLE and Fitter(root).fits(one, part)]
+        if isinstance(told, list)
+        else []
+    )
 
 
 def _bound(part: Mapping[str, Any], name: str, otherwise: Any) -> Any:

@@ -19,7 +19,7 @@ from selfopt.wiring.app import App
 AuthorPurpose = Literal["write", "solve"]
 
 _IN_A_ROW = 3
-_WRITING = 10  # times the limit for one reply: a writer writes much more than a model that calls
+_WRITING = 10  # times the limit for one reply: a writer may be a much larger model, on a machine that is busy
 _SHAPES = ("messages", "tools", "tool_choice", "sampling", "constraint")  # what an answer depends on
 
 
