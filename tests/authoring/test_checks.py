@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.authoring.checks import NEAR, Checker
+from selfopt.authoring.checks import NEAR, Checker, unsaid, without_assumed
 from selfopt.authoring.drafts import Draft, DraftKind
 from selfopt.records import ToolCall, ToolDefinition
 from selfopt.suites.warn.similar import grams, jaccard, normalised
 
 from .tools import CLOCK, LAMP, WEATHER, tool
 
-TOOLS = (WEATHER, LAMP, CLOCK)
+VISIT = tool("visit", ("day",), day={"type": "string", "format": "date"}, guests={"type": "array", "items": {"type": "string"}})
+TOOLS = (WEATHER, LAMP, CLOCK, VISIT)
 
 
 def checker(*tools: ToolDefinition) -> Checker:
@@ -41,7 +42,7 @@ def test_a_request_that_says_what_it_needs_is_kept() -> None:
     ("text", "name", "arguments", "reason"),
     [
         ("Weather there?", "get_weather", {"city": "Oslo"}, "unsaid_argument"),
-        ("Weather in Oslo?", "get_weather", {"city": "Oslo", "days": 3}, "unsaid_argument"),
+        ("Visit on the 3rd of May", "visit", {"day": "2027-05-03"}, "unsaid_argument"),
         ("Weather in Oslo?", "get_weather", {}, "bad_arguments"),
         ("Weather in Oslo?", "get_weather", {"town": "Oslo"}, "bad_arguments"),
         ("Weather in Oslo for 30 days?", "get_weather", {"city": "Oslo", "days": 30}, "bad_arguments"),
@@ -54,6 +55,37 @@ def test_a_request_that_says_what_it_needs_is_kept() -> None:
 def test_a_request_that_does_not_fit_its_call_is_dropped(text: str, name: str, arguments: dict[str, Any], reason: str) -> None:
     """Each for its own reason."""
     assert checker().checked(draft(text, (name, arguments)), TOOLS) == reason
+
+
+def test_an_optional_argument_that_nobody_says_is_not_expected() -> None:
+    """The request is kept without it. A list that is said in part is no such argument."""
+    found = checker().checked(draft("Weather in Oslo?", ("get_weather", {"city": "Oslo", "days": 3})), TOOLS)
+    assert isinstance(found, Draft)
+    assert found.calls[0].arguments == {"city": "Oslo"}
+    both = ("visit", {"day": "2027-05-03", "guests": ["Amara", "Jonas"]})
+    assert checker().checked(draft("Visit with Amara on 2027-05-03", both, tool="visit"), TOOLS) == "unsaid_argument"
+
+
+def test_what_a_request_does_not_say_is_told_with_its_value() -> None:
+    """Only what is required, and of each call what it lacks."""
+    one = draft(
+        "Weather there, and the study.",
+        ("get_weather", {"city": "Oslo", "days": 3}),
+        ("set_lamp", {"room": "study", "percent": 20}),
+    )
+    assert unsaid(one, {tool.name: tool for tool in TOOLS}) == {"city": "Oslo", "percent": 20}
+    assert unsaid(draft("On the 3rd of May", ("visit", {"day": "2027-05-03"})), {"visit": VISIT}) == {"day": "2027-05-03"}
+
+
+def test_an_optional_one_that_nobody_says_is_assumed() -> None:
+    """What is required stays, and so does what is said, and what is no number."""
+    known = {one.name: one for one in (WEATHER, tool("dim", ("level",), level={"type": "integer"}))}
+    assumed = ToolCall(name="get_weather", arguments={"city": "Oslo", "days": 1, "now": True})
+    assert without_assumed(assumed, "Weather in Oslo?", known).arguments == {"city": "Oslo", "now": True}
+    assert without_assumed(assumed, "Weather in Oslo for one day?", known) == assumed
+    level = ToolCall(name="dim", arguments={"level": 1})
+    assert without_assumed(level, "Dim it.", known) == level
+    assert without_assumed(level, "Dim it.", {}) == level
 
 
 @pytest.mark.parametrize("bound", ["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"])

@@ -2,80 +2,102 @@
 
 from __future__ import annotations
 
-import json
-
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.authoring.written import MAX_ITEMS, MAX_REPLY, MAX_TEXT, MIN_TEXT, pair_drafts, tool_drafts
+from selfopt.authoring.written import MAX_REPLY, MAX_TEXT, MAX_VALUE, MAX_VALUES, MIN_TEXT, text_in, values_in
 
-WHOLE = {
-    "requests": [{"arguments": {"city": "Oslo"}, "texts": ["Weather in Oslo?", "Is it warm in  Oslo?"]}],
-    "near_misses": ["What is a cold front?"],
-    "missing_detail": ["How warm is it there?"],
-}
+from .tools import tool
+
+PLAY = tool("play", ("title",), title={"type": "string"}, tags={"type": "array", "items": {"type": "string"}})
 
 
-def test_a_reply_holds_requests_near_misses_and_what_lacks_a_detail() -> None:
-    """Each text is a draft; spaces don't count."""
-    drafts, dropped = tool_drafts(f"Here you are:\n```json\n{json.dumps(WHOLE)}\n```", "get_weather")
-    assert [d.kind for d in drafts] == ["direct", "direct", "near miss", "needed detail missing"]
-    assert drafts[0].calls == drafts[1].calls
-    assert drafts[1].text == "Is it warm in Oslo?"
-    assert not dropped
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Weather in Oslo?",
+        '"Weather in Oslo?"',
+        "  Weather  in\nOslo?\n\nI hope that this helps.",
+        'Sure, here is a short message:\n\n"Weather in Oslo?"',
+        "Sure, here's one: Weather in Oslo?",
+        "Message: \u201cWeather in Oslo?\u201d",
+        "```text\nWeather in Oslo?\n```",
+        "**Weather in Oslo?**",
+        "Sure, weather in Oslo?",
+    ],
+)
+def test_a_message_is_taken_out_of_what_is_put_around_it(reply: str) -> None:
+    """Quotes, fences, labels and remarks are none of it."""
+    assert text_in(reply) == ("Weather in Oslo?", None)
 
 
-def test_a_pair_has_exactly_two_calls() -> None:
-    """One call, three, or something else is none."""
-    call = {"name": "get_weather", "arguments": {"city": "Oslo"}}
-    body = {"pairs": [{"text": "Both, please.", "calls": [call] * n} for n in (1, 2, 3)] + [{"text": "x"}, 7]}
-    drafts, dropped = pair_drafts(json.dumps(body))
-    assert [len(d.calls) for d in drafts] == [2]
-    assert dropped == {"unreadable": 4}
+@pytest.mark.parametrize("reply", ["Reminder: buy milk", 'Play "Red Sand" and then "Night Bus"', "Here I am, at 10:30"])
+def test_what_belongs_to_a_message_stays(reply: str) -> None:
+    """A colon or a quoted title is no mark of a label."""
+    assert text_in(reply) == (reply, None)
 
 
-def test_texts_that_nobody_types_are_counted_and_dropped() -> None:
-    """Code, marks of calls, control characters, nothing, and too much."""
-    texts = [
-        "```Oslo```",
-        "<tool_call>x",
-        '{"name": "x"}',
-        "a\u0007b cd",
-        "",
-        "12345",
-        "x" * (MAX_TEXT + 1),
-        7,
-        None,
-        "Fine by me.",
-    ]
-    drafts, dropped = tool_drafts(json.dumps({"near_misses": texts}), "t")
-    assert [d.text for d in drafts] == ["Fine by me."]
-    assert dropped == {"markup": 3, "bad_text": 6}
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("", "bad_text"),
+        ("12345", "bad_text"),
+        ("a\u0007b cd", "bad_text"),
+        ("I'd be happy to book a table for you.", "bad_text"),
+        ("Sure, try this recipe: https://example.org/carrots", "bad_text"),
+        ("What kind of recipe are you looking for?", "bad_text"),
+        ("x" * (MAX_TEXT + 1), "bad_text"),
+        ("x " * MAX_REPLY, "bad_text"),
+        ("<tool_call>x", "markup"),
+        ('{"name": "x"}', "markup"),
+        ("Say ```Oslo``` to me", "markup"),
+    ],
+)
+def test_texts_that_nobody_types_are_none(reply: str, reason: str) -> None:
+    """Code, marks of calls, control characters, nothing, too much, and what assistants say."""
+    assert text_in(reply)[1] == reason
 
 
-def test_a_reply_that_is_too_large_or_too_long_a_list_is_bounded() -> None:
-    """So that no writer takes more time than it is given."""
-    assert tool_drafts(json.dumps({"near_misses": ["x" * MAX_REPLY]}), "t")[1] == {"unreadable": 1}
-    drafts, _ = tool_drafts(json.dumps({"near_misses": [f"Remark number {n}" for n in range(500)]}), "t")
-    assert len(drafts) == MAX_ITEMS
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '["Night Bus", "Red Sand", "The Lost Harbour"]',
+        '```json\n["Night Bus", "Red Sand", "Night bus", "The Lost Harbour", "cut o',
+        "Here are some:\n1. Night Bus\n2. Red Sand\n- The Lost Harbour",
+    ],
+)
+def test_a_list_of_values_is_read_in_json_or_line_by_line(reply: str) -> None:
+    """Each value once, also where the list was cut off."""
+    assert values_in(reply, PLAY, "title") == ("Night Bus", "Red Sand", "The Lost Harbour")
+    assert values_in(reply, PLAY, "tags") == ("Night Bus", "Red Sand", "The Lost Harbour")
+
+
+@pytest.mark.parametrize(
+    "reply", ["", "no", '["1", "2", "3", "4"]', '["one", "two"]', '["<tool>", "{x}", "a\u0007b", "' + "x" * 99 + '"]']
+)
+def test_a_list_with_too_few_values_is_none(reply: str) -> None:
+    """Then plain words serve."""
+    assert values_in(reply, PLAY, "title") == ()
+
+
+def test_a_value_that_the_schema_refuses_is_none() -> None:
+    """Its choices are known anyway."""
+    lamp = tool("lamp", ("room",), room={"enum": ["study"]})
+    assert values_in('["study", "kitchen", "hall"]', lamp, "room") == ()
 
 
 @settings(max_examples=100, deadline=None)
 @given(
     st.text(max_size=200)
-    | st.recursive(
-        st.none() | st.text(max_size=9) | st.integers(),
-        lambda x: (
-            st.lists(x)
-            | st.dictionaries(
-                st.sampled_from(["requests", "texts", "arguments", "near_misses", "pairs", "calls", "name", "text"]), x
-            )
-        ),
-        max_leaves=12,
-    ).map(json.dumps)
+    | st.lists(
+        st.sampled_from(['"', "```", ":", "Sure, here", "Message:", "Weather", "in Oslo", "\n", "- ", "{", "*", "[", ","])
+    ).map(" ".join)
 )
-def test_no_reply_raises_and_every_text_is_bounded(reply: str) -> None:
-    """Whatever it is, it gives drafts or is counted."""
-    for drafts, dropped in (tool_drafts(reply, "t"), pair_drafts(reply)):
-        assert all(MIN_TEXT <= len(d.text) <= MAX_TEXT and d.text.isprintable() for d in drafts)
-        assert all(count > 0 for count in dropped.values())
+def test_no_reply_raises_and_everything_is_bounded(reply: str) -> None:
+    """Whatever it is, it gives a text or a reason, and short values or none."""
+    text, reason = text_in(reply)
+    assert reason is not None or (MIN_TEXT <= len(text) <= MAX_TEXT and text.isprintable())
+    values = values_in(reply, PLAY, "title")
+    assert len(values) <= MAX_VALUES
+    assert all(len(value) <= MAX_VALUE and value.isprintable() for value in values)

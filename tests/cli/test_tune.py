@@ -79,6 +79,6 @@ def test_what_cannot_work_gives_one_line(project: Project, words: tuple[str, ...
 
 
 def test_prompts_that_cannot_be_made_end_with_exit_code_1(project: Project) -> None:
-    """A writer that is silent about all of it is named by what it did."""
+    """What a writer wrote that says the same to everything is told."""
     result = project.run("tune", "good", "--tools", "tools.json", "--writer", "mute", "--prompts", "24")
-    result.assert_refused(1, "no prompt can be made for these tools", "not the JSON")
+    result.assert_refused(1, "1 prompt is left", "asked before")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ from selfopt.loop import Listener
 from selfopt.verbs.tuning import Tuned, TuneListener, TuneRequest, tune_model
 from tests.loop.kit import Script, World
 
-CITIES = ("Oslo", "Lisbon", "Nairobi", "Kyoto", "Quito", "Dublin", "Hanoi", "Prague", "Denver", "Tunis")
+CITIES = ("Oslo", "Lisbon", "Nairobi", "Kyoto", "Quito", "Dublin", "Hanoi", "Prague", "Denver", "Tunis", "Riga", "Perth")
+WRITE = "^(Can|Topic): |^This does not say"
+"""How every question to a writer begins."""
 NEAR = (
     "What is a cold front, roughly?",
     "I love rainy mornings at home.",
@@ -30,7 +32,12 @@ MISSING = (
     "How warm is it over there?",
     "Give me the current conditions, please.",
 )
-PHRASINGS = ("Weather in {}?", "I am off to {}, do I need an umbrella?", "Tell me how warm it is in {} just now.")
+PHRASINGS = {
+    "short": "Weather in {}?",
+    "polite": "I am off to {}, do I need an umbrella, please?",
+    "chatty": "Tell me how warm it is in {} just now.",
+    "question": "What is it like outside in {} today?",
+}
 TOOL = {
     "name": "get_weather",
     "description": "Weather of a city",
@@ -38,23 +45,19 @@ TOOL = {
 }
 
 
-def asks(city: str) -> list[str]:
-    """What users say who want the weather of a city."""
-    return [form.format(city) for form in PHRASINGS]
+def writing(*replies: Script, agree: bool = True) -> Script:
+    """A model that writes what it is asked for, and solves it, natively and in text.
 
-
-def round_of(cities: Sequence[str], near: Sequence[str], missing: Sequence[str]) -> Script:
-    """One reply of a writer."""
-    requests = [{"arguments": {"city": city}, "texts": asks(city)} for city in cities]
-    return {"text": json.dumps({"requests": requests, "near_misses": list(near), "missing_detail": list(missing)})}
-
-
-def writing(*replies: Script, agree: bool = True, tool: str = "get_weather") -> Script:
-    """A model that answers a writer's questions so, in turn, and solves what it wrote, natively and in text."""
-    writes = list(replies) or [round_of(CITIES[:5], NEAR[:4], MISSING[:3]), round_of(CITIES[5:], NEAR[4:], MISSING[3:])]
-    rules: list[Script] = [{"match": {"contains": '"near_misses"'}, "sequence": writes}]
+    replies: what it answers instead to all that is asked of a writer, in turn.
+    """
+    rules: list[Script] = [{"match": {"regex": WRITE}, "sequence": list(replies)}] if replies else []
+    for city in CITIES:
+        for style, form in PHRASINGS.items():
+            rules.append({"match": {"contains": [f"Say: city = {city}", f"Style: {style}"]}, "text": form.format(city)})
+    rules.append({"match": {"contains": "Topic:"}, "sequence": [{"text": text} for text in NEAR]})
+    rules.append({"match": {"contains": "Leave out:"}, "sequence": [{"text": text} for text in MISSING]})
     for city in CITIES if agree else ():
-        call = {"name": tool, "arguments": {"city": city}}
+        call = {"name": "get_weather", "arguments": {"city": city}}
         rules.append({"match": {"contains": city, "tools": True}, "tool_calls": [call]})
         rules.append({"match": {"contains": city}, "text": json.dumps(call)})
     return {"initially_loaded": True, "digest": "w1", "default": {"text": "Hm."}, "replies": rules}

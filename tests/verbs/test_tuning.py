@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +15,10 @@ from selfopt.errors import BudgetError, ConsentError, EndpointError, SelfoptErro
 from selfopt.records import AuthoredReply, Decision, Evaluation, SearchEnd, SearchStart, Spec
 from selfopt.suites import load_suite
 from selfopt.verbs.looping import what_searches_found
-from tests.loop.kit import World
+from tests.loop.kit import Script, World
 from tests.loop.test_continue import Stopped, stop_at
 
-from .authors import CITIES, MISSING, NEAR, TOOL, asked_of, round_of, tools_file, tuned, tuned_model, writing
+from .authors import CITIES, NEAR, PHRASINGS, TOOL, WRITE, asked_of, tools_file, tuned, tuned_model, writing
 
 
 @pytest.fixture
@@ -151,35 +153,111 @@ async def test_two_solvers_are_asked_once_each(world: Callable[..., World]) -> N
 
 
 HOSTILE = {
-    "nonsense": {"text": "Sure! Here are your prompts: many."},
-    "huge": {"text": '{"requests": [' + "1," * 200_000},
-    "deep": {"text": '{"requests": ' + "[" * 5_000},
-    "another form": {"text": '{"requests": {"a": 1}, "near_misses": "x", "missing_detail": [1, null, {}]}'},
-    "markup": {
-        "text": '{"requests": [{"arguments": {"city": "Oslo"}, "texts": ["<tool_call>{\\"name\\": 1}</tool_call>", "```Oslo```"]}],'
-        ' "near_misses": ["\\u001b[2J hi there"], "missing_detail": [""]}'
-    },
-    "repeats": round_of(["Oslo"] * 5, [NEAR[0]] * 4, [MISSING[0]] * 3),
-    "what nobody says": {
-        "text": '{"requests": [{"arguments": {"city": "Oslo"}, "texts": ["What is the weather like?"]}], '
-        '"near_misses": ["Weather in Oslo now?"], "missing_detail": []}'
-    },
-    "another tool": {"text": '{"requests": [{"arguments": {"town": "Oslo"}, "texts": ["Weather in Oslo?"]}]}'},
+    "nonsense": "Sure! Here are your prompts: many.",
+    "huge": "Weather in Oslo? " * 50_000,
+    "deep": "[" * 5_000,
+    "code": '<tool_call>{"name": "get_weather", "arguments": {"city": "Oslo"}}</tool_call>',
+    "fence": "```json\n{}\n```",
+    "control characters": "\u001b[2J hi there",
+    "nothing": "",
+    "a near miss again and again": NEAR[0],
+    "what nobody says": "What is the weather like in this place?",
+    "the name of the tool": "Run get_weather for Oslo",
 }
 
 
 @pytest.mark.parametrize("reply", HOSTILE.values(), ids=HOSTILE.keys())
-async def test_a_hostile_writer_makes_no_suite_and_one_clear_line(world: Callable[..., World], reply: dict[str, Any]) -> None:
+async def test_a_hostile_writer_makes_no_suite_and_one_clear_line(world: Callable[..., World], reply: str) -> None:
     """Whatever it writes is counted and dropped, and it is not asked without end."""
-    w = world(w=writing(reply))
+    w = world(w=writing({"text": reply}))
     with pytest.raises(SelfoptError) as told:
         await tuned(w)
     assert told.value.exit_code == 1
     assert "\n" not in str(told.value)
     assert str(told.value).isprintable()
-    assert len([text for text in asked_of(w, "w") if "near_misses" in text]) <= 6
+    assert len([text for text in asked_of(w, "w") if re.search(WRITE, text)]) <= 5 * 24
     assert not (w.home / "suites").exists()
     assert not w.rules()
+
+
+async def test_a_message_that_does_not_say_all_is_asked_for_once_more(world: Callable[..., World]) -> None:
+    """With what is missing. What it says then is kept."""
+    first = [{"match": {"contains": "Say: city = Lisbon"}, "text": "How is the weather there?"}]
+    again = [{"match": {"contains": "does not say: city = Lisbon"}, "sequence": [{"text": "Say how Lisbon is."}]}]
+    w = world(w={**writing(), "replies": [*again, *first, *writing()["replies"]]})
+    found = await tuned(w, prompts_only=True)
+    told = [prompt.messages[0].content for prompt in load_suite(found.suite.name, w.home / "suites").prompts]
+    assert "Say how Lisbon is." in told
+    assert "How is the weather there?" not in told
+
+
+async def test_what_solvers_drop_is_written_anew_round_by_round(world: Callable[..., World]) -> None:
+    """Until there are as many as are wanted."""
+    shy = [{"match": {"contains": PHRASINGS[style].format(city)}, "text": "Hm."} for city in CITIES[1:7] for style in PHRASINGS]
+    w = world(picky={**writing(), "replies": [*shy, *writing()["replies"]]})
+    found = await tuned(w, solvers=("scripted/picky",), prompts_only=True)
+    assert found.suite.dropped["solvers_disagree"] >= 10
+    assert found.suite.prompts >= 24
+
+
+async def test_what_a_solver_makes_up_does_not_speak_against_a_prompt(world: Callable[..., World]) -> None:
+    """Its calls count as far as the request says what they hold, and what a request lacks stays lacking."""
+    parts = {"city": {"type": "string"}, "days": {"type": "integer"}}
+    tool = {**TOOL, "parameters": {"type": "object", "properties": parts, "required": ["city"]}}
+    rules: list[Script] = []
+    for city in (*CITIES, "there"):
+        call = {"name": "get_weather", "arguments": {"city": city if city in CITIES else "Rome", "days": 7}}
+        rules += [
+            {"match": {"contains": city, "tools": True}, "tool_calls": [call]},
+            {"match": {"contains": city}, "text": json.dumps(call)},
+        ]
+    w = world(eager={"initially_loaded": True, "digest": "e1", "default": {"text": "Hm."}, "replies": rules})
+    found = await tuned(w, tools=tools_file(w.folder, tool), solvers=("scripted/eager",), prompts_only=True)
+    assert {"direct", "needed detail missing"} <= set(found.suite.kinds)
+    assert "solvers_disagree" not in found.suite.dropped
+
+
+async def test_a_call_that_is_cut_off_is_no_silence(world: Callable[..., World]) -> None:
+    """A solver that begins one where none is right does not agree."""
+    cut = {"text": '{"name": "get_weather", "arguments": {"ci', "finish_reason": "length"}
+    w = world(long={**writing(), "replies": [{"match": {"contains": text}, **cut} for text in NEAR] + writing()["replies"]})
+    found = await tuned(w, solvers=("scripted/long",), prompts_only=True, prompts=30)
+    assert found.suite.dropped["solvers_disagree"] >= len(NEAR)
+    assert "near miss" not in found.suite.kinds
+
+
+async def test_values_of_free_text_are_asked_for_once_and_vary(world: Callable[..., World]) -> None:
+    """Other arguments get theirs from the schema."""
+    song = {
+        "name": "play",
+        "description": "Play a song",
+        "parameters": {
+            "type": "object",
+            "properties": {"title": {"type": "string"}, "volume": {"type": "integer", "minimum": 2, "maximum": 9}},
+            "required": ["title", "volume"],
+        },
+    }
+    titles = ("Night Bus", "Red Sand", "The Lost Harbour")
+    replies: list[Script] = [{"match": {"contains": "Detail: title"}, "text": json.dumps(titles)}]
+    for n in range(2, 10):
+        for title in titles:
+            call = {"name": "play", "arguments": {"title": title, "volume": n}}
+            for style in PHRASINGS:
+                said = f"{style} now: {title} at {n}"
+                replies += [
+                    {"match": {"contains": [f"title = {title}, volume = {n}", style]}, "text": said},
+                    {"match": {"contains": said, "tools": True}, "tool_calls": [call]},
+                    {"match": {"contains": said}, "text": json.dumps(call)},
+                ]
+    w = world(w={**writing(), "replies": [*replies, *writing()["replies"]]})
+    found = await tuned(w, tools=tools_file(w.folder, song), prompts_only=True)
+    assert len([text for text in asked_of(w, "w") if "Detail:" in text]) == 1
+    suite = load_suite(found.suite.name, w.home / "suites")
+    called = [
+        call.arguments for prompt in suite.prompts if prompt.expected != "any" for calls in prompt.expected for call in calls
+    ]
+    assert {one["title"][0] for one in called} == set(titles)
+    assert len({one["volume"][0] for one in called}) > 3
 
 
 async def test_a_writer_that_never_answers_ends_with_its_error(world: Callable[..., World]) -> None:
@@ -211,12 +289,12 @@ async def test_where_no_tool_can_be_used_nothing_is_asked(world: Callable[..., W
 
 async def test_a_tool_without_prompts_is_named(world: Callable[..., World]) -> None:
     """The others have theirs."""
-    w = world(w={**writing(), "replies": [{"match": {"contains": '"name": "play"'}, "text": "no"}, *writing()["replies"]]})
+    w = world(w={**writing(), "replies": [{"match": {"contains": "Play a song."}, "text": "no"}, *writing()["replies"]]})
     found = await tuned(
         w, tools=tools_file(w.folder, TOOL, {"name": "play", "description": "Play a song."}), prompts=60, prompts_only=True
     )
     assert list(found.suite.without_prompts) == ["play"]
-    assert "not the JSON that was asked for" in found.suite.without_prompts["play"]
+    assert "no usable text" in found.suite.without_prompts["play"]
 
 
 async def test_without_consent_nothing_is_sent(world: Callable[..., World]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,8 @@ from .drafts import Draft, DraftKind
 
 NEAR = 0.85
 """The similarity from which two requests are one."""
+_DATE = re.compile(r"(\d{4})-\d\d-\d\d")
+_ONE = re.compile(r"\b(?:[01]|one|once|single|zero)\b", re.IGNORECASE)
 _TRIED = 40  # known values of an argument that a near miss is held against
 
 
@@ -44,6 +47,8 @@ class Checker:
     def checked(self, draft: Draft, offered: Sequence[ToolDefinition]) -> Draft | DropReason:
         """The draft with its arguments as the schema types them and with its family, or why it is dropped.
 
+        Of its arguments those are left out that nothing requires and that the text does not say.
+
         A request with the facts of an earlier one is a paraphrase, whoever wrote either and however.
 
         offered: the tools that its prompt offers.
@@ -57,9 +62,9 @@ class Checker:
         for call in calls:
             if not isinstance(call, ToolCall):
                 return call
-        fitted = tuple(call for call in calls if isinstance(call, ToolCall))
         messages = (Message(role="user", content=draft.text),)
-        if fitted and not _says_all(fitted, messages, [self.tools[call.name] for call in fitted]):
+        fitted = _said(tuple(call for call in calls if isinstance(call, ToolCall)), messages, self.tools)
+        if fitted is None:
             return "unsaid_argument"
         if draft.kind in ("near miss", "needed detail missing") and any(
             self._says_everything(tool, messages) for tool in offered
@@ -139,12 +144,58 @@ def needed_of(tool: ToolDefinition) -> dict[str, Mapping[str, Any]]:
     return {name: part for name, part in parts.items() if "default" not in part}
 
 
-def _says_all(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> bool:
-    """Whether a request says the value of every argument, required or not."""
-    if len(strictly_backed(calls, messages, tools)[0]) < len(calls):
-        return False
-    kept, _ = grounded(calls, messages, tools)
-    return [call.arguments for call in kept] == [call.arguments for call in calls]
+def unsaid(draft: Draft, tools: Mapping[str, ToolDefinition]) -> dict[str, Any]:
+    """Arguments of a draft that its text does not say though they are required: at least one of each call that lacks one."""
+    messages, offered = (Message(role="user", content=draft.text),), [tools[call.name] for call in draft.calls]
+    found: dict[str, Any] = {}
+    for call in draft.calls:
+        lacking = [one.argument for reading in (strictly_backed, grounded) for one in reading([call], messages, offered)[1]]
+        needed = required_of(arguments_of(tools[call.name].parameters))
+        lacking += [name for name, value in call.arguments.items() if not _says_year(value, draft.text)]
+        found |= {name: call.arguments[name] for name in lacking if name in needed and name in call.arguments}
+    return found
+
+
+def without_assumed(call: ToolCall, text: str, tools: Mapping[str, ToolDefinition]) -> ToolCall:
+    """A call without the optional numbers 0 and 1 that a text does not say: one milk is what models take milk for.
+
+    The reading `ground` believes these numbers always.
+    """
+    tool = tools.get(call.name)
+    if tool is None or _ONE.search(text):
+        return call
+    needed = required_of(arguments_of(tool.parameters))
+    kept = {
+        name: value
+        for name, value in call.arguments.items()
+        if name in needed or type(value) not in (int, float) or value not in (0, 1)
+    }
+    return call.model_copy(update={"arguments": kept})
+
+
+def _said(
+    calls: Sequence[ToolCall], messages: Sequence[Message], tools: Mapping[str, ToolDefinition]
+) -> tuple[ToolCall, ...] | None:
+    """The calls without what a request does not say and no tool requires. None where it does not say all that is required."""
+    offered, text = [tools[call.name] for call in calls], messages[0].content
+    backed, _ = grounded(calls, messages, offered)
+    if len(backed) < len(calls) or len(strictly_backed(calls, messages, offered)[0]) < len(calls):
+        return None
+    kept = []
+    for call, one in zip(calls, backed, strict=True):
+        said = {name: value for name, value in one.arguments.items() if _says_year(value, text)}
+        # A list that is said in part is another list, and nothing to leave out.
+        partly = any(call.arguments[name] != value for name, value in said.items())
+        if partly or not said.keys() >= call.arguments.keys() & set(required_of(arguments_of(tools[call.name].parameters))):
+            return None
+        kept.append(one.model_copy(update={"arguments": said}))
+    return tuple(kept)
+
+
+def _says_year(value: Any, text: str) -> bool:
+    """Whether a text says the year of a date. Of a day without one nobody can tell which is meant."""
+    dated = _DATE.match(value) if isinstance(value, str) else None
+    return dated is None or dated[1] in text
 
 
 def _within(value: Any, part: Mapping[str, Any]) -> bool:

@@ -18,6 +18,7 @@ from selfopt.records import (
     ToolDefinition,
     sha256_hex,
 )
+from selfopt.suites.check import validate_suite
 
 from .drafts import Draft
 
@@ -125,9 +126,12 @@ def _split_of(family: str) -> Split:
     return "heldout" if place < HELDOUT_SHARE else "search"
 
 
-def dropped_of(*counts: Mapping[DropReason, int]) -> dict[DropReason, int]:
+def problems_of(draft: Draft, tools: Sequence[ToolDefinition]) -> list[str]:
+    """What makes a draft unusable as the prompt of a suite."""
+    prompts = (prompt_of(draft),)
+    return validate_suite(Suite(name="draft", phase="atomic", scope="whole", tool_sets={"t": tuple(tools)}, prompts=prompts))
+
+
+def dropped_of(counts: Mapping[DropReason, int]) -> dict[DropReason, int]:
     """What was dropped, by reason, the most frequent first."""
-    total = Counter[DropReason]()
-    for count in counts:
-        total.update(count)
-    return dict(total.most_common())
+    return dict(Counter(counts).most_common())

@@ -2,92 +2,86 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from itertools import islice
-from typing import Any
+import re
 
-from selfopt.home.plain_json import PlainJsonError, read_plain_json
-from selfopt.records import DropReason, ToolCall
+from selfopt.records import DropReason, ToolDefinition
 
-from .drafts import Draft
+from .facts import fits
 
 MAX_REPLY = 200_000
-MAX_ITEMS = 40
+MAX_VALUES, MIN_VALUES = 24, 3
+MAX_VALUE = 40
 MAX_TEXT, MIN_TEXT = 600, 4
+_READ = 4_000  # characters of a reply that are read
 _MARKS = ("```", "<tool", "</", "<|", "[tool", "{", "function_call", "tool_call")
+_LABEL = re.compile(r"(?:the )?(?:user|person|customer|message|request|text|answer|assistant|output|reply) ?: ?", re.IGNORECASE)
+_OPENING = re.compile(
+    r"(?:sure|certainly|of course|okay|here(?:'s| is| are))\b[^:\n]{0,80}\b(?:message|version|text|example|sentence|one|request)\b"
+    r"[^:\n]{0,40}: ",
+    re.IGNORECASE,
+)
+_CONSENT = re.compile(r"(?:sure|certainly|of course|okay)[,!.] ", re.IGNORECASE)
+# What assistants say and users don't: a small writer forgets whose part it writes.
+_SERVING = re.compile(
+    r"\b(?:(?:i'd|i would|i'll|i) be (?:happy|glad) to|(?:how|what) (?:can|may) i (?:help|assist|do for you)|(?:can i|i can) help|try this|"
+    r"are you looking for|would you like|do you want (?:me )?to|let me know if)\b",
+    re.IGNORECASE,
+)
+_QUOTES = {'"': '"', "'": "'", "`": "`", "\u201c": "\u201d", "\u2018": "\u2019", "\u00ab": "\u00bb"}
+_QUOTED = re.compile(r'"([^"\n]{1,80})"')
+_BULLET = re.compile(r"(?:[-*\u2022]|\d{1,2}[.)])\s+")
 
 
-def tool_drafts(reply: str, tool: str) -> tuple[list[Draft], Counter[DropReason]]:
-    """The drafts in a reply about one tool, and how much of it is none."""
-    body, dropped = _object_in(reply), Counter[DropReason]()
-    if body is None:
-        return [], Counter({"unreadable": 1})
-    drafts: list[Draft] = []
-    for item in _items(body, "requests"):
-        arguments = item.get("arguments") if isinstance(item, dict) else None
-        if not isinstance(arguments, dict):
-            dropped["unreadable"] += 1
-            continue
-        call = ToolCall(name=tool, arguments=arguments)
-        drafts += [Draft("direct", text, (call,), tool) for text in _texts(item, "texts", dropped)]
-    drafts += [Draft("near miss", text, (), tool) for text in _texts(body, "near_misses", dropped)]
-    drafts += [Draft("needed detail missing", text, (), tool) for text in _texts(body, "missing_detail", dropped)]
-    if not drafts and not dropped:
-        dropped["unreadable"] += 1
-    return drafts, dropped
+def text_in(reply: str) -> tuple[str, DropReason | None]:
+    """The message that a reply is, without what small models put around it, and why it is none."""
+    lines = [line.strip() for line in reply[:_READ].strip().splitlines()]
+    if len(lines) > 1 and lines[0].startswith("```") and lines[-1].startswith("```"):
+        lines = lines[1:-1]
+    while len(lines) > 1 and (not lines[0] or lines[0].endswith(":")):
+        lines = lines[1:]
+    ends = next((place for place, line in enumerate(lines) if not line), len(lines))
+    text = " ".join(" ".join(lines[:ends]).split())
+    for form in (_OPENING, _LABEL, _CONSENT):
+        text = _unquoted(text)
+        if (found := form.match(text)) and found.end() < len(text):
+            text = text[found.end() :].strip()
+            text = text[:1].upper() + text[1:]
+    if (
+        _SERVING.search(text)
+        or not MIN_TEXT <= len(text) <= MAX_TEXT
+        or not text.isprintable()
+        or not any(map(str.isalpha, text))
+    ):
+        return text, "bad_text"
+    return text, "markup" if any(mark in text.casefold() for mark in _MARKS) else None
 
 
-def pair_drafts(reply: str) -> tuple[list[Draft], Counter[DropReason]]:
-    """The drafts in a reply about two things at once, and how much of it is none."""
-    body, dropped = _object_in(reply), Counter[DropReason]()
-    if body is None:
-        return [], Counter({"unreadable": 1})
-    drafts: list[Draft] = []
-    for item in _items(body, "pairs"):
-        calls = _calls(item.get("calls")) if isinstance(item, dict) else None
-        if calls is None:
-            dropped["unreadable"] += 1
-            continue
-        for text in _texts({"text": [item.get("text")]}, "text", dropped):
-            drafts.append(Draft("two at once", text, calls, calls[0].name))
-    return drafts, dropped
+def values_in(reply: str, tool: ToolDefinition, name: str) -> tuple[str, ...]:
+    """The values of an argument that a reply lists, in JSON or line by line. None where too few can be used.
+
+    A list that was cut off is read as far as it goes.
+    """
+    told = reply[:_READ]
+    listed = _QUOTED.findall(told) or [_BULLET.sub("", line.strip()) for line in told.splitlines()]
+    found: dict[str, str] = {}
+    for one in listed:
+        text = _unquoted(" ".join(one.split()))
+        marked = any(mark in text.casefold() for mark in _MARKS) or text.endswith(":")
+        if (
+            len(text) <= MAX_VALUE
+            and text.isprintable()
+            and any(map(str.isalpha, text))
+            and not marked
+            and fits(tool, name, text)
+        ):
+            found.setdefault(text.casefold(), text)
+    return tuple(found.values())[:MAX_VALUES] if len(found) >= MIN_VALUES else ()
 
 
-def _object_in(reply: str) -> dict[str, Any] | None:
-    """The JSON object from the first brace to the last one. None if there is none, or if it is too large."""
-    start, end = reply.find("{"), reply.rfind("}")
-    if start < 0 or end < start or len(reply) > MAX_REPLY:
-        return None
-    try:
-        body = read_plain_json(reply[start : end + 1])
-    except PlainJsonError:
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def _items(body: dict[str, Any], key: str) -> Iterator[Any]:
-    found = body.get(key)
-    return islice(found if isinstance(found, list) else (), MAX_ITEMS)
-
-
-def _texts(body: dict[str, Any], key: str, dropped: Counter[DropReason]) -> Iterator[str]:
-    """The usable texts of a list. Counts the others."""
-    for text in _items(body, key):
-        clean = " ".join(text.split()) if isinstance(text, str) else ""
-        if not MIN_TEXT <= len(clean) <= MAX_TEXT or not clean.isprintable() or not any(map(str.isalpha, clean)):
-            dropped["bad_text"] += 1
-        elif any(mark in clean.casefold() for mark in _MARKS):
-            dropped["markup"] += 1
-        else:
-            yield clean
-
-
-def _calls(found: Any) -> tuple[ToolCall, ...] | None:
-    """Exactly two calls. None if it is something else."""
-    if not isinstance(found, list) or len(found) != 2:
-        return None
-    pairs = [(one.get("name"), one.get("arguments")) for one in found if isinstance(one, dict)]
-    if len(pairs) != 2 or not all(isinstance(name, str) and isinstance(given, dict) for name, given in pairs):
-        return None
-    return tuple(ToolCall(name=str(name), arguments=dict(given or {})) for name, given in pairs)
+def _unquoted(text: str) -> str:
+    if text.startswith("**") and text.endswith("**"):
+        text = text.strip("* ")
+    for _ in range(2):
+        if len(text) > 2 and text[-1] == _QUOTES.get(text[0]) and text[0] not in text[1:-1]:
+            text = text[1:-1].strip()
+    return text

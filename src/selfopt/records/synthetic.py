@@ -23,7 +23,8 @@ DropReason = Literal[
     "near_duplicate",
     "solvers_disagree",
 ]
-"""Why something that was written is no prompt. `unreadable`: a reply without JSON of the form that was asked for.
+"""Why something that was written is no prompt. `unreadable`: a reply without JSON of the form that earlier versions
+asked for.
 `unanswered`: a request that the writer or a solver did not answer. `bad_text`: empty, too long, or with
 characters that people don't type. `markup`: code or marks of calls. `unsaid_argument`: the request does
 not say the value of an argument. `says_everything`: it needs no call by its kind, but says all that a

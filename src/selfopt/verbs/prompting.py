@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil
 from pathlib import Path
 from typing import Literal
 
-from selfopt.authoring.asking import WRITER_TOKENS, pair_messages, tool_messages
-from selfopt.authoring.checks import Checker, needed_of
-from selfopt.authoring.drafts import Draft, DraftKind, UsableTools, sets_of
+from selfopt.authoring.checks import Checker, without_assumed
+from selfopt.authoring.drafts import Draft, UsableTools, sets_of
+from selfopt.authoring.quotas import Drops, quotas_of
 from selfopt.authoring.shares import (
     HELDOUT,
     MIN_EACH,
@@ -22,32 +21,30 @@ from selfopt.authoring.shares import (
     made_suite,
     not_offered,
     offer_of,
+    problems_of,
     prompt_of,
 )
 from selfopt.authoring.template import BY_TEMPLATE, template_drafts, template_pairs
-from selfopt.authoring.written import pair_drafts, tool_drafts
 from selfopt.errors import SelfoptError
-from selfopt.measure.question import Question
+from selfopt.home import counted
 from selfopt.reading import read_calls
-from selfopt.records import DropReason, Message, Outcome, ReplyContent, Sampling, Suite, SyntheticPrompts, ToolDefinition
+from selfopt.records import DropReason, Message, Outcome, ReplyContent, Suite, SyntheticPrompts, ToolDefinition
 from selfopt.scoring import scorer_of
 from selfopt.suites import load_suite
-from selfopt.suites.check import validate_suite
 from selfopt.suites.load import find_suite_file
 from selfopt.variants import render
 from selfopt.variants.space import composed
 from selfopt.words.tuning import dropped_text, no_prompts_text, too_few_text
 
 from .soliciting import Solicitor
+from .writing import Writing
 
 MAX_ROUNDS = 6
-_IDLE_ROUNDS = 2
-_SPARE = 1.25  # so many times what is wanted is written: solvers drop some
-_SHARES: dict[DraftKind, float] = {"direct": 0.55, "near miss": 0.25, "needed detail missing": 0.2}
-_PAIRS = 0.1
-_WARMTH = 0.7
+_CALL_TOKENS, _SILENT_TOKENS = 256, 96  # a solver's reply; where no call is right, its beginning tells whether one comes
 Way = Literal["native", "text"]
-_POINTS: dict[Way, dict[str, str]] = {"native": {}, "text": {"tools": "signatures"}}
+# What a solver makes up beside what is asked says nothing about the prompt: only what the request says is believed.
+_BELIEVED = {"fit": "yes", "backing": "strict"}
+_POINTS: dict[Way, dict[str, str]] = {"native": _BELIEVED, "text": {**_BELIEVED, "tools": "signatures"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +112,7 @@ class PromptMaker:
     authors: Authors
     solicitor: Solicitor
     sets: ToolSets = ()
-    dropped: Counter[DropReason] = field(default_factory=Counter)
-    why: dict[str, Counter[DropReason]] = field(default_factory=dict)
+    drops: Drops = field(default_factory=Drops)
 
     async def made(self, name: str, title: str) -> Suite:
         """Write, check and solve the prompts, and make the suite of those that are left.
@@ -125,131 +121,69 @@ class PromptMaker:
             SelfoptError: too few prompts are left. EndpointError, BudgetError: see `Solicitor.ask`.
         """
         self.sets = sets_of(self.usable.tools)
-        written = await self._written()
-        kept = await self._solved(list(self._offers(written)))
+        kept = await self._by_template() if self.authors.writer is None else await self._by_model(self.authors.writer)
+        dropped = dropped_of(self.drops.total)
         if len(kept) < 2 * MIN_EACH:
-            raise SelfoptError(
-                no_prompts_text(self.dropped) if not kept else too_few_text(len(kept), 2 * MIN_EACH - len(kept), self.dropped)
-            )
-        head = SyntheticPrompts(by=self.authors.by, solvers=self.authors.agreeing, dropped=dropped_of(self.dropped))
+            missing = 2 * MIN_EACH - len(kept)
+            raise SelfoptError(too_few_text(len(kept), missing, dropped) if kept else no_prompts_text(dropped))
+        head = SyntheticPrompts(by=self.authors.by, solvers=self.authors.agreeing, dropped=dropped)
         return made_suite(name, title, self.sets, kept, head)
 
-    async def _written(self) -> list[Draft]:
-        """Drafts of all tools, round by round, until each has enough or nothing new comes."""
-        by_tool = {tool.name: tool for tool in self.usable.tools}
-        checker = Checker(by_tool)
-        kept: list[Draft] = []
-        if self.authors.writer is None:
-            for offered in self.sets:
-                for tool in offered:
-                    kept += self._fill(checker, tool, offered, template_drafts(tool), kept)
-                kept += self._within(checker, offered, template_pairs(offered), self._pairs(offered))
-            return kept
-        idle = Counter[str]()
-        for turn in range(MAX_ROUNDS):
-            open_ = [
-                (tool, group)
-                for group in self.sets
-                for tool in group
-                if self._lacks(tool, kept) and idle[tool.name] < _IDLE_ROUNDS
-            ]
-            questions = [self._question(tool_messages(tool, self._texts(kept, tool.name)), turn) for tool, _ in open_]
-            for (tool, group), reply in zip(open_, await self._ask_writer(questions, turn), strict=True):
-                drafts, dropped = tool_drafts(reply.text, tool.name) if reply else ([], Counter[DropReason]({"unanswered": 1}))
-                self._drop(tool.name, dropped)
-                new = self._fill(checker, tool, group, drafts, kept)
-                idle[tool.name] = 0 if new else idle[tool.name] + 1
-                kept += new
-        return kept + await self._pairs_written(checker)
+    async def _by_template(self) -> list[OfferedDraft]:
+        """What the template writes, of each kind as much as is wanted and somewhat more, and the solvers agree with."""
+        checker = self._checker()
+        written: list[Draft] = []
+        for quota in quotas_of(self.sets, self.wanted):
+            group = self.sets[quota.group]
+            if quota.kind == "two at once":
+                drafts = template_pairs(group)
+            else:
+                drafts = (draft for draft in template_drafts(quota.tools[0]) if draft.kind == quota.kind)
+            new: list[Draft] = []
+            for draft in drafts:
+                if len(new) < quota.most:
+                    new += self._checked(checker, draft, group)
+            written += new
+        return await self._solved(list(self._offers(written, written)), "")
 
-    async def _pairs_written(self, checker: Checker) -> list[Draft]:
-        groups = [group for group in self.sets if len(group) > 1]
-        found: dict[int, list[Draft]] = {place: [] for place in range(len(groups))}
-        idle = Counter[int]()
-        for turn in range(MAX_ROUNDS):
-            open_ = [n for n, group in enumerate(groups) if len(found[n]) < self._pairs(group) and idle[n] < _IDLE_ROUNDS]
-            questions = [self._question(pair_messages(groups[n], [d.text for d in found[n]]), turn) for n in open_]
-            for n, reply in zip(open_, await self._ask_writer(questions, turn), strict=True):
-                drafts, dropped = pair_drafts(reply.text) if reply else ([], Counter[DropReason]({"unanswered": 1}))
-                self.dropped.update(dropped)
-                new = self._within(checker, groups[n], drafts, self._pairs(groups[n]) - len(found[n]))
-                idle[n] = 0 if new else idle[n] + 1
-                found[n] += new
-        return [draft for drafts in found.values() for draft in drafts]
+    async def _by_model(self, writer: str) -> list[OfferedDraft]:
+        """What the writer writes and the solvers agree with, round by round, until there is enough or nothing new comes."""
+        writing = Writing(writer, self.sets, quotas_of(self.sets, self.wanted), self.solicitor, self._checker(), self.drops)
+        await writing.values()
+        written: list[Draft] = []
+        kept: list[OfferedDraft] = []
+        for number in range(1, MAX_ROUNDS + 1):
+            if len(kept) >= self.wanted or not writing.goes_on():
+                break
+            new = await writing.round(number)
+            written += new
+            left = await self._solved(list(self._offers(new, written)), f"round {number}, ")
+            writing.settle([one.draft for one in left])
+            kept += left
+            self.solicitor.show(f"  round {number}: {counted(len(kept), 'prompt')} of {self.wanted} wanted")
+        return kept
 
-    async def _ask_writer(self, questions: Sequence[Question], turn: int) -> list[ReplyContent | None]:
-        if not questions or self.authors.writer is None:
-            return []
-        return await self.solicitor.ask(self.authors.writer, "write", questions, f"prompts, round {turn + 1}")
-
-    def _question(self, messages: tuple[Message, ...], turn: int) -> Question:
-        sampling = Sampling(max_tokens=WRITER_TOKENS, temperature=_WARMTH, seed=turn)
-        return self.solicitor.question("write", messages, sampling)
-
-    def _quota(self, kind: DraftKind, tool: ToolDefinition) -> int:
-        """How many drafts of a kind a tool may have. One that requires nothing has the more near misses."""
-        share = _SHARES[_sort(kind)]
-        if not needed_of(tool):
-            share += {"near miss": 1, "needed detail missing": -1}.get(kind, 0) * _SHARES["needed detail missing"]
-        return ceil(_SPARE * self.wanted * (1 - _PAIRS) * share / len(self.usable.tools))
-
-    def _pairs(self, group: Sequence[ToolDefinition]) -> int:
-        return ceil(_SPARE * self.wanted * _PAIRS * len(group) / len(self.usable.tools)) if len(group) > 1 else 0
-
-    def _lacks(self, tool: ToolDefinition, kept: Sequence[Draft]) -> bool:
-        has = Counter(_sort(d.kind) for d in kept if d.tool == tool.name)
-        kinds: tuple[DraftKind, ...] = ("direct", "near miss")
-        return any(has[kind] < self._quota(kind, tool) for kind in kinds)
-
-    def _fill(
-        self,
-        checker: Checker,
-        tool: ToolDefinition,
-        group: Sequence[ToolDefinition],
-        drafts: Iterable[Draft],
-        kept: Sequence[Draft],
-    ) -> list[Draft]:
-        """The usable drafts of one tool, as many of each kind as it may have."""
-        has = Counter(_sort(d.kind) for d in kept if d.tool == tool.name)
-        new: list[Draft] = []
-        for draft in drafts:
-            sort = _sort(draft.kind)
-            if has[sort] < self._quota(sort, tool):
-                got = self._checked(checker, draft, group)
-                has[sort] += len(got)
-                new += got
-        return new
-
-    def _within(self, checker: Checker, group: Sequence[ToolDefinition], drafts: Iterable[Draft], most: int) -> list[Draft]:
-        names, new = {tool.name for tool in group}, list[Draft]()
-        for draft in drafts:
-            if len(new) < most and {call.name for call in draft.calls} <= names:
-                new += self._checked(checker, draft, group)
-        return new
+    def _checker(self) -> Checker:
+        return Checker({tool.name: tool for tool in self.usable.tools})
 
     def _checked(self, checker: Checker, draft: Draft, group: Sequence[ToolDefinition]) -> list[Draft]:
         found = checker.checked(draft, group)
         if isinstance(found, Draft):
-            problems = validate_suite(_suite_of(found, group))
-            if not problems:
+            if not problems_of(found, group):
                 return [found]
             found = "bad_arguments"
-        self._drop(draft.tool, Counter({found: 1}))
+        self.drops.add(draft.tool, found)
         return []
 
-    def _drop(self, tool: str, dropped: Counter[DropReason]) -> None:
-        self.dropped.update(dropped)
-        self.why.setdefault(tool, Counter()).update(dropped)
+    def _offers(self, drafts: Sequence[Draft], written: Sequence[Draft]) -> Iterator[OfferedDraft]:
+        """What each draft's prompt offers. Some requests are asked where their tool is not there.
 
-    def _texts(self, kept: Sequence[Draft], tool: str) -> list[str]:
-        return [draft.text for draft in kept if draft.tool == tool]
-
-    def _offers(self, drafts: Sequence[Draft]) -> Iterable[OfferedDraft]:
-        """What each draft's prompt offers. Some requests are asked where their tool is not there."""
+        written: all drafts so far, by which it is chosen.
+        """
         groups = {tool.name: place for place, group in enumerate(self.sets) for tool in group}
         alone: set[str] = set()
         for tool in self.usable.tools:
-            alone |= not_offered([d for d in drafts if d.tool == tool.name], len(self.sets[groups[tool.name]]))
+            alone |= not_offered([d for d in written if d.tool == tool.name], len(self.sets[groups[tool.name]]))
         for draft in drafts:
             group = groups[draft.tool]
             if draft.family in alone and draft.kind in ("direct", "paraphrase"):
@@ -257,23 +191,26 @@ class PromptMaker:
             else:
                 yield OfferedDraft(draft, group)
 
-    async def _solved(self, offers: list[OfferedDraft]) -> list[OfferedDraft]:
+    async def _solved(self, offers: list[OfferedDraft], when: str) -> list[OfferedDraft]:
         """Those whose expectation every solver meets."""
-        for number, (model, way) in enumerate(self.authors.solvers, 1):
-            variant = composed(_POINTS[way], max_tokens=256)
+        for model, way in self.authors.solvers:
+            # What offers the same tools begins alike: a server reads the beginning once.
+            offers = sorted(offers, key=lambda one: (one.group, one.without))
+            parsers = composed(_POINTS[way]).parsers
             asked = []
             for one in offers:
+                variant = composed(_POINTS[way], max_tokens=_CALL_TOKENS if one.draft.calls else _SILENT_TOKENS)
                 step = next(render(variant, (Message(role="user", content=one.draft.text),), self._tools(one)))
                 shape = {"tools": step.tools, "tool_choice": step.tool_choice, "constraint": step.constraint}
                 asked.append(self.solicitor.question("solve", step.messages, step.sampling, **shape))
-            replies = await self.solicitor.ask(model, "solve", asked, f"solver {number}")
+            replies = await self.solicitor.ask(model, "solve", asked, f"{when}prompts solved by {model} ({way})")
             left = []
             for one, reply in zip(offers, replies, strict=True):
-                reason = self._disagrees(one, reply, variant.parsers)
+                reason = self._disagrees(one, reply, parsers)
                 if reason is None:
                     left.append(one)
                 else:
-                    self._drop(one.draft.tool, Counter({reason: 1}))
+                    self.drops.add(one.draft.tool, reason)
             offers = left
         return offers
 
@@ -283,20 +220,14 @@ class PromptMaker:
         tools = self._tools(one)
         prompt = prompt_of(one.draft)
         parsed = read_calls(parsers, reply, tools, prompt.messages)
+        believed = tuple(without_assumed(call, one.draft.text, {tool.name: tool for tool in tools}) for call in parsed.tool_calls)
+        parsed = parsed.model_copy(update={"tool_calls": believed})
         outcome = scorer_of("standard").judge(prompt, tools, parsed, None).outcome
-        return None if outcome is Outcome.PASS else "solvers_disagree"
+        begins_call = not one.draft.calls and reply.finish_reason == "length" and "{" in reply.text
+        return None if outcome is Outcome.PASS and not begins_call else "solvers_disagree"
 
     def _tools(self, one: OfferedDraft) -> tuple[ToolDefinition, ...]:
         return offer_of(self.sets[one.group], one.without)
-
-
-def _sort(kind: DraftKind) -> DraftKind:
-    return "direct" if kind == "paraphrase" else kind
-
-
-def _suite_of(draft: Draft, tools: Sequence[ToolDefinition]) -> Suite:
-    """A suite of one prompt, to be checked."""
-    return Suite(name="draft", phase="atomic", scope="whole", tool_sets={"t": tuple(tools)}, prompts=(prompt_of(draft),))
 
 
 def without_prompts(suite: Suite, usable: UsableTools, why: Mapping[str, Counter[DropReason]]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from selfopt.wiring.app import App
 AuthorPurpose = Literal["write", "solve"]
 
 _IN_A_ROW = 3
-_WRITING = 10  # times the limit for one reply: a writer writes much more than a model that calls
+_WRITING = 10  # times the limit for one reply: a writer may be a much larger model, on a machine that is busy
 _SHAPES = ("messages", "tools", "tool_choice", "sampling", "constraint")  # what an answer depends on
 
 
@@ -38,7 +38,7 @@ class Solicitor:
         self._app = app
         self._asked = asked
         self._desk = Desk.of(app.measure_context(), meter)
-        self._show = show
+        self.show = show
         self._failed = 0
 
     def question(self, purpose: AuthorPurpose, messages: tuple[Message, ...], sampling: Sampling, **more: Any) -> Question:
@@ -67,7 +67,7 @@ class Solicitor:
                 if isinstance(reply, BaseException):
                     raise reply
                 found.append(reply)
-            self._show(f"  {label}: {len(found)}/{len(questions)}")
+            self.show(f"  {label}: {len(found)}/{len(questions)}")
             self._app.on_step(f"{purpose}_asked")
         return found
 

@@ -31,7 +31,7 @@ __all__ = ["TuneRequest", "Tuned", "TunedSuite", "tune_model"]
 
 NO_WRITER = "none"
 MIN_PROMPTS, MAX_PROMPTS, PROMPTS = 24, 1_000, 240
-_FORM = 2  # raised where the same tools and authors give other prompts
+_FORM = 3  # raised where the same tools and authors give other prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ async def _suite(
     app.on_step("prompts_made")
     store_suites(app.home.suites, [suite])
     app.on_step("suite_stored")
-    return suite, told(suite, app.home.suites, "new", without_prompts(suite, usable, maker.why))
+    return suite, told(suite, app.home.suites, "new", without_prompts(suite, usable, maker.drops.by_tool))
 
 
 @contextmanager

@@ -38,7 +38,7 @@ def no_prompts_text(dropped: Mapping[DropReason, int]) -> str:
 def too_few_text(kept: int, missing: int, dropped: Mapping[DropReason, int]) -> str:
     """That too few prompts are left to decide anything."""
     return (
-        f"{counted(kept, 'prompt')} are left, and {missing} more are needed to decide anything ({dropped_text(dropped)}); "
+        f"{counted(kept, 'prompt')} {'is' if kept == 1 else 'are'} left, and {missing} more are needed to decide anything ({dropped_text(dropped)}); "
         "raise --prompts, or try another --writer"
     )
 
