@@ -110,6 +110,15 @@ async def test_many_texts_take_several_requests() -> None:
         assert [len(texts) for texts in server.asked] == [32, 32, 27]
 
 
+async def test_what_was_embedded_before_a_fault_is_remembered() -> None:
+    """Whoever has no time for many texts gets on with each try."""
+    async with serving(lambda texts: good(texts) if len(texts) == 32 else web.Response(status=500)) as server:
+        for _ in range(2):
+            with pytest.raises(EndpointError):
+                await ask(server, *(f"tool {i}" for i in range(40)))
+        assert [len(texts) for texts in server.asked] == [32, 8, 8]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

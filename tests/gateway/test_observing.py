@@ -122,6 +122,17 @@ async def test_only_a_rule_that_reads_them_asks_for_them(tmp_path: Path) -> None
         assert (world.upstream.journal[1].body or {})["max_tokens"] == 8192
 
 
+async def test_thinking_leaves_the_answer_what_a_reply_with_them_may_have(tmp_path: Path) -> None:
+    """A client's large limit makes no reply too long to be observed, and nobody's next request suffers for it."""
+    async with gateway_world(tmp_path, MODELS) as world:
+        thinking = SURE.sampling.model_copy(update={"thinking_tokens": 1024})
+        await promote(world, SURE.model_copy(update={"sampling": thinking}), "up/m")
+        for limit in (500, 8192, 500):
+            answer = await world.post(asking("weather, surely", max_tokens=limit))
+            assert "x-selfopt-passed" not in answer.headers
+        assert [(turn.body or {}).get("logprobs") for turn in world.upstream.journal] == [True] * 3
+
+
 async def test_a_client_that_wants_them_itself_goes_past_the_variant_as_before(tmp_path: Path) -> None:
     async with gateway_world(tmp_path, MODELS) as world:
         await promote(world, SURE, "up/m")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from selfopt.errors import ConsentError, SelfoptError, UsageError
 from selfopt.gateway import EmbeddingSteps
 from selfopt.gateway.similar import LONGEST_S, REST_S
 from selfopt.records import Message
@@ -93,8 +94,9 @@ async def test_an_answer_that_has_to_be_sure_is_not_asked_for_with_words(tmp_pat
 
 
 @pytest.mark.own_time
-async def test_an_embedding_model_that_hangs_holds_up_one_request(tmp_path: Path) -> None:
-    """For five seconds; then it rests for half a minute."""
+@pytest.mark.parametrize("timeout_s", [60.0, 4.0])
+async def test_an_embedding_model_that_hangs_holds_up_one_request(tmp_path: Path, timeout_s: float) -> None:
+    """For five seconds or half of the request's time; then it rests for half a minute."""
     asked: list[list[str]] = []
     over = asyncio.Event()
 
@@ -112,12 +114,13 @@ async def test_an_embedding_model_that_hangs_holds_up_one_request(tmp_path: Path
     settings = (
         f'[models]\nembedding = "slow/m"\n[endpoints.slow]\nkind = "openai_compatible"\nbase_url = "{base}"\nlocal = true\n'
     )
+    settings += f"[limits]\ntimeout_s = {timeout_s}\n"
     try:
         async with gateway_world(tmp_path, MODELS, settings=settings) as world:
             await promote(world, variant("slow/m"), "up/m")
             first = asyncio.ensure_future(world.post(asking()))
             await until(lambda: len(asked) == 1)
-            pass_time(LONGEST_S)
+            pass_time(min(LONGEST_S, timeout_s / 2))
             assert (await first).headers["x-selfopt-tools-by"] == "words"
             assert (await world.post(asking())).headers["x-selfopt-tools-by"] == "words"
             assert len(asked) == 1
@@ -143,3 +146,19 @@ async def test_a_server_that_failed_is_asked_again_after_half_a_minute() -> None
         found = await steps.answer("up/m", step)
         assert found is not None
         assert json.loads(found.text) == [1.0]
+
+
+@pytest.mark.parametrize("error", [ConsentError("not sent"), UsageError("one process alone")])
+async def test_who_may_not_send_puts_no_embedding_model_to_rest(error: SelfoptError) -> None:
+    """The next request, of a model that may, has its tools chosen."""
+    step = RenderedStep("embed", tuple(Message(role="user", content=text) for text in ("up", "left")), embedding="e/m")
+    async with serving() as server:
+
+        def source(embedding: str, served: str) -> EmbeddingSource:
+            if served == "up/barred":
+                raise error
+            return EmbeddingSource(server.endpoint, None, "m")  # type: ignore[arg-type]
+
+        steps = EmbeddingSteps(source)
+        assert await steps.answer("up/barred", step) is None
+        assert await steps.answer("up/m", step) is not None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.records import Capability
+from selfopt.records import Capability, Phase
 from selfopt.search import Archive, Foresight, Objective, ReplyMark, foresight
 from selfopt.search.bandit import Bandit
 from selfopt.search.likeness import Likeness, choices_of, covariances
@@ -58,9 +58,10 @@ def test_likeness_solves_what_it_says(chosen: list[tuple[str | None, ...]], data
     assert all(0 <= likeness.doubt(covariances(way, chosen)) <= 1 for way in WAYS[:5])
 
 
-def test_ways_that_share_more_choices_tell_more_of_each_other() -> None:
+@pytest.mark.parametrize("phase", ["atomic", "extended"])
+def test_ways_that_share_more_choices_tell_more_of_each_other(phase: Phase) -> None:
     """From nothing in common up to the same way."""
-    one = WAYS[-1]
+    one = choices_of({"tools": "brief", "form": "grammar"}, phase)
     for fewer, more in pairwise(range(len(one) + 1)):
         other = [tuple(c if i < shared else "other" for i, c in enumerate(one)) for shared in (fewer, more)]
         less, greater = covariances(one, other)

@@ -217,10 +217,14 @@ async def test_what_a_solver_makes_up_does_not_speak_against_a_prompt(world: Cal
     assert "solvers_disagree" not in found.suite.dropped
 
 
-async def test_a_call_that_is_cut_off_is_no_silence(world: Callable[..., World]) -> None:
+@pytest.mark.parametrize(
+    "text",
+    ['{"name": "get_weather", "arguments": {"ci', "[get_weather(city='Os", "<function=get_weather>", "Sure: <tool_call>"],
+)
+async def test_a_call_that_is_cut_off_is_no_silence(world: Callable[..., World], text: str) -> None:
     """A solver that begins one where none is right does not agree."""
-    cut = {"text": '{"name": "get_weather", "arguments": {"ci', "finish_reason": "length"}
-    w = world(long={**writing(), "replies": [{"match": {"contains": text}, **cut} for text in NEAR] + writing()["replies"]})
+    cut = {"text": text, "finish_reason": "length"}
+    w = world(long={**writing(), "replies": [{"match": {"contains": near}, **cut} for near in NEAR] + writing()["replies"]})
     found = await tuned(w, solvers=("scripted/long",), prompts_only=True, prompts=30)
     assert found.suite.dropped["solvers_disagree"] >= len(NEAR)
     assert "near miss" not in found.suite.kinds

@@ -65,14 +65,14 @@ class EmbeddingEndpoint:
             some = missing[start : start + _AT_ONCE]
             stream, vectors = await self._embedded(request, some)
             sent.append(stream)
-            found.update(zip(some, vectors, strict=True))
+            for text, vector in zip(some, vectors, strict=True):
+                found[text] = vector
+                self._known.keep(request.model, text, vector)  # at once: whoever has no time for all finds these the next time
         if len({len(found[text]) for text in texts}) > 1:
             self._known.forget()
             raise EndpointError(
                 f"{request.model} gave vectors of several lengths; another model may stand behind the name now", kind="protocol"
             )
-        for text in missing:
-            self._known.keep(request.model, text, found[text])
         about = found[texts[0]]
         similar = [round(sum(map(mul, about, found[text])), _DIGITS) for text in texts[1:]]
         return ChatReply(

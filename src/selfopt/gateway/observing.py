@@ -83,7 +83,7 @@ class Observing:
         """The sampling with a limit that a reply with log probabilities may have."""
         if self.top is None:
             return sampling
-        longest = longest_asked(self.top, self._exchange.upstream.max_reply_bytes)
+        longest = max(1, longest_asked(self.top, self._exchange.upstream.max_reply_bytes) - sampling.thinking_tokens)
         if sampling.max_tokens <= longest:
             return sampling
         self._shortened = True

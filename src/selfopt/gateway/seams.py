@@ -34,7 +34,8 @@ class Upstream:
         finish: changes the fields of each request as the endpoint's settings want it; None where
             they want nothing.
         gives_logprobs: whether the server can be asked for log probabilities.
-        embeds: answers the steps of an embedding model, with None where that can't; see `EmbeddingSteps`.
+        embeds: answers the steps of an embedding model within so many seconds, with None where that can't; see
+            `EmbeddingSteps`.
             None: words choose the tools.
         streamed: whether the server is always asked for a stream, so that a reply can be ended early.
         family: tells the family that the model's chat template showed; "unknown" before any did.
@@ -57,7 +58,7 @@ class Upstream:
     known_as: str = ""
     streamed: bool = False
     gives_logprobs: bool = True
-    embeds: Callable[[RenderedStep], Awaitable[ReplyContent | None]] | None = None
+    embeds: Callable[[RenderedStep, float], Awaitable[ReplyContent | None]] | None = None
 
 
 class Upstreams(Protocol):

@@ -36,18 +36,25 @@ class EmbeddingSteps:
         self._clock = clock
         self._resting: dict[str, float] = {}
 
-    async def answer(self, served: str, step: RenderedStep) -> ReplyContent | None:
-        """Return the reply to a step; None where the embedding model gives none. served: the model that serves."""
+    async def answer(self, served: str, step: RenderedStep, within_s: float = LONGEST_S) -> ReplyContent | None:
+        """Return the reply to a step; None where the embedding model gives none.
+
+        Args:
+            served: the model that serves.
+            within_s: how long the request can wait.
+        """
         name = step.embedding
         if self._resting.get(name, 0.0) > self._clock():
             return None
+        within_s = min(LONGEST_S, within_s)
         try:
-            async with asyncio.timeout(LONGEST_S):
+            async with asyncio.timeout(within_s):
                 source = self._source(name, served)
-                asked = ChatRequest(model=source.model, messages=step.messages, timeout_s=LONGEST_S, connect_timeout_s=LONGEST_S)
+                asked = ChatRequest(model=source.model, messages=step.messages, timeout_s=within_s, connect_timeout_s=within_s)
                 return (await source.endpoint.chat(asked)).content
         except (SelfoptError, TimeoutError) as error:
-            if isinstance(error, EndpointError) and error.kind == "bad_request":  # it is about these texts alone
+            # What is about these texts, or about who may send them to whom, says nothing of other requests.
+            if not isinstance(error, TimeoutError | EndpointError) or getattr(error, "kind", "") == "bad_request":
                 return None
             if len(self._resting) >= _MOST_RESTING:
                 self._resting.clear()
@@ -62,7 +69,8 @@ async def similar_to(upstream: Upstream, exchange: LiveRequest, step: RenderedSt
 
     Raises Escalating where the answer has to be sure: no threshold was measured with words.
     """
-    content = await upstream.embeds(step) if upstream.embeds is not None else None
+    half_s = exchange.timeout_s / 2  # the model itself has to answer as well
+    content = await upstream.embeds(step, half_s) if upstream.embeds is not None else None
     exchange.ticket.tools_by = "words" if content is None else "meaning"
     if content is None and exchange.serve_when is not None:
         raise Escalating("unmeasured")

@@ -242,6 +242,7 @@ class AttemptWork:
             return None
         second = await self._observed(step, variant, asked, observing)
         family = self._upstream.family()
+        second = second.model_copy(update={"picked": content.picked})  # which tool it was is no new question
         parsed = await beside(size, read_calls, variant.parsers, second, tools, messages, family)
         return None if observing.fails(parsed, second) else (second, parsed)
 

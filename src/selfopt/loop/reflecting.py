@@ -15,7 +15,7 @@ from functools import cached_property
 from selfopt.measure.lookup import find, held
 from selfopt.measure.question import Adviser, Question, QuestionAnswer, put_question
 from selfopt.measure.readings import read_by_each
-from selfopt.measure.rescore import stored_contents
+from selfopt.measure.stored import stored_replies
 from selfopt.policy import heldout_claim
 from selfopt.records import (
     Constraint,
@@ -45,6 +45,7 @@ from .reflection_question import ReadTrial, ReflectionQuestion, gepa_edits, gepa
 NAME = "reflection"
 _FAILED, _PASSED = 6, 2
 """How many failed and passed trials are shown."""
+_ASIDE = frozenset({"decide", "pick", "embed"})  # steps whose replies are no answers
 _SILENT = 3
 """After so many questions in a row without an answer, no more are asked."""
 _TEMPERATURE = 0.7
@@ -163,7 +164,10 @@ class Reflecting:
 
     def _replies(self, trial: Trial) -> list[str]:
         found = []
-        for content in stored_contents(self._context.ledger, trial):
+        for stored in stored_replies(self._context.ledger, trial):
+            if stored.step.split()[0] in _ASIDE:
+                continue
+            content = stored.content()
             calls = [f"{call.name}({call.arguments})" for call in content.tool_calls]
             found.append(" ".join(filter(None, (content.text.strip(), *calls))))
         return found

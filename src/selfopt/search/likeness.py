@@ -18,9 +18,9 @@ _ALONE, _PAIRS, _OWN = 0.30, 0.35, 0.35
 that another way shares.
 """
 _VARIANCE = _ALONE + _PAIRS + _OWN
-_LATER = 4
-"""How many parts the space has got since these weights were chosen. That other ways share the default
-of a new part makes them no more alike than they were. So the weights stay spread over the older ones.
+_LATER = frozenset({"pick", "tools_by", "temperature", "thinking"})
+"""Parts that the space has got since these weights were chosen. That other ways share the default of a
+new part makes them no more alike than they were. So the weights stay spread over the older ones.
 """
 
 
@@ -35,10 +35,18 @@ def choices_of(asking: Point, phase: Phase = "atomic") -> Choices:
 
 
 @cache
+def _later(n: int) -> int:
+    """How many later parts there are where a way has n choices."""
+    phases: tuple[Phase, ...] = ("atomic", "extended")
+    return next((len(_LATER.intersection(names)) for names in map(_names, phases) if len(names) == n), 0)
+
+
+@cache
 def _table(n: int) -> tuple[float, ...]:
     """The covariance of two ways of n choices that share so many of them, for a variance of 1."""
-    older = n - _LATER
-    shares = [_ALONE * m / older + _PAIRS * m * (m - 1) / (older * (older - 1)) for m in range(-_LATER, older)]
+    older = n - _later(n)
+    pairs = _PAIRS / (older * (older - 1))
+    shares = [_ALONE * m / older + pairs * max(0, m) * (m - 1) for m in range(older - n, older)]
     return (*shares, _VARIANCE)
 
 

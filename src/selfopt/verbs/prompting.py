@@ -223,7 +223,8 @@ class PromptMaker:
         believed = tuple(without_assumed(call, one.draft.text, {tool.name: tool for tool in tools}) for call in parsed.tool_calls)
         parsed = parsed.model_copy(update={"tool_calls": believed})
         outcome = scorer_of("standard").judge(prompt, tools, parsed, None).outcome
-        begins_call = not one.draft.calls and reply.finish_reason == "length" and "{" in reply.text
+        cut = not one.draft.calls and reply.finish_reason == "length"
+        begins_call = cut and (bool(reply.broken_tool_calls) or any(mark in reply.text for mark in "{[<"))
         return None if outcome is Outcome.PASS and not begins_call else "solvers_disagree"
 
     def _tools(self, one: OfferedDraft) -> tuple[ToolDefinition, ...]:
