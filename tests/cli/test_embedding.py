@@ -11,7 +11,9 @@ import yaml
 from selfopt.errors import BudgetError
 from selfopt.ledger import open_ledger
 from selfopt.loop import searching
-from selfopt.records import SearchBatch, SearchStart, Spec, Trial
+from selfopt.loop.search_begin import begun
+from selfopt.measure.lookup import held
+from selfopt.records import Run, SearchBatch, SearchStart, Spec, Trial
 from selfopt.scripted.script import Script
 
 from .servers import scripted_server
@@ -110,6 +112,32 @@ def test_a_search_goes_on_without_an_embedding_model_that_can_not_be_used_any_mo
     assert "embeddings" in start.capabilities
     assert batches
     assert not any("tools_by" in batch.asking for batch in batches)
+
+
+def test_what_another_embedding_model_chose_ranks_nothing(world: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that goes on under another one changes course, and asks anew."""
+    batched = searching._Searching._next
+
+    async def once(self: Any, batch: Any) -> str | None:
+        if self._batches:
+            raise BudgetError("the search stopped")
+        return await batched(self, batch)
+
+    def by_meaning(*arguments: Any) -> SearchStart:
+        return begun(*arguments).model_copy(update={"start": ({"keep_tools": "one", "tools_by": "meaning"},)})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(searching, "begun", by_meaning)
+        patch.setattr(searching._Searching, "_next", once)
+        world.run(*SEARCHES, "30").assert_refused(1, "the search stopped")
+    world.user_config.write_text(world.user_config.read_text("utf-8").replace('"vectors"', '"up/good"', 1), "utf-8")
+    assert "or the embedding model have changed since this search began" in " ".join(world.ok(*SEARCHES, "30").out.split())
+    ledger = open_ledger(world.home / "ledger.sqlite3")
+    runs = {run.run_id: held(ledger, Spec, run.spec_id) for run in ledger.read(Run)}
+    batches = list(ledger.read(SearchBatch))
+    chose = [{runs[held(ledger, Trial, one).run_id].variant.options["embedding"] for one in b.trial_ids} for b in batches[:2]]
+    ledger.close()
+    assert chose == [{"up/embedder"}, {"up/good"}]
 
 
 def test_without_an_embedding_model_the_point_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,17 +206,20 @@ class _Searching:
 
     def _is_of_another_course(self, batch: WayBatch, spec: Spec) -> bool:
         """Whether the ledger holds another batch in the place of this one. The space may have got new
-        parts, or a proposer may have changed, since the search began.
+        parts, or a proposer or the embedding model may have changed, since the search began.
         """
         known = find(self._context.ledger, SearchBatch, self._batch_id)
         if known is not None:
-            asked = tuple(trial.prompt_id for trial in self._trials_of(known))
-            return (known.asking, asked) != (dict(batch.asking), batch.prompts)
+            trials = self._trials_of(known)
+            runs = {trial.run_id for trial in trials}  # reused trials answer the same requests, too
+            alike = all(held(self._context.ledger, Run, run).request_id == spec.request_id for run in runs)
+            asked = tuple(trial.prompt_id for trial in trials)
+            return not alike or (known.asking, asked) != (dict(batch.asking), batch.prompts)
         return any(batch.prompts[trial.position : trial.position + 1] != (trial.prompt_id,) for trial in self._made(spec))
 
     def _change_course(self) -> None:
         if not self._course:
-            text = "the space or its proposers have changed since this search began; it goes on from what it has asked"
+            text = "the space, its proposers or the embedding model have changed since this search began; it goes on from what it has asked"
             self._context.say(LoopEvent("note", text))
         self._course += 1
 
