@@ -13,7 +13,7 @@ from aiohttp import web
 from selfopt.errors import ConsentError, SelfoptError, UsageError
 from selfopt.gateway import EmbeddingSteps
 from selfopt.gateway.similar import LONGEST_S, REST_S
-from selfopt.records import Message
+from selfopt.records import Environment, Message, evidence_key
 from selfopt.records.seams import EmbeddingSource
 from selfopt.variants import RenderedStep
 from selfopt.variants.options import embedded_by
@@ -91,6 +91,22 @@ async def test_an_answer_that_has_to_be_sure_is_not_asked_for_with_words(tmp_pat
         answer = await world.post(asking())
         assert (answer.status, answer.headers["x-selfopt-model"]) == (200, "up/other")
         assert answer.headers["x-selfopt-escalated"] == "unmeasured"
+
+
+@pytest.mark.parametrize(("digest", "escalated"), [("e1", None), ("e2", "voided")])
+async def test_another_embedding_model_behind_the_name_voids_a_threshold(
+    tmp_path: Path, digest: str, escalated: str | None
+) -> None:
+    """The gateway looks at it where the variant of a rule with a threshold asks it."""
+    models = {**MODELS, "m": {"digest": "m1", "default": {"text": "Hello.", "logprob": -0.1}}, "embedder": {"digest": digest}}
+    calibrated = Environment(endpoint="up", model="up/m", digest="m1", embedding_digest="e1")
+    when = serve_when(least=0.0, environment=calibrated, evidence_key=evidence_key("", calibrated))
+    async with gateway_world(tmp_path, models, settings=UP) as world:
+        await promote(world, variant(), "up/m", fallback="up/other", serve_when=when)
+        seen = world.gateway.parts.chat.attempts._voided.__self__._seen  # type: ignore[attr-defined]
+        await until(lambda: "up/m" in seen and seen["up/m"].embedding_digest == digest)
+        answer = await world.post(asking())
+        assert answer.headers.get("x-selfopt-escalated") == escalated
 
 
 @pytest.mark.own_time

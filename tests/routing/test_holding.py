@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from selfopt.home import ChainedFile, Home
-from selfopt.records import Rule, Voided
+from selfopt.records import Rule, Voided, evidence_key
 from selfopt.routing import THRESHOLD_VOID, ThresholdsHeld, void_event, voided_by
 
 from .make import environment, rule, surely
@@ -45,6 +45,22 @@ def test_another_environment_voids_it(fields: dict[str, str], told: str | None) 
     if found is not None and told is not None:
         assert (found.kind, found.differs) == ("environment", tuple(fields))
         assert told in found.why
+
+
+def test_another_embedding_model_behind_the_name_voids_it() -> None:
+    """It chooses the tools that the model is shown. The key of evidence is the same, and what is not known speaks against nothing."""
+    one, other = (environment(embedding_digest=digest) for digest in ("e1", "e2"))
+    calibrated = escalating(serve_when=surely(environment=one, evidence_key=evidence_key("spec-1", other)))
+    found = voided_by(calibrated, other)
+    assert found is not None
+    assert (found.differs, found.why) == (("embedding_digest",), "the embedding model is not what was calibrated")
+    for now in (one, environment()):
+        assert voided_by(calibrated, now) is None
+    assert voided_by(escalating(), other) is None
+    thresholds = ThresholdsHeld()
+    for now, void in ((other, True), (environment(), True), (one, False)):
+        thresholds.observed("a/1", now)
+        assert (thresholds.voided(calibrated) is not None) == void
 
 
 def test_another_spec_voids_it() -> None:

@@ -70,7 +70,11 @@ def why_not_continued(context: LoopContext, interrupted: CycleStart, targets: Se
             problem = _other_candidates(context, by_key[planned.model, planned.phase], planned, specs)
             if problem is not None:
                 return problem
-    changed = [spec.label for spec in specs.values() if context.present(spec).spec_id != spec.spec_id]
+    changed = [
+        spec.label
+        for spec in specs.values()
+        if context.present(spec).spec_id != spec.spec_id or not context.names_embedding(spec)
+    ]
     if changed:
         return f"the suite or the settings have changed since: {changed[0]} cannot be measured as it was"
     return None

@@ -223,6 +223,11 @@ class LoopContext:
         suite = self.reference(spec.phase)
         return as_measured(spec, suite if suite.content_id() == spec.suite_hash else self.suite_for(spec))
 
+    def names_embedding(self, spec: Spec) -> bool:
+        """Whether the settings name the embedding model of a spec, where it needs one."""
+        options = options_of(spec.variant)
+        return not options.embeds or options.embedding == self.settings.embedding
+
     def suite_for(self, spec: Spec) -> Suite:
         """The suite of a spec."""
         return self.stages.measuring().suite_for(spec)

@@ -247,7 +247,7 @@ async def _searched(
         return [], 0
     found = await search(context, start, baseline, most_requests=settings.search_trials, text_only=text_only)
     left_out = already_judged(context, baseline.spec_id) | withdrawn_specs(context.ledger, target.model, target.phase)
-    fresh = [spec for spec in found.specs if spec.spec_id not in {*left_out, baseline.spec_id}]
+    fresh = [spec for spec in found.specs if spec.spec_id not in {*left_out, baseline.spec_id} and context.names_embedding(spec)]
     return [(spec, describe_change(baseline, spec)) for spec in fresh[: settings.max_candidates]], found.end.compared
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from selfopt.errors import VariantError
+from selfopt.errors import SelfoptError, VariantError
 from selfopt.measure.arms import model_status
 from selfopt.measure.lookup import find
 from selfopt.measure.observing import gives_logprobs
+from selfopt.measure.trial import make_request
 from selfopt.records import (
     Capability,
     CycleStart,
     Decision,
+    Message,
     SearchEnd,
     SearchObjective,
     SearchStart,
@@ -20,20 +22,23 @@ from selfopt.records import (
     Suite,
     content_hash,
 )
+from selfopt.records.trial import EMBED_STEP
 from selfopt.search.marks import Objective
 from selfopt.search.proposers import SEARCHERS, WayProposer
 from selfopt.search.proposers.queued import Queued
 from selfopt.search.proposers.transfer import Transfer
 from selfopt.search.search import Search, SearchPlan, spread
-from selfopt.variants import options_of
+from selfopt.variants import RenderedStep, options_of
 from selfopt.variants.options import embedded_by
 from selfopt.variants.space import composed, point_from
+from selfopt.words.searches import no_embeddings_text
 
 from .beside import beside_of, made_for
-from .context import LoopContext
+from .context import LoopContext, LoopEvent
 from .spending import names_of
 
 _MOST_PRIORS = 12
+_PROBE_S = 60.0  # an embedding model may have to be loaded
 
 
 def search_id_of(cycle: CycleStart, baseline: Spec) -> str:
@@ -42,7 +47,10 @@ def search_id_of(cycle: CycleStart, baseline: Spec) -> str:
 
 
 async def capabilities_of(context: LoopContext, baseline: Spec, *, text_only: bool) -> tuple[Capability, ...]:
-    """What the server and the model of a baseline have. The arguments are those of `search`."""
+    """What the server and the model of a baseline have, and whether the embedding model of the settings answers.
+
+    The arguments are those of `search`.
+    """
     desk, entry = context.measure.arena.desk, context.settings.endpoints[baseline.endpoint]
     has: dict[Capability, bool] = {
         "tools": not text_only,
@@ -51,9 +59,35 @@ async def capabilities_of(context: LoopContext, baseline: Spec, *, text_only: bo
         "logprobs": await gives_logprobs(desk, baseline),
         "temperature": entry.takes_temperature(desk.context.model_name_for(baseline)),
         "thinking": (await model_status(desk, baseline)).thinking is True,
-        "embeddings": context.settings.models.embedding is not None,
+        "embeddings": context.settings.models.embedding is not None and await _embeds(context, baseline),
     }
     return tuple(name for name, there in has.items() if there)
+
+
+async def continued(context: LoopContext, start: SearchStart, baseline: Spec) -> SearchStart:
+    """The beginning of a search that goes on, without embeddings where their model can't be asked any more."""
+    if "embeddings" not in start.capabilities or await _embeds(context, baseline):
+        return start
+    return start.model_copy(update={"capabilities": tuple(one for one in start.capabilities if one != "embeddings")})
+
+
+async def _embeds(context: LoopContext, baseline: Spec) -> bool:
+    """Whether the embedding model of the settings embeds two short texts. The user is told why not."""
+    desk = context.measure.arena.desk
+    texts = tuple(Message(role="user", content=text) for text in ("What is the weather?", "get weather"))
+    try:
+        name = context.settings.embedding
+        variant = embedded_by(composed({"keep_tools": "one", "tools_by": "meaning"}), name)
+        source = desk.context.embedding_for(baseline.model_copy(update={"variant": variant}))
+        if source is None:
+            return False
+        step = RenderedStep(step=EMBED_STEP, messages=texts, embedding=name or "")
+        asked = make_request(baseline, source.model, step, isolate=False)
+        await source.endpoint.chat(asked.model_copy(update={"timeout_s": min(baseline.timeout_s, _PROBE_S)}))
+    except SelfoptError as error:
+        context.say(LoopEvent("note", no_embeddings_text(str(error))))
+        return False
+    return True
 
 
 def begun(

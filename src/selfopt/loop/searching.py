@@ -44,7 +44,7 @@ from selfopt.words.searches import best_text, search_ended_text
 from .candidates import with_change
 from .context import LoopContext, LoopEvent
 from .reflecting import AskedWay, Reflecting, unkept
-from .search_begin import begun, capabilities_of, search_id_of, search_of
+from .search_begin import begun, capabilities_of, continued, search_id_of, search_of
 from .search_end import ended_search, standing_of
 from .store import spec_by_id, unknown_specs
 
@@ -73,16 +73,17 @@ async def search(
         EndpointError: the server cannot be asked. The same call goes on.
         BudgetError: a cap ended it before anything was asked to the end.
     """
-    start = find(context.ledger, SearchStart, search_id_of(cycle, baseline))
+    search_id = search_id_of(cycle, baseline)
+    start, end = find(context.ledger, SearchStart, search_id), find(context.ledger, SearchEnd, search_id)
     if start is None:
         has = await capabilities_of(context, baseline, text_only=text_only)
         start = begun(context, cycle, baseline, most_requests, has)
         await context.ledger.append([start])
         context.on_step("search_begun")
-    end = find(context.ledger, SearchEnd, start.search_id)
-    searching = _Searching(context, start, baseline)
+    elif end is None:
+        start = await continued(context, start, baseline)
     if end is None:
-        end = await searching.run()
+        end = await _Searching(context, start, baseline).run()
     specs = tuple(spec_by_id(context.ledger, standing.spec_id) for standing in end.ranking)
     return Searched(specs, end)
 
@@ -205,17 +206,20 @@ class _Searching:
 
     def _is_of_another_course(self, batch: WayBatch, spec: Spec) -> bool:
         """Whether the ledger holds another batch in the place of this one. The space may have got new
-        parts, or a proposer may have changed, since the search began.
+        parts, or a proposer or the embedding model may have changed, since the search began.
         """
         known = find(self._context.ledger, SearchBatch, self._batch_id)
         if known is not None:
-            asked = tuple(trial.prompt_id for trial in self._trials_of(known))
-            return (known.asking, asked) != (dict(batch.asking), batch.prompts)
+            trials = self._trials_of(known)
+            runs = {trial.run_id for trial in trials}  # reused trials answer the same requests, too
+            alike = all(held(self._context.ledger, Run, run).request_id == spec.request_id for run in runs)
+            asked = tuple(trial.prompt_id for trial in trials)
+            return not alike or (known.asking, asked) != (dict(batch.asking), batch.prompts)
         return any(batch.prompts[trial.position : trial.position + 1] != (trial.prompt_id,) for trial in self._made(spec))
 
     def _change_course(self) -> None:
         if not self._course:
-            text = "the space or its proposers have changed since this search began; it goes on from what it has asked"
+            text = "the space, its proposers or the embedding model have changed since this search began; it goes on from what it has asked"
             self._context.say(LoopEvent("note", text))
         self._course += 1
 

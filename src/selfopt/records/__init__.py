@@ -18,7 +18,7 @@ from .chat import (
 )
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
 from .confidence import (
-    SERVED_FACTS,
+    HELD_FACTS,
     BoundClaim,
     Calibration,
     ConfidenceModel,
@@ -179,12 +179,12 @@ from .written import (
 )
 
 __all__ = [
+    "HELD_FACTS",
     "IMPOSSIBLE",
     "MAX_WRITTEN_CHARS",
     "MAX_WRITTEN_EXAMPLES",
     "NO_TOOLS",
     "ROUTING_SCHEMA_VERSION",
-    "SERVED_FACTS",
     "UNKNOWN_FORMAT",
     "Action",
     "AlphaSpent",

@@ -172,7 +172,9 @@ class ServedBound(Record):
 
 
 SERVED_FACTS = ("digest", "quantization", "template_hash", "engine", "engine_build")
-"""What makes another server of a model another environment, as far as thresholds go."""
+"""What makes another server of a model another environment, as far as the key of evidence goes."""
+HELD_FACTS = (*SERVED_FACTS, "embedding_digest")
+"""What a threshold is held against. The key leaves the embedding model out, so that keys from before it stay as they are."""
 
 
 class SecondWay(Record):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from selfopt.home import AuditEvent
 from selfopt.records import Environment, Rule, Voided, evidence_key
-from selfopt.records.confidence import SERVED_FACTS
+from selfopt.records.confidence import HELD_FACTS
 from selfopt.records.spec import UNKNOWN
 from selfopt.words.thresholds import differs_text, voided_text
 
@@ -44,7 +44,7 @@ def voided_by(rule: Rule, now: Environment | None, *, at: str = "") -> Voided | 
 
 def _differences(then: Environment, now: Environment) -> tuple[str, ...]:
     others = frozenset(Environment.model_fields)
-    return tuple(n for n in SERVED_FACTS if not then.compatible_with(now, ignoring=others - {n}))
+    return tuple(n for n in HELD_FACTS if not then.compatible_with(now, ignoring=others - {n}))
 
 
 class ThresholdsHeld:
@@ -75,7 +75,7 @@ class ThresholdsHeld:
         name = self._one_name(model)
         before = self._seen.get(name)
         if before is not None:
-            untold = {fact: getattr(before, fact) for fact in SERVED_FACTS if getattr(environment, fact) in (None, UNKNOWN)}
+            untold = {fact: getattr(before, fact) for fact in HELD_FACTS if getattr(environment, fact) in (None, UNKNOWN)}
             environment = environment.model_copy(update=untold)
         if before != environment:
             self._seen[name] = environment

@@ -12,7 +12,7 @@ from selfopt.measure.lookup import find, held
 from selfopt.measure.stored_signals import SignalledTrial, first_said, other_calls, prompt_words, signalled
 from selfopt.reading.agreement import OtherCalls
 from selfopt.records import (
-    SERVED_FACTS,
+    HELD_FACTS,
     Environment,
     Outcome,
     Phase,
@@ -37,7 +37,7 @@ from .costing import trial_cost
 # Isolated samples and warm-ups are asked in another way than a pass is.
 _ORDINARY: frozenset[Purpose] = frozenset({"measure", "race", "search"})
 _ASKED = ("timeout_s", "connect_timeout_s", "retries", "isolate", "warm_up", "split")
-_OTHER_FACTS = frozenset(Environment.model_fields) - set(SERVED_FACTS)
+_OTHER_FACTS = frozenset(Environment.model_fields) - set(HELD_FACTS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from functools import partial
 
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.servers import with_settings
-from selfopt.errors import EndpointError, EngineError, ModelStoreError, SettingsError, UsageError
+from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError, SettingsError, UsageError
 from selfopt.gateway import (
     AccessLog,
     Attempts,
@@ -39,10 +39,12 @@ from selfopt.gateway import (
     this_writer,
 )
 from selfopt.home import ChainedFile, secret_texts
-from selfopt.records import SERVED_FACTS, Endpoint, Environment, ModelStatus, RoutingConfig, Rule, Voided
+from selfopt.records import HELD_FACTS, Endpoint, Environment, ModelStatus, RoutingConfig, Rule, Voided
 from selfopt.records.seams import EmbeddingSource
+from selfopt.records.spec import UNKNOWN
 from selfopt.routing import ThresholdsHeld, void_event
 from selfopt.settings import Settings
+from selfopt.variants import options_of
 
 from .app import App
 from .inventory import Inventory
@@ -196,10 +198,20 @@ class AppUpstreams:
         self.tell(upstream.model, status)
         return status
 
+    async def embedding_digest(self, model: str) -> str:
+        """Return the digest of the embedding model of the settings, which is asked beside a model; "unknown" where it
+        may not be asked.
+        """
+        try:
+            source = self._embedding_source(self._app.settings.embedding or "", model)
+        except SelfoptError:
+            return UNKNOWN
+        return (await source.residency.status(source.model)).digest
+
 
 def _environment_of(model: str, status: ModelStatus) -> Environment:
     """What serves a model, as far as thresholds ask."""
-    told = {name: getattr(status, name) for name in SERVED_FACTS}
+    told = {name: getattr(status, name) for name in HELD_FACTS}
     return Environment(endpoint=model.partition("/")[0], model=model, **told)
 
 
@@ -253,9 +265,9 @@ def build_gateway(
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
     warmth = _warmth(app, options, upstreams, lambda: rules.current.config, worker)
-    watch = ThresholdWatch(partial(_look, app, upstreams), options.own.keep_warm_s)
+    watch = ThresholdWatch(partial(_look, app, upstreams, lambda: rules.current.config), options.own.keep_warm_s)
     drift = _drift(app, thresholds, worker)
-    rules = _watch(app, config, options, partial(_follow, watch, warmth, drift))
+    rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
     harness, shared = Harness(options, Passing(options, upstreams, pool)), None if worker is None else worker.conversations
     attempts = Attempts(options, upstreams, pool, audit, harness, conversations=shared, voided=thresholds.voided, judges=drift)
@@ -337,11 +349,16 @@ def _costs(settings: Settings) -> CostBook:
     return CostBook(settings.price_of, is_local=settings.is_local, one_name=settings.one_name)
 
 
-async def _look(app: App, upstreams: AppUpstreams, model: str) -> None:
-    """Ask what serves a model of a rule."""
+async def _look(app: App, upstreams: AppUpstreams, now: Callable[[], RoutingConfig], model: str) -> None:
+    """Ask what serves a model of a rule, and what embeds for it where the rule's variant needs that. now: the rules in force."""
     full = app.known_model(model)
-    if full is not None:
-        await upstreams.status(upstreams.find(full, full))
+    if full is None:
+        return
+    status = await upstreams.status(upstreams.find(full, full))
+    variants = [rule.variant for rule in now().rules if rule.model == model and rule.serve_when is not None]
+    if any(variant is not None and options_of(variant).embeds for variant in variants):
+        digest = await upstreams.embedding_digest(full)
+        upstreams.tell(full, status.model_copy(update={"embedding_digest": digest}))
 
 
 def _watch(app: App, config: RoutingConfig, options: GatewayOptions, changed: Callable[[RulesInForce], None]) -> RulesWatch:

@@ -36,6 +36,14 @@ def search_ended_text(stopped: str, later: int) -> str:
     return f"the search ends: {stopped} ({counted(later, 'trial')} are kept back for the candidates and the held-out prompts)"
 
 
+def no_embeddings_text(why: str) -> str:
+    """That the embedding model of the settings can't be used, and what to do about it."""
+    return (
+        f"the search leaves out tools_by=meaning and both, as the embedding model can't be used: {escape_control(why, 500)}; "
+        "name one that can as embedding in [models] of your own settings, or none"
+    )
+
+
 def time_text(seconds: float) -> str:
     """A time to wait, to the minute from two minutes on: `45 s`, `12 min`, `2.5 h`."""
     if seconds < 120:

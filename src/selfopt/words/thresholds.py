@@ -17,6 +17,7 @@ _FACTS = {
     "template_hash": "the chat template",
     "engine": "the engine",
     "engine_build": "the build of the engine",
+    "embedding_digest": "the embedding model",
     "spec": "the variant or a limit",
     "evidence_key": "the spec or its environment",
 }
