@@ -59,12 +59,7 @@ def render(
     """
     options = options_of(variant)
     offered = as_kind_of(tools, lean_tools(tools)) if options.lean else tools
-    if embeds and options.embeds:
-        from .meaning import nearest_tools
-
-        tools = yield from nearest_tools(options, messages, offered)
-    else:
-        tools = _kept_tools(options, messages, offered)
+    tools = yield from _tools_shown(options, messages, offered, embeds)
     shown = as_shown(messages, options, required=required)
     picked = None
     if options.pick is not None and not required:
@@ -96,6 +91,17 @@ def render(
     if options.ground:
         reply = reply_keeping(lambda calls: ground_calls(calls, messages, offered), reply, offered, variant)
     return reply if picked is None else reply.model_copy(update={"picked": dict(picked.chances)})
+
+
+def _tools_shown(
+    options: VariantOptions, messages: Sequence[Message], offered: Sequence[ToolDefinition], embeds: bool
+) -> Generator[RenderedStep, ReplyContent, Sequence[ToolDefinition]]:
+    """The tools that the model is shown, by an embedding model where there is one that says it."""
+    if not (embeds and options.embeds):
+        return _kept_tools(options, messages, offered)
+    from .meaning import nearest_tools  # only loaded for who embeds
+
+    return (yield from nearest_tools(options, messages, offered))
 
 
 def _in_several_steps(request: Request, options: VariantOptions, opening: RenderedStep, *, required: bool) -> Steps:
