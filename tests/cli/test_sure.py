@@ -62,7 +62,7 @@ def test_where_none_can_come_the_command_ends_before_the_first_request(
     assert refused.code == 2
     assert why in refused.err
     assert (
-        f"take a variant without {'sure-N in its parsers' if 'surety=1' in command else 'decide among its options'}"
+        f"take a variant without {'sure-N in its parsers' if 'surety=1' in command else 'decide or pick among its options'}"
         in refused.err
     )
 

@@ -27,6 +27,8 @@ CONFIG: dict[str, Any] = {
     "sleep_idle_s": 9,
     "prompt_cache_mib": 7,
     "verbosity": 2,
+    "embedding": False,
+    "pools": False,
     "install": "run: pip install some-engine==1",
     "parent_pid": os.getpid(),
 }
@@ -51,6 +53,7 @@ def fake_xllamacpp(monkeypatch: pytest.MonkeyPatch, server: Any = lambda params:
         Server=server,
         __version__="1.2.3",
         llama_flash_attn_type=off,
+        llama_pooling_type=SimpleNamespace(LLAMA_POOLING_TYPE_MEAN=1),
         get_system_info=lambda: f"CPU : AVX2 = 1 | OPENMP = {int(openmp)} | ",
     )
     monkeypatch.setitem(sys.modules, "xllamacpp", module)
@@ -93,6 +96,17 @@ def test_the_server_is_on_loopback_behind_its_key_with_nothing_more_open(monkeyp
     assert (params.hostnames, params.port, params.api_keys) == (["127.0.0.1"], 0, ["secret"])
     assert (params.ui, params.endpoint_slots, params.offline) == (False, False, True)
     assert params.sleep_idle_seconds == 9
+
+
+@pytest.mark.parametrize("pools", [True, False])
+def test_an_embedding_model_reads_a_text_in_one_piece_and_pools_as_it_says(monkeypatch: pytest.MonkeyPatch, pools: bool) -> None:
+    """One that says nothing of pooling is pooled by the mean. A chat model is not touched."""
+    fake_xllamacpp(monkeypatch, lambda params: params)
+    params, _ = child._start_server({**CONFIG, "embedding": True, "pools": pools})
+    assert (params.embedding, params.n_batch, params.n_ubatch) == (True, 1000, 1000)
+    assert getattr(params, "pooling_type", None) == (None if pools else 1)
+    chat, _ = child._start_server(CONFIG)
+    assert not hasattr(chat, "embedding")
 
 
 def test_every_slot_has_the_whole_context_size(monkeypatch: pytest.MonkeyPatch) -> None:
