@@ -255,5 +255,6 @@ def child_config(store: ModelStore) -> bytes:
     """The line that starts a child."""
     return (
         f'{{"model_path": "{store.path_of(SMALL)}", "alias": "m", "context_size": 512, "slots": 1, "threads": 1, "cores": null, "install": "", '
-        f'"sleep_idle_s": -1, "prompt_cache_mib": 0, "verbosity": 1, "api_key": "k", "parent_pid": {os.getpid()}}}\n'
+        f'"sleep_idle_s": -1, "prompt_cache_mib": 0, "verbosity": 1, "embedding": false, "pools": false, "api_key": "k", '
+        f'"parent_pid": {os.getpid()}}}\n'
     ).encode()
