@@ -86,6 +86,8 @@ def test_an_example_with_a_searched_prompt_names_it_as_its_source() -> None:
     ("edit", "refusal"),
     [
         ({"parts": {"tols": "native"}}, "unknown_part"),
+        ({"parts": {"PART": "grammar"}}, "unknown_part"),
+        ({"parts": {"PART": "CHOICE"}}, "repeated"),
         ({"parts": {"tools": "natve"}}, "unknown_choice"),
         ({"parts": {"instructions": "w-00000000"}}, "unknown_choice"),
         ({"parts": {"words": "copied"}}, "impossible"),
@@ -115,6 +117,13 @@ def test_what_does_not_fit_is_refused(edit: object, refusal: EditRefusal) -> Non
     found = read(edits(edit, {"instructions": "Be brief."}))
     assert [one.refusal for one in found.refused] == [refusal]
     assert len(found.proposals) == 1
+
+
+def test_a_form_that_is_repeated_chooses_nothing() -> None:
+    """A small model that has nothing to say of parts writes what the question has in their place."""
+    found = read(edits({"instructions": "Be brief.", "parts": {"PART": "CHOICE"}}))
+    assert found.refused == ()
+    assert ["instructions" in proposal.asking for proposal in found.proposals] == [True]
 
 
 def test_one_answer_says_each_thing_once_and_not_too_much() -> None:

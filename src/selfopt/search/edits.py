@@ -219,6 +219,8 @@ class _Reading:
         """The choices that it names of parts that shape requests."""
         known, chosen = parts_by_name(), dict[str, str]()
         for name, choice in edit.parts.items():
+            if (name, choice) == ("PART", "CHOICE"):  # small models repeat the form of the question where they choose nothing
+                continue
             if name not in known:
                 raise _Refused("unknown_part", f"no part {name[:40]!r}")
             try:
