@@ -3,7 +3,7 @@
 from selfopt.web import HttpAddress, Pool, WebLimits
 
 from .access_log import AccessLog
-from .attempts import Attempts
+from .attempts import Attempts, SureParts
 from .chat import ChatParts
 from .conversations import Conversations
 from .costs import CostBook
@@ -49,6 +49,7 @@ __all__ = [
     "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
+    "SureParts",
     "ThresholdWatch",
     "TrailSink",
     "Upstream",

@@ -52,6 +52,21 @@ class Judges(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SureParts:
+    """What serving when sure needs beside the models.
+
+    Attributes:
+        conversations: those that stronger models answer, where several processes share them.
+        voided: says why a rule's threshold does not hold; None if it does.
+        judges: is told of each answer that a threshold judges; None for nobody.
+    """
+
+    conversations: Conversations | None
+    voided: Callable[[Rule], Voided | None]
+    judges: Judges | None
+
+
 @dataclass(slots=True)
 class _Line:
     """Who answers a request.
@@ -92,26 +107,17 @@ class Attempts:
         pool: Pool,
         audit: TrailSink,
         answerer: Harness,
-        *,
-        conversations: Conversations | None = None,
-        voided: Callable[[Rule], Voided | None] = lambda rule: rule.voided,
-        judges: Judges | None = None,
+        sure: SureParts,
     ) -> None:
-        """Keep the parts.
-
-        Args:
-            conversations: those that stronger models answer; several processes may share them.
-            voided: says why a rule's threshold does not hold; None if it does.
-            judges: is told of each answer that a threshold judges; None for nobody.
-        """
+        """Keep the parts."""
         self._options = options
         self._upstreams = upstreams
         self._pool = pool
         self._audit = audit
         self._answerer = answerer
-        self._conversations = conversations or Conversations()
-        self._voided = voided
-        self._judges = judges
+        self._conversations = sure.conversations or Conversations()
+        self._voided = sure.voided
+        self._judges = sure.judges
         self._loop = asyncio.get_running_loop()
         self.gates: dict[str, EndpointGate] = {}
 

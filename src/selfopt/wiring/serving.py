@@ -32,6 +32,7 @@ from selfopt.gateway import (
     RulesInForce,
     RulesWatch,
     SegmentJournal,
+    SureParts,
     ThresholdWatch,
     TrailSink,
     Upstream,
@@ -270,7 +271,7 @@ def build_gateway(
     rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
     harness, shared = Harness(options, Passing(options, upstreams, pool)), None if worker is None else worker.conversations
-    attempts = Attempts(options, upstreams, pool, audit, harness, conversations=shared, voided=thresholds.voided, judges=drift)
+    attempts = Attempts(options, upstreams, pool, audit, harness, SureParts(shared, thresholds.voided, drift))
     chat = ChatParts(
         options=options,
         rules=rules,
