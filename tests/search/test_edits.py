@@ -86,7 +86,6 @@ def test_an_example_with_a_searched_prompt_names_it_as_its_source() -> None:
     ("edit", "refusal"),
     [
         ({"parts": {"tols": "native"}}, "unknown_part"),
-        ({"parts": {"PART": "grammar"}}, "unknown_part"),
         ({"parts": {"PART": "CHOICE"}}, "repeated"),
         ({"parts": {"tools": "natve"}}, "unknown_choice"),
         ({"parts": {"instructions": "w-00000000"}}, "unknown_choice"),
@@ -121,9 +120,18 @@ def test_what_does_not_fit_is_refused(edit: object, refusal: EditRefusal) -> Non
 
 def test_a_form_that_is_repeated_chooses_nothing() -> None:
     """A small model that has nothing to say of parts writes what the question has in their place."""
-    found = read(edits({"instructions": "Be brief.", "parts": {"PART": "CHOICE"}}))
-    assert found.refused == ()
-    assert ["instructions" in proposal.asking for proposal in found.proposals] == [True]
+    for form in ("CHOICE", "INSTRUCTIONS"):
+        found = read(edits({"instructions": "Be brief.", "parts": {"PART": form}}))
+        assert found.refused == ()
+        assert ["instructions" in proposal.asking for proposal in found.proposals] == [True]
+
+
+def test_an_example_under_a_name_that_is_no_tool_set_has_the_tools_that_it_calls() -> None:
+    """Small models invent the name. Without a call nothing tells which tools it means."""
+    found = read(edits({"examples": [{**EXAMPLE, "tool_set": "tools1"}]}))
+    assert [tool.name for tool in found.proposals[0].written[0].examples[0].tools] == ["get_weather", "book", "stop"]
+    (refused,) = read(edits({"examples": [{**EXAMPLE, "tool_set": "tools1", "calls": []}]})).refused
+    assert refused.refusal == "unknown_tool"
 
 
 def test_one_answer_says_each_thing_once_and_not_too_much() -> None:

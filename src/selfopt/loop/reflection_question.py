@@ -21,7 +21,7 @@ from selfopt.records import (
     Verdict,
     canonical_json,
 )
-from selfopt.search.edits import MOST_EDITS
+from selfopt.search.edits import FORM_PART, MOST_EDITS
 from selfopt.search.leaks import texts_in
 from selfopt.variants.signatures import signature
 from selfopt.variants.space import Point, parts_of
@@ -31,7 +31,9 @@ _TASK = (
     "each with the conversation, the reply, what was expected, and why it failed. Find what the failures have in common and "
     f"propose up to {MOST_EDITS} edits that help on new requests with other tools, too. Do not name values of these prompts.\n"
     'Answer with JSON alone: {"edits": [{"instructions": "...", "examples": [{"tool_set": "...", "request": "...", "calls": '
-    '[{"name": "...", "arguments": {}}]}], "parts": {"PART": "CHOICE"}, "fixes": ["PROMPT ID"], "breaks": ["PROMPT ID"]}]}. '
+    '[{"name": "...", "arguments": {}}]}], "parts": {"'
+    + FORM_PART
+    + '": "CHOICE"}, "fixes": ["PROMPT ID"], "breaks": ["PROMPT ID"]}]}. '
     f"Each edit has at least one of instructions (at most {MAX_WRITTEN_CHARS} characters, which replace the present ones), examples "
     f"(at most {MAX_WRITTEN_EXAMPLES}, invented, with tools of a tool set that you see; no calls where none is needed), and parts. "
     "fixes and breaks say which of the prompts you expect to pass now, or to fail."

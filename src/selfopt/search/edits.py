@@ -32,6 +32,8 @@ from selfopt.variants.written import is_written
 from .leaks import Material, texts_in
 from .proposers import Proposal
 
+FORM_PART = "PART"
+"""What stands in the question in place of a part. No part is called so."""
 MOST_EDITS = 4
 _MOST_REQUEST_CHARS = 500
 _MOST_ARGUMENT_CHARS = 1000
@@ -219,7 +221,7 @@ class _Reading:
         """The choices that it names of parts that shape requests."""
         known, chosen = parts_by_name(), dict[str, str]()
         for name, choice in edit.parts.items():
-            if (name, choice) == ("PART", "CHOICE"):  # small models repeat the form of the question where they choose nothing
+            if name == FORM_PART:  # small models repeat the form of the question where they choose nothing
                 continue
             if name not in known:
                 raise _Refused("unknown_part", f"no part {name[:40]!r}")
@@ -234,10 +236,18 @@ class _Reading:
             chosen[name] = choice
         return chosen
 
-    def _example(self, body: _Example) -> Example:
-        tools: dict[str, ToolDefinition] = {}
+    def _tools_of(self, body: _Example) -> dict[str, ToolDefinition]:
+        """The tools of the set that it names; of a name that is none, the first set that was shown with all
+        that it calls.
+        """
+        called = {call.name for call in body.calls}
+        sets = [{tool.name: tool for tool in self.rules.suite.tool_sets[name]} for name in self.tool_sets]
         if body.tool_set in self.tool_sets:
-            tools = {tool.name: tool for tool in self.rules.suite.tool_sets[body.tool_set]}
+            return sets[self.tool_sets.index(body.tool_set)]
+        return next((tools for tools in sets if called and called <= tools.keys()), {})
+
+    def _example(self, body: _Example) -> Example:
+        tools = self._tools_of(body)
         unknown = next((call.name for call in body.calls if call.name not in tools), None)
         if not tools or unknown is not None:
             raise _Refused("unknown_tool", f"no tool {unknown[:40]!r} was shown" if unknown else "no such tool set was shown")
