@@ -333,6 +333,7 @@ def test_doctor_says_what_is_there_and_what_is_missing(project: Project) -> None
 def test_an_unknown_command_names_the_nearest(project: Project) -> None:
     """Typing errors get a hint; without a command there is help and exit 2."""
     project.run("suprevise").assert_refused(2, "no such command 'suprevise'; did you mean 'supervise'? See 'selfopt --help'")
+    project.run("rum").assert_refused(2, "no such command 'rum'; did you mean 'run'? See 'selfopt --help'")
     project.run("run", "good", "atomic", "--varian", "x").assert_refused(2, "? See 'selfopt run --help'")
     project.run("xyzzy").assert_refused(2, "selfopt --help")
     project.run("routes", "nope").assert_refused(2, "no such command 'nope'; see 'selfopt routes --help'")

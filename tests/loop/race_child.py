@@ -15,7 +15,7 @@ from .race_kit import ATOMIC, candidates, recalled, sometimes
 
 
 def main(folder: Path, kind: str | None, count: int) -> None:
-    """One cycle; SIGKILL when the step of this name, or a `trial`, is reached for the so-manieth time."""
+    """One cycle; SIGKILL when the step of this name, or a `trial`, is reached for the n-th time."""
     left = [count]
 
     def passes(point: str) -> None:

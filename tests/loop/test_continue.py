@@ -55,7 +55,7 @@ class Stopped(BaseException):
 
 
 def stop_at(step: str, times: int = 1) -> Callable[[str], None]:
-    """Stop when a step is reached for the so-manieth time."""
+    """Stop when a step is reached for the n-th time."""
     left = [times]
 
     def on_step(name: str) -> None:

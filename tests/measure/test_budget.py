@@ -55,6 +55,17 @@ def test_an_unknown_cost_ends_a_capped_measurement_only_behind_a_reply() -> None
     assert "what far/m costs is unknown" in (replied.stop_reason or "")
 
 
+def test_amounts_are_told_as_people_write_them() -> None:
+    """What is left of a cap has no odd digits, and large numbers have no exponent."""
+    caps = Budget(max_tokens=1_000_000)
+    why = spent(caps, 10, minutes=1.0).shortfall(99_995)
+    assert why is not None
+    assert why.startswith("max_tokens = 1000000: 1000 are spent, the next block of 99995 trials would take about 9999500;")
+    why = spent(Budget(max_minutes=13.9998), 7, minutes=3.0).shortfall(277)
+    assert why is not None
+    assert why.startswith("max_minutes = 14: 3 are spent, the next block of 277 trials would take about 120;")
+
+
 def test_what_the_caps_leave_is_told_in_trials() -> None:
     """The tightest cap counts. Nothing is known without a cap, or before a trial told what one takes."""
     assert spent(Budget(), 10, minutes=1.0).affords() is None

@@ -38,6 +38,21 @@ def test_a_cold_start_is_claimed_only_where_a_load_was_seen() -> None:
     assert "although no load was seen" in summary(unseen.model_copy(update={"no_load_in_cold_runs": 3}))
 
 
+@pytest.mark.parametrize(
+    ("kind", "field", "one", "several"),
+    [
+        ("truncation", "truncated", "replies was cut off", "replies were cut off"),
+        ("unread_format", "unparsed", "replies holds a tool call", "replies hold a tool call"),
+        ("flaky", "prompts", "passes and fails from run", "pass and fail from run"),
+    ],
+)
+def test_a_single_one_of_several_is_told_of_in_the_singular(kind: FindingKind, field: str, one: str, several: str) -> None:
+    """One of eighteen replies was cut off."""
+    figures = finding(kind).figures
+    for count, words in ((1, one), (2, several)):
+        assert words in summary(figures.model_copy(update={field: count}))
+
+
 def test_a_cause_without_figures_says_so() -> None:
     """A detector of another package may bring a name alone."""
     assert summary(OtherFigures(cause="too chatty")) == "too chatty (no figures)"

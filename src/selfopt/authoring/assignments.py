@@ -67,7 +67,7 @@ class Assignment:
 
 
 def assigned(kind: DraftKind, tools: Sequence[ToolDefinition], number: int, texts: Mapping[str, Texts]) -> Assignment | None:
-    """The so-manieth prompt of a kind. None where there is none, since the schema has no plain values.
+    """The prompt of a kind with this number. None where there is none, since the schema has no plain values.
 
     Args:
         tools: one, or for two things at once those that are offered together.

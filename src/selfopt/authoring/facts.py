@@ -40,7 +40,7 @@ def plain_parts(tool: ToolDefinition) -> dict[str, Mapping[str, Any]] | None:
 
 
 def facts(tool: ToolDefinition, needed: Mapping[str, Any], place: int, texts: Texts | None = None) -> dict[str, Any]:
-    """The arguments of the so-manieth request: all that is required, and now and then one that is not.
+    """The arguments of the request with this number: all that is required, and now and then one that is not.
 
     Args:
         needed: what `plain_parts` found.
@@ -141,7 +141,7 @@ class _Draw:
         self._root, self._texts = root, texts
 
     def value(self, name: str, part: Mapping[str, Any], place: int, depth: int = 0) -> Any:
-        """The so-manieth value of a plain part."""
+        """The value of a plain part for the request with this number."""
         if choices := choices_of(part):
             return choices[place % len(choices)]
         kind = part.get("type", "string")

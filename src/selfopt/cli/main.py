@@ -73,7 +73,7 @@ class LazyGroup(click.Group):
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             import difflib
 
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.7)
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.65)
             raise click.UsageError(_no_such_command(args[0], near, "selfopt"), ctx)
         return super().resolve_command(ctx, args)
 

@@ -57,14 +57,14 @@ class BudgetMeter:
             # Trials in flight count, so the number of committed ones would mislead.
             return f"max_trials = {budget.max_trials} reached by this command; raise max_trials to go on"
         if budget.max_minutes is not None and (self._clock() - self._began) / 60 >= budget.max_minutes:
-            return f"max_minutes = {budget.max_minutes:g} reached after {self.trials} trials; raise max_minutes to go on"
+            return f"max_minutes = {_shown(budget.max_minutes)} reached after {self.trials} trials; raise max_minutes to go on"
         if budget.max_tokens is not None and self.tokens >= budget.max_tokens:
             return f"max_tokens = {budget.max_tokens} reached ({self.tokens} used); raise max_tokens to go on"
         if budget.max_cost is not None:
             if self._unpriced is not None:
-                return f"max_cost = {budget.max_cost:g} is set, but what {self._unpriced} costs is unknown: it has no price, or its server counts no tokens"
+                return f"max_cost = {_shown(budget.max_cost)} is set, but what {self._unpriced} costs is unknown: it has no price, or its server counts no tokens"
             if self.cost >= budget.max_cost:
-                return f"max_cost = {budget.max_cost:g} reached ({self.cost:.4f} spent); raise max_cost to go on"
+                return f"max_cost = {_shown(budget.max_cost)} reached ({self.cost:.4f} spent); raise max_cost to go on"
         return None
 
     def shortfall(self, trials: int) -> str | None:
@@ -88,7 +88,8 @@ class BudgetMeter:
         ):
             if cap is not None and spent + each * spent > cap:
                 return (
-                    f"{name} = {cap:g}: {spent:.4g} are spent, the next block of {trials} trials would take about {each * spent:.2g}; "
+                    f"{name} = {_shown(cap)}: {_shown(spent)} are spent, the next block of {trials} trials would take about "
+                    f"{_shown(each * spent, 2)}; "
                     f"raise {name} to go on"
                 )
         return None
@@ -151,3 +152,8 @@ class BudgetMeter:
         """Count a reserved trial as committed."""
         self._reserved -= 1
         self.trials += 1
+
+
+def _shown(amount: float, digits: int = 4) -> str:
+    """A whole number as it is, another one with so many significant digits. Never with an exponent."""
+    return str(int(amount)) if amount == int(amount) else f"{float(f'{amount:.{digits}g}'):.12g}"

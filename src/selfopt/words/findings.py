@@ -82,17 +82,17 @@ def summary(figures: Figures) -> str:
             sure = f"{f.served} of {f.n} answers are as sure as it takes, and {f.bad} of these are wrong"
             return f"right when it is sure: {sure} (at most {f.upper:.1%}, {f.max_bad_share:.1%} is allowed){where}"
         case FlakyFigures() as f:
-            return f"{f.prompts} of {f.of} prompts pass and fail from run to run (such as {f.example})"
+            return f"{f.prompts} of {f.of} prompts {'passes and fails' if f.prompts == 1 else 'pass and fail'} from run to run (such as {f.example})"
         case UnreadFormatFigures() as f:
             unknown = "format not recorded" if f.example is None else "of no family that is known"
             seen = unknown if f.format == UNKNOWN_FORMAT else f"mostly {_family(f)}"
             such = f"; such as {f.example[:_EXAMPLE]!r}" if f.example else ""
-            return f"{f.unparsed} of {f.of} replies hold a tool call in a format that this variant does not read ({seen}{such})"
+            return f"{f.unparsed} of {f.of} replies {'holds' if f.unparsed == 1 else 'hold'} a tool call in a format that this variant does not read ({seen}{such})"
         case CallInThinkingFigures() as f:
-            return f"{f.thought} of {f.of} replies that need a tool call hold it in their thinking alone"
+            return f"{f.thought} of {f.of} replies that need a tool call {'holds' if f.thought == 1 else 'hold'} it in their thinking alone"
         case TruncationFigures() as f:
             mute = " and no call was right: the budget went into text" if f.calls_right == 0 else ""
-            return f"{f.truncated} of {f.of} replies were cut off at the token budget{mute}"
+            return f"{f.truncated} of {f.of} replies {'was' if f.truncated == 1 else 'were'} cut off at the token budget{mute}"
         case DriftFigures():
             return _drift(figures)
         case CeilingFigures() as f:
