@@ -118,6 +118,19 @@ def test_what_does_not_fit_is_refused(edit: object, refusal: EditRefusal) -> Non
     assert len(found.proposals) == 1
 
 
+@pytest.mark.parametrize("examples", [[{**EXAMPLE, "request": "Where is Bergström?"}], [EXAMPLE] * 4, "x"])
+def test_of_an_edit_whose_examples_do_not_fit_the_rest_is_used(examples: object) -> None:
+    """The examples are refused, and stand in nothing that is asked."""
+    found = read(edits({"instructions": "Be brief.", "examples": examples, "fixes": ["p0"]}))
+    assert len(found.refused) == 1
+    (proposal,) = found.proposals
+    assert [one.instructions for one in proposal.written] == ["Be brief."]
+    assert proposal.fixes == {"p0"}
+    assert "examples" not in proposal.asking
+    also = read(edits({"instructions": "Move 80315-77.", "examples": examples}))
+    assert (also.proposals, len(also.refused)) == ((), 1)
+
+
 def test_a_form_that_is_repeated_chooses_nothing() -> None:
     """A small model that has nothing to say of parts writes what the question has in their place."""
     for form in ("CHOICE", "INSTRUCTIONS"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -162,7 +163,7 @@ class EditRules:
 def read_edits(
     body: Any, parent: Point, rules: EditRules, *, shown: str, tool_sets: Sequence[str], begun: frozenset[str]
 ) -> ReadEdits:
-    """Read the edits of an answer, whatever it is.
+    """Read the edits of an answer, whatever it is. One whose examples do not fit is read without them as well.
 
     Args:
         body: the JSON of the answer.
@@ -178,11 +179,16 @@ def read_edits(
     proposals: list[Proposal] = []
     refused: list[RefusedEdit] = []
     for edit in edits[:MOST_EDITS]:
-        taken = begun | {point_text(one.asking) for one in proposals}
+        reading = _Reading(rules, shown, tool_sets, begun | {point_text(one.asking) for one in proposals})
         try:
-            proposals.append(_Reading(rules, shown, tool_sets, taken).proposal(edit, parent))
+            proposals.append(reading.proposal(edit, parent))
         except _Refused as error:
             refused.append(error.edit)
+            if isinstance(edit, dict) and edit.get("examples"):  # what small models write beside them may still be of use
+                with suppress(_Refused):
+                    proposals.append(
+                        reading.proposal({name: value for name, value in edit.items() if name != "examples"}, parent)
+                    )
     if len(edits) > MOST_EDITS:
         refused.append(RefusedEdit(refusal="too_many", detail=f"{len(edits)} edits; {MOST_EDITS} are read"))
     return ReadEdits(tuple(proposals), tuple(refused))
