@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from selfopt.gateway import told_outcomes
 from selfopt.gateway.ticket import FeedbackRecord
 from selfopt.home import ChainedFile, KeyFile
 from selfopt.verbs.verifying import verify_requests
@@ -34,8 +36,9 @@ async def test_an_outcome_is_kept_with_the_id_of_its_request(tmp_path: Path) -> 
         assert (second.success, second.score, second.comment) == (False, None, "")
 
 
-async def test_feedback_on_what_was_never_served_is_refused(tmp_path: Path) -> None:
+async def test_feedback_on_what_was_never_served_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """404 for an unknown id, and for one that this process has yet to give out."""
+    monkeypatch.setattr(told_outcomes, "RECORD_PAUSES_S", (0.0,))
     async with gateway_world(tmp_path) as world:
         request_id = (await world.post(chat())).headers["x-request-id"]
         later = f"{request_id[:-14]}{int(request_id[-14:], 16) + 1000:014x}"
@@ -80,8 +83,27 @@ async def test_feedback_needs_its_scope(tmp_path: Path) -> None:
         assert feedback_of(world)[0].key == entry.id
 
 
-async def test_feedback_is_chained_like_the_requests_and_an_earlier_gateways_are_known(tmp_path: Path) -> None:
+async def test_feedback_finds_a_record_that_another_worker_is_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client may have the answer before its record is on the disk."""
+    other = "feedbeef00"
+    async with gateway_world(tmp_path, on_disk=True) as world:
+
+        def pauses() -> Iterator[float]:
+            yield 0.0
+            world.app.home.requests.mkdir(exist_ok=True)
+            (world.app.home.requests / f"{other}-1.jsonl").write_bytes(b"")
+            yield 0.0
+
+        monkeypatch.setattr(told_outcomes, "RECORD_PAUSES_S", pauses())
+        answer = await world.post({"id": f"req-{other}{1:014x}", "success": True}, path=PATH)
+        assert answer.status == 200, answer.text
+
+
+async def test_feedback_is_chained_like_the_requests_and_an_earlier_gateways_are_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An earlier gateway is known by its files."""
+    monkeypatch.setattr(told_outcomes, "RECORD_PAUSES_S", (0.0,))
     earlier = "feedbeef00"
     async with gateway_world(tmp_path, on_disk=True) as world:
         request_id = (await world.post(chat())).headers["x-request-id"]

@@ -21,8 +21,14 @@ COMMANDS: list[str] = list(EXPECTED["commands"])
 VERSIONS: list[str] = sorted(EXPECTED["versions"], key=int)
 
 
-# What "1 runs" became, and the recommendation that said so: its id is the hash of its content with its sentence.
-NEW_WORDS = {"14 trials, 1 run)": "14 trials, 1 runs)", "rec-792e29ed552cb192e65991f1": "rec-331786185987547e6ca85145"}
+# What "1 runs" and "1 of 7 prompts pass" became, and what said so: an id is the hash of the content with its sentence.
+NEW_WORDS = {
+    "14 trials, 1 run)": "14 trials, 1 runs)",
+    "rec-792e29ed552cb192e65991f1": "rec-331786185987547e6ca85145",
+    "1 of 7 prompts passes and fails": "1 of 7 prompts pass and fail",
+    "finding-0c87d52ed2d79a7d029cbd90": "finding-bfebf4dfcdf77ff658a80f23",
+    "rec-a64934ea5c38f414092686ef": "rec-22730499185c6968d1ccd360",
+}
 
 
 def as_named_before(text: str) -> str:

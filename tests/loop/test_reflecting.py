@@ -104,6 +104,7 @@ async def test_an_instruction_that_a_reflection_model_wrote_wins_and_is_promoted
     assert (written.instructions, written.by, written.model) == (WISE, "reflection", "scripted/r")
     (end,) = read(w, SearchEnd)
     assert end.ranking[0].point["instructions"] == written.name
+    assert read(w, Reflection)[0].batches == 1, "it is asked right after the start"
     (plan,) = read(w, CyclePlan)
     winner = next(one for one in read(w, Spec) if one.spec_id == plan.targets[0].candidate_spec_ids[0])
     assert winner.variant.instructions == WISE

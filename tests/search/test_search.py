@@ -94,6 +94,20 @@ def test_the_start_comes_first_and_is_asked_on_all_prompts() -> None:
     assert [batch.prompts == PROMPTS for batch in batches] == [True, True, False]
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_proposer_that_is_named_has_the_first_turn_after_the_start(seed: int) -> None:
+    """Once; then the bandit draws. Whether its turn comes next can be asked before."""
+    search = Search(replace(PLAN, seed=seed, first="crossover"), Objective())
+    assert search.turn() is None  # the start
+    played(search, told_by_parts, 1)
+    assert search.turn() == "crossover"
+    drawn = set()
+    while search.next() is not None and len(drawn) < 2:
+        played(search, told_by_parts, 1)
+        drawn.add(search.turn())
+    assert len(drawn) == 2
+
+
 def test_only_what_was_to_be_asked_can_be_told() -> None:
     """Marks of another batch, or of the same one twice, are refused in one line."""
     search = Search(PLAN, Objective())

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from selfopt.records import RoutingConfig, Rule
 from selfopt.routing import rule_id_of
 from selfopt.scripted.script import Script
-from selfopt.scripted.server import serve_scripted
+from selfopt.scripted.server import ScriptedServer, serve_scripted
 from selfopt.wiring.app import App
 from tests.gateway.test_escalation import MODELS, READS, asking, serve_when
 
@@ -43,8 +46,14 @@ async def figures(gateway: Served, name: bytes, workers: int = 2) -> dict[str, f
     return found
 
 
-async def test_workers_share_told_outcomes_and_what_is_void(tmp_path: Path) -> None:
-    behind = await serve_scripted(SCRIPT)
+@pytest.fixture
+async def behind() -> AsyncIterator[ScriptedServer]:
+    server = await serve_scripted(SCRIPT)
+    yield server
+    await server.close()
+
+
+async def test_workers_share_told_outcomes_and_what_is_void(tmp_path: Path, behind: ScriptedServer) -> None:
     (tmp_path / "own.toml").write_text(
         f'[endpoints.up]\nkind = "openai_compatible"\nbase_url = "{behind.base_url}"\nlocal = true\n', "utf-8"
     )
@@ -88,4 +97,3 @@ async def test_workers_share_told_outcomes_and_what_is_void(tmp_path: Path) -> N
         assert config.rules[0].voided.kind == "escalations"
         code, text = await gateway.command("audit", "verify")
         assert code == 0, text
-    await behind.close()

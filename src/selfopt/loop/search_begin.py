@@ -34,6 +34,7 @@ from selfopt.variants.space import composed, point_from
 from selfopt.words.searches import no_embeddings_text
 
 from .beside import beside_of, made_for
+from .reflecting import NAME as REFLECTION
 from .context import LoopContext, LoopEvent
 from .spending import names_of
 
@@ -140,7 +141,9 @@ def search_of(context: LoopContext, start: SearchStart, suite: Suite, queue: Que
     if start.priors:
         proposers = {**proposers, "transfer": Transfer(start.priors)}
     proposers = {**proposers, **made_for(start, suite, queue)}
-    plan = SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed, phase=start.phase)
+    # Whoever names a reflection model wants to hear it; beside many proposers it would wait for chance.
+    first = REFLECTION if start.reflection is not None else None
+    plan = SearchPlan(start.prompt_ids, frozenset(start.capabilities), start.start, start.seed, phase=start.phase, first=first)
     return Search(plan, objective, proposers)
 
 

@@ -60,6 +60,7 @@ class SearchPlan:
         phase: the kind of work, which says what parts there are.
         parts: the names of the parts that may differ from their defaults; None: all. Ways of the
             start may differ in others.
+        first: the proposer that has the first turn after the start. None: the bandit draws that one, too.
         most_ways: how many ways are drawn from the space, where it has more. Changing and crossing
             what was asked leads to all others.
 
@@ -75,6 +76,7 @@ class SearchPlan:
     keep: int = 3
     phase: Phase = "atomic"
     parts: frozenset[str] | None = None
+    first: str | None = None
     most_ways: int = 600
 
     def __post_init__(self) -> None:
@@ -146,6 +148,7 @@ class Search:
         self.bandit = Bandit(list(self._proposers), self._rng)
         self._space = plan.space()
         self._open: WayBatch | None = None
+        self._first = plan.first
         self._order: list[str] = []
         for point in plan.start:
             self.archive.begin(point, "start")
@@ -216,7 +219,9 @@ class Search:
 
     def _drawn(self) -> list[str]:
         """The proposers in the order that the bandit draws, once for each proposal."""
-        self._order = self._order or self.bandit.order()
+        if not self._order:
+            self._order = sorted(self.bandit.order(), key=lambda name: name != self._first)
+            self._first = None
         return self._order
 
     def _waiting_start(self) -> SeenWay | None:
