@@ -11,9 +11,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 
+from selfopt.verbs.verifying import verify_requests
+
+from .kit import chat, gateway_world
 from .servers import SSE_HEAD, chunk, event, raw_upstream
 
 BODY = json.dumps({"model": "slow/any", "messages": [{"role": "user", "content": "hi"}], "stream": True}).encode()
@@ -133,3 +137,19 @@ async def test_the_end_is_bounded_and_a_second_signal_is_at_once(tmp_path: Path,
             code = await gateway.process.wait()
         assert code == 130
         assert gateway.records() == ["cancelled"]
+
+
+async def test_what_was_served_is_recorded_whatever_else_does_not_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The state of the drift detectors has a fault, and the records of the requests are closed all the same."""
+    async with gateway_world(tmp_path, on_disk=True) as world:
+        assert (await world.post(chat())).status == 200
+        gateway = world.gateway
+        assert gateway.parts.drift is not None
+        with monkeypatch.context() as broken:
+            broken.setattr(gateway.parts.drift, "close", AsyncMock(side_effect=OSError("no space left on device")))
+            with pytest.raises(OSError, match="no space left"):
+                await gateway.close()
+        report = verify_requests(world.app)
+        assert (report.ok, report.n) == (True, 1)
+        trail = (tmp_path / "home" / "routing_decisions.jsonl").read_text("utf-8").splitlines()
+        assert json.loads(trail[-1])["details"]["final"], "the file of the requests is sealed"

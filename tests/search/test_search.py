@@ -101,7 +101,7 @@ def test_a_proposer_that_is_named_has_the_first_turn_after_the_start(seed: int) 
     assert search.turn() is None  # the start
     played(search, told_by_parts, 1)
     assert search.turn() == "crossover"
-    drawn = set()
+    drawn: set[str | None] = set()
     while search.next() is not None and len(drawn) < 2:
         played(search, told_by_parts, 1)
         drawn.add(search.turn())

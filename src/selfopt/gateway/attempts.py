@@ -305,6 +305,11 @@ class Attempts:
             self.gates[upstream.gate] = gate
         return gate
 
+    def close_gates(self) -> None:
+        """Close the gate of every endpoint."""
+        for gate in self.gates.values():
+            gate.close()
+
     async def _once(self, exchange: LiveRequest, gate: EndpointGate, *, hurried: bool) -> EndpointError | None:
         """Make one attempt. hurried: the request's deadline left it less than the usual time."""
         ticket, upstream = exchange.ticket, exchange.upstream

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
 from urllib.parse import unquote
@@ -129,23 +130,18 @@ class Gateway:
             self._pruning.cancel()
         self.parts.chat.rules.close()
         self.parts.keys.close()
-        if self.parts.warmth is not None:
-            await self.parts.warmth.close()
-        if self.parts.thresholds is not None:
-            await self.parts.thresholds.close()
-        try:
+        # The last named is closed first, and each whatever becomes of those before it: what was served is recorded.
+        async with AsyncExitStack() as closing:
+            for recorder in (self.parts.chat.access_log, self.parts.chat.audit, self.parts.chat.journal, self.parts.drift):
+                if recorder is not None:
+                    closing.push_async_callback(recorder.close)
+            closing.callback(self.parts.pool.close)
+            closing.callback(self.parts.chat.attempts.close_gates)
             if self.server is not None:
-                await self.server.close(self._options.own.drain_s)
-        finally:  # even when cancelled, what was served is recorded
-            for gate in self.parts.chat.attempts.gates.values():
-                gate.close()
-            self.parts.pool.close()
-            if self.parts.drift is not None:
-                await self.parts.drift.close()
-            await self.parts.chat.journal.close()
-            await self.parts.chat.audit.close()
-            if self.parts.chat.access_log is not None:
-                await self.parts.chat.access_log.close()
+                closing.push_async_callback(self.server.close, self._options.own.drain_s)
+            for keeper in (self.parts.thresholds, self.parts.warmth):
+                if keeper is not None:
+                    closing.push_async_callback(keeper.close)
 
     def admit(self, request: HttpRequest) -> Callable[[HttpRequest, Reply], Awaitable[None]]:
         """Return who answers a request, by its head. Raises Denied if nobody does."""
