@@ -26,6 +26,24 @@ def test_dry_run_plans_and_writes_nothing(project: Project) -> None:
     assert len(body["targets"][0]["candidates"]) == 2
 
 
+def test_dry_run_counts_what_a_search_may_take(project: Project) -> None:
+    """The candidates are not known before; without any, nothing is searched, and nothing was tried either."""
+    told = project.ok("loop", "--dry-run", "--search", "--baseline", WRITER).out
+    assert "at most 2 candidates, found by a search of at most 1500 trials" in " ".join(told.split())
+    searched, plain = (
+        project.ok("loop", "--dry-run", *more, "--baseline", WRITER, "--json").json()
+        for more in (["--search"], ["--max-candidates", "0"])
+    )
+    assert (
+        searched["trials_deterministic"]
+        >= plain["trials_deterministic"] + searched["search_trials"]
+        == plain["trials_deterministic"] + 1500
+    )
+    assert (searched["targets"][0]["candidates"], plain["targets"][0]["candidates"]) == ([], [])
+    none = project.ok("loop", "--dry-run", "--search", "--max-candidates", "0", "--baseline", WRITER).out
+    assert "no candidate: at most 0 were asked for (loop.max_candidates)" in " ".join(none.split())
+
+
 def test_dry_run_on_a_used_home_changes_nothing(project: Project) -> None:
     """Neither ledger nor rules nor files."""
     project.ok("supervise", "mute", "extended", "--runs", "3")

@@ -29,6 +29,7 @@ from .exit_codes import fail_on, failed
 
 if TYPE_CHECKING:
     from selfopt.records import Cycle
+    from selfopt.verbs.looping import CyclePreview
     from selfopt.verbs.opening import App
 
 
@@ -125,6 +126,17 @@ def command(
     return failed(flags["fail_on"], failures_of_cycles(cycles))
 
 
+def _no_candidate_text(plan: CyclePreview) -> str:
+    from selfopt.home import counted
+
+    if plan.max_candidates == 0:
+        return "no candidate: at most 0 were asked for (loop.max_candidates)"
+    if plan.search_trials:
+        found = counted(plan.max_candidates, "candidate")
+        return f"at most {found}, found by a search of at most {counted(plan.search_trials, 'trial')}"
+    return "no candidate left: everything was tried against this baseline"
+
+
 def _targets(ctx: click.Context, quoted: tuple[str, ...], rest: tuple[str, ...]) -> list[str]:
     """Returns the baselines: each typed in quotes, or one as bare words, the first in `quoted`."""
     if not rest:
@@ -161,6 +173,7 @@ def _dry_run(
                 "continues": plan.continues,
                 "abandons": plan.abandons,
                 "serving": plan.serving,
+                **({"search_trials": plan.search_trials} if plan.search_trials else {}),
                 **({"odds": odds, "forecasts": plan.forecasts} if odds is not None else {}),
             }
         )
@@ -173,8 +186,11 @@ def _dry_run(
     for target, baseline, pairs in plan.targets:
         say(out, f"{target.model} {target.phase}: baseline {baseline.variant.name} ({baseline.spec_id})", style="bold")
         lines = [f"candidate: {change}" for _, change in pairs]
-        say_each(out, lines or ["no candidate left: everything was tried against this baseline"], indent=2)
-    say(out, f"trials: {plan.trials_deterministic} if replies are deterministic, otherwise at most {plan.trials_stochastic}")
+        say_each(out, lines or [_no_candidate_text(plan)], indent=2)
+    most = "at most " if plan.search_trials else ""
+    say(
+        out, f"trials: {most}{plan.trials_deterministic} if replies are deterministic, otherwise at most {plan.trials_stochastic}"
+    )
     if odds is not None:
         for found in plan.forecasts:
             say_each(out, found.lines(odds) if found is not None else ["no race here"], indent=2, hang=4)

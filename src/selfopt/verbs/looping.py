@@ -184,6 +184,9 @@ class CyclePreview:
         abandons: number of the interrupted cycle that would be given up.
         forecasts: one for each target if odds were given; None where nothing races.
         serving: what serving when sure would take.
+        search_trials: how many trials a search for each target's candidates may take, which are counted
+            in. 0: the candidates are known.
+        max_candidates: how many candidates of a target are tried at most.
     """
 
     targets: tuple[tuple[Target, Spec, tuple[tuple[Spec, str], ...]], ...]
@@ -194,6 +197,8 @@ class CyclePreview:
     abandons: int | None = None
     forecasts: tuple[CycleForecast | None, ...] = ()
     serving: BoundNeed | None = None
+    search_trials: int = 0
+    max_candidates: int = 0
 
 
 def preview(
@@ -210,15 +215,20 @@ def preview(
         chosen = [_with_candidates(app, context, t, candidates) for t in chosen]
     interrupted = unfinished_cycle(context.ledger)
     fits = interrupted is not None and why_not_continued(context, interrupted, chosen) is None
+    wanted = context.settings.loop
+    searches = wanted.search and candidates is None and not fits and wanted.max_candidates > 0
     planned, foretold = [], []
     low = high = 0
     for target in chosen:
         baseline, pairs = _planned(context, target) if fits else _proposed(context, target)
+        pairs = [] if searches else pairs
         planned.append((target, baseline, tuple(pairs)))
-        exact, most = _trials(app, context, baseline, [spec for spec, _ in pairs])
-        low, high = low + exact, high + most
+        others = len({spec.request_id for spec, _ in pairs} - {baseline.request_id})
+        exact, most = _trials(app, context, baseline, wanted.max_candidates if searches else others, some=searches or bool(pairs))
+        asked = wanted.search_trials if searches else 0
+        low, high = low + exact + asked, high + most + asked
         if odds is not None:
-            foretold.append(foretell(app, context, baseline, len(pairs), odds))
+            foretold.append(foretell(app, context, baseline, wanted.max_candidates if searches else len(pairs), odds))
     number = interrupted.number if interrupted is not None else None
     return CyclePreview(
         tuple(planned),
@@ -229,19 +239,26 @@ def preview(
         abandons=None if fits else number,
         forecasts=tuple(foretold),
         serving=bound_need(app, [(target.phase, app.suite_for(baseline)) for target, baseline, _ in planned]),
+        search_trials=wanted.search_trials if searches else 0,
+        max_candidates=wanted.max_candidates,
     )
 
 
-def _trials(app: App, context: LoopContext, baseline: Spec, candidates: Sequence[Spec]) -> tuple[int, int]:
-    """Count a cycle's trials if replies repeat themselves, and at most if they do not."""
+def _trials(app: App, context: LoopContext, baseline: Spec, others: int, *, some: bool) -> tuple[int, int]:
+    """Count a cycle's trials if replies repeat themselves, and at most if they do not.
+
+    Args:
+        others: how many candidates have requests of their own.
+        some: whether there are candidates at all.
+    """
     suite, runs = app.suite_for(baseline), app.settings.loop.n_runs
     prompts, heldout = len(suite.select(baseline.split)), len(suite.select("heldout"))
     sample = app.settings.loop.sample_of(prompts)
-    requests = len({baseline.request_id, *(spec.request_id for spec in candidates)})
+    requests = 1 + others
     if not context.settings.policy.evidence:
         return requests * (prompts + sample), requests * prompts * runs
-    looks = 1 if candidates and heldout_claim(suite.scope, heldout) == "prompts_like_these" else 0
-    races = (1 + looks) * context.settings.policy.race_trials + prompts if candidates else 0
+    looks = 1 if some and heldout_claim(suite.scope, heldout) == "prompts_like_these" else 0
+    races = (1 + looks) * context.settings.policy.race_trials + prompts if some else 0
     return requests * (prompts + sample) + looks * 2 * heldout, prompts * runs + sample + races
 
 
