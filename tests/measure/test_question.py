@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from selfopt.cli.live import LiveLine
 from selfopt.errors import ConsentError, EndpointError
 from selfopt.measure.budget import Budget, BudgetMeter
 from selfopt.measure.context import Desk
@@ -54,6 +56,21 @@ async def test_an_answer_is_kept_with_what_was_sent_and_counts_against_the_caps(
     assert (request.model, request.timeout_s, request.constraint.json_schema) == ("r", 9.0, SCHEMA)
     assert await put_question(desk, adviser(bench), question()) is None, "the cap is reached"
     assert len(bench.endpoint.asked) == 1
+
+
+async def test_who_waits_for_an_answer_sees_who_is_asked(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the line that shows what goes on."""
+    shown = LiveLine(plain=True)
+    desk: Desk
+
+    def answer(request: ChatRequest) -> ReplyContent:
+        desk.board.tell("heartbeat")
+        return ReplyContent(text="No.")
+
+    bench.endpoint = FakeEndpoint(answer=answer)
+    desk = Desk.of(replace(bench.context(), progress=shown), BudgetMeter(Budget(), bench.time.clock))
+    await put_question(desk, adviser(bench), question())
+    assert capsys.readouterr().err == "  far/r: reflection\n"
 
 
 async def test_a_server_that_takes_no_schema_gets_none(bench: Bench) -> None:

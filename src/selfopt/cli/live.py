@@ -123,7 +123,8 @@ def _line(event: Progress, columns: int) -> str:
     at = f" {event.prompt_id}" if event.prompt_id else ""
     outcome = f" {event.outcome.value}" if event.outcome is not None else ""
     note = f" ({event.note})" if event.note else ""
-    return printable(f"  {event.label}: {event.done}/{event.total}{at}{outcome}{eta}{note}")
+    done = f": {event.done}/{event.total}" if event.total else ""  # a question is no trial of anything
+    return printable(f"  {event.label}{done}{at}{outcome}{eta}{note}")
 
 
 def search_line(now: SearchNow, columns: int) -> str:

@@ -130,6 +130,7 @@ async def put_question(desk: Desk, adviser: Adviser, question: Question) -> Ques
             context_size=adviser.context_size,
         )
         channel = Channel(adviser.endpoint, watch, desk.context)
+        desk.board.at(f"{adviser.model}: {question.step}", 0)
         async with desk.board.alive():
             result = await exchange(channel, question.step, request, question.retries)
         for attempt in result.exchange.attempts:
