@@ -34,7 +34,8 @@ _TASK = (
     '[{"name": "...", "arguments": {}}]}], "parts": {"'
     + FORM_PART
     + '": "CHOICE"}, "fixes": ["PROMPT ID"], "breaks": ["PROMPT ID"]}]}. '
-    f"Each edit has at least one of instructions (at most {MAX_WRITTEN_CHARS} characters, which replace the present ones), examples "
+    f"Each edit has at least one of instructions (at most {MAX_WRITTEN_CHARS} characters that tell the small model itself what to do "
+    "and what to leave, and replace the present ones), examples "
     f"(at most {MAX_WRITTEN_EXAMPLES}, invented, with tools of a tool set that you see; no calls where none is needed), and parts. "
     "fixes and breaks say which of the prompts you expect to pass now, or to fail."
 )
