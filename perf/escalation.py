@@ -115,11 +115,12 @@ def serve_when(least: float) -> ServeWhen:
     )
 
 
-def body(model: str) -> dict[str, Any]:
-    """A chat that asks for the call."""
+def body(model: str, number: int = 0) -> dict[str, Any]:
+    """A chat that asks for the call; with another number it is another conversation."""
+    content = f"What is the weather in Oslo for the next 3 days, in metric units? I ask as guest {number}."
     return {
         "model": model,
-        "messages": [{"role": "user", "content": "What is the weather in Oslo for the next 3 days, in metric units?"}],
+        "messages": [{"role": "user", "content": content}],
         "tools": TOOLS,
     }
 
@@ -138,7 +139,6 @@ def observed(said: str) -> LogProbs:
 
 def cpu_of_confidence(n: int) -> dict[str, float]:
     """Milliseconds of CPU to judge a reply, and to read it as a variant does."""
-    asked = at_once(reading_request(at_once(reading_body(json.dumps(body("up/small")).encode(), BodyLimits()))))
     text = f"<tool_call>\n{json.dumps(CALL)}\n</tool_call>"
     prose = "It will be sunny for the next three days, as far as I know, but please ask somebody who can look out of the window."
     kinds = [
@@ -150,7 +150,9 @@ def cpu_of_confidence(n: int) -> dict[str, float]:
     judging = reading = 0.0
     for number in range(n):
         kept = kinds[number % len(kinds)]
-        # A live reply comes once: what is remembered of an earlier one would flatter the figure.
+        # A live conversation and its reply come once: what is remembered of an earlier one would flatter the figure.
+        # Its tools come again and again.
+        asked = at_once(reading_request(at_once(reading_body(json.dumps(body("up/small", number)).encode(), BodyLimits()))))
         content = kept.model_copy(update={"logprobs": LogProbs.model_construct(**dict(kept.logprobs)) if kept.logprobs else None})
         began = time.process_time()
         parsed: ParsedReply = read_calls(VARIANT.parsers, content, asked.request.tools, asked.request.messages)

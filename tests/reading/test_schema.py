@@ -140,3 +140,16 @@ def test_what_fits_is_not_touched_and_fitting_twice_is_fitting_once(value: Any, 
         assert once is value
     assert whole is fitter.fits(once, schema)
     assert fitter.fit(once, schema) == (once, whole)
+
+
+@given(SCHEMAS, ROOTS)
+def test_a_schema_alone_has_the_alternatives_that_it_has_within_another(schema: Any, root: dict[str, Any]) -> None:
+    """What needs no following is what following gives."""
+    assert options(schema, root) == options({"allOf": [schema]}, root)
+
+
+@given(VALUES, st.lists(VALUES, max_size=8))
+def test_a_choice_is_the_same_among_few_and_among_many(value: Any, choices: list[Any]) -> None:
+    """However it is looked for."""
+    few, many = {"enum": choices}, {"enum": [*choices, *(f"another choice {number}" for number in range(100))]}
+    assert Fitter({}).fits(value, few) == Fitter({}).fits(value, many)

@@ -361,3 +361,15 @@ def test_a_huge_reply_is_looked_at_in_bounds(call: ToolCall) -> None:
     found = aligned(Tokens(observed(cut(text, 50))), [call] * 64, {})
     assert found.unknown > 0
     assert len(found.values) <= 64 * 64 * 50
+
+
+@settings(max_examples=60, deadline=None)
+@given(calls=CALLS, logprobs=LOGPROBS, thinking=TEXTS)
+def test_bytes_of_tokens_that_are_text_alone_change_nothing(calls: list[ToolCall], logprobs: LogProbs, thinking: str) -> None:
+    """Plain text is not looked at byte by byte, and says the same."""
+    plain = logprobs.model_copy(update={"raw": {}})
+    spelled = plain.model_copy(update={"raw": {at: text.encode().hex() for at, text in enumerate(plain.tokens) if text}})
+    one, other = (
+        signals_of(ReplyContent(thinking=thinking, logprobs=each), parsed(*calls), TOOLS, SAID) for each in (plain, spelled)
+    )
+    assert one == other

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+from weakref import ref
 
 from selfopt.records import Message, remembered
+from selfopt.records.remember import while_it_lasts
 
 
 def test_the_same_objects_give_the_same_result_and_equal_others_their_own() -> None:
@@ -35,3 +37,22 @@ def test_an_identity_is_never_taken_for_that_of_something_that_is_gone() -> None
         assert content(Message(role="user", content=str(n))) == str(n)
         if n % 500 == 0:
             gc.collect()
+
+
+def test_what_was_made_of_a_record_goes_when_the_record_goes() -> None:
+    """It is made once for each, and for a new one anew."""
+    made: list[str] = []
+
+    @while_it_lasts
+    def told(message: Message) -> list[str]:
+        made.append(message.content)
+        return [message.content]
+
+    for number in range(20):
+        message = Message(role="user", content=str(number))
+        first = told(message)
+        assert (told(message) is first, first, len(made)) == (True, [str(number)], number + 1)
+        kept = ref(message)
+        del message
+        gc.collect()
+        assert kept() is None

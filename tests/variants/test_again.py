@@ -13,7 +13,7 @@ from selfopt.reading import read_calls
 from selfopt.records import Capability, LogProbs, Message, ReplyContent, ToolCall, ToolDefinition, Variant
 from selfopt.variants import RenderedStep, options_of, render
 from selfopt.variants.again import may_ask_for_more
-from selfopt.variants.complaints import ComplaintKind, complaint_about
+from selfopt.variants.complaints import ComplaintKind, complaint_about, is_misfit
 from selfopt.variants.decide import yes_odds
 from selfopt.variants.space import composed, most_requests, some_ways
 from selfopt.variants.votes import orders_of
@@ -306,3 +306,22 @@ def test_options_that_exclude_each_other_are_refused_in_one_line(fields: dict[st
     with pytest.raises(VariantError, match=said_of) as refused:
         options_of(Variant(name="v", **fields))
     assert "\n" not in str(refused.value)
+
+
+VALUES = st.sampled_from(["hall", "3", 3, 3.5, None, True, ["hall"], ["hall", 3], {"a": 1}])
+CALLS = st.lists(
+    st.builds(
+        ToolCall,
+        name=st.sampled_from(["set_lamp", "play", "ping", "unknown"]),
+        arguments=st.dictionaries(st.sampled_from(["room", "level", "Room", "song", "more"]), VALUES, max_size=3),
+    ),
+    max_size=3,
+)
+
+
+@settings(deadline=None)
+@given(CALLS)
+def test_a_misfit_is_what_the_first_complaint_is_about(calls: list[ToolCall]) -> None:
+    """Unless it is that nobody said it, which says nothing against a call."""
+    wrong = complaint_about(calls, BOTH, TOOLS)
+    assert is_misfit(calls, BOTH, TOOLS) == (wrong is not None and wrong.kind != "unsaid")

@@ -12,8 +12,6 @@ from selfopt.records import ParsedReply, ReplyContent, ServeWhen
 
 from .escalation import EscalationReason
 
-_MISFITS = ("unknown_tool", "missing", "unfit")
-
 
 @dataclass(frozen=True, slots=True)
 class Sureness:
@@ -68,7 +66,6 @@ def _misfits(parsed: ParsedReply, asked: ClientRequest) -> bool:
     """Whether a call can't be right, whatever was meant."""
     if not parsed.tool_calls:
         return False
-    from selfopt.variants.complaints import complaint_about  # only loaded for who doubts
+    from selfopt.variants.complaints import is_misfit  # only loaded for who doubts
 
-    wrong = complaint_about(parsed.tool_calls, asked.request.messages, asked.request.tools)
-    return wrong is not None and wrong.kind in _MISFITS
+    return is_misfit(parsed.tool_calls, asked.request.messages, asked.request.tools)

@@ -55,11 +55,16 @@ class Tokens:
     """The tokens of a reply as bytes. The first 256 KB of them count."""
 
     def __init__(self, observed: LogProbs) -> None:
+        self._observed = observed
+        written = "".join(observed.tokens)
+        if written.isascii() and not observed.raw:  # as most are: a character is a byte
+            self._ends = list(accumulate(map(len, observed.tokens)))
+            self.data = written[:_BYTES].encode()
+            return
         parts = [text.encode("utf-8", "replace") for text in observed.tokens]
         for place, data in observed.raw.items():
             if 0 <= place < len(parts):
                 parts[place] = bytes.fromhex(data)
-        self._observed = observed
         self._ends = list(accumulate(map(len, parts)))
         self.data = b"".join(parts)[:_BYTES]
 

@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 from selfopt.records import Message, ToolDefinition
+from selfopt.records.remember import while_it_lasts
 
 from .conversions import as_number
 from .moments import moment_of
@@ -65,7 +66,7 @@ class Talk:
         if self.said.other_script:
             return True
         short = {word for word in self.said.asked if len(word) <= STEM and word.isalpha()}
-        known = frozenset().union(*(_words(text) for tool in self._tools for text in _texts(tool)))
+        known = frozenset().union(*map(_described_in, self._tools))
         return len(short) > _SHORT and len(known) > len(short) and len(short & known) < _COMMON * len(short)
 
 
@@ -187,6 +188,12 @@ class Backing:
             return True  # written in Latin letters, or translated
         telling = [word for word in words if len(word) > _SHORT] or words
         return _SHARE * sum(said.says_word(word) for word in telling) >= len(telling)
+
+
+@while_it_lasts
+def _described_in(tool: ToolDefinition) -> frozenset[str]:
+    """The words of a tool's descriptions."""
+    return frozenset().union(*map(_words, _texts(tool)))
 
 
 def _texts(tool: ToolDefinition) -> Iterator[str]:

@@ -39,6 +39,23 @@ def is_kind(value: Any, kind: object) -> bool:
     return True
 
 
+def as_kind(value: Any, kind: object) -> tuple[Any, bool]:
+    """A single value as one of a type of JSON Schema, and whether it is one now. What can't be converted stays as it is."""
+    text = value.strip() if isinstance(value, str) else ""
+    match kind:
+        case "string" if is_kind(value, "number") and abs(value) < LARGEST:
+            return str(value), True
+        case "boolean" if text.lower() in ("true", "false"):
+            return text.lower() == "true", True
+        case "null" if text.lower() in ("null", "none"):
+            return None, True
+        case "integer" | "number":
+            number = as_number(value)
+            fits = number is not None and is_kind(number, kind)
+            return (number, True) if fits else (value, False)
+    return value, False
+
+
 def same(one: Any, other: Any) -> bool:
     """Whether two values are equal in JSON: 1 is 1.0, but not true."""
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import unquote
 
-from .conversions import LARGEST, alike, as_number, is_kind, parsed, same, spelling
+from .conversions import alike, as_kind, as_number, is_kind, parsed, same, spelling
 
 Schema = Mapping[str, Any]
 
@@ -25,6 +25,7 @@ _OPTIONS = 32  # alternatives of one schema
 _DEPTH = 32  # levels of nesting in a value
 _STEPS = 2_000  # comparisons for a small value; a larger one has more
 _STEPS_EACH = 16  # comparisons more for each item of a value
+_FEW = 32  # choices that are compared one by one
 _NAME = 128  # characters of an argument's name
 _COSTLY = re.compile(r"[(]|[*+{].*[*+{].*[*+{]")
 _KINDS = frozenset({"string", "integer", "number", "boolean", "object", "array", "null"})
@@ -44,7 +45,12 @@ def resolved(schema: Any, root: Schema) -> Schema:
 
 def options(schema: Any, root: Schema) -> tuple[Schema, ...]:
     """The alternatives of a schema, at most 32, each with one type or none and without unions."""
-    return tuple(islice(_by_type(schema) if _is_single_schema(schema) else _Resolver(root).options(schema), _OPTIONS))
+    if not _is_single_schema(schema):
+        return tuple(islice(_Resolver(root).options(schema), _OPTIONS))
+    kind = schema.get("type")
+    # Most schemas have one type by itself, and are their own only alternative.
+    alone = isinstance(kind, str) and kind in _KINDS and "nullable" not in schema
+    return (schema,) if alone else tuple(islice(_by_type(schema), _OPTIONS))
 
 
 def _is_single_schema(schema: Any) -> bool:
@@ -154,6 +160,8 @@ class Fitter:
     def _fits_option(self, value: Any, option: Schema, depth: int) -> bool:
         choices = choices_of(option)
         if choices is not None:
+            if isinstance(value, str) and len(choices) <= _FEW:  # to spell them out would cost more
+                return value in choices
             return any(same(value, choice) for choice in self._alike(value, choices))
         if not is_kind(value, option.get("type")):
             return False
@@ -204,7 +212,7 @@ class Fitter:
             return [now for now, _ in fitted] if changed else value, all(whole for _, whole in fitted)
         if isinstance(value, dict) and kind in ("object", None):
             return self._fit_object(value, option, depth)
-        return _scalar(value, kind)
+        return as_kind(value, kind)
 
     def _fit_object(self, value: dict[str, Any], option: Schema, depth: int) -> tuple[Any, bool]:
         parts = {key: self._fit(item, part_of(option, key), depth - 1, True) for key, item in value.items()}
@@ -216,7 +224,7 @@ class Fitter:
 def properties_of(schema: Schema) -> Mapping[str, Any]:
     """The properties that a resolved schema lists; empty if it lists none."""
     properties = schema.get("properties")
-    return properties if isinstance(properties, Mapping) else {}
+    return properties if isinstance(properties, dict | Mapping) else {}
 
 
 def required_of(schema: Schema) -> tuple[str, ...]:
@@ -227,8 +235,11 @@ def required_of(schema: Schema) -> tuple[str, ...]:
 
 def part_of(schema: Schema, key: str) -> Any:
     """The schema of a property of a resolved schema, also of one that it does not list."""
+    parts = properties_of(schema)
+    if key in parts:
+        return parts[key]
     more = schema.get("additionalProperties")
-    return properties_of(schema).get(key, more if isinstance(more, Mapping) else _ANY)
+    return more if isinstance(more, Mapping) else _ANY
 
 
 def arguments_of(parameters: Schema) -> Schema:
@@ -296,22 +307,6 @@ def _is_single(value: Any) -> bool:
     if isinstance(value, str):
         return bool(value.strip()) and not any(mark in value for mark in ",;\n") and not value.lstrip().startswith("[")
     return value is not None and not isinstance(value, list)
-
-
-def _scalar(value: Any, kind: object) -> tuple[Any, bool]:
-    text = value.strip() if isinstance(value, str) else ""
-    match kind:
-        case "string" if is_kind(value, "number") and abs(value) < LARGEST:
-            return str(value), True
-        case "boolean" if text.lower() in ("true", "false"):
-            return text.lower() == "true", True
-        case "null" if text.lower() in ("null", "none"):
-            return None, True
-        case "integer" | "number":
-            number = as_number(value)
-            fits = number is not None and is_kind(number, kind)
-            return (number, True) if fits else (value, False)
-    return value, False
 
 
 @dataclass(slots=True)

@@ -85,10 +85,10 @@ def begins_call(tokens: Tokens, start: int, tools: Sequence[ToolDefinition]) -> 
     return min(1.0, fsum(exp(value) for token, value in known.items() if _opens_call(token, names)))
 
 
-def _opens_call(token: str, names: Sequence[str]) -> bool:
+def _opens_call(token: str, names: tuple[str, ...]) -> bool:
     word = token.lstrip()
     return word.startswith(_CALL_BEGINS) or (
-        len(word) > 2 and any(name.startswith(word) or word.startswith(name) for name in names)
+        len(word) > 2 and (word.startswith(names) or any(name.startswith(word) for name in names))
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from selfopt.records import Message, ToolDefinition
+from selfopt.records.remember import while_it_lasts
 
 from .spoken import fold
 
@@ -50,7 +51,7 @@ def request_words(messages: Sequence[Message]) -> dict[str, float]:
     words: dict[str, float] = {}
     for place, text in enumerate(reversed(spoken)):
         for word in words_in(text[-_REQUEST_LIMIT:], _REQUEST_LIMIT):
-            words[word] = max(words.get(word, 0.0), _EARLIER if place else 1.0)
+            words.setdefault(word, _EARLIER if place else 1.0)
     return words
 
 
@@ -73,6 +74,7 @@ def covered_share(tools: Iterable[ToolDefinition], messages: Sequence[Message]) 
     return min((sum(weight for word, weight in words.items() if word in mine) / whole for mine in known), default=None)
 
 
+@while_it_lasts
 def tool_words(tool: ToolDefinition) -> frozenset[str]:
     """The stems of all that a tool says of itself."""
     return _words_of(tuple(text[:TEXT_LIMIT] for text, _ in within(tool_fields(tool), TOOL_LIMIT)))

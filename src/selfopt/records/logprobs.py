@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from itertools import accumulate, chain
+from itertools import accumulate, chain, compress
 from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -96,6 +96,8 @@ class LogProbs(Record):
         Some servers list the token that ends a reply, and of these some only where they do not
         stream. It would make the same reply less sure in one of both.
         """
+        if not self.raw:
+            return math.fsum(compress(self.logprobs, self.tokens))
         places = zip(self.tokens, self.logprobs, strict=True)
         return math.fsum(logprob for place, (text, logprob) in enumerate(places) if text or self.raw.get(place))
 

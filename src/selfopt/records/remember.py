@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import ParamSpec, TypeVar
+from weakref import ref
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,6 +43,25 @@ def remembered(make: Callable[P, R]) -> Callable[P, R]:
         if len(same) >= _LIMIT:
             same.clear()
         same[identity] = (args, found[1])
+        return found[1]
+
+    return look_up
+
+
+def while_it_lasts(make: Callable[[T], R]) -> Callable[[T], R]:
+    """Cache a pure function of one record for as long as the record is there.
+
+    The same tools are offered again and again. One that nobody holds any more takes what was made of it along.
+    """
+    known: dict[int, tuple[ref[T], R]] = {}
+
+    @wraps(make)
+    def look_up(one: T) -> R:
+        place = id(one)
+        found = known.get(place)
+        if found is None:
+            made = make(one)
+            found = known[place] = (ref(one, lambda _: known.pop(place, None)), made)
         return found[1]
 
     return look_up

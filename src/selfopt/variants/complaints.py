@@ -15,6 +15,7 @@ ComplaintKind = Literal["unread", "unknown_tool", "missing", "unfit", "unsaid"]
 """A call that can't be read; a tool that is not offered; a required argument that is missing; a value
 that the schema refuses; a value that nobody said.
 """
+_MISFITS: tuple[ComplaintKind, ...] = ("unknown_tool", "missing", "unfit")
 _LONGEST = 80  # characters of a name in a complaint
 
 
@@ -69,6 +70,27 @@ def complaint_about(calls: Sequence[ToolCall], messages: Sequence[Message], tool
         if dropped:
             return Complaint("unsaid", call.name, dropped[0].argument)
     return None
+
+
+def is_misfit(calls: Sequence[ToolCall], messages: Sequence[Message], tools: Sequence[ToolDefinition]) -> bool:
+    """Whether the first complaint about calls is one that holds whatever was meant: of a tool, or of a value that does not fit.
+
+    Args as of `complaint_about`.
+    """
+    by_name = {tool.name: tool for tool in reversed(tools)}
+    if all(call.name in by_name and _fits_unmended(call, by_name[call.name].parameters) for call in calls):
+        return False
+    wrong = complaint_about(calls, messages, tools)
+    return wrong is not None and wrong.kind in _MISFITS
+
+
+def _fits_unmended(call: ToolCall, root: Mapping[str, object]) -> bool:
+    """Whether nothing is wrong with a call as it came, and fitting it can only leave out what is not required.
+
+    Of a list it may leave out items, and the others may fit no more where they then stand.
+    """
+    named = call.arguments.keys() <= properties_of(arguments_of(root)).keys()
+    return named and not any(isinstance(value, list) for value in call.arguments.values()) and _misfit(call, root) is None
 
 
 def _misfit(call: ToolCall, root: Mapping[str, object]) -> Complaint | None:
