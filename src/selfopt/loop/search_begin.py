@@ -34,8 +34,8 @@ from selfopt.variants.space import composed, point_from
 from selfopt.words.searches import no_embeddings_text
 
 from .beside import beside_of, made_for
-from .reflecting import NAME as REFLECTION
 from .context import LoopContext, LoopEvent
+from .reflecting import NAME as REFLECTION
 from .spending import names_of
 
 _MOST_PRIORS = 12
