@@ -127,7 +127,7 @@ async def escalation_of(app: App, request: EscalationRequest) -> Escalation:
     _check(asker, samples, second)
     assert environment is not None
     found = calibrated(*(_judged(samples.answers[sample]) for sample in _FITTED), **_wanted(app, request))
-    larger = _larger(app, request)
+    larger = _larger(app, request, asker)
     other = None if second is None else spec_for(app, second, parts["calibrate"][0])
     at = _Place(specs["calibrate"][0], environment, parts, request, other)
     kept = _calibration(app, at, samples, found, None if larger is None else larger.model)
@@ -171,15 +171,18 @@ def _asker(app: App, model: str, phase: Phase, variant: str | None) -> Asker:
     return Asker(name, phase, app.fitting(chosen, provider))
 
 
-def _larger(app: App, request: EscalationRequest) -> Asker | None:
+def _larger(app: App, request: EscalationRequest, asker: Asker) -> Asker | None:
     to = request.to
     if to is None:
         name = app.resolve_model(request.model)
         rule = app.enforcer.load(repair_pending=False).rule_for(name, request.phase, app.settings.one_name)
         to = rule.fallback if rule is not None else None
-    elif app.settings.one_name(app.resolve_model(to)) == app.settings.one_name(app.resolve_model(request.model)):
-        raise UsageError(f"--to {escape_control(to, 200)} is the model itself; name a stronger one")
-    return None if to is None else _asker(app, to, request.phase, request.to_variant)
+    if to is None:
+        return None
+    larger = _asker(app, to, request.phase, request.to_variant)
+    if app.settings.one_name(larger.model) == app.settings.one_name(asker.model) and larger.variant == asker.variant:
+        raise UsageError(f"--to {escape_control(to, 200)} is the model itself, asked in the same way; name a stronger one")
+    return larger
 
 
 def _second(app: App, request: EscalationRequest, part: SuitePart, first: Spec) -> Asker:
