@@ -122,3 +122,14 @@ def test_a_price_out_of_range_is_refused_by_its_model(
 @pytest.mark.parametrize("value", ["0", "1", "nan", "-1", "much"])
 def test_a_bound_out_of_range_at_the_command_line_is_refused(project: Project, option: str, value: str) -> None:
     project.run("escalation", "good", "atomic", option, value).assert_refused(2, option)
+
+
+@pytest.mark.parametrize("value", ["1e-300", "0.009", "1.0"])
+def test_a_confidence_that_nothing_can_be_computed_with_is_refused(
+    project: Project, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """1 less 1e-300 is 1, so the chance to err would be certain. In the settings and at the command line."""
+    project.run("escalation", "good", "atomic", "--confidence", value).assert_refused(2, "--confidence", "0.01")
+    project.user_config.write_text(f"[serve]\nconfidence = {value}\n", "utf-8")
+    monkeypatch.setenv("SELFOPT_CONFIG", str(project.user_config))
+    project.run("escalation", "good", "atomic").assert_refused(2, "serve.confidence")

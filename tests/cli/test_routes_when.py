@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -101,6 +102,41 @@ def test_a_threshold_comes_whole_from_its_calibration(project: Project) -> None:
     assert SURE in project.ok("audit", "trace", rule["rule_id"], "--json").out
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("least",), 0.1),
+        (("bound", "max_bad_share"), 0.001),
+        (("bound", "claim"), "unseen_tools"),
+        (("tool_sets",), ["tools-" + "b" * 24]),
+        (("evidence_key",), "served-other"),
+    ],
+)
+def test_an_edited_threshold_is_not_imported(project: Project, path: tuple[str, ...], value: Any) -> None:
+    """It would be shown with a promise that nothing stands behind. How it is served may be edited."""
+    kept(project)
+    whole = project.ok(*ESCALATE, "--json").json()
+    when = whole["rules"][0]["serve_when"]
+    inner = when if len(path) == 1 else when[path[0]]
+    before = dict(inner)
+    inner[path[-1]] = value
+    project.run("routes", "import", str(project.write("copy.json", json.dumps(whole)))).assert_refused(
+        2, f"serve_when.{path[0]} of the rule of scripted/good atomic", SURE, "retry, sticky and parallel"
+    )
+    inner.clear()
+    inner |= before
+    when |= {"retry": True, "sticky": False, "parallel": True}
+    project.ok("routes", "import", str(project.write("copy.json", json.dumps(whole))))
+    assert project.ok("routes", "show", "--json").json()["rules"][0]["serve_when"]["parallel"] is True
+
+
+def test_a_threshold_of_another_ledger_is_imported_as_it_is(project: Project) -> None:
+    """Where rules are only served, nothing was calibrated."""
+    kept(project)
+    text = project.ok(*ESCALATE, "--json").out.replace(SURE, "calibration-elsewhere")
+    project.ok("routes", "import", str(project.write("copy.json", text)))
+
+
 def test_one_finer_rule_is_removed_and_rolled_back(project: Project) -> None:
     """The others stay."""
     kept(project)
@@ -126,7 +162,7 @@ BAD: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("--allow", "--fallback", "nowhere/x", "--serve-when", SURE), ("nowhere",)),
     (("--allow", "--tools", ""), ("it names no tools",)),
     (("--allow", "--tools", "x" * 201), ("--tools is wrong", "200 characters")),
-    (("--allow", "--tool-set", "calendar"), ("--tool-set is wrong", "tools-")),
+    (("--allow", "--tool-set", "calendar"), ("--tool-set is wrong: got 'calendar'", "SUITE:SET", "tools-")),
     (("--allow", "--tool-set", "atomic.yaml:calendar"), ("atomic.yaml has no tool set calendar", "it has t")),
     (("--allow", "--tool-set", "nowhere.yaml:calendar"), ("nowhere.yaml",)),
     (("--allow", "--min-tools", "3", "--max-tools", "2"), ("at least 3 and at most 2",)),

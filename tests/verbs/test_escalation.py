@@ -212,6 +212,29 @@ def test_prompts_of_the_verification_took_no_part(home: Project) -> None:
     assert "The verification agrees" in " ".join(text.split())
 
 
+def test_the_same_answers_give_the_same_calibration(home: Project, tmp_path: Path) -> None:
+    """A void threshold is not lifted by asking again; another bound, or another second way, is another calibration."""
+    asked = ("escalation", "lab/small", "atomic", *SUITES, *SHARE)
+    ids = [home.ok(*asked, *more, "--json").json()["calibration"]["calibration_id"] for more in ((), (), TO)]
+    assert len(set(ids)) == 1
+    assert [one.calibration_id for one in kept(tmp_path / "home")] == ids[:1]
+    other = home.ok(*asked, "--confidence", "0.9", "--json").json()["calibration"]["calibration_id"]
+    assert other != ids[0]
+    assert len(kept(tmp_path / "home")) == 2
+
+
+def test_a_model_is_not_its_own_stronger_one(home: Project) -> None:
+    """What it is not sure of would go to itself. Asked in another way it may be."""
+    itself = (*SUITES, *SHARE, "--to", "lab/small", "--to-variant", "native_parsed@2")
+    home.run("escalation", "lab/small", "atomic", *itself).assert_refused(2, "--to lab/small is the model itself")
+
+
+def test_every_confidence_that_is_allowed_is_computed(home: Project) -> None:
+    """Down to the lowest and up to the last number below 1."""
+    for confidence in ("0.01", "0.9999999999999999"):
+        home.ok("escalation", "lab/small", "atomic", *SUITES, *SHARE, "--confidence", confidence)
+
+
 def test_the_same_prompts_are_used_once(home: Project) -> None:
     """A prompt of the fit is left out of the calibration, and one of both out of the verification."""
     again = ("--calibrate", "s.yaml:all", "--verify", "s.yaml:search")

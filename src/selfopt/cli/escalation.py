@@ -27,10 +27,12 @@ from .common import Number, console, draw, emit, json_option, run_with_app, say,
 @click.option(
     "--max-bad-share",
     type=Number(0, 1, min_open=True, max_open=True),
-    help="How much of what is served may be wrong. [default: 0.1]",
+    help="How much of what is served may be wrong; default: serve.max_bad_share of the settings (0.1).",
 )
 @click.option(
-    "--confidence", type=Number(0, 1, min_open=True, max_open=True), help="The probability with which that holds. [default: 0.95]"
+    "--confidence",
+    type=Number(0.01, 1, max_open=True),
+    help="The probability with which that holds; default: serve.confidence of the settings (0.95).",
 )
 @click.option(
     "--claim",

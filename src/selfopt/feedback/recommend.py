@@ -125,7 +125,7 @@ def _escalation(
         allow=True,
         fallback=fallback.model,
         requirements=needs,
-        reason=escalate_text(newest.model, newest.phase, when, fallback.why),
+        reason=escalate_text(newest.model, newest.phase, when, fallback.model, fallback.why),
         evidence=_joined(standing.evidence, (calibration.calibration_id,), fallback.evidence),
     )
 

@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from selfopt.errors import AuditError, CorruptError, StoreError, UsageError
@@ -332,15 +333,17 @@ class Enforcer:
         told = Voided(kind=kind, calibration_id=calibration_id, why=escape_control(why, 500), at=self._clock(), rise=rise)
         return self.update(lambda now: with_voided(now, rule_id, told), event=VOID, reason=told.why)
 
-    def import_file(self, path: Path, *, resolve: Callable[[str], str] = str) -> RoutingConfig:
-        """Imports rules from a file (see `imported_rules`). Raises as that and as `apply`.
+    def import_file(
+        self, path: Path, *, resolve: Callable[[str], str] = str, check: Callable[[Sequence[Rule]], Sequence[Rule]] = tuple
+    ) -> RoutingConfig:
+        """Imports rules from a file (see `imported_rules`). Raises as that, as `check` and as `apply`.
 
         Args:
             resolve: turns an alias into `provider/name`.
+            check: gives the rules back, or refuses them.
         """
-        return self.update(
-            lambda current: imported_rules(path, current.rules, resolve, self._one_name), event="import", reason=path.name
-        )
+        read = partial(imported_rules, path, resolve=resolve, one_name=self._one_name)
+        return self.update(lambda current: check(read(current.rules)), event="import", reason=path.name)
 
     def rollback(self, version: int) -> RoutingConfig:
         """Puts the exact rules of an earlier version in force again, as a new version.

@@ -27,7 +27,7 @@ class ServeSettings(Table):
     """
 
     max_bad_share: float = Field(default=0.1, gt=0, lt=1)
-    confidence: float = Field(default=0.95, gt=0, lt=1)
+    confidence: float = Field(default=0.95, ge=0.01, lt=1)
     when_fallback_fails: Literal["refuse", "serve"] = "refuse"
     calibrate: bool = False
 

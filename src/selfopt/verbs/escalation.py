@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypedDict
 
 from selfopt.errors import UsageError
 from selfopt.home import atomic_write_text, escape_control
@@ -22,7 +23,7 @@ from selfopt.records import (
     Spec,
     Split,
     Variant,
-    new_id,
+    content_hash,
     utc_now,
 )
 from selfopt.records.confidence import SecondWay
@@ -45,6 +46,7 @@ from .stored_answers import (
 )
 
 _USUAL: dict[Sample, Split] = {"fit": "search", "calibrate": "heldout", "verify": "all"}
+_FITTED: tuple[Sample, Sample] = ("fit", "calibrate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,14 @@ class EscalationRequest:
     max_bad_share: float | None = None
     confidence: float | None = None
     claim: BoundClaim = "these_tools"
+
+
+class _Wanted(TypedDict):
+    """The bound that is asked for."""
+
+    claim: BoundClaim
+    max_bad_share: float
+    confidence: float
 
 
 @dataclass(slots=True)
@@ -116,19 +126,12 @@ async def escalation_of(app: App, request: EscalationRequest) -> Escalation:
             samples.take(sample, answers_of(app, asker, sample, part, environment, samples.seen, second))
     _check(asker, samples, second)
     assert environment is not None
-    settings = app.settings.serve
-    found = calibrated(
-        _judged(samples.answers["fit"]),
-        _judged(samples.answers["calibrate"]),
-        claim=request.claim,
-        max_bad_share=settings.max_bad_share if request.max_bad_share is None else request.max_bad_share,
-        confidence=settings.confidence if request.confidence is None else request.confidence,
-    )
-    larger = _larger(app, request)
+    found = calibrated(*(_judged(samples.answers[sample]) for sample in _FITTED), **_wanted(app, request))
+    larger = _larger(app, request, asker)
     other = None if second is None else spec_for(app, second, parts["calibrate"][0])
     at = _Place(specs["calibrate"][0], environment, parts, request, other)
     kept = _calibration(app, at, samples, found, None if larger is None else larger.model)
-    if not only_reads(app):
+    if not only_reads(app) and find(app.ledger, Calibration, kept.calibration_id) is None:
         named_in = [spec for spec in (at.spec, at.second) if spec is not None]
         unknown = [spec for spec in named_in if find(app.ledger, Spec, spec.spec_id) is None]
         await app.ledger.append([*unknown, kept])
@@ -140,6 +143,15 @@ async def escalation_of(app: App, request: EscalationRequest) -> Escalation:
         samples=tuple(samples.used),
         figures=tuple(_figures(app, samples, parts, found, kept, larger)),
     )
+
+
+def _wanted(app: App, request: EscalationRequest) -> _Wanted:
+    settings = app.settings.serve
+    return {
+        "claim": request.claim,
+        "max_bad_share": settings.max_bad_share if request.max_bad_share is None else request.max_bad_share,
+        "confidence": settings.confidence if request.confidence is None else request.confidence,
+    }
 
 
 def _named_parts(app: App, request: EscalationRequest) -> dict[Sample, tuple[str, ...]]:
@@ -159,13 +171,18 @@ def _asker(app: App, model: str, phase: Phase, variant: str | None) -> Asker:
     return Asker(name, phase, app.fitting(chosen, provider))
 
 
-def _larger(app: App, request: EscalationRequest) -> Asker | None:
+def _larger(app: App, request: EscalationRequest, asker: Asker) -> Asker | None:
     to = request.to
     if to is None:
         name = app.resolve_model(request.model)
         rule = app.enforcer.load(repair_pending=False).rule_for(name, request.phase, app.settings.one_name)
         to = rule.fallback if rule is not None else None
-    return None if to is None else _asker(app, to, request.phase, request.to_variant)
+    if to is None:
+        return None
+    larger = _asker(app, to, request.phase, request.to_variant)
+    if app.settings.one_name(larger.model) == app.settings.one_name(asker.model) and larger.variant == asker.variant:
+        raise UsageError(f"--to {escape_control(to, 200)} is the model itself, asked in the same way; name a stronger one")
+    return larger
 
 
 def _second(app: App, request: EscalationRequest, part: SuitePart, first: Spec) -> Asker:
@@ -206,15 +223,14 @@ def _unmeasured(asker: Asker, second: Asker | None, parts: Mapping[Sample, Seque
 
 def _check(asker: Asker, samples: _Samples, second: Asker | None) -> None:
     """UsageError where there is nothing to fit or to calibrate on."""
-    needed: tuple[Sample, ...] = ("fit", "calibrate")
-    empty = [one for one in samples.used if one.sample in needed and not samples.answers.get(one.sample)]
+    empty = [one for one in samples.used if one.sample in _FITTED and not samples.answers.get(one.sample)]
     if empty:
         raise UsageError(
             nothing_stored_text(asker.model, asker.variant.name, empty, None if second is None else second.variant.name)
         )
-    told = [one for sample in needed for one in samples.answers[sample]]
+    told = [one for sample in _FITTED for one in samples.answers[sample]]
     if not any(one.observed for one in told):
-        raise UsageError(nothing_observed_text(asker.model, [one for one in samples.used if one.sample in needed]))
+        raise UsageError(nothing_observed_text(asker.model, [one for one in samples.used if one.sample in _FITTED]))
 
 
 def _judged(answers: Sequence[StoredAnswer]) -> list[Judged]:
@@ -236,11 +252,15 @@ class _Place:
 
 
 def _calibration(app: App, at: _Place, samples: _Samples, found: Calibrated, fallback: str | None) -> Calibration:
-    calibration_id = new_id("calibration")
     second = None if at.second is None else SecondWay(variant=at.second.variant, spec_id=at.second.spec_id)
     answers = [*samples.answers["fit"], *samples.answers["calibrate"]]
     fitted_on, calibrated_on = at.label("fit"), at.label("calibrate")
-    request, settings = at.request, app.settings.serve
+    wanted = _wanted(app, at.request)
+    ids = [tuple(one.trial.trial_id for one in samples.answers[sample]) for sample in _FITTED]
+    second_trials = tuple(one.second.trial_id for one in answers if one.second is not None)
+    # The same answers give the same calibration: what was voided on live traffic is not lifted by asking again.
+    about = ["by hand", at.spec.spec_id, at.environment.environment_id, *ids, second_trials, wanted]
+    calibration_id = content_hash("calibration", about)
     return Calibration(
         calibration_id=calibration_id,
         model=at.spec.model,
@@ -250,11 +270,9 @@ def _calibration(app: App, at: _Place, samples: _Samples, found: Calibrated, fal
         fallback=fallback,
         fitted_on=fitted_on,
         calibrated_on=calibrated_on,
-        fit_trials=tuple(one.trial.trial_id for one in samples.answers["fit"]),
-        calibration_trials=tuple(one.trial.trial_id for one in samples.answers["calibrate"]),
-        claim=request.claim,
-        max_bad_share=settings.max_bad_share if request.max_bad_share is None else request.max_bad_share,
-        confidence=settings.confidence if request.confidence is None else request.confidence,
+        fit_trials=ids[0],
+        calibration_trials=ids[1],
+        **wanted,
         confidence_model=found.model,
         curve=found.curve,
         serve_when=found.serve_when(
@@ -271,7 +289,7 @@ def _calibration(app: App, at: _Place, samples: _Samples, found: Calibrated, fal
         set_names={one.tool_set: one.set_name for one in samples.answers["calibrate"]},
         created_at=utc_now(),
         second=second,
-        second_trials=tuple(one.second.trial_id for one in answers if one.second is not None),
+        second_trials=second_trials,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from selfopt.records import (
 from selfopt.routing import RuleChange, RuleOptions, VersionEntry, diff, generate_routing_rules
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import check_evidence, check_recommendations, faults_of, ids_of, ledger_or_none, readable
+from selfopt.words.rules import rule_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +192,34 @@ def rule_history(app: App) -> tuple[VersionEntry, ...]:
 
 
 def import_routes(app: App, path: Path) -> RoutingConfig:
-    """Import rules from a file in our schema or in the specification's short form."""
+    """Import rules from a file in our schema or in the specification's short form.
+
+    Raises:
+        UsageError: an entry is wrong, or a threshold is not the one that its calibration chose.
+            Otherwise raises as `Enforcer.import_file`.
+    """
     app.home.ensure()
-    return app.enforcer.import_file(path, resolve=app.resolve_model)
+    return app.enforcer.import_file(path, resolve=app.resolve_model, check=partial(_checked, app))
+
+
+_BY_HAND = {"retry", "sticky", "parallel", "environment"}  # of a threshold; nothing that was promised rests on these
+
+
+def _checked(app: App, rules: Sequence[Rule]) -> Sequence[Rule]:
+    """The rules. UsageError where one promises what its calibration does not. One that the ledger lacks says nothing."""
+    surely = [(rule, rule.serve_when) for rule in rules if rule.serve_when is not None]
+    known = _thresholds(app) if surely else {}
+    for rule, when in surely:
+        if when.calibration_id not in known:
+            continue
+        told, found = (one.model_dump(mode="json", exclude=_BY_HAND) for one in (when, known[when.calibration_id]))
+        if edited := [name for name in found | told if told.get(name) != found.get(name)]:
+            raise UsageError(
+                f"{', '.join(f'serve_when.{name}' for name in edited)} of the rule of {rule_text(rule)} "
+                f"{'is' if len(edited) == 1 else 'are'} not what {when.calibration_id} found, so nothing would be promised; leave "
+                f"serve_when as it is but for retry, sticky and parallel, or choose another threshold with selfopt escalation"
+            )
+    return rules
 
 
 def audit_records(app: App, last: int | None = None, *, seals: bool = True) -> list[AuditRecord]:

@@ -45,6 +45,8 @@ def requests_named(
         option = {"names": "--tools", "tool_set": "--tool-set", "least": "--min-tools", "most": "--max-tools"}
         place = option.get(str(problem["loc"][0]), "") if problem["loc"] else ""
         told = problem["msg"].removeprefix("Value error, ")
+        if place == "--tool-set":
+            told = f"got {given['tool_set']!r}; write SUITE:SET, or the name that `selfopt routes show` gives it: tools- and 24 digits"
         raise UsageError(escape_control(f"{place} is wrong: {told}" if place else told, 300)) from None
 
 

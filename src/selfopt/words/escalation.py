@@ -83,11 +83,27 @@ def verified_text(figures: ServedFigures, calibration: Calibration) -> str:
     """What the prompts of the verification say of the bound."""
     if not figures.served:
         return "Nothing is served of the prompts of the verification, so they say nothing of the bound"
+    if outside := _outside(figures, calibration):
+        return outside
     share = figures.bad / figures.served
     asked = calibration.max_bad_share
     if share <= asked:
         return f"The verification agrees: {share_text(share)} of what is served is wrong, and {share_text(asked)} may be"
     return f"The verification DISAGREES: {share_text(share)} of what is served is wrong, more than the {share_text(asked)} that may be"
+
+
+def _outside(figures: ServedFigures, calibration: Calibration) -> str:
+    """What is said where the bound is not about all of these prompts; "" where it is."""
+    if calibration.claim != "these_tools":
+        return ""
+    others = [one for name, one in figures.sets.items() if name not in calibration.shares]
+    if not others:
+        return ""
+    return (
+        f"The verification says nothing of the bound: {sum(one.prompts for one in others)} of its {counted(figures.prompts, 'prompt')} "
+        "offer tools that the calibration does not have, and live such requests go to the stronger model; verify it on prompts of "
+        "the same tool sets, or calibrate with --claim unseen-tools"
+    )
 
 
 def paired_text(figures: ServedFigures, larger: str) -> str | None:

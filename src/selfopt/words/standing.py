@@ -121,15 +121,15 @@ def fallback_text(candidate: str, shown: Shown) -> str:
     return f"{candidate} has {standing_text(shown)} on the same suite"
 
 
-def escalate_text(model: str, phase: Phase, when: ServeWhen, fallback: str) -> str:
-    """Why a model serves what it is sure of, and who serves the rest."""
+def escalate_text(model: str, phase: Phase, when: ServeWhen, fallback: str, why: str) -> str:
+    """Why a model serves what it is sure of, who serves the rest, and why that one may (`fallback_text`)."""
     bound = when.bound
     kept = (
         f"{bound.bad} of {bound.served} served answers are wrong, at most {bound.upper:.1%} at {bound.confidence:.0%} confidence"
     )
     return (
         f"{model} on {phase} may serve what it is sure of: from a confidence of {when.least:.3f} on, {bound.served} of {bound.n} "
-        f"answers of the calibration are served, and {kept} ({bound.max_bad_share:.1%} is allowed); the rest goes to {fallback}"
+        f"answers of the calibration are served, and {kept} ({bound.max_bad_share:.1%} is allowed); the rest goes to {fallback}: {why}"
     )
 
 
