@@ -99,6 +99,28 @@ async def test_a_model_that_is_right_when_sure_serves_that_and_escalates_the_res
     assert (check.helped, check.withdrawn, check.after) == (True, False, 0.0)
 
 
+async def test_answers_to_tools_that_the_calibration_lacks_neither_confirm_nor_break_it(world: Make) -> None:
+    """Live, such requests escalate."""
+    others = sample_suite(SEARCH, HELDOUT)
+    weather = others["tool_sets"]["t"][0]
+    others["tool_sets"]["u"] = [weather, {**weather, "name": "get_tides"}]
+    for model in (small(-0.01, -3.0), worse(small(-0.01, -3.0))):
+        w = made(world, small(-0.01, -3.0))
+        w.write(small=others)
+        await looped(w)
+        before = rule_of(w).serve_when
+        assert before is not None
+        w.models["m"] = model
+        w.engine, w.generation = None, w.generation + 1
+        w.settings["endpoints"]["scripted"]["script"] = str(w.script_path)
+        w.write(small=others)
+        await looped(w)
+        (check,) = [one for one in cycles(w)[-1].remedies if one.claim == "escalation"]
+        assert (check.helped, check.withdrawn, check.after) == (None, False, None)
+        assert f"only {SEARCH} fresh answers to tools that the calibration does not have" in check.detail
+        assert rule_of(w).serve_when == before
+
+
 async def test_a_threshold_that_fresh_replies_break_is_taken_back(world: Make) -> None:
     """The model is as sure as before, and wrong: it is judged as a whole again."""
     w = made(world, small(-0.01, -3.0))

@@ -136,7 +136,8 @@ def _calibration(context: LoopContext, start: CycleStart, spec: Spec) -> Calibra
 
 
 def check_escalation(context: LoopContext, rule: Rule, spec: Spec, now: Evaluation) -> RemedyCheck | None:
-    """Compare what would be served of fresh replies with what the rule's threshold promises.
+    """Compare what would be served of fresh replies with what the rule's threshold promises, of those to
+    tools that it is about.
 
     It is withdrawn where even the lower limit of the bad share among the served, at the confidence of
     the bound, is above the share that is allowed. None where nothing is fresh, or where a second way
@@ -150,9 +151,13 @@ def check_escalation(context: LoopContext, rule: Rule, spec: Spec, now: Evaluati
     fresh = ([name for name in row.trial_ids if name not in old] for row in now.rows)
     ids = [names[0] for names in fresh if names]  # repeats of a prompt are no other prompts
     trials = [trial for name in ids for trial in context.ledger.read(Trial, {"id": name}, limit=1)]
-    answers = list(signalled(context.ledger, spec, context.suite_for(spec), trials))
-    if not answers:
+    suite = context.suite_for(spec)
+    fresh_answers = list(signalled(context.ledger, spec, suite, trials))
+    if not fresh_answers:
         return None
+    # Live, requests with other tools escalate, so answers to them say nothing of what is served.
+    about = when.only_sets
+    answers = [one for one in fresh_answers if not about or tool_set_name(suite.tools_of(one.prompt)) in about]
     served = [one for one in answers if when.model.serves(one.signals, when.least)]
     bad = sum(one.outcome is not Outcome.PASS for one in served)
     bound, helped = when.bound, None
@@ -168,7 +173,7 @@ def check_escalation(context: LoopContext, rule: Rule, spec: Spec, now: Evaluati
         after=bad / len(served) if served else None,
         helped=helped,
         withdrawn=helped is False and rule.source not in ("manual", "import"),
-        detail=escalation_checked(len(served), bad, len(answers), bound.max_bad_share),
+        detail=escalation_checked(len(served), bad, len(answers), bound.max_bad_share, others=len(fresh_answers) - len(answers)),
         evidence=(now.evaluation_id,),
     )
 

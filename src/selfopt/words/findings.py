@@ -241,9 +241,18 @@ def fallback_checked(then: Evaluation, now: Evaluation) -> str:
     return f"{_accuracy(then, now)} served by {now.model}"
 
 
-def escalation_checked(served: int, bad: int, n: int, allowed: float) -> str:
-    """What came of serving when sure, on fresh replies."""
-    return f"{served} of {n} fresh answers are served, {bad} of these are wrong; {allowed:.1%} is allowed"
+def escalation_checked(served: int, bad: int, n: int, allowed: float, *, others: int = 0) -> str:
+    """What came of serving when sure, on fresh replies.
+
+    Args:
+        n: how many there are to tools that the threshold is about.
+        others: how many there are to others, which escalate.
+    """
+    beside = f"{counted(others, 'fresh answer')} to tools that the calibration does not have, which escalate" if others else ""
+    if not n:
+        return f"there are only {beside}; they say nothing of what is served"
+    told = f"{served} of {counted(n, 'fresh answer')} are served, {bad} of these are wrong; {allowed:.1%} is allowed"
+    return f"{told}; beside these {beside}" if beside else told
 
 
 def idle_text(run: Run | None) -> str:
