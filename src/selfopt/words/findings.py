@@ -33,6 +33,7 @@ from selfopt.records import (
 )
 
 from .causes import REMEDIES, TITLES
+from .thresholds import share_text
 
 Advice = Literal[
     "warm_up",
@@ -80,7 +81,9 @@ def summary(figures: Figures) -> str:
         case MixedCapabilityFigures() as f:
             where = f"; {counted(f.unserved, 'tool set')} of {f.tool_sets} has no answer among these" if f.unserved else ""
             sure = f"{f.served} of {f.n} answers are as sure as it takes, and {f.bad} of these are wrong"
-            return f"right when it is sure: {sure} (at most {f.upper:.1%}, {f.max_bad_share:.1%} is allowed){where}"
+            return (
+                f"right when it is sure: {sure} (at most {share_text(f.upper)}, {share_text(f.max_bad_share)} is allowed){where}"
+            )
         case FlakyFigures() as f:
             return f"{f.prompts} of {f.of} prompts {'passes and fails' if f.prompts == 1 else 'pass and fail'} from run to run (such as {f.example})"
         case UnreadFormatFigures() as f:
@@ -251,7 +254,7 @@ def escalation_checked(served: int, bad: int, n: int, allowed: float, *, others:
     beside = f"{counted(others, 'fresh answer')} to tools that the calibration does not have, which escalate" if others else ""
     if not n:
         return f"there are only {beside}; they say nothing of what is served"
-    told = f"{served} of {counted(n, 'fresh answer')} are served, {bad} of these are wrong; {allowed:.1%} is allowed"
+    told = f"{served} of {counted(n, 'fresh answer')} are served, {bad} of these are wrong; {share_text(allowed)} is allowed"
     return f"{told}; beside these {beside}" if beside else told
 
 

@@ -9,6 +9,7 @@ from selfopt.home import counted
 from selfopt.records import Phase, PolicyThresholds, ServeWhen
 
 from .evidence import on_prompts
+from .thresholds import share_text
 
 Basis = Literal[
     "not_measured",
@@ -124,12 +125,10 @@ def fallback_text(candidate: str, shown: Shown) -> str:
 def escalate_text(model: str, phase: Phase, when: ServeWhen, fallback: str, why: str) -> str:
     """Why a model serves what it is sure of, who serves the rest, and why that one may (`fallback_text`)."""
     bound = when.bound
-    kept = (
-        f"{bound.bad} of {bound.served} served answers are wrong, at most {bound.upper:.1%} at {bound.confidence:.0%} confidence"
-    )
+    kept = f"{bound.bad} of {bound.served} served answers are wrong, at most {share_text(bound.upper)} at {share_text(bound.confidence)} confidence"
     return (
         f"{model} on {phase} may serve what it is sure of: from a confidence of {when.least:.3f} on, {bound.served} of {bound.n} "
-        f"answers of the calibration are served, and {kept} ({bound.max_bad_share:.1%} is allowed); the rest goes to {fallback}: {why}"
+        f"answers of the calibration are served, and {kept} ({share_text(bound.max_bad_share)} is allowed); the rest goes to {fallback}: {why}"
     )
 
 
