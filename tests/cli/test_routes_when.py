@@ -288,4 +288,4 @@ def test_what_has_no_threshold_is_told_so(project: Project) -> None:
     for words in ("not at this bound", "feasible on these prompts: 6 %", "about 40 more prompts", "none in force"):
         assert words in shown, words
     project.run("decide", "--explain", "calibration-9").assert_refused(2, "calibration-9")
-    project.run("decide", "--explain", "rule-9").assert_refused(2, "rule-9")
+    project.run("decide", "--explain", "rule-9").assert_refused(2, "no rule in force has the id rule-9", "routes show")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.errors import CorruptError, NewerSchemaError, UnknownModelError, UsageError
+from selfopt.errors import NewerSchemaError, UnknownModelError, UsageError
 from selfopt.routing import Enforcer
 
 from .make import advice
@@ -79,8 +79,8 @@ def test_an_edited_configuration_replaces_all_rules(enforcer: Enforcer, tmp_path
 @pytest.mark.parametrize(
     ("text", "error", "said"),
     [
-        ("{", CorruptError, "not valid JSON"),
-        ("[]", CorruptError, "not an object"),
+        ("{", UsageError, "not valid JSON"),
+        ("[]", UsageError, "not an object"),
         ("{}", UsageError, "rules: Field required"),
         ('{"rules": 1}', UsageError, "rules"),
         ('{"rules": [], "more": 1}', UsageError, "more"),

@@ -41,6 +41,8 @@ _FIXES: dict[int | None, str] = {
     ),
 }
 
+_LEFT = "it is left as it is: restore it or move it aside"
+
 
 def reason_of(error: OSError) -> str:
     """Returns the system's message, with the fix for the common causes."""
@@ -149,9 +151,7 @@ def read_text_bounded(path: Path, what: str, max_bytes: int = MAX_JSON_BYTES) ->
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise CorruptError(
-            f"{what} {path} is not UTF-8 (byte {error.start}); it is left as it is: restore it or move it aside"
-        ) from error
+        raise CorruptError(f"{what} {path} is not UTF-8 (byte {error.start}); {_LEFT}") from error
 
 
 class InputFileError(ValueError):
@@ -195,25 +195,23 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return body
 
 
-def parse_json_object(text: str, *, what: str, path: Path) -> dict[str, Any]:
+def parse_json_object(text: str, *, what: str, path: Path, advice: str = _LEFT) -> dict[str, Any]:
     """Returns the JSON object that a text holds.
 
     Raises CorruptError for anything else, including duplicate keys, NaN and nesting that is too
     deep.
+
+    Args:
+        advice: what the message says to do about it.
     """
     try:
         body = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
     except RecursionError:
-        raise CorruptError(f"{what} {path} is nested too deeply; it is left as it is: restore it or move it aside") from None
+        raise CorruptError(f"{what} {path} is nested too deeply; {advice}") from None
     except ValueError as error:
-        said = escape_control(str(error), 200)
-        raise CorruptError(
-            f"{what} {path} is not valid JSON ({said}); it is left as it is: restore it or move it aside"
-        ) from None
+        raise CorruptError(f"{what} {path} is not valid JSON ({escape_control(str(error), 200)}); {advice}") from None
     if not isinstance(body, dict):
-        raise CorruptError(
-            f"{what} {path} holds a JSON {type(body).__name__}, not an object; it is left as it is: restore it or move it aside"
-        )
+        raise CorruptError(f"{what} {path} holds a JSON {type(body).__name__}, not an object; {advice}")
     return body
 
 
@@ -228,9 +226,7 @@ def read_model(path: Path, *, what: str, model: type[M]) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"]))
-        raise CorruptError(
-            f"{what} {path} is damaged ({place}: {first['msg']}); it is left as it is: restore it or move it aside"
-        ) from None
+        raise CorruptError(f"{what} {path} is damaged ({place}: {first['msg']}); {_LEFT}") from None
 
 
 def read_json_file(path: Path, *, what: str, schema_version: int) -> dict[str, Any]:
@@ -249,9 +245,7 @@ def read_json_file(path: Path, *, what: str, schema_version: int) -> dict[str, A
     body = parse_json_object(read_text_bounded(path, what), what=what, path=path)
     found = body.get("schema_version")
     if not isinstance(found, int) or isinstance(found, bool) or found < 1:
-        raise CorruptError(
-            f"{what} {path} has no valid schema_version (a whole number from 1); it is left as it is: restore it or move it aside"
-        )
+        raise CorruptError(f"{what} {path} has no valid schema_version (a whole number from 1); {_LEFT}")
     if found > schema_version:
         raise NewerSchemaError(
             f"{what} {path} has schema version {found}, this selfopt reads up to {schema_version}; "

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from selfopt.errors import NewerSchemaError, UsageError
-from selfopt.home import parse_json_object, read_text_bounded
+from selfopt.errors import CorruptError, NewerSchemaError, UsageError
+from selfopt.home import InputFileError, parse_json_object, read_input
 from selfopt.records import ROUTING_SCHEMA_VERSION, Phase, Record, Rule, RuleReason, ToolMatch
 from selfopt.words.rules import reason_text, rule_text
 
@@ -50,15 +50,16 @@ def imported_rules(
         one_name: gives one name for all of a model.
 
     Raises:
-        UsageError: the file is missing, or an entry is wrong; the message names the entry.
-        CorruptError: the file is not JSON.
+        UsageError: the file is missing or is not JSON, or an entry is wrong; the message names the entry.
         NewerSchemaError: a newer selfopt wrote it.
     """
-    what = "the file of rules"
     try:
-        body = parse_json_object(read_text_bounded(path, what, MAX_IMPORT_BYTES), what=what, path=path)
-    except FileNotFoundError:
-        raise UsageError(f"no file {path}; name a JSON file of rules") from None
+        text = read_input(path, MAX_IMPORT_BYTES)
+        body = parse_json_object(text, what="the file of rules", path=path, advice="name a JSON file of rules, or correct it")
+    except InputFileError as error:
+        raise UsageError(f"{path}: {error}") from None
+    except CorruptError as error:
+        raise UsageError(str(error)) from None
     for beside in ("bans", "pays"):  # `routes show --json` tells them beside the rules
         body.pop(beside, None)
     version = body.get("schema_version")

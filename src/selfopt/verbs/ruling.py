@@ -148,6 +148,10 @@ def explained_threshold(app: App, named: str) -> ThresholdAccount | None:
     """
     rules = app.enforcer.load(repair_pending=False).rules
     rule = next((r for r in rules if r.rule_id == named.strip().lower()), None)
+    if rule is None and named.strip().lower().startswith("rule-"):
+        raise UsageError(
+            f"no rule in force has the id {escape_control(named, 80)}; `selfopt routes show` lists the rules with their ids"
+        )
     if rule is not None and rule.serve_when is None:
         raise UsageError(f"the rule {rule.rule_id} has no threshold; `selfopt audit trace {rule.rule_id}` shows what it rests on")
     require_ledger(app)
