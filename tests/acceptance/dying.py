@@ -26,5 +26,5 @@ def dying(die: str, *arguments: str) -> int:
         if here:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    SqliteLedger.append = watched  # type: ignore[method-assign]
+    SqliteLedger.append = watched  # type: ignore[method-assign, assignment]
     return run(arguments)
