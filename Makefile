@@ -42,7 +42,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check src tests bench perf
 	$(BIN)/ruff format --check src tests bench perf
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 -m "not model and not attacks"
+	$(BIN)/python -m pytest -q -n 3 -m "not model and not attacks"
 
 coverage: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 -m "not attacks" --cov=selfopt --cov-report=term-missing:skip-covered --cov-fail-under=90
