@@ -42,7 +42,7 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check src tests bench perf
 	$(BIN)/ruff format --check src tests bench perf
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 2 -m "not model and not attacks"
+	$(BIN)/python -m pytest -q -n 3 -m "not model and not attacks"
 
 coverage: $(VENV)/.dev
 	$(BIN)/python -m pytest -q -n 2 -m "not attacks" --cov=selfopt --cov-report=term-missing:skip-covered --cov-fail-under=90
@@ -51,9 +51,9 @@ test-model: $(VENV)/.dev
 	$(BIN)/selfopt models pull local/smollm2-135m local/qwen2.5-coder-0.5b
 	$(BIN)/python -m pytest -q -m model
 
-# Alone on the machine: it times the gateway's answers. ATTACKS=long runs all of it.
+# Alone on the machine, and on its disk: it times the gateway's answers. ATTACKS=long runs all of it.
 test-attacks: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 0 -m "attacks or bytes" --durations=10 tests/attacks tests/cli/test_sealed_rules.py tests/ledger/test_commits.py
+	TMPDIR=$${TMPDIR:-/tmp} $(BIN)/python -m pytest -q -n 0 -m "attacks or bytes" --durations=10 tests/attacks tests/cli/test_sealed_rules.py tests/ledger/test_commits.py
 
 $(PROBE)/.done: requirements/probe.txt
 	@test -x $(PROBE)/bin/python || $(PYTHON) -m venv $(PROBE) || { rm -rf $(PROBE); exit 1; }

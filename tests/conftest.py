@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import gc
+import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from .memory import memory_for_tests
+
 # A busy machine draws slowly, which says nothing of what is tested.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 
-def pytest_collection_finish() -> None:
-    """What was collected lives to the end: no collection of garbage has to look through its hundreds of thousands of objects."""
-    gc.collect()
-    gc.freeze()
+def pytest_configure() -> None:
+    """Temporary files are in memory, where no test waits for a disk; TMPDIR and --basetemp choose another place."""
+    folder = None if "TMPDIR" in os.environ else memory_for_tests()
+    if folder is not None:
+        os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """What is collected lives to the end: no collection of garbage looks through its hundreds of thousands of objects, now or later."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

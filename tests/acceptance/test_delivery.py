@@ -3,47 +3,36 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from selfopt.ledger import open_ledger
 from selfopt.records import Delivery, Evaluation, Run, Trial
 from tests.cli.world import Project
+from tests.forker import Forker, forker
 
-ROOT = Path(__file__).parents[2]
-KILLED = """
-import os, signal, sys
-from selfopt.cli.main import run
-from selfopt.ledger import SqliteLedger
-
-when, what = sys.argv[1].split()
-seen, append = [0], SqliteLedger.append
-
-async def dying(ledger, records):
-    seen[0] += 1
-    here = what in (str(seen[0]), *(type(r).__name__ for r in records))
-    if not here or when == "after":
-        await append(ledger, records)
-    if here:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-SqliteLedger.append = dying
-sys.exit(run(sys.argv[2:]))
-"""
 NEVER = "after nothing"
+Called = Callable[..., tuple[int, str]]
 
 
-def called(project: Project, die: str, *arguments: str) -> tuple[int, str]:
+@pytest.fixture(scope="module")
+def own_process() -> Iterator[Forker]:
+    """One that has imported the commands, for all tests."""
+    with forker("tests.acceptance.dying", "selfopt.cli.supervise", "selfopt.cli.loop", "selfopt.verbs.looping") as opened:
+        yield opened
+
+
+@pytest.fixture
+def called(project: Project, own_process: Forker) -> Called:
     """(exit code, what was printed) of a command in a process of its own. die: before or after the n-th append, or one of a record of
     that type."""
-    environ = {**project.environ(), "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", KILLED, die, *arguments]
-    done = subprocess.run(command, cwd=project.root, env=environ, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout
+
+    def call(die: str, *arguments: str) -> tuple[int, str]:
+        return own_process.call("tests.acceptance.dying:dying", die, *arguments, cwd=project.root, environ=project.environ())
+
+    return call
 
 
 def asked(project: Project) -> Counter[tuple[str | None, str, int, str]]:
@@ -62,31 +51,31 @@ VALIDATE = ("supervise", "good", "extended", "--validate-warm-up", "--runs", "1"
 LOOP = ("loop", "--baseline", "good extended native_api", "--cycles", "1", "--json")
 
 
-def test_killed_again_and_again_it_goes_on_and_asks_nothing_twice(project: Project) -> None:
+def test_killed_again_and_again_it_goes_on_and_asks_nothing_twice(project: Project, called: Called) -> None:
     """Each call dies after its fourth commit, until there are no four left to make. A call after that measures anew."""
     code, calls, printed = -9, 0, ""
     while code == -9:
         calls += 1
         assert calls < 40
-        code, printed = called(project, "after 4", *SUPERVISE)
+        code, printed = called("after 4", *SUPERVISE)
     assert (code, calls > 3) == (0, True)
     assert json.loads(printed)["evaluation"]["metrics"]["accuracy"] == 1.0
     before = asked(project)
     assert set(before.values()) == {1}
     assert len(before) == 6
-    assert called(project, NEVER, *SUPERVISE)[0] == 0
+    assert called(NEVER, *SUPERVISE)[0] == 0
     assert len(asked(project)) == 12, "a call after one whose result was delivered is another question"
 
 
 @pytest.mark.parametrize("command", [SUPERVISE, VALIDATE], ids=["supervise", "validation"])
 @pytest.mark.parametrize("die", ["before Evaluation", "after Evaluation", "after Conclusion", "before Delivery"])
 def test_killed_before_its_result_is_delivered_it_prints_it_and_asks_nothing_again(
-    project: Project, command: tuple[str, ...], die: str
+    project: Project, called: Called, command: tuple[str, ...], die: str
 ) -> None:
     """From the last trial on: what is missing is made, what is there is used, and the result is the same."""
-    assert called(project, die, *command)[0] == -9
+    assert called(die, *command)[0] == -9
     done = asked(project)
-    code, printed = called(project, NEVER, *command)
+    code, printed = called(NEVER, *command)
     assert code == 0
     body = json.loads(printed)
     accuracy = body["evaluation"]["metrics"]["accuracy"] if command is SUPERVISE else body["validation"]["after"]
@@ -99,17 +88,17 @@ def test_killed_before_its_result_is_delivered_it_prints_it_and_asks_nothing_aga
     ledger.close()
 
 
-def test_another_request_does_not_take_over_what_was_not_delivered(project: Project) -> None:
+def test_another_request_does_not_take_over_what_was_not_delivered(project: Project, called: Called) -> None:
     """Another number of runs, --fresh, and a call after the delivery are other questions."""
     for other in ((*SUPERVISE[:4], "3", "--json"), (*SUPERVISE, "--fresh")):
-        assert called(project, "before Delivery", *SUPERVISE)[0] == -9
+        assert called("before Delivery", *SUPERVISE)[0] == -9
         assert project.ok(*other).json()["resumed"] == 0
     assert project.ok(*SUPERVISE).json()["trials"] == 6
 
 
-def test_a_loop_that_was_killed_before_it_was_told_is_told_by_the_next_call(project: Project) -> None:
+def test_a_loop_that_was_killed_before_it_was_told_is_told_by_the_next_call(project: Project, called: Called) -> None:
     """All cycles are through, the end of the loop is not kept: the same call shows them and measures nothing."""
-    code, printed = called(project, "before LoopEnd", *LOOP)
+    code, printed = called("before LoopEnd", *LOOP)
     assert (code, json.loads(printed)[0]["number"]) == (-9, 1)
     done = asked(project)
     assert [cycle["number"] for cycle in project.ok(*LOOP).json()] == [1]

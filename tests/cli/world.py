@@ -174,12 +174,12 @@ class Project:
     def __post_init__(self) -> None:
         self.home = self.root / "home"
         self.user_config = self.root / "user.toml"
-        self.write("selfopt.toml", SETTINGS)
-        self.write("script.yaml", SCRIPT)
-        self.write("atomic.yaml", ATOMIC)
-        self.write("extended.yaml", EXTENDED)
         tools = [{"name": "get_weather", "description": "w", "parameters": {"type": "object", "properties": {"city": {}}}}]
-        self.write("tools.json", json.dumps(tools))
+        (self.root / "script.yaml").write_text(SCRIPT, "utf-8")
+        (self.root / "atomic.yaml").write_text(ATOMIC, "utf-8")
+        (self.root / "extended.yaml").write_text(EXTENDED, "utf-8")
+        (self.root / "tools.json").write_text(json.dumps(tools), "utf-8")
+        self.write("selfopt.toml", SETTINGS)  # the last one: what is trusted is the folder with all of them
 
     def environ(self) -> dict[str, str]:
         """Variables that keep everything within the folder."""

@@ -16,13 +16,13 @@ from selfopt.gateway.framing import MAX_EVENT_BYTES
 from selfopt.gateway.offered import OfferedTools
 from selfopt.gateway.watched_stream import CALL_S, DOUBT_S, MAX_WAITING_BYTES, READ_AT_ONCE, WatchedStream
 from selfopt.gateway.whole_answer import with_calls
+from tests.each import assert_each
 from tests.reading.test_threads import CALL, TOOLS, cases
 
 OFFERED = OfferedTools(TOOLS, "unknown", required=False, parallel=True)
 DONE = b"data: [DONE]\n\n"
-TEXTS: list[str] = [
-    case.values[0]["text"] for name in ("threads.json", "restraint.json", "thinking.json") for case in cases(name)
-]
+FILES = ("threads.json", "restraint.json", "thinking.json")
+TEXTS: list[str] = [case["text"] for name in FILES for _, case in cases(name)]
 # Some of these go out before they show that they are calls. They become calls all the same.
 LEAKS = ("l it.assistantcommentary to=", "function\ncity_weather\n```json", '["{\\"name')
 
@@ -88,14 +88,20 @@ def cut(text: str, places: list[int]) -> list[str]:
     return [text[a:b] for a, b in pairwise(ends)]
 
 
-@pytest.mark.parametrize("text", TEXTS, ids=lambda text: text[:24])
-def test_the_pieces_add_up_to_the_whole_reply(text: str) -> None:
-    """Character by character, for whatever models write."""
+def adds_up(case: dict[str, Any]) -> None:
+    """The pieces of a text, character by character, are the whole reply."""
+    text = case["text"]
     (got,) = added_up(watched(events(text)))
     expected = whole(text)
     if any(leak in text for leak in LEAKS):
         got["text"] = expected["text"]
     assert got == expected
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_pieces_add_up_to_the_whole_reply(name: str) -> None:
+    """Character by character, for whatever models write."""
+    assert_each(cases(name), adds_up)
 
 
 @settings(deadline=None)

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from selfopt.records import Cycle, Decision, RaceBlock, RaceEnd, Run, RunEnd, Trial, TrialAbandoned, TrialStart
+from tests.forker import forker
 
 from .kit import World
 from .race_kit import sometimes
 
-ROOT = Path(__file__).parents[2]
 # Trials are counted for each process anew: 51 come before the race, a block takes 28.
 KILLS = (("race_begun", 1), ("trial", 5), ("race_block", 1), ("trial", 11), ("race_block", 1), ("race_ended", 1), ("decided", 1))
-
-
-def attempt(folder: Path, *kill: str) -> int:
-    """The command in a process of its own: 0, or minus the number of the signal that ended it."""
-    command = [sys.executable, "-m", "tests.loop.race_child", str(folder), *kill]
-    return subprocess.run(command, cwd=ROOT, timeout=300, check=False).returncode
 
 
 def history(folder: Path) -> Any:
@@ -50,10 +42,16 @@ def test_killed_within_and_between_blocks_a_race_comes_to_the_same(tmp_path: Pat
     """Blocks, evidence, decision and number of trials are those of an undisturbed command; no committed trial is lost or repeated."""
     for folder in (calm := tmp_path / "calm", stormy := tmp_path / "stormy"):
         folder.mkdir()
-    assert attempt(calm) == 0
-    blocks, *_ = wanted = history(calm)
-    assert len(blocks) >= 3, "a race that is over at once shows nothing"
-    for kind, count in KILLS:
-        assert attempt(stormy, kind, str(count)) == -signal.SIGKILL, (kind, count)
-    assert attempt(stormy) == 0
-    assert history(stormy) == wanted
+    with forker("tests.loop.race_child") as own_process:
+
+        def attempt(folder: Path, *kill: str) -> int:
+            code, _ = own_process.call("tests.loop.race_child:main", str(folder), *kill)
+            return code
+
+        assert attempt(calm) == 0
+        blocks, *_ = wanted = history(calm)
+        assert len(blocks) >= 3, "a race that is over at once shows nothing"
+        for kind, count in KILLS:
+            assert attempt(stormy, kind, str(count)) == -signal.SIGKILL, (kind, count)
+        assert attempt(stormy) == 0
+        assert history(stormy) == wanted

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,7 +36,7 @@ from .test_continue import Stopped, stop_at
 Make = Callable[..., World]
 TOWNS = towns(120)
 WISE = "Never guess: the town that the user names is what the tool wants."
-PLAIN: dict[str, Any] = {"search": True, "search_trials": 400, "max_candidates": 1}
+PLAIN: dict[str, Any] = {"search": True, "search_trials": 200, "max_candidates": 1}
 SETTINGS: dict[str, Any] = {"loop": {**PLAIN, "reflection": {"model": "scripted/r", "questions": 6}}}
 
 
@@ -295,9 +295,18 @@ def ranked(world: World) -> list[tuple[dict[str, str], float]]:
     return [(one.point, one.value) for one in end.ranking]
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The world after a search that nobody killed. It is only read."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    whole = with_suite(World(folder / "whole", {"m": obedient(), "r": adviser(WISE_EDIT)}), sample_suite(20, 100))
+    asyncio.run(searched(whole))
+    return whole
+
+
 @pytest.mark.parametrize(("step", "nth"), [("search_batch", 2), ("search_batch", 6), ("reflected", 1)])
 async def test_a_search_that_was_killed_comes_to_the_same_end_and_asks_no_question_twice(
-    world: Make, tmp_path: Path, step: str, nth: int
+    world: Make, undisturbed: World, step: str, nth: int
 ) -> None:
     w = advised(world, adviser(WISE_EDIT))
     left = [nth]
@@ -311,8 +320,6 @@ async def test_a_search_that_was_killed_comes_to_the_same_end_and_asks_no_questi
         await cycle(w, stop)
     assert read(w, SearchEnd) == []
     await searched(w)
-    whole = with_suite(World(tmp_path / "whole", {"m": obedient(), "r": adviser(WISE_EDIT)}), sample_suite(20, 100))
-    await searched(whole)
-    assert ranked(w) == ranked(whole)
-    assert len(questions(w)) == len(read(w, Reflection)) == len(read(whole, Reflection))
-    assert [one.edits for one in read(w, Reflection)] == [one.edits for one in read(whole, Reflection)]
+    assert ranked(w) == ranked(undisturbed)
+    assert len(questions(w)) == len(read(w, Reflection)) == len(read(undisturbed, Reflection))
+    assert [one.edits for one in read(w, Reflection)] == [one.edits for one in read(undisturbed, Reflection)]

@@ -14,9 +14,7 @@ from selfopt.reading.within import calls_within
 
 from .test_threads import CALL, TOOLS, cases
 
-TEXTS: list[str] = [
-    case.values[0]["text"] for name in ("threads.json", "restraint.json", "thinking.json") for case in cases(name)
-]
+TEXTS: list[str] = [case["text"] for name in ("threads.json", "restraint.json", "thinking.json") for _, case in cases(name)]
 NAMED = [tool for tool in TOOLS if tool.name == "city_weather"]
 
 

@@ -15,6 +15,7 @@ import pytest
 from selfopt.reading import Reading, read
 from selfopt.reading.families import FAMILIES
 from selfopt.records import ToolCall, ToolDefinition
+from tests.each import assert_each
 
 DATA = Path(__file__).parent / "data"
 TEXT = {"type": "string"}
@@ -103,9 +104,9 @@ VALUES = (
 )
 
 
-def cases(name: str) -> list[Any]:
-    """The inputs of a file of data."""
-    return [pytest.param(case, id=case["id"]) for case in json.loads((DATA / name).read_text("utf-8"))]
+def cases(name: str) -> list[tuple[str, dict[str, Any]]]:
+    """The inputs of a file of data, by their names."""
+    return [(case["id"], case) for case in json.loads((DATA / name).read_text("utf-8"))]
 
 
 def calls(found: Reading) -> str:
@@ -113,26 +114,33 @@ def calls(found: Reading) -> str:
     return json.dumps([[call.name, dict(call.arguments)] for call in found.tool_calls], sort_keys=True)
 
 
-@pytest.mark.parametrize("case", cases("threads.json"))
-def test_what_models_wrote_is_read(case: dict[str, Any]) -> None:
-    """Damaged, mixed, wrapped, with prose around, in the forms of APIs."""
-    assert calls(read(case["text"], TOOLS)) == json.dumps(case["calls"], sort_keys=True)
+def read_as_meant(case: dict[str, Any]) -> None:
+    """The calls of a case are found."""
+    found = read(case["text"], TOOLS, thinking_opened=case.get("thinking_opened", False))
+    assert calls(found) == json.dumps(case["calls"], sort_keys=True)
 
 
-@pytest.mark.parametrize("case", cases("restraint.json"))
-def test_what_only_looks_like_a_call_stays_text(case: dict[str, Any]) -> None:
-    """Prose, tutorials, code, data, definitions, quotations, echoes, and the look-alikes of marks."""
+def stays_text(case: dict[str, Any]) -> None:
+    """No call is found, and what has to stay stays."""
     found = read(case["text"], TOOLS)
     assert calls(found) == "[]"
     assert found.text.strip() == case["text"].strip() or not case["kept"]
     assert found.unread is None or not case["quiet"]
 
 
-@pytest.mark.parametrize("case", cases("thinking.json"))
-def test_marks_of_thinking_in_odd_places_hide_no_call(case: dict[str, Any]) -> None:
+def test_what_models_wrote_is_read() -> None:
+    """Damaged, mixed, wrapped, with prose around, in the forms of APIs."""
+    assert_each(cases("threads.json"), read_as_meant)
+
+
+def test_what_only_looks_like_a_call_stays_text() -> None:
+    """Prose, tutorials, code, data, definitions, quotations, echoes, and the look-alikes of marks."""
+    assert_each(cases("restraint.json"), stays_text)
+
+
+def test_marks_of_thinking_in_odd_places_hide_no_call() -> None:
     """And thinking holds none."""
-    found = read(case["text"], TOOLS, thinking_opened=case.get("thinking_opened", False))
-    assert calls(found) == json.dumps(case["calls"], sort_keys=True)
+    assert_each(cases("thinking.json"), read_as_meant)
 
 
 @pytest.mark.parametrize(("opening", "closing"), THINKING)

@@ -13,6 +13,7 @@ from selfopt.reading import read
 from selfopt.reading.families import FAMILIES
 from selfopt.reading.within import calls_within, may_hold_calls
 from selfopt.records import ToolCall
+from tests.each import assert_each
 
 from .test_threads import CALL, TOOLS, cases
 
@@ -24,13 +25,18 @@ def told(calls: Any) -> str:
     return json.dumps([[call.name, dict(call.arguments)] for call in calls if call.name in OFFERED], sort_keys=True)
 
 
-@pytest.mark.parametrize("case", [*cases("threads.json"), *cases("restraint.json"), *cases("thinking.json")])
-def test_it_finds_what_reading_finds(case: dict[str, Any]) -> None:
-    """The quick look before loses no call, and the text before is the beginning of the whole."""
+def finds_the_same(case: dict[str, Any]) -> None:
+    """The calls that are read, behind a beginning of the text."""
     found = calls_within(case["text"], TOOLS)
     if not case.get("thinking_opened"):
         assert told(found.calls) == told(read(case["text"], TOOLS).tool_calls)
     assert case["text"].startswith(found.before)
+
+
+@pytest.mark.parametrize("name", ["threads.json", "restraint.json", "thinking.json"])
+def test_it_finds_what_reading_finds(name: str) -> None:
+    """The quick look before loses no call, and the text before is the beginning of the whole."""
+    assert_each(cases(name), finds_the_same)
 
 
 @pytest.mark.parametrize("name", sorted(FAMILIES.builtin))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from selfopt.reading import read
 from selfopt.reading.readers.rehearsed import rehearsed
+from tests.each import assert_each
 
 from .test_unmarked import TOOLS, J, K
 
@@ -51,19 +52,24 @@ ANNOUNCED = (
 
 
 @pytest.mark.parametrize("body", BODIES)
-@pytest.mark.parametrize("lead", [*EXAMPLES, *TAUGHT, *REFUSALS])
-def test_what_the_words_before_it_call_an_example_or_refuse_is_no_call(lead: str, body: str) -> None:
+def test_what_the_words_before_it_call_an_example_or_refuse_is_no_call(body: str) -> None:
     """Nor is it a call that could not be read, and the text stays as it came."""
-    text = f"{lead}{body}"
-    found = read(text, TOOLS)
-    assert (found.tool_calls, found.unread, found.text) == ((), None, text)
+
+    def stays(text: str) -> None:
+        found = read(text, TOOLS)
+        assert (found.tool_calls, found.unread, found.text) == ((), None, text)
+
+    assert_each([(lead, f"{lead}{body}") for lead in (*EXAMPLES, *TAUGHT, *REFUSALS)], stays)
 
 
 @pytest.mark.parametrize("body", [*BODIES, f"\n{MARKED}"])
-@pytest.mark.parametrize("lead", ANNOUNCED)
-def test_what_other_words_announce_is_a_call(lead: str, body: str) -> None:
+def test_what_other_words_announce_is_a_call(body: str) -> None:
     """Also where they hold a refusal of something else, or the word example in another sense."""
-    assert [call.arguments for call in read(f"{lead}{body}".strip(), TOOLS).tool_calls] == [{"city": "Graz"}]
+
+    def is_called(text: str) -> None:
+        assert [call.arguments for call in read(text, TOOLS).tool_calls] == [{"city": "Graz"}]
+
+    assert_each([(lead, f"{lead}{body}".strip()) for lead in ANNOUNCED], is_called)
 
 
 @pytest.mark.parametrize("lead", [*EXAMPLES, *REFUSALS])
