@@ -162,6 +162,7 @@ async def test_specs_that_differ_in_the_parser_share_their_trials(bench: Bench) 
     assert one.metrics.counts == {Outcome.UNPARSED: 6}
     assert other.metrics.counts == {Outcome.PASS: 1, Outcome.WRONG: 3, Outcome.UNCALLED_FOR: 2}
     assert {v.parser_hash for v in bench.ledger.read(Verdict)} == {native.variant.parser_hash, parsed.variant.parser_hash}
+    assert {spec.spec_id for spec in bench.ledger.read(Spec)} == found.keys(), "each evaluation leads to what was measured"
 
 
 async def test_a_cycle_is_resumed_without_repeating_a_trial(bench: Bench) -> None:
@@ -215,6 +216,7 @@ async def test_a_new_parser_is_judged_on_old_trials_when_reuse_is_allowed(bench:
     assert (evaluation.spec_id, evaluation.cycle_id, evaluation.determinism) == (parsed.spec_id, "c2", "sampled")
     assert evaluation.metrics.counts[Outcome.PASS] == 1
     assert evaluation in list(bench.ledger.read(Evaluation))
+    assert parsed in list(bench.ledger.read(Spec))
 
 
 async def test_evidence_on_an_endpoint_that_hides_its_model_expires(bench: Bench) -> None:

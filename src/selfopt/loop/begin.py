@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from selfopt.home import counted
+from selfopt.measure.lookup import unknown_specs
 from selfopt.measure.resume import close_open_runs
 from selfopt.records import Baseline, CycleAbandoned, CycleStart, CycleTarget, RoutingConfig, Run, Spec, new_id
 
 from .candidates import describe_change
 from .context import LoopContext, LoopEvent, Target
-from .store import baseline_id, current_baseline, next_cycle_number, plan_of, spec_by_id, unfinished_cycle, unknown_specs
+from .store import baseline_id, current_baseline, next_cycle_number, plan_of, spec_by_id, unfinished_cycle
 
 
 def effective_baseline(context: LoopContext, target: Target) -> Spec:

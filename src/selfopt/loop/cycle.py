@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from selfopt.feedback import named
 from selfopt.home import counted
+from selfopt.measure.lookup import unknown_specs
 from selfopt.records import (
     ColdFailuresFigures,
     Cycle,
@@ -42,7 +43,7 @@ from .evidence import gather_evidence
 from .measuring import Depth
 from .remedies import check_remedies, take_back, withdrawal_advice
 from .searching import search
-from .store import plan_of, spec_by_id, unknown_specs
+from .store import plan_of, spec_by_id
 from .taken_back import withdrawn_specs
 from .text_only import needs_text
 

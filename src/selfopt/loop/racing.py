@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from selfopt.errors import BudgetError
 from selfopt.home import counted
 from selfopt.measure.arena import Arena
-from selfopt.measure.lookup import find
+from selfopt.measure.lookup import find, unknown_specs
 from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.policy import BlockPlan, Race
 from selfopt.records import (
@@ -36,7 +36,7 @@ from selfopt.words.evidence import block_dropped, ended_text, race_dropped, race
 from .context import LoopContext, LoopEvent
 from .entry import RaceField, blocks_of, keys_of, make_start, replayed, resumed_by
 from .spending import charged_by_hand
-from .store import spec_by_id, unknown_specs
+from .store import spec_by_id
 
 _MAX_RESTARTS = 3
 

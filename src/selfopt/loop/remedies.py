@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from selfopt.measure.lookup import find
+from selfopt.measure.lookup import find, unknown_specs
 from selfopt.records import (
     Ban,
     Baseline,
@@ -34,7 +34,7 @@ from selfopt.words.findings import fallback_checked, idle_text, variant_checked,
 
 from .context import LoopContext
 from .escalating import check_escalation
-from .store import baseline_id, current_baseline, promotion_behind, spec_by_id, unknown_specs
+from .store import baseline_id, current_baseline, promotion_behind, spec_by_id
 from .taken_back import bans
 
 # A warm-up claims latency. It helped when the first call takes at most this share of what it took before.

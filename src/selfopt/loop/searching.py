@@ -13,7 +13,7 @@ from functools import cached_property
 from selfopt.errors import BudgetError, EndpointError
 from selfopt.home import counted
 from selfopt.measure.context import Desk
-from selfopt.measure.lookup import find, held
+from selfopt.measure.lookup import find, held, unknown_specs
 from selfopt.measure.observing import is_observed
 from selfopt.measure.progress import SearchNow
 from selfopt.measure.race_block import BlockOrder, BlockResult
@@ -46,7 +46,7 @@ from .context import LoopContext, LoopEvent
 from .reflecting import AskedWay, Reflecting, unkept
 from .search_begin import begun, capabilities_of, continued, search_id_of, search_of
 from .search_end import ended_search, standing_of
-from .store import spec_by_id, unknown_specs
+from .store import spec_by_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ The state is a fold over records, so nothing is updated in place.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from selfopt.feedback import best_known
 from selfopt.measure.lookup import find, held
@@ -29,15 +29,6 @@ from selfopt.records import (
 def spec_by_id(ledger: Ledger, spec_id: str) -> Spec:
     """The spec of an id that some record names. CorruptError when the ledger does not have it."""
     return held(ledger, Spec, spec_id)
-
-
-def unknown_specs(ledger: Ledger, specs: Iterable[Spec]) -> list[Spec]:
-    """The specs that the ledger does not have, each once.
-
-    A spec that is there under another variant name is the same spec.
-    """
-    wanted = {spec.spec_id: spec for spec in specs}
-    return [spec for spec_id, spec in wanted.items() if find(ledger, Spec, spec_id) is None]
 
 
 def current_baseline(ledger: Ledger, model: str, phase: Phase) -> Baseline | None:

@@ -13,7 +13,7 @@ from .arms import observed
 from .budget import BudgetMeter
 from .context import Desk, MeasureContext
 from .evaluate import EvaluationRequest, evaluate
-from .lookup import find
+from .lookup import find, unknown_specs
 from .options import MeasureOptions, Reuse
 from .unit import Unit, prompts_of
 
@@ -94,7 +94,7 @@ async def _reusable(spec: Spec, desk: Desk, options: MeasureOptions) -> Evaluati
         request = EvaluationRequest(spec, suite, known.run_ids, known.determinism_run_ids, options.labels.cycle_id)
         judged = await evaluate(context.ledger, request, now=context.now)
         if judged is not None and _says_enough(judged, options):
-            await context.ledger.append([judged])
+            await context.ledger.append([*unknown_specs(context.ledger, [spec]), judged])
             return judged
     return None
 

@@ -1,11 +1,12 @@
-"""Reads one record of a ledger by its id."""
+"""Reads one record of a ledger by its id, and says which it lacks."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 from selfopt.errors import CorruptError
-from selfopt.records import Ledger, Record
+from selfopt.records import Ledger, Record, Spec
 
 R = TypeVar("R", bound=Record)
 
@@ -27,3 +28,12 @@ def held(ledger: Ledger, record_type: type[R], record_id: str) -> R:
             f"the ledger names {kind} {record_id} but does not hold it; restore the ledger from a copy or start a new home"
         )
     return found
+
+
+def unknown_specs(ledger: Ledger, specs: Iterable[Spec]) -> list[Spec]:
+    """The specs that the ledger does not have, each once.
+
+    A spec that is there under another variant name is the same spec.
+    """
+    wanted = {spec.spec_id: spec for spec in specs}
+    return [spec for spec_id, spec in wanted.items() if find(ledger, Spec, spec_id) is None]

@@ -33,7 +33,7 @@ from .attempt import State
 from .context import Desk
 from .determinism import agree, earlier_sample, infrastructure, sample_prompts
 from .evaluate import EvaluationRequest, evaluate
-from .lookup import held
+from .lookup import held, unknown_specs
 from .options import MeasureOptions
 from .refusals import Refusals, all_refused
 from .rescore import check_suite, ensure_verdicts
@@ -356,6 +356,7 @@ class Unit:
             evaluation = await evaluate(context.ledger, request, now=context.now)
             if evaluation is not None:
                 if keep:
-                    await context.ledger.append([evaluation, *beside])
+                    # One that shares another's requests has no run of its own, and its spec came with none.
+                    await context.ledger.append([*unknown_specs(context.ledger, [spec]), evaluation, *beside])
                 found[spec.spec_id] = evaluation
         return found

@@ -216,7 +216,8 @@ def preview(
     interrupted = unfinished_cycle(context.ledger)
     fits = interrupted is not None and why_not_continued(context, interrupted, chosen) is None
     wanted = context.settings.loop
-    searches = wanted.search and candidates is None and not fits and wanted.max_candidates > 0
+    known = interrupted is not None and fits and plan_of(context.ledger, interrupted) is not None
+    searches = wanted.search and candidates is None and not known and wanted.max_candidates > 0
     planned, foretold = [], []
     low = high = 0
     for target in chosen:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from selfopt.errors import UsageError
 from selfopt.ledger import resolve
 from selfopt.measure.evaluate import EvaluationRequest, evaluate
+from selfopt.measure.lookup import unknown_specs
 from selfopt.measure.rescore import Rescored, rescore
 from selfopt.reading import chain_of
 from selfopt.records import (
@@ -65,9 +66,7 @@ async def rescore_runs(
     measured = tuple(run.run_id for run in runs if run.purpose == "measure")
     if not measured:
         return Rescoring(result, None, chain)
-    if not any(True for _ in app.ledger.read(Spec, {"id": other.spec_id}, limit=1)):
-        await app.ledger.append([other])
     evaluation = await evaluate(app.ledger, EvaluationRequest(other, judged, measured))
     if evaluation is not None:
-        await app.ledger.append([evaluation])
+        await app.ledger.append([*unknown_specs(app.ledger, [other]), evaluation])
     return Rescoring(result, evaluation, chain)
