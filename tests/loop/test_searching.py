@@ -12,7 +12,7 @@ from selfopt.loop import Listener
 from selfopt.measure.arena import Arena
 from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.records import CyclePlan, Decision, Run, SearchEnd, SearchStart, Spec, Trial
-from selfopt.verbs.looping import run_loop
+from selfopt.verbs.looping import parse_target, preview, run_loop
 from selfopt.words.calls import variant_lines
 
 from .kit import World
@@ -58,6 +58,19 @@ async def test_a_search_finds_an_instruction_that_no_catalogue_has_and_the_gates
     assert any(decision.verdict == "promote" for decision in read(w, Decision))
     winner = next(spec for spec in read(w, Spec) if spec.spec_id == target.candidate_spec_ids[0])
     assert any("Call the tools" in line for line in variant_lines(winner.variant))
+
+
+async def test_a_dry_run_of_a_search_that_was_cut_off_counts_the_search(world: Make) -> None:
+    """What it will try is not known before it ends."""
+    w = hinted(world)
+    for step, planned in (("search_batch", False), ("planned", True)):
+        with pytest.raises(Stopped):
+            await searched(w, stop_at(step))
+        with w.app(**SEARCH) as app:
+            plan = preview(app, [parse_target(app, ATOMIC)])
+        assert plan.continues == 1
+        assert [bool(pairs) for _, _, pairs in plan.targets] == [planned]
+        assert plan.search_trials == (0 if planned else 200)
 
 
 @pytest.mark.parametrize("step", ["search_begun", "search_batch", "searched", "planned"])
