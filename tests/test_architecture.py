@@ -230,7 +230,7 @@ def test_requests_to_models_are_sent_from_one_place() -> None:
     users = {inside(path) for path in FILES if room_of(path) not in ("endpoints", "scripted") and facts_of(path).named & ADAPTERS}
     assert users <= MAKING, users - MAKING
     assert {inside(path) for path in FILES if "Sending" in facts_of(path).called} == {"wiring/sending.py"}
-    assert {inside(path) for path in FILES if "Upstream" in facts_of(path).called} == {"wiring/serving.py"}
+    assert {inside(path) for path in FILES if "Upstream" in facts_of(path).called} == {"wiring/upstreams.py"}
     assert {inside(path) for path in FILES if "Sender" in facts_of(path).called} == {"wiring/app.py"}
 
 
@@ -240,7 +240,7 @@ def test_requests_to_models_are_sent_from_one_place() -> None:
         ("wiring/sending.py", "endpoint"),
         ("wiring/sending.py", "residency"),
         ("wiring/sending.py", "embedding"),
-        ("wiring/serving.py", "find"),
+        ("wiring/upstreams.py", "find"),
     ],
 )
 def test_whatever_hands_out_a_way_to_a_model_asks_for_leave_first(file: str, name: str) -> None:

@@ -9,7 +9,8 @@ from typing import Literal, Protocol
 
 from selfopt.records import ChatRequest, FinishReason, ReplyContent, ToolCall, Usage
 
-from .chat_body import ChatBody
+from .chat_body import BodyLimits, ChatBody
+from .refusal import Refusal
 
 PassReason = Literal[
     "size",
@@ -146,11 +147,18 @@ class ReplyWriter(ABC):
 class ClientDialect(Protocol):
     """Reads the requests of the clients of one route and writes the answers.
 
+    What the gateway looks at of any request are the fields of OpenAI's chat completions: `ChatBody.fields`
+    holds a request in these words, whatever the client wrote it in.
+
     Attributes:
         name: the name of the dialect. Replies of servers that speak it are passed on unchanged.
     """
 
     name: str
+
+    def reading_body(self, body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:
+        """Read a body as far as routing needs it, in steps. Raises Refusal: 400, with what is wrong and where."""
+        ...
 
     def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest]:
         """Read a chat in steps of a few milliseconds.
@@ -162,4 +170,12 @@ class ClientDialect(Protocol):
 
     def reply(self, request_id: str, model: str) -> ReplyWriter:
         """Make the writer of the answer."""
+        ...
+
+    def fault(self, refusal: Refusal) -> bytes:
+        """The body of an answer that is an error."""
+        ...
+
+    def broken_off(self, refusal: Refusal) -> bytes:
+        """What ends a stream that breaks off."""
         ...

@@ -10,11 +10,12 @@ import msgspec
 
 from selfopt.records import ChatRequest, Message, Sampling, ToolCall
 
-from .chat_body import STEP_BYTES, ChatBody
+from .chat_body import STEP_BYTES, BodyLimits, ChatBody, reading_body
 from .client_messages import plain_messages, reading_message
 from .client_tools import KEPT_TOOLS_BYTES, chosen, offered
 from .clients import ClientDialect, ClientRequest, PassReason, RawCall, ReplyWriter
 from .jsontext import write_text
+from .refusal import Refusal
 
 NAME = "openai_chat"
 # The fields that a `ChatRequest` has attributes for. `beside` holds all others.
@@ -221,11 +222,20 @@ def _arguments(call: ToolCall) -> str:
 class _OpenAIClient:
     name = NAME
 
+    def reading_body(self, body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:
+        return reading_body(body, limits)
+
     def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest]:
         return reading_request(chat)
 
     def reply(self, request_id: str, model: str) -> ReplyWriter:
         return Completion(request_id, model)
+
+    def fault(self, refusal: Refusal) -> bytes:
+        return refusal.body()
+
+    def broken_off(self, refusal: Refusal) -> bytes:
+        return b"data: %s\n\n" % refusal.body()
 
 
 OPENAI_CLIENT: ClientDialect = _OpenAIClient()

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions: decides who serves, has it answered, and records it."""
+"""Chats in every dialect of clients: decides who serves, has it answered, and records it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
-from selfopt.dialects.chat_body import STEP_BYTES, at_once, reading_body
+from selfopt.dialects.chat_body import STEP_BYTES, at_once
 from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.refusal import Refusal, bad_request
 from selfopt.errors import AuditError, UnknownModelError
@@ -102,7 +102,7 @@ class ChatService:
 
     async def _serve(self, request: HttpRequest, reply: Reply, caller: Caller, ticket: Ticket) -> None:
         ticket.outcome = "rejected"
-        steps = reading_body(request.body, self._parts.options.body)
+        steps = self._dialect.reading_body(request.body, self._parts.options.body)
         chat = at_once(steps) if len(request.body) <= STEP_BYTES else await by_steps(steps)
         ticket.model, ticket.stream = chat.model, chat.stream
         ticket.model = model = await self._resolved(chat.model, caller)
@@ -167,9 +167,9 @@ class ChatService:
         if reply.ended:
             return
         if reply.status:
-            reply.break_off(b"data: %s\n\n" % refusal.body())
+            reply.break_off(self._dialect.broken_off(refusal))
         else:
-            reply.send(refusal.status, [JSON, *ticket.headers(), *refusal.headers], refusal.body())
+            reply.send(refusal.status, [JSON, *ticket.headers(), *refusal.headers], self._dialect.fault(refusal))
 
 
 def _not_found(message: str) -> Refusal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import AuditError
@@ -32,6 +33,8 @@ from .warmth import KeepWarm
 PRUNE_S = 2.0
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
+CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT}
+"""Where clients of each dialect ask. Every error on such a path has the form that the dialect's clients expect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,6 @@ class Gateway:
         self.parts = parts
         self._options = parts.chat.options
         self._access = Access(self._options, parts.keys)
-        self._chat = ChatService(parts.chat, OPENAI_CLIENT)
         told = () if parts.drift is None else (parts.drift.told,)
         feedback = FeedbackService(parts.chat.journal, parts.chat.clock, parts.served_before, *told)
         self._loop = asyncio.get_running_loop()
@@ -70,7 +72,7 @@ class Gateway:
         self._resident = MemoryTrimmer()
         self.server: WebServer | None = None
         self._table: dict[bytes, dict[bytes, Answer]] = {
-            b"/v1/chat/completions": {b"POST": self._chat.answer},
+            **{path: {b"POST": ChatService(parts.chat, dialect).answer} for path, dialect in CHAT_PATHS.items()},
             b"/v1/feedback": {b"POST": feedback.answer},
             b"/openapi.json": {b"GET": self._openapi},
             b"/v1/models": {b"GET": self._models},
@@ -165,7 +167,7 @@ class Gateway:
             if self.parts.chat.access_log is not None:
                 self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
             lines = self._access.origins.lines(request)
-            raise Denied(refusal.status, [JSON, *refusal.headers, *lines], refusal.body()) from None
+            raise Denied(refusal.status, [JSON, *refusal.headers, *lines], _told(request, refusal)) from None
         return partial(self._answer, answer, caller)
 
     async def _answer(self, answer: Answer, caller: Caller, request: HttpRequest, reply: Reply) -> None:
@@ -174,7 +176,7 @@ class Gateway:
             await answer(request, reply, caller)
         except (AuditError, Refusal) as error:
             refusal = error if isinstance(error, Refusal) else not_audited(error)
-            reply.send(refusal.status, [JSON, *refusal.headers], refusal.body())
+            reply.send(refusal.status, [JSON, *refusal.headers], _told(request, refusal))
 
     async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         reply.send(200, [JSON], b'{"status":"ok"}')
@@ -221,6 +223,10 @@ class Gateway:
 
     def _shown(self, name: str, caller: Caller) -> bool:
         return caller.may_ask(self.parts.chat.resolve(name), self.parts.chat.one_name)
+
+
+def _told(request: HttpRequest, refusal: Refusal) -> bytes:
+    return CHAT_PATHS.get(request.path, OPENAI_CLIENT).fault(refusal)
 
 
 def _model_object(name: str) -> dict[str, object]:

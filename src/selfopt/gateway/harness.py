@@ -53,7 +53,7 @@ class Harness:
             Refusal: it failed for good.
         """
         upstream, ticket = exchange.upstream, exchange.ticket
-        direct = upstream.speaks == exchange.dialect.name
+        direct = exchange.dialect.name in upstream.speaks
         ticket.begin_attempt()
         variant, ticket.passed = self._variant(exchange)
         asked = await self._read(exchange, direct=direct) if variant is not None or not direct else None

@@ -23,7 +23,7 @@ class Upstream:
         known_as: one name for all names of the model.
         server_model: what the server calls it.
         adapter: makes the endpoint that speaks to the server.
-        speaks: the dialect of chats that can be passed on unchanged; empty where none can.
+        speaks: the dialects of chats that can be passed on unchanged; empty where none can.
         address: where these go; None for a server that `Upstreams.connect` has to start first.
         gate: the name that endpoints share a limit and a breaker under.
         concurrency: how many requests the gate lets through at once.
@@ -45,7 +45,7 @@ class Upstream:
     model: str
     server_model: str
     adapter: Callable[[], Endpoint]
-    speaks: str = "openai_chat"
+    speaks: frozenset[str] = frozenset({"openai_chat"})
     address: HttpAddress | None = None
     gate: str = ""
     concurrency: int = 64

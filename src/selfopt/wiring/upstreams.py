@@ -87,7 +87,7 @@ class AppUpstreams:
             address=address,
             # `find` has checked the consent, so from here on the request counts as one for this model.
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
-            speaks=entry.traits.speaks if direct else "",
+            speaks=frozenset({entry.traits.speaks} if direct else ()),
             gate=model if entry.traits.engine else name,
             concurrency=app.settings.live_concurrency_of(name),
             max_reply_bytes=config.max_reply_bytes,
