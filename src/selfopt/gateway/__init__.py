@@ -3,6 +3,7 @@
 from selfopt.web import HttpAddress, Pool, WebLimits
 
 from .access_log import AccessLog
+from .allowances import Allowances
 from .attempts import Attempts, SureParts
 from .chat import ChatParts
 from .conversations import Conversations
@@ -12,6 +13,7 @@ from .drift_file import DriftFile
 from .gateway import Gateway, GatewayParts, fast_loop
 from .harness import Harness
 from .journal import JournalOptions, SegmentJournal
+from .key_counters import KeyCounters
 from .keys import FileKeys
 from .options import GatewayOptions
 from .passing import Passing
@@ -20,12 +22,14 @@ from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
 from .similar import EmbeddingSteps
 from .sinks import TrailSink
+from .spent_elsewhere import SpentElsewhere
 from .thresholds import ThresholdWatch
 from .ticket import this_writer
 from .warmth import KeepWarm, Warmed, Warmer
 
 __all__ = [
     "AccessLog",
+    "Allowances",
     "Attempts",
     "ChatParts",
     "Conversations",
@@ -42,6 +46,7 @@ __all__ = [
     "HttpAddress",
     "JournalOptions",
     "KeepWarm",
+    "KeyCounters",
     "Passing",
     "Pool",
     "PooledEndpoint",
@@ -49,6 +54,7 @@ __all__ = [
     "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
+    "SpentElsewhere",
     "SureParts",
     "ThresholdWatch",
     "TrailSink",

@@ -17,6 +17,7 @@ from selfopt.web import HttpRequest, Reply
 from selfopt.words.rules import told_refusal_text
 
 from .access_log import AccessLog
+from .allowances import Allowances
 from .attempts import Attempts
 from .bounded import by_steps
 from .costs import CostBook
@@ -43,6 +44,7 @@ class ChatParts:
         one_name: gives one name for all of a model.
         access_log: None where no log is wanted.
         costs: says what a chat cost.
+        allowances: knows what the key of a chat may use.
     """
 
     options: GatewayOptions
@@ -57,6 +59,7 @@ class ChatParts:
     metrics: LiveCounters = field(default_factory=LiveCounters)
     access_log: AccessLog | None = None
     costs: CostBook = field(default_factory=CostBook)
+    allowances: Allowances = field(default_factory=Allowances)
 
 
 class ChatService:
@@ -94,7 +97,7 @@ class ChatService:
         finally:
             ticket.first_byte = reply.first_byte_at
             record = ticket.record(self._parts.clock(), perf_counter(), reply.status)
-            record = self._parts.costs.priced(record, ticket)
+            record = self._parts.allowances.settle(self._parts.costs.priced(record, ticket), ticket)
             self._parts.metrics.add(record, ticket)
             self._parts.journal.add(record)
             if self._parts.access_log is not None:

@@ -112,13 +112,14 @@ class CostBook:
             return record
         total = 0.0
         for row in (row for row in ticket.bill.rows if not row.again):
-            cost = self._cost(row.model, row.usage, row.busy_s)
+            cost = self.of(row.model, row.usage, row.busy_s)
             if cost is None:
                 return msgspec.structs.replace(record, cost_alone=self._alone(record, ticket))
             total += cost
         return msgspec.structs.replace(record, cost=total, cost_alone=self._alone(record, ticket))
 
-    def _cost(self, model: str, usage: Usage, busy_s: float | None) -> float | None:
+    def of(self, model: str, usage: Usage, busy_s: float | None) -> float | None:
+        """Return what so many tokens and so much time cost at a model's price; None where that is not known."""
         if model not in self._prices:  # rules and settings name the models: they are few
             self._prices[model] = self._price_of(model)
         price = self._prices[model]
@@ -135,7 +136,7 @@ class CostBook:
             return None
         last = ticket.bill.rows[-1]
         served = self._one_name(last.model) == self._one_name(rule.fallback)
-        return self._cost(rule.fallback, last.usage, last.busy_s if served else None)
+        return self.of(rule.fallback, last.usage, last.busy_s if served else None)
 
 
 class _Cascade:

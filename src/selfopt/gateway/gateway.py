@@ -25,12 +25,15 @@ from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
 from .refusal import JSON, not_audited
+from .spent_elsewhere import SpentElsewhere
 from .thresholds import ThresholdWatch
 from .ticket import header_value
 from .told_outcomes import FeedbackService
 from .warmth import KeepWarm
 
 PRUNE_S = 2.0
+FREE = frozenset({b"/v1/feedback", b"/v1/messages/count_tokens"})
+"""What is asked for by POST and costs nothing, so that it does not count as a request of its key."""
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
 CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT}
@@ -44,6 +47,7 @@ class GatewayParts:
     Attributes:
         models: returns the full names and aliases that can be asked now, for `/v1/models`.
         served_before: whether a process of that name has recorded requests in this home.
+        spent: follows what keys spend elsewhere, in one process.
         worker: the number of this process among several; empty for the only one.
     """
 
@@ -55,6 +59,7 @@ class GatewayParts:
     warmth: KeepWarm | None = None
     thresholds: ThresholdWatch | None = None
     drift: DriftWatch | None = None
+    spent: SpentElsewhere | None = None
     worker: str = ""
 
 
@@ -105,6 +110,8 @@ class Gateway:
             self.parts.warmth.start(self.parts.chat.rules.current.config)
         if self.parts.drift is not None:
             self.parts.drift.follow(self.parts.chat.rules.current.config)
+        if self.parts.spent is not None:
+            self.parts.spent.start()
 
     def _prune(self) -> None:
         self.parts.pool.prune()
@@ -141,7 +148,7 @@ class Gateway:
             closing.callback(self.parts.chat.attempts.close_gates)
             if self.server is not None:
                 closing.push_async_callback(self.server.close, self._options.own.drain_s)
-            for keeper in (self.parts.thresholds, self.parts.warmth):
+            for keeper in (self.parts.thresholds, self.parts.warmth, self.parts.spent):
                 if keeper is not None:
                     closing.push_async_callback(keeper.close)
 
@@ -163,19 +170,26 @@ class Gateway:
                 raise Refusal(405, "this path does not take that method", code="method_not_allowed", headers=(allowed,))
             require_json(request)
         except Refusal as refusal:
-            self.parts.chat.metrics.turned_away(refusal.status)
-            if self.parts.chat.access_log is not None:
-                self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
+            self._note(request, refusal)
             lines = self._access.origins.lines(request)
             raise Denied(refusal.status, [JSON, *refusal.headers, *lines], _told(request, refusal)) from None
         return partial(self._answer, answer, caller)
 
+    def _note(self, request: HttpRequest, refusal: Refusal) -> None:
+        """Count and log a request that was turned away before it became a chat."""
+        self.parts.chat.metrics.turned_away(refusal.status)
+        if self.parts.chat.access_log is not None:
+            self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
+
     async def _answer(self, answer: Answer, caller: Caller, request: HttpRequest, reply: Reply) -> None:
         reply.always = self._access.origins.lines(request)
         try:
+            if request.method == b"POST" and request.path.startswith(b"/v1/") and request.path not in FREE:
+                reply.always = [*reply.always, *self.parts.chat.allowances.enter(caller.key)]
             await answer(request, reply, caller)
         except (AuditError, Refusal) as error:
             refusal = error if isinstance(error, Refusal) else not_audited(error)
+            self._note(request, refusal)
             reply.send(refusal.status, [JSON, *refusal.headers], _told(request, refusal))
 
     async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
@@ -208,7 +222,7 @@ class Gateway:
         }
         config = chat.rules.current.config
         ruled = {chat.one_name(rule.model) for rule in config.rules}
-        more = () if self.parts.drift is None else self.parts.drift.lines(config)
+        more = [*chat.allowances.lines(), *(() if self.parts.drift is None else self.parts.drift.lines(config))]
         reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled, more))
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:

@@ -14,6 +14,7 @@ from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision, VoidedBy
 from selfopt.routing import event_of
 
+from .allowances import Held
 from .costs import Bill
 from .cutting import Cut
 from .escalation import Escalating, EscalationReason
@@ -95,6 +96,7 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         voided: why a threshold does not hold any more, where that is the reason.
         cost: of all attempts, by the prices of the settings; left out where it is not known.
         cost_alone: what the rule's stronger model alone would have cost: an estimate, unless it served.
+        charged: what counted against the budget of the key where the cost is not known: an estimate.
     """
 
     at: str
@@ -119,6 +121,7 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     voided: VoidedBy | None = None
     cost: float | None = None
     cost_alone: float | None = None
+    charged: float | None = None
 
 
 class FeedbackRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="feedback"):
@@ -169,6 +172,7 @@ class Ticket:
         raced: what became of a stronger model that was asked at the same time.
         compared: the attempt in the second way, while the one that it is compared with is not over.
         bill: what the attempts used. A copy of the ticket begins with one of its own.
+        held: what they were expected to use; copies share it.
     """
 
     began: float
@@ -207,6 +211,7 @@ class Ticket:
     reason: str = ""
     compared: LiveAttempt | None = None
     bill: Bill = field(default_factory=Bill, init=False)
+    held: Held = field(default_factory=Held)
 
     @property
     def read(self) -> Read | None:

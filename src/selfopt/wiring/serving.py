@@ -9,6 +9,7 @@ from functools import partial
 from selfopt.errors import SettingsError
 from selfopt.gateway import (
     AccessLog,
+    Allowances,
     Attempts,
     ChatParts,
     CostBook,
@@ -21,12 +22,14 @@ from selfopt.gateway import (
     Harness,
     JournalOptions,
     KeepWarm,
+    KeyCounters,
     Passing,
     Pool,
     RequestJournal,
     RulesInForce,
     RulesWatch,
     SegmentJournal,
+    SpentElsewhere,
     SureParts,
     ThresholdWatch,
     TrailSink,
@@ -91,7 +94,9 @@ def build_gateway(
     config = app.enforcer.load()
     app.home.check_room()
     audit, pool = _audit(app), Pool()
-    keys = FileKeys(app.keys)
+    costs = _costs(app.settings)
+    allowances = _allowances(app, costs, worker)
+    keys = FileKeys(app.keys, changed=allowances.follow)
     _refuse_open_door(options.own.host, keys)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
@@ -101,7 +106,9 @@ def build_gateway(
     rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
     harness, shared = Harness(options, Passing(options, upstreams, pool)), None if worker is None else worker.conversations
-    attempts = Attempts(options, upstreams, pool, audit, harness, SureParts(shared, thresholds.voided, drift))
+    attempts = Attempts(options, upstreams, pool, audit, harness, SureParts(shared, thresholds.voided, drift), allowances)
+    spent = _spent(app, allowances, worker)
+    journal = journal or _journal(app, options, audit, allowances)
     chat = ChatParts(
         options=options,
         rules=rules,
@@ -110,8 +117,9 @@ def build_gateway(
         find=inventory.find,
         attempts=attempts,
         audit=audit,
-        journal=journal or _journal(app, options, audit),
-        costs=_costs(app.settings),
+        journal=journal,
+        costs=costs,
+        allowances=allowances,
         access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
     )
     return Gateway(
@@ -124,6 +132,7 @@ def build_gateway(
             warmth=warmth,
             thresholds=watch,
             drift=drift,
+            spent=spent,
             worker="" if worker is None else str(worker.number),
         )
     )
@@ -180,6 +189,21 @@ def _costs(settings: Settings) -> CostBook:
     return CostBook(settings.price_of, is_local=settings.is_local, one_name=settings.one_name)
 
 
+def _allowances(app: App, costs: CostBook, worker: Worker | None) -> Allowances:
+    """What holds keys to their budgets, in all workers together."""
+    counters, number = (None, 0) if worker is None else (worker.counters, worker.number)
+    return Allowances(costs, counters or KeyCounters(number + 1), worker=number, currency=app.settings.currency)
+
+
+def _spent(app: App, allowances: Allowances, worker: Worker | None) -> SpentElsewhere | None:
+    """What follows the records that others wrote, in one process. It has counted those of before."""
+    if worker is not None and worker.number:
+        return None
+    spent = SpentElsewhere(app.home.requests, allowances)
+    spent.look()
+    return spent
+
+
 async def _look(app: App, upstreams: AppUpstreams, now: Callable[[], RoutingConfig], model: str) -> None:
     """Ask what serves a model of a rule, and what embeds for it where the rule's variant needs that. now: the rules in force."""
     full = app.known_model(model)
@@ -205,8 +229,10 @@ def _watch(app: App, config: RoutingConfig, options: GatewayOptions, changed: Ca
     )
 
 
-def _journal(app: App, options: GatewayOptions, audit: TrailSink) -> RequestJournal:
-    return SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes))
+def _journal(app: App, options: GatewayOptions, audit: TrailSink, allowances: Allowances) -> RequestJournal:
+    journal = SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes))
+    allowances.begin(journal.writer)
+    return journal
 
 
 def _refuse_open_door(host: str, keys: FileKeys) -> None:
