@@ -45,7 +45,7 @@ _read_limit = msgspec.json.Decoder(int).decode
 
 
 @dataclass(slots=True)
-class Held:
+class Reserved:
     """What a request is expected to use, while it is under way."""
 
     cost: float = 0.0
@@ -95,7 +95,7 @@ class Allowances:
             currency: of the prices.
             clock: seconds since 1970.
         """
-        self._costs = costs or CostBook()
+        self.costs = costs or CostBook()
         self.counters = counters or KeyCounters()
         self._worker = worker
         self._currency = currency
@@ -161,7 +161,7 @@ class Allowances:
         if account is None or not account.terms.limits:
             return
         asked, answer = exchange.chat.size // BYTES_A_TOKEN, _expected_answer(exchange.chat.fields)
-        cost = self._costs.of(model, Usage(input_tokens=asked, output_tokens=answer), EXPECTED_S) if account.budgets else 0.0
+        cost = self.costs.of(model, Usage(input_tokens=asked, output_tokens=answer), EXPECTED_S) if account.budgets else 0.0
         if account.budgets and account.terms.on_budget == "hard":
             self._check_price(account, model, cost)
         held = ticket.held

@@ -14,7 +14,7 @@ from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision, VoidedBy
 from selfopt.routing import event_of
 
-from .allowances import Held
+from .allowances import Reserved
 from .costs import Bill
 from .cutting import Cut
 from .escalation import Escalating, EscalationReason
@@ -211,7 +211,7 @@ class Ticket:
     reason: str = ""
     compared: LiveAttempt | None = None
     bill: Bill = field(default_factory=Bill, init=False)
-    held: Held = field(default_factory=Held)
+    held: Reserved = field(default_factory=Reserved)
 
     @property
     def read(self) -> Read | None:

@@ -93,10 +93,9 @@ def build_gateway(
     app.home.ensure()
     config = app.enforcer.load()
     app.home.check_room()
-    audit, pool = _audit(app), Pool()
-    costs = _costs(app.settings)
-    allowances = _allowances(app, costs, worker)
+    audit, pool, allowances = _audit(app), Pool(), _allowances(app, worker)
     keys = FileKeys(app.keys, changed=allowances.follow)
+    spent = _spent(app, allowances, worker)
     _refuse_open_door(options.own.host, keys)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
@@ -105,10 +104,9 @@ def build_gateway(
     drift = _drift(app, thresholds, worker)
     rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
-    harness, shared = Harness(options, Passing(options, upstreams, pool)), None if worker is None else worker.conversations
-    attempts = Attempts(options, upstreams, pool, audit, harness, SureParts(shared, thresholds.voided, drift), allowances)
-    spent = _spent(app, allowances, worker)
-    journal = journal or _journal(app, options, audit, allowances)
+    sure = SureParts(None if worker is None else worker.conversations, thresholds.voided, drift)
+    harness = Harness(options, Passing(options, upstreams, pool))
+    attempts = Attempts(options, upstreams, pool, audit, harness, sure, allowances)
     chat = ChatParts(
         options=options,
         rules=rules,
@@ -117,8 +115,8 @@ def build_gateway(
         find=inventory.find,
         attempts=attempts,
         audit=audit,
-        journal=journal,
-        costs=costs,
+        journal=journal or _journal(app, options, audit, allowances),
+        costs=allowances.costs,
         allowances=allowances,
         access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
     )
@@ -128,7 +126,7 @@ def build_gateway(
             keys=keys,
             pool=pool,
             models=inventory.names,
-            served_before=lambda writer: any(app.home.requests.glob(f"{writer}-*.jsonl")),
+            served_before=partial(_served_before, app),
             warmth=warmth,
             thresholds=watch,
             drift=drift,
@@ -136,6 +134,10 @@ def build_gateway(
             worker="" if worker is None else str(worker.number),
         )
     )
+
+
+def _served_before(app: App, writer: str) -> bool:
+    return any(app.home.requests.glob(f"{writer}-*.jsonl"))
 
 
 def _audit(app: App) -> TrailSink:
@@ -189,8 +191,9 @@ def _costs(settings: Settings) -> CostBook:
     return CostBook(settings.price_of, is_local=settings.is_local, one_name=settings.one_name)
 
 
-def _allowances(app: App, costs: CostBook, worker: Worker | None) -> Allowances:
+def _allowances(app: App, worker: Worker | None) -> Allowances:
     """What holds keys to their budgets, in all workers together."""
+    costs = _costs(app.settings)
     counters, number = (None, 0) if worker is None else (worker.counters, worker.number)
     return Allowances(costs, counters or KeyCounters(number + 1), worker=number, currency=app.settings.currency)
 
