@@ -94,8 +94,7 @@ def build_gateway(
     config = app.enforcer.load()
     app.home.check_room()
     audit, pool, allowances = _audit(app), Pool(), _allowances(app, worker)
-    keys = FileKeys(app.keys, changed=allowances.follow)
-    spent = _spent(app, allowances, worker)
+    keys, spent = FileKeys(app.keys, changed=allowances.follow), _spent(app, allowances, worker)
     _refuse_open_door(options.own.host, keys)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
@@ -104,9 +103,8 @@ def build_gateway(
     drift = _drift(app, thresholds, worker)
     rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
-    sure = SureParts(None if worker is None else worker.conversations, thresholds.voided, drift)
-    harness = Harness(options, Passing(options, upstreams, pool))
-    attempts = Attempts(options, upstreams, pool, audit, harness, sure, allowances)
+    harness, shared = Harness(options, Passing(options, upstreams, pool)), None if worker is None else worker.conversations
+    attempts = Attempts(options, upstreams, pool, audit, harness, SureParts(shared, thresholds.voided, drift), allowances)
     chat = ChatParts(
         options=options,
         rules=rules,
