@@ -7,6 +7,7 @@ expected to use counts too, so that many at once don't overshoot by much.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ import msgspec
 
 from selfopt.dialects.refusal import Refusal
 from selfopt.home import CheckedKeys, KeyTerms, escape_control
-from selfopt.records import Usage
 from selfopt.words.allowances import (
     Rate,
     Span,
@@ -53,14 +53,48 @@ class Reserved:
     times: int = 0
 
 
-@dataclass(frozen=True, slots=True)
 class _Account:
-    """A key's terms and what it used."""
+    """A key's terms and what it used. fresh: whether nothing was held since the last request was let in."""
 
-    key: str
-    terms: KeyTerms
-    count: KeyCount
-    budgets: tuple[tuple[Span, float], ...]
+    __slots__ = ("budget_day", "budget_month", "budgets", "count", "fresh", "key", "limited", "rated", "rates", "terms")
+
+    def __init__(self, key: str, terms: KeyTerms, count: KeyCount) -> None:
+        self.key = key
+        self.terms = terms
+        self.count = count
+        named: tuple[tuple[Span, float | None], ...] = (("day", terms.budget_day), ("month", terms.budget_month))
+        self.budgets = tuple((span, budget) for span, budget in named if budget is not None)
+        self.budget_day, self.budget_month = (math.inf if budget is None else budget for _, budget in named)
+        rates: tuple[tuple[Rate, int | None], ...] = (
+            ("requests", terms.requests_per_minute),
+            ("tokens", terms.tokens_per_minute),
+        )
+        self.rates = tuple(_RateLines(rate, limit) for rate, limit in rates if limit is not None)
+        self.rated = bool(self.rates)
+        self.limited = terms.limits
+        self.fresh = False
+
+
+class _RateLines:
+    """The headers that say how much of a rate is left, in the words of OpenAI's API."""
+
+    __slots__ = ("_left", "_limit_line", "_reset", "_reset_line", "_wait_s", "limit", "rate")
+
+    def __init__(self, rate: Rate, limit: int) -> None:
+        self.rate = rate
+        self.limit = limit
+        name = rate.encode()
+        self._limit_line = b"x-ratelimit-limit-%s: %d" % (name, limit)
+        self._left = b"x-ratelimit-remaining-%s: %%d" % name
+        self._reset = b"x-ratelimit-reset-%s: %%ds" % name
+        self._reset_line, self._wait_s = b"", 0
+
+    def lines(self, used: float, wait_s: int) -> tuple[bytes, ...]:
+        """Return the headers. wait_s: until all of it is left again."""
+        if wait_s != self._wait_s:
+            self._reset_line, self._wait_s = self._reset % wait_s, wait_s
+        left = self.limit - used
+        return self._limit_line, self._left % (left if left > 0 else 0), self._reset_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +146,7 @@ class Allowances:
     def follow(self, checked: CheckedKeys) -> None:
         """Take the keys in force. What a key used so far stays."""
         self._accounts = {
-            entry.id: _Account(
-                entry.id,
-                entry.terms,
-                KeyCount(self.counters, checked.numbers[entry.id], self._worker),
-                _budgets_of(entry.terms),
-            )
+            entry.id: _Account(entry.id, entry.terms, KeyCount(self.counters, checked.numbers[entry.id], self._worker))
             for entry in checked.keys
             if entry.id in checked.numbers
         }
@@ -140,14 +169,12 @@ class Allowances:
         account = self._accounts.get(key) if key is not None else None
         if account is None:
             return ()
-        if not account.terms.limits:
-            account.count.add_request(int(self._clock() // MINUTE_S))
-            return ()
         now = self._clock()
-        lines = self._check_rates(account, now, new=1)
+        lines = self._check_rates(account, now, new=1) if account.rated else []
         if account.budgets:
             lines += self._check_budgets(account, now)
         account.count.add_request(int(now // MINUTE_S))
+        account.fresh = True
         return lines
 
     def hold(self, exchange: LiveRequest, model: str) -> None:
@@ -158,19 +185,24 @@ class Allowances:
         """
         ticket = exchange.ticket
         account = self._accounts.get(ticket.key) if ticket.key is not None else None
-        if account is None or not account.terms.limits:
+        if account is None or not account.limited:
             return
+        cost: float | None = 0.0
         asked, answer = exchange.chat.size // BYTES_A_TOKEN, _expected_answer(exchange.chat.fields)
-        cost = self.costs.of(model, Usage(input_tokens=asked, output_tokens=answer), EXPECTED_S) if account.budgets else 0.0
-        if account.budgets and account.terms.on_budget == "hard":
-            self._check_price(account, model, cost)
+        if account.budgets:
+            cost = self.costs.expected(model, asked, answer, EXPECTED_S)
+            if (cost is None or account.terms.currency != self._currency) and account.terms.on_budget == "hard":
+                self._check_price(account, model, cost)
         held = ticket.held
-        if not held.times:
+        if not held.times and not account.fresh:
             now = self._clock()
             self._check_rates(account, now, new=0)
             self._check_budgets(account, now, quietly=True)
+        account.fresh = False
         account.count.hold(cost or 0.0, asked + answer)
-        held.cost, held.tokens, held.times = held.cost + (cost or 0.0), held.tokens + asked + answer, held.times + 1
+        held.cost += cost or 0.0
+        held.tokens += asked + answer
+        held.times += 1
 
     def settle(self, record: RequestRecord, ticket: Ticket) -> RequestRecord:
         """Count what a request used, and no longer what was expected.
@@ -180,39 +212,39 @@ class Allowances:
         account = self._accounts.get(ticket.key) if ticket.key is not None else None
         if account is None:
             return record
-        held, rows = ticket.held, [row for row in ticket.bill.rows if not row.again]
-        told = [count for row in rows for count in (row.usage.input_tokens, row.usage.output_tokens) if count is not None]
-        tokens, cost = sum(told), record.cost
+        held, rows, cost = ticket.held, ticket.bill.rows, record.cost
+        tokens, told = 0, not rows
+        for row in rows:
+            usage = row.usage
+            if not row.again and (usage.input_tokens is not None or usage.output_tokens is not None):
+                tokens, told = tokens + (usage.input_tokens or 0) + (usage.output_tokens or 0), True
         if held.times:
             account.count.let_go(held.cost, held.tokens, held.times)
-            if rows and not told:
+            if not told:
                 tokens = held.tokens
-            if rows and cost is None and account.budgets:
+            if cost is None and rows and account.budgets:
                 cost = held.cost
                 record = msgspec.structs.replace(record, charged=cost)
         account.count.add(self._clock(), cost or 0.0, tokens)
         return record
 
     def _check_rates(self, account: _Account, now: float, *, new: int) -> list[bytes]:
-        terms = account.terms
-        if terms.requests_per_minute is None and terms.tokens_per_minute is None:
-            return []
+        """Return the headers that say what is left. Raises Refusal. new: requests that are not counted yet."""
         minute = int(now // MINUTE_S)
-        wait_s = max(1, int((minute + 1) * MINUTE_S - now))
+        wait_s = int((minute + 1) * MINUTE_S - now) or 1
         requests, tokens, held = account.count.asked(minute)
-        lines = _rate_lines("requests", terms.requests_per_minute, requests + new, wait_s)
-        lines += _rate_lines("tokens", terms.tokens_per_minute, tokens + held, wait_s)
-        if terms.requests_per_minute is not None and requests + new > terms.requests_per_minute:
-            raise self._too_many("requests", terms.requests_per_minute, wait_s, lines)
-        if terms.tokens_per_minute is not None and tokens + held >= terms.tokens_per_minute:
-            raise self._too_many("tokens", terms.tokens_per_minute, wait_s, lines)
+        lines: list[bytes] = []
+        over: _RateLines | None = None
+        for one in account.rates:
+            used = requests + new if one.rate == "requests" else tokens + held
+            lines += one.lines(used, wait_s)
+            if over is None and used >= one.limit + (one.rate == "requests"):
+                over = one
+        if over is not None:
+            self._count(self._refused, over.rate)
+            said, headers = too_many_text(over.rate, over.limit, wait_s), (b"Retry-After: %d" % wait_s, *lines)
+            raise Refusal(429, said, code="rate_limit_exceeded", kind="rate_limit_error", headers=headers)
         return lines
-
-    def _too_many(self, rate: Rate, limit: int, wait_s: int, lines: Sequence[bytes]) -> Refusal:
-        self._count(self._refused, rate)
-        headers = (b"Retry-After: %d" % wait_s, *lines)
-        said = too_many_text(rate, limit, wait_s)
-        return Refusal(429, said, code="rate_limit_exceeded", kind="rate_limit_error", headers=headers)
 
     def _budgets(self, account: _Account, now: float) -> Iterator[_Budget]:
         day = int(now // DAY_S)
@@ -225,6 +257,9 @@ class Allowances:
 
     def _check_budgets(self, account: _Account, now: float, *, quietly: bool = False) -> list[bytes]:
         """Return what a used-up budget says that only warns. Raises Refusal for others."""
+        today, month, held = account.count.spent(int(now // DAY_S))
+        if today + held < account.budget_day and month + held < account.budget_month:
+            return []
         lines = []
         for one in self._budgets(account, now):
             if one.spent + one.held < one.budget:
@@ -256,7 +291,7 @@ class Allowances:
         """Raise Refusal where a hard budget can't hold."""
         if cost is None:
             said = unpriced_text(escape_control(model, 200))
-        elif cost and account.terms.currency != self._currency:
+        elif cost:
             said = other_currency_text(account.terms.currency, self._currency)
         else:
             return
@@ -285,25 +320,10 @@ class Allowances:
                 yield f'selfopt_budget_used_share{{key="{account.key}",span="{one.span}"}} {share:.6g}'
 
 
-def _budgets_of(terms: KeyTerms) -> tuple[tuple[Span, float], ...]:
-    named: tuple[tuple[Span, float | None], ...] = (("day", terms.budget_day), ("month", terms.budget_month))
-    return tuple((span, budget) for span, budget in named if budget is not None)
-
-
-def _rate_lines(rate: Rate, limit: int | None, used: int, wait_s: int) -> list[bytes]:
-    """Return the headers that say how much of a rate is left, in the words of OpenAI's API."""
-    if limit is None:
-        return []
-    name = rate.encode()
-    return [
-        b"x-ratelimit-limit-%s: %d" % (name, limit),
-        b"x-ratelimit-remaining-%s: %d" % (name, max(0, limit - used)),
-        b"x-ratelimit-reset-%s: %ds" % (name, wait_s),
-    ]
-
-
 def _expected_answer(fields: Mapping[str, msgspec.Raw]) -> int:
     """Return how many tokens an answer is expected to have: five hundred, or the request's limit if that is less."""
+    if "max_tokens" not in fields and "max_completion_tokens" not in fields:
+        return EXPECTED_ANSWER
     for name in _LIMITS:
         if (raw := fields.get(name)) is not None:
             try:

@@ -63,81 +63,81 @@ class KeyCounters:
 class KeyCount:
     """The counters of one key, as one worker sees them. Money has no unit here; times are in seconds since 1970."""
 
-    __slots__ = ("_cells", "_own", "_rows")
+    __slots__ = ("_own", "_rows")
 
     def __init__(self, counters: KeyCounters, number: int, worker: int) -> None:
         """number: of the key, from 0."""
-        self._cells = counters.cells
         place = number % PLACES * CELLS
-        self._rows = [place + row * PLACES * CELLS for row in range(counters.rows)]
+        starts = (place + row * PLACES * CELLS for row in range(counters.rows))
+        self._rows = [counters.cells[start : start + CELLS] for start in starts]
         self._own = self._rows[worker + 1]
 
     def spent(self, day: int) -> tuple[float, float, float]:
         """Return what was spent on that day and in its month, and what requests under way are expected to cost."""
-        cells, month = self._cells, month_of(day)
+        month = month_of(day)
         today = all_month = held = 0.0
-        for at in self._rows:
-            if cells[at + MONTH] >= month:  # a clock that was set back frees nothing
-                all_month += cells[at + MONTH_COST]
-                if cells[at + DAY] >= day:
-                    today += cells[at + DAY_COST]
-            held += cells[at + HELD_COST]
+        for row in self._rows:
+            if row[MONTH] >= month:  # a clock that was set back frees nothing
+                all_month += row[MONTH_COST]
+                if row[DAY] >= day:
+                    today += row[DAY_COST]
+            held += row[HELD_COST]
         return today, all_month, held
 
-    def asked(self, minute: int) -> tuple[int, int, int]:
+    def asked(self, minute: int) -> tuple[float, float, float]:
         """Return the requests and tokens of that minute, and the tokens that requests under way are expected to use."""
-        cells = self._cells
         requests = tokens = held = 0.0
-        for at in self._rows:
-            if cells[at + MINUTE] >= minute:
-                requests += cells[at + REQUESTS]
-                tokens += cells[at + TOKENS]
-            held += cells[at + HELD_TOKENS]
-        return int(requests), int(tokens), int(held)
+        for row in self._rows:
+            if row[MINUTE] >= minute:
+                requests += row[REQUESTS]
+                tokens += row[TOKENS]
+            held += row[HELD_TOKENS]
+        return requests, tokens, held
 
     def add_request(self, minute: int) -> None:
         """Count a request that comes."""
-        self._turn(minute)
-        self._cells[self._own + REQUESTS] += 1
+        own = self._own
+        if own[MINUTE] < minute:
+            self._turn(minute)
+        own[REQUESTS] += 1
 
     def hold(self, cost: float, tokens: int) -> None:
         """Count what a request is expected to use while it is under way."""
-        cells, own = self._cells, self._own
-        cells[own + HELD] += 1
-        cells[own + HELD_COST] += cost
-        cells[own + HELD_TOKENS] += tokens
+        own = self._own
+        own[HELD] += 1
+        own[HELD_COST] += cost
+        own[HELD_TOKENS] += tokens
 
     def let_go(self, cost: float, tokens: int, times: int) -> None:
         """Take back what was held, so many times."""
-        cells, own = self._cells, self._own
-        left = cells[own + HELD] - times
-        cells[own + HELD] = left = max(0.0, left)
+        own = self._own
+        own[HELD] = left = max(0.0, own[HELD] - times)
         # Sums of floats leave crumbs. Without anything under way there are none.
-        cells[own + HELD_COST] = max(0.0, cells[own + HELD_COST] - cost) if left else 0.0
-        cells[own + HELD_TOKENS] = max(0.0, cells[own + HELD_TOKENS] - tokens) if left else 0.0
+        own[HELD_COST] = max(0.0, own[HELD_COST] - cost) if left else 0.0
+        own[HELD_TOKENS] = max(0.0, own[HELD_TOKENS] - tokens) if left else 0.0
 
     def add(self, seconds: float, cost: float, tokens: int) -> None:
         """Count what a request used."""
-        cells, own = self._cells, self._own
-        day = int(seconds // DAY_S)
-        month = month_of(day)
-        if cells[own + MONTH] < month:
-            cells[own + MONTH_COST], cells[own + MONTH] = 0.0, month
-        if cells[own + DAY] < day:
-            cells[own + DAY_COST], cells[own + DAY] = 0.0, day
-        cells[own + MONTH_COST] += cost
-        cells[own + DAY_COST] += cost
-        self._turn(int(seconds // MINUTE_S))
-        cells[own + TOKENS] += tokens
+        own = self._own
+        day, minute = int(seconds // DAY_S), int(seconds // MINUTE_S)
+        if own[DAY] < day:
+            month = month_of(day)
+            if own[MONTH] < month:
+                own[MONTH_COST], own[MONTH] = 0.0, month
+            own[DAY_COST], own[DAY] = 0.0, day
+        own[MONTH_COST] += cost
+        own[DAY_COST] += cost
+        if own[MINUTE] < minute:
+            self._turn(minute)
+        own[TOKENS] += tokens
 
     def _turn(self, minute: int) -> None:
-        cells, own = self._cells, self._own
-        if cells[own + MINUTE] < minute:
-            cells[own + REQUESTS] = cells[own + TOKENS] = 0.0
-            cells[own + MINUTE] = minute
+        own = self._own
+        own[REQUESTS] = own[TOKENS] = 0.0
+        own[MINUTE] = minute
 
     def set_elsewhere(self, day: int, today: float, month: float) -> None:
         """Say what other processes recorded: on that day, and in its month."""
-        cells, at = self._cells, self._rows[0]
-        cells[at + DAY], cells[at + DAY_COST] = day, today
-        cells[at + MONTH], cells[at + MONTH_COST] = month_of(day), month
+        row = self._rows[0]
+        row[DAY], row[DAY_COST] = day, today
+        row[MONTH], row[MONTH_COST] = month_of(day), month
