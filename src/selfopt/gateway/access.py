@@ -12,7 +12,7 @@ from .options import GatewayOptions
 from .origins import Origins
 
 # These headers decide who may do what, so a repeated one is refused.
-ONCE = frozenset({b"origin", b"authorization", b"content-type", b"x-selfopt-phase", b"x-selfopt-variant"})
+ONCE = frozenset({b"origin", b"authorization", b"content-type", b"x-selfopt-phase", b"x-selfopt-variant", b"x-selfopt-cost"})
 LOCAL_USER = Caller(scopes=frozenset({"phase", "variant", "feedback"}))
 
 

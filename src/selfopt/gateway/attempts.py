@@ -330,6 +330,7 @@ class Attempts:
             raise
         exchange.crowded = lambda: bool(gate.waiting)
         entered = perf_counter()
+        ticket.bill.begin(upstream.model, entered)
         try:
             await self._answerer.answer(exchange)
         except EndpointError as error:

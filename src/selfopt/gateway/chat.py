@@ -98,6 +98,7 @@ class ChatService:
             ticket.first_byte = reply.first_byte_at
             record = ticket.record(self._parts.clock(), perf_counter(), reply.status)
             record = self._parts.allowances.settle(self._parts.costs.priced(record, ticket), ticket)
+            self._parts.costs.saved.add(record)
             self._parts.metrics.add(record, ticket)
             self._parts.journal.add(record)
             if self._parts.access_log is not None:
@@ -105,6 +106,8 @@ class ChatService:
 
     async def _serve(self, request: HttpRequest, reply: Reply, caller: Caller, ticket: Ticket) -> None:
         ticket.outcome = "rejected"
+        if _wants_cost(request):
+            ticket.tells_cost = self._parts.costs.told
         steps = self._dialect.reading_body(request.body, self._parts.options.body)
         chat = at_once(steps) if len(request.body) <= STEP_BYTES else await by_steps(steps)
         ticket.model, ticket.stream = chat.model, chat.stream
@@ -173,6 +176,14 @@ class ChatService:
             reply.break_off(self._dialect.broken_off(refusal))
         else:
             reply.send(refusal.status, [JSON, *ticket.headers(), *refusal.headers], self._dialect.fault(refusal))
+
+
+def _wants_cost(request: HttpRequest) -> bool:
+    """Say whether the head of the answer is to tell what it cost. Raises Refusal (400)."""
+    wanted = request.headers.get(b"x-selfopt-cost")
+    if wanted not in (None, b"on"):
+        raise bad_request("the header x-selfopt-cost must be on", code="invalid_header")
+    return wanted is not None
 
 
 def _not_found(message: str) -> Refusal:

@@ -222,7 +222,11 @@ class Gateway:
         }
         config = chat.rules.current.config
         ruled = {chat.one_name(rule.model) for rule in config.rules}
-        more = [*chat.allowances.lines(), *(() if self.parts.drift is None else self.parts.drift.lines(config))]
+        more = [
+            *chat.costs.saved.lines(),
+            *chat.allowances.lines(),
+            *(() if self.parts.drift is None else self.parts.drift.lines(config)),
+        ]
         reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled, more))
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -172,6 +173,7 @@ class Ticket:
         raced: what became of a stronger model that was asked at the same time.
         compared: the attempt in the second way, while the one that it is compared with is not over.
         bill: what the attempts used. A copy of the ticket begins with one of its own.
+        tells_cost: says what the request cost so far, where its client wants to hear it.
         held: what they were expected to use; copies share it.
     """
 
@@ -211,6 +213,7 @@ class Ticket:
     reason: str = ""
     compared: LiveAttempt | None = None
     bill: Bill = field(default_factory=Bill, init=False)
+    tells_cost: Callable[[Ticket], bytes] | None = None
     held: Reserved = field(default_factory=Reserved)
 
     @property
@@ -304,6 +307,8 @@ class Ticket:
             lines.append(b"x-selfopt-confidence: %.4f" % (math.floor(self.confidence * 10_000 + 1e-6) / 10_000))
         if self.escalated:
             lines.append(b"x-selfopt-escalated: %s" % self.escalated[-1].encode())
+        if self.tells_cost is not None:
+            lines.append(b"x-selfopt-cost: %s" % self.tells_cost(self))
         return lines
 
     def audit_event(self, decision: RouteDecision) -> AuditEvent:
