@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from .common import console, draw, emit, json_option, open_app, say
+from .common import console, counted, draw, emit, json_option, open_app, say
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -93,10 +93,10 @@ def _notes(found: KeyUsage) -> list[str]:
     notes = [f"since {found.since} (UTC){f', in {found.currency}' if found.currency else ''}; ~ marks estimates"]
     if total.unknown:
         charged = f"; budgets count {total.charged:.6g}{currency} for them" if total.charged else ""
-        notes.append(f"the cost of {total.unknown:,} requests is not known (no price, or no counts of tokens){charged}")
+        notes.append(f"the cost of {counted(total.unknown, 'request')} is not known (no price, or no counts of tokens){charged}")
     if total.beside:
         notes.append(
-            f"{total.beside:,} requests under rules with a stronger model cost {total.beside_cost:.6g}{currency}; it alone would "
+            f"{counted(total.beside, 'request')} under rules with a stronger model cost {total.beside_cost:.6g}{currency}; it alone would "
             f"have cost ~{total.stronger_alone:.6g}{currency}"
         )
     return notes
