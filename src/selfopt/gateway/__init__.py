@@ -20,6 +20,7 @@ from .passing import Passing
 from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
+from .shared_breaks import SharedBreaks
 from .similar import EmbeddingSteps
 from .sinks import TrailSink
 from .spent_elsewhere import SpentElsewhere
@@ -54,6 +55,7 @@ __all__ = [
     "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
+    "SharedBreaks",
     "SpentElsewhere",
     "SureParts",
     "ThresholdWatch",

@@ -12,6 +12,7 @@ from selfopt.gateway import (
     Allowances,
     Attempts,
     ChatParts,
+    Conversations,
     CostBook,
     DriftFile,
     DriftWatch,
@@ -29,6 +30,7 @@ from selfopt.gateway import (
     RulesInForce,
     RulesWatch,
     SegmentJournal,
+    SharedBreaks,
     SpentElsewhere,
     SureParts,
     ThresholdWatch,
@@ -103,8 +105,8 @@ def build_gateway(
     drift = _drift(app, thresholds, worker)
     rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
-    harness, shared = Harness(options, Passing(options, upstreams, pool)), None if worker is None else worker.conversations
-    attempts = Attempts(options, upstreams, pool, audit, harness, SureParts(shared, thresholds.voided, drift), allowances)
+    harness, sure = Harness(options, Passing(options, upstreams, pool)), SureParts(_shared(worker)[0], thresholds.voided, drift)
+    attempts = Attempts(options, upstreams, pool, audit, harness, sure, allowances, _shared(worker)[1])
     chat = ChatParts(
         options=options,
         rules=rules,
@@ -132,6 +134,11 @@ def build_gateway(
             worker="" if worker is None else str(worker.number),
         )
     )
+
+
+def _shared(worker: Worker | None) -> tuple[Conversations | None, SharedBreaks | None]:
+    """What the parts of several workers share."""
+    return (None, None) if worker is None else (worker.conversations, worker.breaks)
 
 
 def _served_before(app: App, writer: str) -> bool:
