@@ -185,7 +185,10 @@ class Gateway:
         reply.send(200, [JSON], OPENAPI_JSON)
 
     async def _ready(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        self.parts.chat.journal.check()  # what cannot be recorded is not served
+        try:
+            self.parts.chat.journal.check()  # what cannot be recorded is not served
+        except AuditError:  # everybody may read this: the reason, which may name files, is for the log
+            raise Refusal(503, "records cannot be written", code="audit_failed", kind="server_error") from None
         if not self.ready:
             raise Refusal(
                 503,
