@@ -49,7 +49,7 @@ def _table(lines: Sequence[str]) -> str:
     head = "".join(f"<th>{_head(cell)}</th>" for cell in rows[0])
     body = "".join(f"<tr{_place(row[0])}>{''.join(map(_cell, row))}</tr>" for row in rows[2:])
     # Who has no mouse can scroll what has the focus.
-    return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="table-wrap" tabindex="0"><table class="table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _place(first: str) -> str:
@@ -64,7 +64,7 @@ def _head(cell: str) -> str:
 
 
 def _cell(markdown: str) -> str:
-    return f"<td{' class=n' if _SHARE.fullmatch(markdown) else ''}>{inline(markdown, row=_EVALUATION.fullmatch(markdown) is None)}</td>"
+    return f"<td{' class=nowrap' if _SHARE.fullmatch(markdown) else ''}>{inline(markdown, row=_EVALUATION.fullmatch(markdown) is None)}</td>"
 
 
 def _safe(markdown: str) -> str:

@@ -32,13 +32,13 @@ from .svg import text
 
 _TONES: dict[ServingState, str] = {
     "serves": "good",
-    "when_sure": "caution",
+    "when_sure": "attention",
     "replaced": "bad",
     "refused": "bad",
-    "undecided": "info",
+    "undecided": "calm",
 }
 _DECISIONS = 30
-_VERDICT_TONES = {"promote": "good", "hold": "caution", "reject": "bad"}
+_VERDICT_TONES = {"promote": "good", "hold": "attention", "reject": "bad"}
 _PASSED = {True: "passed", False: "not passed", None: "no data"}
 _STEPS, _LISTED = "Next steps", "Evidence"
 

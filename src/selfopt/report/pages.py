@@ -26,7 +26,7 @@ def render(template: str, **values: object) -> str:
     """The page of a template. Equal values give equal text."""
     from markupsafe import Markup
 
-    css = "".join(files(__package__).joinpath("static", name).read_text("utf-8") for name in ("base.css", "report.css"))
+    css = "".join(files(__package__).joinpath("static", name).read_text("utf-8") for name in ("look.css", "report.css"))
     return _environment().get_template(template).render(css=Markup(css), **values) + "\n"
 
 

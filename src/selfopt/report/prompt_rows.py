@@ -56,7 +56,7 @@ class PromptSide:
     @property
     def tone(self) -> str:
         """Of its badge."""
-        return "good" if self.right == 1 else "bad" if self.right == 0 else "caution"
+        return "good" if self.right == 1 else "bad" if self.right == 0 else "attention"
 
 
 @dataclass(frozen=True, slots=True)
