@@ -115,7 +115,8 @@ def _evidence(course: Course, x: Callable[[float], float]) -> list[str]:
         svg.label(LEFT - 4, y(1) + 4, "border", anchor="end", kind="small"),
         svg.label(LEFT - 4, y(0) + 4, "none", anchor="end", kind="small"),
         *svg.cut(top, bottom, [*_way(dashed, "against", "dot against-dot"), *_way(solid, "for", "dot")]),
-        svg.label(LEFT + 4, y(1) - 3, borders, kind="small"),
+        # Beside the lines, which would run through it.
+        svg.label(LEFT, bottom + 10, borders, kind="small"),
     ]
 
 

@@ -16,12 +16,12 @@ ServingState = Literal["serves", "when_sure", "replaced", "refused", "undecided"
 """Whether a model may serve a phase. `replaced`: another model answers. `undecided`: there is no rule about it."""
 
 SERVED: dict[Phase, str] = {"atomic": "single requests with tools", "extended": "conversations with tools"}
-_MAY: dict[ServingState, str] = {
-    "serves": "may serve",
-    "when_sure": "may serve, when sure,",
-    "replaced": "may not serve",
-    "refused": "may not serve",
-    "undecided": "can't be judged yet on",
+_HEADLINES: dict[ServingState, str] = {
+    "serves": "{} may serve {}",
+    "when_sure": "{} may serve the {} of which they are sure",
+    "replaced": "{} may not serve {}",
+    "refused": "{} may not serve {}",
+    "undecided": "it is not known yet whether {} may serve {}",
 }
 _NAMED = 3  # models that a headline names
 
@@ -79,9 +79,10 @@ def headline_text(found: Sequence[tuple[str, Phase, ServingState]]) -> str:
     if not found:
         return "Nothing is measured yet"
     groups: dict[tuple[str, Phase], list[str]] = {}
-    for model, phase, state in sorted(found, key=lambda one: list(_MAY).index(one[2])):
-        groups.setdefault((_MAY[state], phase), []).append(short_name(model))
-    return "; ".join(f"{_listed(names)} {may} {SERVED[phase]}" for (may, phase), names in groups.items())
+    for model, phase, state in sorted(found, key=lambda one: list(_HEADLINES).index(one[2])):
+        groups.setdefault((_HEADLINES[state], phase), []).append(short_name(model))
+    told = "; ".join(form.format(_listed(names), SERVED[phase]) for (form, phase), names in groups.items())
+    return f"I{told[1:]}" if all(state == "undecided" for _, _, state in found) else told
 
 
 def _listed(names: Sequence[str]) -> str:
