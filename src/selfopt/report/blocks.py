@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from selfopt.words.glossary import TERMS
+from selfopt.words.terms import TERMS
 
-from .pages import short_id, slug
+from .pages import SHOWN_TERMS, short_id, slug
 
 _ENTITY = re.compile(r"&(?!#\d+;)")
 _COLUMNS = 3  # that a phone has room for; the rows of a wider table are cards there
@@ -61,7 +61,7 @@ def _place(first: str) -> str:
 
 def _head(cell: str) -> str:
     """A heading that is a term leads to what it means."""
-    if cell in TERMS:
+    if cell in SHOWN_TERMS:
         return f'<a class="term" href="#term-{slug(cell)}" title="{_safe(TERMS[cell])}">{inline(cell)}</a>'
     return inline(cell)
 
