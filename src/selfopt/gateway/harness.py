@@ -8,6 +8,7 @@ import time
 from selfopt.dialects.client_tools import MAX_TOOLS, MAX_TOOLS_BYTES
 from selfopt.dialects.clients import ClientRequest, NoWordsError, PassReason
 from selfopt.dialects.refusal import Refusal
+from selfopt.dialects.routes import Route
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
 from selfopt.records import ServeWhen, Variant, tool_set_name
@@ -35,8 +36,9 @@ MAX_VARIANT_BYTES = MAX_TOOLS_BYTES
 class Harness:
     """Chooses how one attempt reaches the model.
 
-    A request with tools goes through the rule's variant. A request to a server of another dialect
-    goes through the endpoint's adapter. Every other request is passed on unchanged.
+    A chat with tools goes through the rule's variant. A chat to a server of another dialect goes
+    through the endpoint's adapter. Every other one is passed on unchanged, and so are requests of other
+    routes, to servers that have them.
     """
 
     def __init__(self, options: GatewayOptions, passing: Passing) -> None:
@@ -55,6 +57,11 @@ class Harness:
         upstream, ticket = exchange.upstream, exchange.ticket
         direct = exchange.dialect.name in upstream.speaks
         ticket.begin_attempt()
+        if exchange.route is not None:
+            if not direct:
+                raise _no_route(exchange.route, upstream)
+            await self._passing.answer(exchange)
+            return
         variant, ticket.passed = self._variant(exchange)
         asked = await self._read(exchange, direct=direct) if variant is not None or not direct else None
         if asked is not None and variant is not None:
@@ -152,6 +159,11 @@ def _tool_set(asked: ClientRequest, exchange: LiveRequest) -> str:
     if len(asked.request.tools) != exchange.chat.n_tools:  # the client's choice leaves some out
         return tool_set_name(asked.request.tools)
     return exchange.tools.tool_set or tools_offered(exchange.chat).tool_set
+
+
+def _no_route(route: Route, upstream: Upstream) -> Refusal:
+    message = f"endpoint {upstream.name} has no /v1/{route}: ask for a model of a server that has it"
+    return Refusal(404, message, code="route_not_served", param="model")
 
 
 def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Exception:

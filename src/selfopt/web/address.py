@@ -82,6 +82,13 @@ class HttpAddress:
         """Host and port."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    def posting(self, path: str) -> bytes:
+        """Return the head of a POST to another path than a chat's, up to the digits of Content-Length.
+
+        path: below the server's root, such as `/embeddings`.
+        """
+        return self.post.replace(b"/chat/completions HTTP/1.1", path.encode("ascii") + b" HTTP/1.1", 1)
+
     def told(self, text: bytes) -> bytes:
         """Return a server's error text without its key and its address, as clients may read it."""
         return self.place.sub(b"[endpoint]", self.errors.data(text))

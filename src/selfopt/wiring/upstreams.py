@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from selfopt.dialects.openai_chat import OpenAIChat
+from selfopt.dialects.routes import Route
 from selfopt.dialects.servers import with_settings
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError, UsageError
 from selfopt.gateway import EmbeddingSteps, HttpAddress, Pool, PooledEndpoint, Upstream
 from selfopt.home import secret_texts
-from selfopt.records import HELD_FACTS, Endpoint, Environment, ModelStatus
+from selfopt.records import HELD_FACTS, Endpoint, EndpointConfig, Environment, ModelStatus
 from selfopt.records.seams import EmbeddingSource
 from selfopt.records.spec import UNKNOWN
+from selfopt.settings import EndpointSettings
 
 from .app import App
 
@@ -38,6 +41,7 @@ class AppUpstreams:
         self._pool = pool
         self._alone = alone
         self._known: dict[str, Upstream] = {}
+        self._beside: dict[tuple[str, Route], Upstream] = {}
         self._asked: dict[str, Endpoint] = {}
         self._families: dict[str, str] = {}
         self._observed = observed
@@ -49,12 +53,13 @@ class AppUpstreams:
             self._families[self._app.settings.one_name(model)] = status.family
         self._observed(model, _environment_of(model, status))
 
-    def find(self, model: str, asked: str) -> Upstream:
+    def find(self, model: str, asked: str, route: Route | None = None) -> Upstream:
         """Return the upstream of a model.
 
         Args:
             model: full name of the model that serves.
             asked: full name of the model that the request names.
+            route: as of `Upstreams.find`.
 
         Raises:
             UnknownModelError: no endpoint has the model.
@@ -65,20 +70,17 @@ class AppUpstreams:
         if known is None:
             if len(self._known) >= 4096:
                 self._known.clear()
+                self._beside.clear()
                 self._asked.clear()
             known = self._known[model] = self._make(model)
-        return known
+        return known if route is None else self._beside.get((model, route)) or self._make_beside(known, route)
 
     def _make(self, model: str) -> Upstream:
         app = self._app
         name, entry = app.settings.endpoint_of(app.full_name(model))
         config = app.settings.endpoint_config(name, app.environ)
         self._require_alone(model)
-        address = None
-        if entry.traits.speaks == OpenAIChat.name and config.base_url and not entry.traits.engine:
-            key = config.api_key.get_secret_value() if config.api_key is not None else None
-            proxy = config.proxy.get_secret_value() if config.proxy is not None else None
-            address = HttpAddress.of(name, entry.traits.dialect(config).root, key, proxy, hidden=secret_texts(config.extra_body))
+        address = _address(name, entry, config, "") if entry.traits.speaks == OpenAIChat.name else None
         direct = address is not None or entry.traits.engine
         return Upstream(
             name=name,
@@ -100,6 +102,25 @@ class AppUpstreams:
             gives_logprobs=entry.may_give_logprobs,
             embeds=partial(self._embedding.answer, model),
         )
+
+    def _make_beside(self, chats: Upstream, route: Route) -> Upstream:
+        """Return the upstream of a route. What fails there says nothing of the model's chats."""
+        app, address = self._app, chats.address
+        entry = app.settings.endpoints[chats.name]
+        below = entry.traits.openai_path
+        if address is None and below is not None:
+            address = _address(chats.name, entry, app.settings.endpoint_config(chats.name, app.environ), below)
+        engine = entry.traits.engine
+        found = self._beside[chats.model, route] = replace(
+            chats,
+            address=address,
+            speaks=frozenset({OpenAIChat.name} if address is not None or engine else ()),
+            gate=f"{chats.gate} ({route})" if engine and route == "embeddings" else chats.gate,  # a server of its own
+            known_as=f"{chats.known_as} ({route})",
+            max_reply_bytes=chats.max_stream_bytes,
+            route=route,
+        )
+        return found
 
     def _embedding_source(self, embedding: str, served: str) -> EmbeddingSource:
         """Return what embeds requests to a model. Errors as of `Sender.embedding`."""
@@ -147,8 +168,8 @@ class AppUpstreams:
         if not self._app.settings.endpoints[upstream.name].traits.engine:
             return None
         try:
-            found = await self._app.engine.connect(upstream.model)
-            if upstream.known_as not in self._families:
+            found = await self._app.engine.connect(upstream.model, embedding=upstream.route == "embeddings")
+            if upstream.route is None and upstream.known_as not in self._families:
                 self.tell(upstream.model, await self._app.engine.status(upstream.model))
         except ModelStoreError as error:
             raise EndpointError(str(error), kind="not_found", told=f"{upstream.model} is not installed") from error
@@ -172,6 +193,16 @@ class AppUpstreams:
         except SelfoptError:
             return UNKNOWN
         return (await source.residency.status(source.model)).digest
+
+
+def _address(name: str, entry: EndpointSettings, config: EndpointConfig, below: str) -> HttpAddress | None:
+    """Return where a server answers OpenAI's API, so far below its root; None for one that has no address yet."""
+    if config.base_url is None or entry.traits.engine:
+        return None
+    key = config.api_key.get_secret_value() if config.api_key is not None else None
+    proxy = config.proxy.get_secret_value() if config.proxy is not None else None
+    root = f"{entry.traits.dialect(config).root}{below}"
+    return HttpAddress.of(name, root, key, proxy, hidden=secret_texts(config.extra_body))
 
 
 def _environment_of(model: str, status: ModelStatus) -> Environment:
