@@ -6,16 +6,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
-from selfopt.dialects.openai_chat import OpenAIChat
+from selfopt.dialects.kinds import PASSED_PATHS
+from selfopt.dialects.openai_client import NAME as OPENAI
 from selfopt.dialects.routes import Route
 from selfopt.dialects.servers import with_settings
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError, UsageError
 from selfopt.gateway import EmbeddingSteps, HttpAddress, Pool, PooledEndpoint, Upstream
 from selfopt.home import secret_texts
-from selfopt.records import HELD_FACTS, Endpoint, EndpointConfig, Environment, ModelStatus
+from selfopt.records import HELD_FACTS, Endpoint, Environment, ModelStatus
 from selfopt.records.seams import EmbeddingSource
 from selfopt.records.spec import UNKNOWN
-from selfopt.settings import EndpointSettings
 
 from .app import App
 
@@ -80,7 +80,7 @@ class AppUpstreams:
         name, entry = app.settings.endpoint_of(app.full_name(model))
         config = app.settings.endpoint_config(name, app.environ)
         self._require_alone(model)
-        address = _address(name, entry, config, "") if entry.traits.speaks == OpenAIChat.name else None
+        address = self._address_of(name)
         direct = address is not None or entry.traits.engine
         return Upstream(
             name=name,
@@ -90,6 +90,7 @@ class AppUpstreams:
             # `find` has checked the consent, so from here on the request counts as one for this model.
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
             speaks=frozenset({entry.traits.speaks} if direct else ()),
+            also=frozenset(entry.also if direct else ()),
             gate=model if entry.traits.engine else name,
             concurrency=app.settings.live_concurrency_of(name),
             max_reply_bytes=config.max_reply_bytes,
@@ -105,22 +106,41 @@ class AppUpstreams:
 
     def _make_beside(self, chats: Upstream, route: Route) -> Upstream:
         """Return the upstream of a route. What fails there says nothing of the model's chats."""
-        app, address = self._app, chats.address
-        entry = app.settings.endpoints[chats.name]
-        below = entry.traits.openai_path
-        if address is None and below is not None:
-            address = _address(chats.name, entry, app.settings.endpoint_config(chats.name, app.environ), below)
-        engine = entry.traits.engine
+        traits = self._app.settings.endpoints[chats.name].traits
+        address = chats.address if traits.speaks == OPENAI else self._address_below(chats.name)
+        engine = traits.engine
         found = self._beside[chats.model, route] = replace(
             chats,
             address=address,
-            speaks=frozenset({OpenAIChat.name} if address is not None or engine else ()),
+            speaks=frozenset({OPENAI} if address is not None or engine else ()),
             gate=f"{chats.gate} ({route})" if engine and route == "embeddings" else chats.gate,  # a server of its own
             known_as=f"{chats.known_as} ({route})",
             max_reply_bytes=chats.max_stream_bytes,
             route=route,
         )
         return found
+
+    def _address_of(self, name: str) -> HttpAddress | None:
+        """Where an endpoint's server takes what is passed on; None where it takes nothing, or the engine starts it."""
+        entry, config = self._app.settings.endpoints[name], self._app.settings.endpoint_config(name, self._app.environ)
+        traits = entry.traits
+        path = PASSED_PATHS.get(traits.speaks)
+        if path is None or traits.engine or not (config.base_url or traits.base_url):
+            return None
+        return self._place(name, traits.dialect(config).url.removesuffix(path))
+
+    def _address_below(self, name: str) -> HttpAddress | None:
+        """Where an endpoint's server, which speaks another dialect, answers OpenAI's API; None where it does not."""
+        entry, config = self._app.settings.endpoints[name], self._app.settings.endpoint_config(name, self._app.environ)
+        below = entry.traits.openai_path
+        return None if below is None else self._place(name, f"{entry.traits.dialect(config).root}{below}")
+
+    def _place(self, name: str, root: str) -> HttpAddress:
+        entry, config = self._app.settings.endpoints[name], self._app.settings.endpoint_config(name, self._app.environ)
+        key = config.api_key.get_secret_value() if config.api_key is not None else None
+        proxy = config.proxy.get_secret_value() if config.proxy is not None else None
+        hidden = secret_texts(config.extra_body)
+        return HttpAddress.of(name, root, key, proxy, hidden=hidden, key_header=entry.traits.key_header)
 
     def _embedding_source(self, embedding: str, served: str) -> EmbeddingSource:
         """Return what embeds requests to a model. Errors as of `Sender.embedding`."""
@@ -193,16 +213,6 @@ class AppUpstreams:
         except SelfoptError:
             return UNKNOWN
         return (await source.residency.status(source.model)).digest
-
-
-def _address(name: str, entry: EndpointSettings, config: EndpointConfig, below: str) -> HttpAddress | None:
-    """Return where a server answers OpenAI's API, so far below its root; None for one that has no address yet."""
-    if config.base_url is None or entry.traits.engine:
-        return None
-    key = config.api_key.get_secret_value() if config.api_key is not None else None
-    proxy = config.proxy.get_secret_value() if config.proxy is not None else None
-    root = f"{entry.traits.dialect(config).root}{below}"
-    return HttpAddress.of(name, root, key, proxy, hidden=secret_texts(config.extra_body))
 
 
 def _environment_of(model: str, status: ModelStatus) -> Environment:
