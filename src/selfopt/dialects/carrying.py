@@ -126,7 +126,10 @@ def _schema(value: Any) -> Any:
 
 
 def _effort(value: Any) -> Any:
-    return False if value == "none" else value
+    """Ollama's `think`, which has three levels: the nearest one."""
+    return (
+        {"none": False, "minimal": "low", "xhigh": "high", "max": "high"}.get(value, value) if isinstance(value, str) else value
+    )
 
 
 def _reasoning(value: Any) -> Any:
@@ -181,7 +184,7 @@ _ANTHROPIC_FIELDS = (
 )
 # Fields that shape the answer or ask for more of it, which these servers or the gateway's answers cannot give.
 _NOT_HERE = (
-    "n best_of logprobs top_logprobs logit_bias functions function_call modalities audio prediction web_search_options "
+    "n best_of logit_bias functions function_call modalities audio prediction web_search_options "
     "grammar guided_regex guided_choice guided_grammar structured_outputs prompt_logprobs echo n_probs"
 )
 TABLES: Mapping[str, FieldTable] = {
