@@ -198,6 +198,8 @@ TABLES: Mapping[str, FieldTable] = {
             "max_completion_tokens": Goes("options.num_predict"),
             "stop": Goes("options.stop", _as_list),
             "options": Goes("options"),
+            "logprobs": Goes("logprobs"),
+            "top_logprobs": Goes("top_logprobs"),
             "response_format": Goes("format", _format),
             "json_schema": Goes("format"),
             "guided_json": Goes("format"),
