@@ -117,6 +117,7 @@ class ChatService:
             told = told_refusal_text(model, phase, decision.rule)
             raise Refusal(403, told, code="refused_by_rules", kind="permission_error", param="model")
         ticket.served, ticket.outcome = decision.model, "failed"
+        path, lines = self._dialect.passed.addressed(request.headers, request.query)
         exchange = LiveRequest(
             self._dialect,
             chat,
@@ -125,6 +126,8 @@ class ChatService:
             deadline=request.at + self._parts.options.own.deadline_s,
             plain=self._without_variant(request, caller),
             tools=tools,
+            path=path,
+            lines=lines,
         )
         await self._parts.attempts.serve(exchange, decision, rules)
         ticket.outcome = "rejected" if reply.status != 200 else "diverted" if ticket.fallback else "served"
