@@ -24,6 +24,7 @@ class Upstream:
         known_as: one name for all names of the model.
         server_model: what the server calls it.
         adapter: makes the endpoint that speaks to the server.
+        dialect: the one that the adapter speaks.
         speaks: the dialects of chats that can be passed on unchanged; empty where none can.
         also: further ones that can, where no call has to be read from the text of the reply.
         address: where these go; None for a server that `Upstreams.connect` has to start first.
@@ -48,6 +49,7 @@ class Upstream:
     model: str
     server_model: str
     adapter: Callable[[], Endpoint]
+    dialect: str = "openai_chat"
     speaks: frozenset[str] = frozenset({"openai_chat"})
     also: frozenset[str] = frozenset()
     address: HttpAddress | None = None

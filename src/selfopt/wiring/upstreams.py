@@ -89,6 +89,7 @@ class AppUpstreams:
             address=address,
             # `find` has checked the consent, so from here on the request counts as one for this model.
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
+            dialect=entry.traits.speaks,
             speaks=frozenset({entry.traits.speaks} if direct else ()),
             also=frozenset(entry.also if direct else ()),
             gate=model if entry.traits.engine else name,
