@@ -24,10 +24,12 @@ from .similar import EmbeddingSteps
 from .sinks import TrailSink
 from .thresholds import ThresholdWatch
 from .ticket import this_writer
+from .tracing import AttemptSpan, SpanSink, TracedRequest, Tracing
 from .warmth import KeepWarm, Warmed, Warmer
 
 __all__ = [
     "AccessLog",
+    "AttemptSpan",
     "Attempts",
     "ChatParts",
     "Conversations",
@@ -53,8 +55,11 @@ __all__ = [
     "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
+    "SpanSink",
     "SureParts",
     "ThresholdWatch",
+    "TracedRequest",
+    "Tracing",
     "TrailSink",
     "Upstream",
     "Upstreams",

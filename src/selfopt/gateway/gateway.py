@@ -138,7 +138,8 @@ class Gateway:
         self.parts.keys.close()
         # The last named is closed first, and each whatever becomes of those before it: what was served is recorded.
         async with AsyncExitStack() as closing:
-            for recorder in (self.parts.chat.access_log, self.parts.chat.audit, self.parts.chat.journal, self.parts.drift):
+            chat = self.parts.chat
+            for recorder in (chat.tracing.sink, chat.access_log, chat.audit, chat.journal, self.parts.drift):
                 if recorder is not None:
                     closing.push_async_callback(recorder.close)
             closing.callback(self.parts.pool.close)
@@ -169,7 +170,7 @@ class Gateway:
         except Refusal as refusal:
             self.parts.chat.metrics.turned_away(refusal.status)
             if self.parts.chat.access_log is not None:
-                self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
+                self.parts.chat.access_log.turned_away(request, refusal.status, refusal.code)
             lines = self._access.origins.lines(request)
             raise Denied(refusal.status, [JSON, *refusal.headers, *lines], _told(request, refusal)) from None
         return partial(self._answer, answer, caller)
@@ -217,7 +218,8 @@ class Gateway:
         }
         config = chat.rules.current.config
         ruled = {chat.one_name(rule.model) for rule in config.rules}
-        more = () if self.parts.drift is None else self.parts.drift.lines(config)
+        more = [] if self.parts.drift is None else [*self.parts.drift.lines(config)]
+        more += [] if chat.tracing.sink is None else chat.tracing.sink.lines()
         reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled, more))
 
     async def _learn_names(self) -> None:

@@ -91,6 +91,7 @@ class Harness:
             raise _final(error, upstream, flow) from error
         completion.thinking = work.thinking
         completion.settle(outcome, work.usage)
+        ticket.finish = "tool_calls" if outcome.tool_calls else outcome.finish_reason
         exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
         if flow is not None:
             await flow.end(with_usage=asked.wants_usage)

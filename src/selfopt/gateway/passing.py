@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
@@ -12,6 +13,7 @@ from selfopt.dialects.faults import status_fault
 from selfopt.dialects.openai_edit import UNREADABLE, Count
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
+from selfopt.records.trace import onward_lines
 from selfopt.web import HttpAddress, Pool, UpstreamReply, UpstreamStream
 
 from .bounded import redacted
@@ -37,6 +39,14 @@ class _Answer(msgspec.Struct):
     usage: Count | None = None
 
 
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class _Ending(msgspec.Struct):
+    choices: list[_Choice] = []
+
+
 class _Fault(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(b"")
     message: msgspec.Raw = msgspec.Raw(b"")
@@ -47,6 +57,7 @@ class _Message(msgspec.Struct):
 
 
 _read_answer = msgspec.json.Decoder(_Answer).decode
+_read_ending = msgspec.json.Decoder(_Ending).decode
 _read_fault = msgspec.json.Decoder(_Fault).decode
 _read_error = msgspec.json.Decoder(dict[str, dict[str, object]]).decode
 _read_message = msgspec.json.Decoder(_Message | str).decode
@@ -68,7 +79,7 @@ class Passing:
         joined = upstream.streamed and not exchange.chat.stream and can_be_joined(exchange.chat)
         joined = joined and offered_by(exchange, self._options) is not None
         body = exchange.chat.forwarded(upstream.server_model, upstream.finish, streamed=joined)
-        payload = b"%s%d\r\n\r\n%s" % (address.post, len(body), body)
+        payload = b"%s%d%s\r\n\r\n%s" % (address.post, len(body), onward_lines(), body)
         if exchange.chat.stream:
             await self._streamed(exchange, upstream, address, payload)
         else:
@@ -139,6 +150,8 @@ class Passing:
             _note(found, offered, exchange.ticket)
             if exchange.ticket.unmet and exchange.helped:
                 raise uncalled()
+        if exchange.ticket.trace is not None:
+            _note_finish(body, exchange.ticket)
         await exchange.settle()
         exchange.reply.send(200, _lines(exchange, answer, address), body)
 
@@ -247,6 +260,13 @@ def note_usage(body: bytes, ticket: Ticket) -> None:
         return
     if usage is not None:
         _count(usage, ticket)
+
+
+def _note_finish(body: bytes, ticket: Ticket) -> None:
+    """Note why the model ended its answer. Only spans tell it."""
+    with suppress(*UNREADABLE):
+        choices = _read_ending(body).choices
+        ticket.finish = choices[0].finish_reason if choices else None
 
 
 def _count(usage: Count, ticket: Ticket) -> None:

@@ -37,6 +37,8 @@ class Upstream:
         embeds: answers the steps of an embedding model within so many seconds, with None where that can't; see
             `EmbeddingSteps`.
             None: words choose the tools.
+        traced: whether the server is told which trace a request belongs to.
+        provider: who serves, as the GenAI conventions name it.
         streamed: whether the server is always asked for a stream, so that a reply can be ended early.
         family: tells the family that the model's chat template showed; "unknown" before any did.
     """
@@ -58,6 +60,8 @@ class Upstream:
     known_as: str = ""
     streamed: bool = False
     gives_logprobs: bool = True
+    traced: bool = False
+    provider: str = ""
     embeds: Callable[[RenderedStep, float], Awaitable[ReplyContent | None]] | None = None
 
 

@@ -17,6 +17,7 @@ from selfopt.routing import event_of
 from .costs import Bill
 from .cutting import Cut
 from .escalation import Escalating, EscalationReason
+from .tracing import LiveTrace
 
 Unmet = Literal["tool_choice"]
 Read = Literal["text", "mended"]
@@ -95,6 +96,7 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         voided: why a threshold does not hold any more, where that is the reason.
         cost: of all attempts, by the prices of the settings; left out where it is not known.
         cost_alone: what the rule's stronger model alone would have cost: an estimate, unless it served.
+        trace_id, span_id: the gateway's span, or the client's where the gateway makes none; left out without a trace.
     """
 
     at: str
@@ -119,6 +121,8 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     voided: VoidedBy | None = None
     cost: float | None = None
     cost_alone: float | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
 
 
 class FeedbackRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="feedback"):
@@ -168,6 +172,8 @@ class Ticket:
         below: whether the answer was served though it is not sure enough, as the settings want.
         raced: what became of a stronger model that was asked at the same time.
         compared: the attempt in the second way, while the one that it is compared with is not over.
+        trace: which the request belongs to; None without one.
+        finish: why the model ended its answer, as far as somebody looked.
         bill: what the attempts used. A copy of the ticket begins with one of its own.
     """
 
@@ -206,6 +212,8 @@ class Ticket:
     outcome: str = "failed"
     reason: str = ""
     compared: LiveAttempt | None = None
+    trace: LiveTrace | None = None
+    finish: str | None = None
     bill: Bill = field(default_factory=Bill, init=False)
 
     @property
@@ -247,6 +255,7 @@ class Ticket:
     def record(self, at: str, now: float, status: int) -> RequestRecord:
         """Return the record for the journal. now: `perf_counter` at the end."""
         rule = self.decision.rule if self.decision is not None else None
+        trace = None if self.trace is None else self.trace.told
         return RequestRecord(
             at=at,
             id=self.id,
@@ -268,6 +277,8 @@ class Ticket:
             reason=self.reason or (f"cut: {self.cut}" if self.cut else ""),
             escalated=tuple(self.escalated),
             voided=self.voided,
+            trace_id=None if trace is None else trace.trace_id,
+            span_id=None if trace is None else trace.span_id,
         )
 
     def headers(self) -> list[bytes]:

@@ -31,6 +31,7 @@ from selfopt.gateway import (
     SegmentJournal,
     SureParts,
     ThresholdWatch,
+    Tracing,
     TrailSink,
     WebLimits,
     this_writer,
@@ -44,6 +45,8 @@ from selfopt.variants import options_of
 from .app import App
 from .inventory import Inventory
 from .keep_warm import warmer
+from .otel import span_sink
+from .otel_facts import Here, Names
 from .upstreams import AppUpstreams
 from .workers import Worker
 
@@ -114,6 +117,7 @@ def build_gateway(
         audit=audit,
         journal=journal or _journal(app, options, audit),
         costs=_costs(app.settings),
+        tracing=_tracing(app, options, inventory),
         metrics=LiveCounters(ModelCounters(inventory.known_now, app.settings.one_name)),
         access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
     )
@@ -130,6 +134,13 @@ def build_gateway(
             worker="" if worker is None else str(worker.number),
         )
     )
+
+
+def _tracing(app: App, options: GatewayOptions, inventory: Inventory) -> Tracing:
+    """What begins the traces of requests. Raises SettingsError if they are wanted and cannot be made."""
+    otel, one_name = app.settings.otel, app.settings.one_name
+    here = Here(options.own.host, options.own.port)
+    return Tracing(span_sink(otel, here, lambda: Names(inventory.known_now(), one_name), app.environ), otel.sample)
 
 
 def _audit(app: App) -> TrailSink:
