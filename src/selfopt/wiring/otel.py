@@ -18,7 +18,7 @@ from selfopt.home import escape_control
 from selfopt.records.trace import TraceContext
 from selfopt.settings.otel import OtelSettings
 
-from .otel_facts import INSTRUMENTS, Here, Names, attempt_facts, error_of, figures, request_facts
+from .otel_facts import INSTRUMENTS, Here, NamedModels, attempt_facts, error_of, figures, request_facts
 
 log = logging.getLogger("selfopt.gateway")
 PAUSE_S = 0.5
@@ -27,7 +27,7 @@ CLOSE_S = 3.0
 
 
 def span_sink(
-    own: OtelSettings, here: Here, names: Callable[[], Names], environ: Mapping[str, str] = os.environ
+    own: OtelSettings, here: Here, names: Callable[[], NamedModels], environ: Mapping[str, str] = os.environ
 ) -> SpanSink | None:
     """Return what sends spans to the collector of the settings; None where nobody wants that.
 
@@ -88,7 +88,7 @@ class _Spans:
         self._ended.clear()
         return spans
 
-    def add(self, request: TracedRequest, here: Here, names: Names) -> None:
+    def add(self, request: TracedRequest, here: Here, names: NamedModels) -> None:
         """Make the spans of one request."""
         from opentelemetry.trace import SpanKind, Status, StatusCode
 
@@ -133,7 +133,7 @@ def _parent(trace: TraceContext | None) -> Any:
 class _Exporting:
     """The `SpanSink` of a collector."""
 
-    def __init__(self, own: OtelSettings, here: Here, names: Callable[[], Names]) -> None:
+    def __init__(self, own: OtelSettings, here: Here, names: Callable[[], NamedModels]) -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
         logging.getLogger("opentelemetry").addHandler(logging.NullHandler())  # this file says what goes wrong

@@ -47,7 +47,7 @@ def _known(facts: Iterable[tuple[str, Value | None]]) -> Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class NamedModels:
     """The models that have names of their own, each under its one name."""
 
     known: Collection[str]
@@ -137,7 +137,7 @@ _METERED = (
 )  # fmt: skip
 
 
-def figures(request: TracedRequest, here: Here, names: Names) -> Iterator[tuple[str, float, Facts]]:
+def figures(request: TracedRequest, here: Here, names: NamedModels) -> Iterator[tuple[str, float, Facts]]:
     """Yield the figures of a request: instrument, value, and attributes with bounded names."""
     record = request.record
     mine = {name: value for name, value in request_facts(request, here).items() if name in _METERED}

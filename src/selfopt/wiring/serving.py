@@ -46,7 +46,7 @@ from .app import App
 from .inventory import Inventory
 from .keep_warm import warmer
 from .otel import span_sink
-from .otel_facts import Here, Names
+from .otel_facts import Here, NamedModels
 from .upstreams import AppUpstreams
 from .workers import Worker
 
@@ -140,7 +140,7 @@ def _tracing(app: App, options: GatewayOptions, inventory: Inventory) -> Tracing
     """What begins the traces of requests. Raises SettingsError if they are wanted and cannot be made."""
     otel, one_name = app.settings.otel, app.settings.one_name
     here = Here(options.own.host, options.own.port)
-    return Tracing(span_sink(otel, here, lambda: Names(inventory.known_now(), one_name), app.environ), otel.sample)
+    return Tracing(span_sink(otel, here, lambda: NamedModels(inventory.known_now(), one_name), app.environ), otel.sample)
 
 
 def _audit(app: App) -> TrailSink:
