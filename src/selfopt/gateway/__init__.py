@@ -20,6 +20,7 @@ from .passing import Passing
 from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
+from .shared_figures import SharedFigures
 from .similar import EmbeddingSteps
 from .sinks import TrailSink
 from .thresholds import ThresholdWatch
@@ -55,6 +56,7 @@ __all__ = [
     "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
+    "SharedFigures",
     "SpanSink",
     "SureParts",
     "ThresholdWatch",

@@ -25,6 +25,7 @@ from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
 from .refusal import JSON, not_audited
+from .shared_figures import SharedFigures, merged
 from .thresholds import ThresholdWatch
 from .ticket import header_value
 from .told_outcomes import FeedbackService
@@ -45,7 +46,8 @@ class GatewayParts:
     Attributes:
         models: returns the full names and aliases that can be asked now, for `/v1/models`.
         served_before: whether a process of that name has recorded requests in this home.
-        worker: the number of this process among several; empty for the only one.
+        worker: the number of this process among several; None for the only one.
+        figures: those of all processes, where several serve.
     """
 
     chat: ChatParts
@@ -56,7 +58,8 @@ class GatewayParts:
     warmth: KeepWarm | None = None
     thresholds: ThresholdWatch | None = None
     drift: DriftWatch | None = None
-    worker: str = ""
+    worker: int | None = None
+    figures: SharedFigures | None = None
 
 
 class Gateway:
@@ -111,6 +114,9 @@ class Gateway:
     def _prune(self) -> None:
         self.parts.pool.prune()
         self._resident.settle()
+        shared, worker = self.parts.figures, self.parts.worker
+        if shared is not None and worker is not None and (shared.wanted or self._pruning is None):
+            shared.write(worker, self._figures())
         self._pruning = self._loop.call_later(PRUNE_S, self._prune)
 
     @property
@@ -205,10 +211,18 @@ class Gateway:
         await self._health(request, reply, caller)
 
     async def _metrics(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        if self.parts.chat.metrics.models.strange:
+            await self._learn_names()
+        text, shared, worker = self._figures(), self.parts.figures, self.parts.worker
+        if shared is not None and worker is not None:
+            shared.ask()
+            text = merged([text, *shared.others(worker)])
+        reply.send(200, [CONTENT_TYPE], text)
+
+    def _figures(self) -> bytes:
+        """Return what this process counts."""
         chat = self.parts.chat
         assert self.server is not None
-        if chat.metrics.models.strange:
-            await self._learn_names()
         gauges = {
             "selfopt_audit_lag_seconds": ("Age of the oldest record of a request that is not durable yet.", chat.journal.lag_s),
             "selfopt_rules_version": ("Version of the rules in force.", chat.rules.current.config.version),
@@ -220,7 +234,8 @@ class Gateway:
         ruled = {chat.one_name(rule.model) for rule in config.rules}
         more = [] if self.parts.drift is None else [*self.parts.drift.lines(config)]
         more += [] if chat.tracing.sink is None else chat.tracing.sink.lines()
-        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled, more))
+        worker = "" if self.parts.worker is None else str(self.parts.worker)
+        return chat.metrics.text(chat.attempts.gates.values(), gauges, worker, ruled, more)
 
     async def _learn_names(self) -> None:
         """Ask the servers which models they have, for a second: a name that one has may be a label."""

@@ -131,7 +131,8 @@ def build_gateway(
             warmth=warmth,
             thresholds=watch,
             drift=drift,
-            worker="" if worker is None else str(worker.number),
+            worker=None if worker is None else worker.number,
+            figures=None if worker is None else worker.figures,
         )
     )
 
