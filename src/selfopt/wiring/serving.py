@@ -95,9 +95,7 @@ def build_gateway(
     app.home.ensure()
     config = app.enforcer.load()
     app.home.check_room()
-    audit, pool = _audit(app), Pool()
-    keys = FileKeys(app.keys)
-    _refuse_open_door(options.own.host, keys)
+    audit, pool, keys = _audit(app), Pool(), _keys(app, options.own.host)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
     warmth = _warmth(app, options, upstreams, lambda: rules.current.config, worker)
@@ -224,8 +222,9 @@ def _journal(app: App, options: GatewayOptions, audit: TrailSink) -> RequestJour
     return SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes))
 
 
-def _refuse_open_door(host: str, keys: FileKeys) -> None:
-    """Raise SettingsError when other machines can reach the host and no API key is valid."""
+def _keys(app: App, host: str) -> FileKeys:
+    """Return the keys. Raises SettingsError when other machines can reach the host and none is valid."""
+    keys = FileKeys(app.keys)
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -235,6 +234,7 @@ def _refuse_open_door(host: str, keys: FileKeys) -> None:
             f"--host {host!r} can be reached from other machines, and no API key protects it: "
             "make one with `selfopt keys add NAME`, or listen on 127.0.0.1"
         )
+    return keys
 
 
 def _known(app: App, names: Iterable[str]) -> tuple[str, ...]:
