@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from selfopt.records.trace import TraceContext, onward_trace, read_trace
+from selfopt.records.trace import TraceContext, new_span_id, new_trace_id, onward_trace, read_trace
 
 if TYPE_CHECKING:
     from selfopt.records import Usage
@@ -58,7 +57,7 @@ class LiveTrace:
 
     def begin_attempt(self, upstream: Upstream, began: float) -> AttemptSpan | None:
         """Begin a span, and tell the server of it if it is to know. Without spans of ours it hears the client's."""
-        span = None if self.own is None else AttemptSpan(os.urandom(8).hex(), upstream, began)
+        span = None if self.own is None else AttemptSpan(new_span_id(), upstream, began)
         sent = self.came if self.own is None or span is None else _below(self.own, span.span_id)
         onward_trace.set(sent if upstream.traced else None)
         return span
@@ -121,10 +120,10 @@ class Tracing:
         if self.sink is None:
             return None if came is None else LiveTrace(came, None, _operation(request))
         if came is None:
-            trace_id = os.urandom(16).hex()
-            own = TraceContext(trace_id, os.urandom(8).hex(), int(int(trace_id[16:], 16) < self.share * _RANGE))
+            trace_id = new_trace_id()
+            own = TraceContext(trace_id, new_span_id(), int(int(trace_id[16:], 16) < self.share * _RANGE))
         else:
-            own = _below(came, os.urandom(8).hex())
+            own = _below(came, new_span_id())
         return LiveTrace(came, own, _operation(request))
 
     def end(self, request: TracedRequest) -> None:
