@@ -58,6 +58,11 @@ def _installed(name: str) -> bool:
         return False
 
 
+def _sampled(request: TracedRequest) -> bool:
+    own = request.trace.own
+    return own is not None and own.sampled
+
+
 class _Spans:
     """Makes spans with the ids that the requests were given, through the SDK."""
 
@@ -156,6 +161,8 @@ class _Exporting:
 
     def add(self, request: TracedRequest) -> None:
         """Take a request. Never waits, never raises."""
+        if self._meters is None and not _sampled(request):
+            return
         if len(self._waiting) >= self._limit:
             self._dropped += 1
         else:
@@ -170,17 +177,21 @@ class _Exporting:
         """Send all that waits. Whatever is wrong with it, later requests have their turn."""
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            sampled = sum(map(_sampled, batch))
             try:
                 self._make(batch)
-                took = self._exporter.export(self._spans.take()).name == "SUCCESS"
+                spans = self._spans.take()
+                if not spans:
+                    continue
+                took = self._exporter.export(spans).name == "SUCCESS"
             except Exception as error:  # spans are made from what clients and servers sent
-                log.warning("spans of %d requests could not be made: %s", len(batch), escape_control(str(error), 200))
+                log.warning("spans of %d requests could not be made: %s", sampled, escape_control(str(error), 200))
                 self._spans.take()
                 took = False
             if took:
-                self._sent += len(batch)
+                self._sent += sampled
             else:
-                self._failed += len(batch)
+                self._failed += sampled
             if took == self._down:
                 self._down = not took
                 log.warning("the OpenTelemetry collector %s spans", "takes" if took else "does not take")
@@ -188,7 +199,8 @@ class _Exporting:
     def _make(self, batch: list[TracedRequest]) -> None:
         names = self._names()
         for request in batch:
-            self._spans.add(request, self._here, names)
+            if _sampled(request):
+                self._spans.add(request, self._here, names)
             if self._meters is not None:
                 for name, value, facts in figures(request, self._here, names):
                     self._meters.instruments[name].record(value, facts)
