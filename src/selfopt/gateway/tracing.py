@@ -58,7 +58,7 @@ class LiveTrace:
     def begin_attempt(self, upstream: Upstream, began: float) -> AttemptSpan | None:
         """Begin a span, and tell the server of it if it is to know. Without spans of ours it hears the client's."""
         span = None if self.own is None else AttemptSpan(new_span_id(), upstream, began)
-        sent = self.came if self.own is None or span is None else _below(self.own, span.span_id)
+        sent = self.came if self.own is None or span is None else self.own.below(span.span_id)
         onward_trace.set(sent if upstream.traced else None)
         return span
 
@@ -68,10 +68,6 @@ class LiveTrace:
         if span is not None:
             span.ended, span.facts, span.usage = ended, ticket.attempts[-1], ticket.bill.rows[-1].usage
             self.attempts.append(span)
-
-
-def _below(trace: TraceContext, span_id: str) -> TraceContext:
-    return TraceContext(trace.trace_id, span_id, trace.flags, trace.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +119,7 @@ class Tracing:
             trace_id = new_trace_id()
             own = TraceContext(trace_id, new_span_id(), int(int(trace_id[16:], 16) < self.share * _RANGE))
         else:
-            own = _below(came, new_span_id())
+            own = came.below(new_span_id())
         return LiveTrace(came, own, _operation(request))
 
     def end(self, request: TracedRequest) -> None:

@@ -34,6 +34,10 @@ class TraceContext(msgspec.Struct, frozen=True):
         """Whether its spans are wanted."""
         return bool(self.flags & 1)
 
+    def below(self, span_id: str) -> TraceContext:
+        """Return another span of the same trace."""
+        return TraceContext(self.trace_id, span_id, self.flags, self.state)
+
     @property
     def parent(self) -> str:
         """The value of the header `traceparent`."""

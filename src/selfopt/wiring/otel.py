@@ -9,17 +9,15 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from selfopt import __version__
-from selfopt.errors import SettingsError
-from selfopt.gateway import SpanSink, TracedRequest, this_writer
+from selfopt.gateway import SpanSink, TracedRequest
 from selfopt.home import escape_control
-from selfopt.records.trace import TraceContext
 from selfopt.settings.otel import OtelSettings
 
 from .otel_facts import INSTRUMENTS, Here, NamedModels, attempt_facts, error_of, figures, request_facts
+from .otel_spans import MadeSpan, SpanMaker, require_otel, resource_here, span_exporter, wanted
 
 log = logging.getLogger("selfopt.gateway")
 PAUSE_S = 0.5
@@ -42,20 +40,10 @@ def span_sink(
     Raises:
         SettingsError: the extra is not installed.
     """
-    if not own.enabled or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if not wanted(own, environ):
         return None
-    if any(not _installed(name) for name in ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")):
-        raise SettingsError(
-            "otel.enabled wants OpenTelemetry, which is not installed: pip install 'selfopt[otel]', or set otel.enabled = false"
-        )
+    require_otel()
     return _Exporting(own, here, names)
-
-
-def _installed(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
 
 
 def _sampled(request: TracedRequest) -> bool:
@@ -63,95 +51,35 @@ def _sampled(request: TracedRequest) -> bool:
     return own is not None and own.sampled
 
 
-class _Spans:
-    """Makes spans with the ids that the requests were given, through the SDK."""
+def _make_spans(spans: SpanMaker, request: TracedRequest, here: Here, names: NamedModels) -> None:
+    """Make the spans of one request."""
+    own, came, operation, record = request.trace.own, request.trace.came, request.trace.operation, request.record
+    assert own is not None
 
-    def __init__(self, resource: Any) -> None:
-        from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-        from opentelemetry.sdk.trace.id_generator import IdGenerator
-        from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+    def at(seconds: float) -> int:
+        return request.ended_ns - round((request.ended - seconds) * 1e9)
 
-        ended: list[Any] = []
-        next_ids = self._next = [0, 0]
-
-        class Given(IdGenerator):  # type: ignore[misc]  # the package may not be installed
-            def generate_trace_id(self) -> int:
-                return next_ids[0]
-
-            def generate_span_id(self) -> int:
-                return next_ids[1]
-
-        class Kept(SpanProcessor):  # type: ignore[misc]
-            def on_end(self, span: Any) -> None:
-                ended.append(span)
-
-        self._ended = ended
-        provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, id_generator=Given(), shutdown_on_exit=False)
-        provider.add_span_processor(Kept())
-        self._tracer = provider.get_tracer("selfopt", __version__)
-
-    def take(self) -> list[Any]:
-        """Return the spans that were made."""
-        spans = self._ended[:]
-        self._ended.clear()
-        return spans
-
-    def add(self, request: TracedRequest, here: Here, names: NamedModels) -> None:
-        """Make the spans of one request."""
-        from opentelemetry.trace import SpanKind, Status, StatusCode
-
-        own, came, operation = request.trace.own, request.trace.came, request.trace.operation
-        assert own is not None
-
-        def at(seconds: float) -> int:
-            return request.ended_ns - round((request.ended - seconds) * 1e9)
-
-        record = request.record
-        name = f"{operation} {names.label(record.model)}"
-        facts = request_facts(request, here)
-        self._next[:] = int(own.trace_id, 16), int(own.span_id, 16)
-        began = at(request.ticket.began)
-        span = self._tracer.start_span(name, _parent(came), SpanKind.SERVER, facts, start_time=began)
-        if record.status >= 500 or error_of(request) == "broken_off":
-            span.set_status(Status(StatusCode.ERROR))
-        span.end(request.ended_ns)
-        for each in request.trace.attempts:
-            self._next[1] = int(each.span_id, 16)
-            facts = attempt_facts(each, operation)
-            name = f"{operation} {names.label(each.upstream.model)}"
-            span = self._tracer.start_span(name, _parent(own), SpanKind.CLIENT, facts, start_time=at(each.began))
-            if "error.type" in facts:
-                span.set_status(Status(StatusCode.ERROR))
-            span.end(at(each.ended))
-
-
-def _parent(trace: TraceContext | None) -> Any:
-    """Return the context of a span's parent; an empty one for none."""
-    from opentelemetry.context import Context
-    from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, set_span_in_context
-
-    if trace is None:
-        return Context()
-    state = TraceState.from_header([trace.state] if trace.state else [])
-    ids = int(trace.trace_id, 16), int(trace.span_id, 16)
-    parent = SpanContext(*ids, is_remote=True, trace_flags=TraceFlags(trace.flags), trace_state=state)
-    return set_span_in_context(NonRecordingSpan(parent), Context())
+    facts = request_facts(request, here)
+    failed = record.status >= 500 or error_of(request) == "broken_off"
+    times = at(request.ticket.began), request.ended_ns
+    spans.add(MadeSpan(f"{operation} {names.label(record.model)}", "server", own, came, times, facts, failed))
+    for each in request.trace.attempts:
+        facts = attempt_facts(each, operation)
+        name, times = f"{operation} {names.label(each.upstream.model)}", (at(each.began), at(each.ended))
+        spans.add(MadeSpan(name, "client", own.below(each.span_id), own, times, facts, "error.type" in facts))
 
 
 class _Exporting:
     """The `SpanSink` of a collector."""
 
     def __init__(self, own: OtelSettings, here: Here, names: Callable[[], NamedModels]) -> None:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        logging.getLogger("opentelemetry").addHandler(logging.NullHandler())  # this file says what goes wrong
         self._limit, self._here, self._names = own.queue, here, names
         self._waiting: deque[TracedRequest] = deque()
         self._sent = self._dropped = self._failed = 0
         self._down = False
-        resource = _resource()
-        self._spans = _Spans(resource)
-        self._exporter: Any = OTLPSpanExporter(endpoint=f"{own.endpoint}/v1/traces" if own.endpoint else None)
+        resource = resource_here()
+        self._spans = SpanMaker(resource)
+        self._exporter = span_exporter(own)
         self._meters = _Meters(own.endpoint, resource) if own.metrics else None
         self._switch_s = sys.getswitchinterval()
         sys.setswitchinterval(min(SWITCH_S, self._switch_s))
@@ -200,7 +128,7 @@ class _Exporting:
         names = self._names()
         for request in batch:
             if _sampled(request):
-                self._spans.add(request, self._here, names)
+                _make_spans(self._spans, request, self._here, names)
             if self._meters is not None:
                 for name, value, facts in figures(request, self._here, names):
                     self._meters.instruments[name].record(value, facts)
@@ -246,12 +174,3 @@ class _Meters:
     def close(self) -> None:
         """Send the last figures, for a few seconds at most."""
         self._provider.shutdown(timeout_millis=CLOSE_S * 1000)
-
-
-def _resource() -> Any:
-    from opentelemetry.sdk.resources import Resource
-
-    found = Resource.create({"service.version": __version__, "service.instance.id": this_writer()})
-    if str(found.attributes.get("service.name", "")).startswith("unknown_service"):
-        found = found.merge(Resource({"service.name": "selfopt"}))
-    return found
