@@ -59,7 +59,8 @@ async def told(world: World, *, stream: bool, **asked: Any) -> anthropic.types.M
     fields: dict[str, Any] = {"max_tokens": 100, "messages": [{"role": "user", "content": "hi"}], **asked}
     async with client(world) as own:
         if not stream:
-            return await own.messages.create(**fields)
+            message: anthropic.types.Message = await own.messages.create(**fields)
+            return message
         async with own.messages.stream(**fields) as events:
             return await events.get_final_message()
 
