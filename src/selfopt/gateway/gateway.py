@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import msgspec
 
 from selfopt.dialects.clients import ClientDialect
+from selfopt.dialects.messages_client import MESSAGES_CLIENT
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
 from selfopt.dialects.routes import Route
@@ -42,7 +43,7 @@ FREE = frozenset({b"/v1/feedback", b"/v1/messages/count_tokens"})
 """What is asked for by POST and costs nothing, so that it does not count as a request of its key."""
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
-CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT}
+CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT, b"/v1/messages": MESSAGES_CLIENT}
 """Where clients of each dialect ask. Every error on such a path has the form that the dialect's clients expect."""
 ROUTES: tuple[Route, ...] = get_args(Route)
 """What clients of OpenAI's API ask for beside chats, each at `/v1/` and its name."""
