@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 from selfopt.records import ChatRequest, FinishReason, ReplyContent, ToolCall, Usage
 
 from .chat_body import BodyLimits, ChatBody
+from .jsontext import write_text
 from .refusal import Refusal
 
 PassReason = Literal[
@@ -93,6 +94,11 @@ class RawCall(ToolCall):
     raw: str = ""
 
 
+def arguments_text(call: ToolCall) -> str:
+    """The arguments of a call as text."""
+    return call.raw if isinstance(call, RawCall) else write_text(call.arguments)
+
+
 class ReplyWriter(ABC):
     """Writes one answer, whole or streamed. A stream can begin before the reply is settled.
 
@@ -143,6 +149,11 @@ class ReplyWriter(ABC):
         """The end of a stream, once the reply is settled."""
         ...
 
+    @abstractmethod
+    def broken_off(self, refusal: Refusal) -> bytes:
+        """What ends a stream of this writer that breaks off."""
+        ...
+
 
 class ClientDialect(Protocol):
     """Reads the requests of the clients of one route and writes the answers.
@@ -168,8 +179,8 @@ class ClientDialect(Protocol):
         """
         ...
 
-    def reply(self, request_id: str, model: str) -> ReplyWriter:
-        """Make the writer of the answer."""
+    def reply(self, request_id: str, model: str, chat: ChatBody) -> ReplyWriter:
+        """Make the writer of the answer to a chat."""
         ...
 
     def fault(self, refusal: Refusal) -> bytes:
@@ -177,5 +188,5 @@ class ClientDialect(Protocol):
         ...
 
     def broken_off(self, refusal: Refusal) -> bytes:
-        """What ends a stream that breaks off."""
+        """What ends a stream of a server that breaks off."""
         ...

@@ -13,8 +13,7 @@ from selfopt.records import ChatRequest, Message, Sampling, ToolCall
 from .chat_body import STEP_BYTES, BodyLimits, ChatBody, reading_body
 from .client_messages import plain_messages, reading_message
 from .client_tools import KEPT_TOOLS_BYTES, chosen, offered
-from .clients import ClientDialect, ClientRequest, PassReason, RawCall, ReplyWriter
-from .jsontext import write_text
+from .clients import ClientDialect, ClientRequest, PassReason, ReplyWriter, arguments_text
 from .refusal import Refusal
 
 NAME = "openai_chat"
@@ -163,7 +162,7 @@ class Completion(ReplyWriter):
         return {
             "id": call.id or f"call_{self.id.removeprefix('chatcmpl-')}_{number}",
             "type": "function",
-            "function": {"name": call.name, "arguments": _arguments(call)},
+            "function": {"name": call.name, "arguments": arguments_text(call)},
         }
 
     def _usage(self) -> dict[str, Any]:
@@ -204,6 +203,10 @@ class Completion(ReplyWriter):
             events.append(self._event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}))
         return b"".join(events) + b"data: [DONE]\n\n"
 
+    def broken_off(self, refusal: Refusal) -> bytes:
+        """See `ReplyWriter`."""
+        return _ended_by(refusal)
+
     def _delta(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
         return self._event({**self._head("chat.completion.chunk"), "choices": [choice]})
@@ -215,8 +218,8 @@ class Completion(ReplyWriter):
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
 
-def _arguments(call: ToolCall) -> str:
-    return call.raw if isinstance(call, RawCall) else write_text(call.arguments)
+def _ended_by(refusal: Refusal) -> bytes:
+    return b"data: %s\n\n" % refusal.body()
 
 
 class _OpenAIClient:
@@ -228,14 +231,14 @@ class _OpenAIClient:
     def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest]:
         return reading_request(chat)
 
-    def reply(self, request_id: str, model: str) -> ReplyWriter:
+    def reply(self, request_id: str, model: str, chat: ChatBody) -> ReplyWriter:
         return Completion(request_id, model)
 
     def fault(self, refusal: Refusal) -> bytes:
         return refusal.body()
 
     def broken_off(self, refusal: Refusal) -> bytes:
-        return b"data: %s\n\n" % refusal.body()
+        return _ended_by(refusal)
 
 
 OPENAI_CLIENT: ClientDialect = _OpenAIClient()

@@ -167,7 +167,7 @@ class ChatService:
         if reply.ended:
             return
         if reply.status:
-            reply.break_off(self._dialect.broken_off(refusal))
+            reply.break_off(refusal.closing or self._dialect.broken_off(refusal))
         else:
             reply.send(refusal.status, [JSON, *ticket.headers(), *refusal.headers], self._dialect.fault(refusal))
 

@@ -15,6 +15,7 @@ import msgspec
 from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
+from selfopt.dialects.responses_client import RESPONSES_CLIENT
 from selfopt.errors import AuditError
 from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
 
@@ -33,7 +34,10 @@ from .warmth import KeepWarm
 PRUNE_S = 2.0
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
-CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT}
+CHAT_PATHS: Mapping[bytes, ClientDialect] = {
+    b"/v1/chat/completions": OPENAI_CLIENT,
+    b"/v1/responses": RESPONSES_CLIENT,
+}
 """Where clients of each dialect ask. Every error on such a path has the form that the dialect's clients expect."""
 
 

@@ -73,7 +73,7 @@ class Harness:
             ticket.variant, ticket.kept = variant.name, kept_by(variant, asked, judged=when is not None)
         else:
             variant = None
-        completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "")
+        completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "", exchange.chat)
         flow = Flow(exchange, completion) if exchange.chat.stream else None
         try:
             async with asyncio.timeout(exchange.timeout_s) as limit:
@@ -158,4 +158,4 @@ def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Excep
     """Return the error to raise: a Refusal once the client has a part of the answer."""
     if flow is None or not flow.sent:
         return error
-    return from_endpoint_error(error, f"endpoint {upstream.name}")
+    return flow.closed(from_endpoint_error(error, f"endpoint {upstream.name}"))
