@@ -71,7 +71,8 @@ class ResponseWriter(ReplyWriter):
         if self.thinking:
             self.output.append(self._item("reasoning", self.thinking, "completed"))
         if self.text or not self.calls:
-            self.output.append(self._item("refusal" if self.refused else "output_text", self.text, self._status))
+            status = "completed" if self.calls else self._status
+            self.output.append(self._item("refusal" if self.refused else "output_text", self.text, status))
         for number, call in enumerate(self.calls):
             self.output.append(self._call(number, call))
         return _encode(self._response(self._status))
@@ -89,7 +90,8 @@ class ResponseWriter(ReplyWriter):
 
     def ending(self, *, with_usage: bool) -> bytes:
         """See `ReplyWriter`. The token counts are always there."""
-        events = b"" if self.output or self._open else self._say("refusal" if self.refused else "output_text", "")
+        spoken = self._open not in (None, "reasoning") or any(item["type"] != "reasoning" for item in self.output)
+        events = b"" if spoken else self._say("refusal" if self.refused else "output_text", "")
         events += self._close(self._status)
         return events + self._event(f"response.{self._status}", response=self._response(self._status))
 
