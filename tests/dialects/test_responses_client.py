@@ -14,7 +14,8 @@ from selfopt.dialects.chat_body import BodyLimits, at_once
 from selfopt.dialects.chat_body import reading_body as reading_chat
 from selfopt.dialects.clients import NoWordsError, RawCall
 from selfopt.dialects.refusal import Refusal, bad_request
-from selfopt.dialects.responses_client import NAME, RESPONSES_CLIENT, ResponsesBody
+from selfopt.dialects.responses_body import ResponsesBody
+from selfopt.dialects.responses_client import NAME, RESPONSES_CLIENT
 from selfopt.dialects.responses_fields import FIELDS, SAME
 from selfopt.records import FinishReason, ReplyContent, ToolCall, Usage
 

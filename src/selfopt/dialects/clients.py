@@ -51,12 +51,14 @@ class NoWordsError(Exception):
     Attributes:
         reason: the part that it lies in.
         param: the field of the request.
+        code: of the refusal, where no server can judge it.
     """
 
-    def __init__(self, reason: PassReason, message: str, param: str) -> None:
+    def __init__(self, reason: PassReason, message: str, param: str, code: str = "unsupported_content") -> None:
         super().__init__(message)
         self.reason = reason
         self.param = param
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,7 @@ class ClientRequest:
         size: the size of the body in bytes.
         tools_kept: whether the next chat with these tools gets the same tool records.
         beyond: what no variant has words for; None if there is nothing of the kind.
+        unkept: whether the client wants its answer to be kept, and it is not.
     """
 
     request: ChatRequest
@@ -82,6 +85,7 @@ class ClientRequest:
     size: int = 0
     tools_kept: bool = True
     beyond: PassReason | None = None
+    unkept: bool = False
 
 
 class RawCall(ToolCall):

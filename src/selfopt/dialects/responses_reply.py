@@ -52,29 +52,25 @@ class ResponseWriter(ReplyWriter):
         output: the items that are complete. In a stream they were sent.
     """
 
-    def __init__(self, request_id: str, model: str, given: Mapping[str, msgspec.Raw]) -> None:
+    def __init__(self, request_id: str, model: str, given: Mapping[str, msgspec.Raw], *, stored: bool = False) -> None:
         """given: the client's fields."""
         super().__init__()
         self._own = request_id.removeprefix("req-")
         self.id = f"resp_{self._own}"
         self.created = int(time.time())
         self.model = model
-        self.stored = False
+        self.stored = stored
         self.output: list[Item] = []
         self._given = given
         self._events = 0
         self._open: Kind | None = None
         self._said: list[str] = []
+        self._streams = False
+        self._last = b""  # the events of the last item
 
     def whole(self) -> bytes:
         """See `ReplyWriter`."""
-        if self.thinking:
-            self.output.append(self._item("reasoning", self.thinking, "completed"))
-        if self.text or not self.calls:
-            status = "completed" if self.calls else self._status
-            self.output.append(self._item("refusal" if self.refused else "output_text", self.text, status))
-        for number, call in enumerate(self.calls):
-            self.output.append(self._call(number, call))
+        self._finish()
         return _encode(self._response(self._status))
 
     def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None, *, thinking: str = "") -> bytes:
@@ -85,15 +81,33 @@ class ResponseWriter(ReplyWriter):
             return self._close("completed") + self._call_events(*call)
         if text:
             return self._say("refusal" if self.refused else "output_text", text)
+        self._streams = True
         begun = self._response("in_progress")
         return self._event("response.created", response=begun) + self._event("response.in_progress", response=begun)
 
     def ending(self, *, with_usage: bool) -> bytes:
         """See `ReplyWriter`. The token counts are always there."""
-        spoken = self._open not in (None, "reasoning") or any(item["type"] != "reasoning" for item in self.output)
-        events = b"" if spoken else self._say("refusal" if self.refused else "output_text", "")
-        events += self._close(self._status)
-        return events + self._event(f"response.{self._status}", response=self._response(self._status))
+        self._finish()
+        return self._last + self._event(f"response.{self._status}", response=self._response(self._status))
+
+    def to_keep(self) -> bytes:
+        """The settled response as JSON. Nothing may be added to it any more."""
+        self._finish()
+        return _encode(self._response(self._status))
+
+    def _finish(self) -> None:
+        """Complete the output of the settled reply."""
+        kind: Kind = "refusal" if self.refused else "output_text"
+        if self._streams:
+            spoken = self._open not in (None, "reasoning") or any(item["type"] != "reasoning" for item in self.output)
+            self._last += (b"" if spoken else self._say(kind, "")) + self._close(self._status)
+        elif not self.output:
+            if self.thinking:
+                self.output.append(self._item("reasoning", self.thinking, "completed"))
+            if self.text or not self.calls:
+                self.output.append(self._item(kind, self.text, "completed" if self.calls else self._status))
+            for number, call in enumerate(self.calls):
+                self.output.append(self._call(number, call))
 
     def broken_off(self, refusal: Refusal) -> bytes:
         """See `ReplyWriter`."""

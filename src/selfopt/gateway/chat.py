@@ -20,6 +20,7 @@ from .access_log import AccessLog
 from .attempts import Attempts
 from .bounded import by_steps
 from .costs import CostBook
+from .earlier import EarlierResponses
 from .keys import Caller
 from .live_request import LiveRequest
 from .metrics import LiveCounters
@@ -43,6 +44,7 @@ class ChatParts:
         one_name: gives one name for all of a model.
         access_log: None where no log is wanted.
         costs: says what a chat cost.
+        earlier: keeps answers for requests that go on from them; None where none are kept.
     """
 
     options: GatewayOptions
@@ -57,6 +59,7 @@ class ChatParts:
     metrics: LiveCounters = field(default_factory=LiveCounters)
     access_log: AccessLog | None = None
     costs: CostBook = field(default_factory=CostBook)
+    earlier: EarlierResponses | None = None
 
 
 class ChatService:
@@ -104,6 +107,9 @@ class ChatService:
         ticket.outcome = "rejected"
         steps = self._dialect.reading_body(request.body, self._parts.options.body)
         chat = at_once(steps) if len(request.body) <= STEP_BYTES else await by_steps(steps)
+        earlier = self._parts.earlier
+        if earlier is not None:
+            chat = await earlier.recalled(chat, caller.key)
         ticket.model, ticket.stream = chat.model, chat.stream
         ticket.model = model = await self._resolved(chat.model, caller)
         ticket.phase = phase = self._phase(request, caller) or chat.phase
@@ -126,6 +132,8 @@ class ChatService:
             plain=self._without_variant(request, caller),
             tools=tools,
         )
+        if earlier is not None:
+            earlier.keep_for(exchange)
         await self._parts.attempts.serve(exchange, decision, rules)
         ticket.outcome = "rejected" if reply.status != 200 else "diverted" if ticket.fallback else "served"
 

@@ -158,5 +158,6 @@ class Flow:
             await self._text(self._completion.text[self._sent_chars :])
         await self.say_calls(self._completion.calls)
         await self._write()
+        await self._exchange.keep(self._completion)
         self._exchange.reply.write(self._completion.ending(with_usage=with_usage))
         self._exchange.reply.end()

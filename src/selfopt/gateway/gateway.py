@@ -22,6 +22,7 @@ from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServ
 from .access import Access, require_json
 from .chat import ChatParts, ChatService
 from .drift import DriftWatch
+from .earlier import PATH as RESPONSES
 from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
@@ -143,6 +144,8 @@ class Gateway:
                     closing.push_async_callback(recorder.close)
             closing.callback(self.parts.pool.close)
             closing.callback(self.parts.chat.attempts.close_gates)
+            if self.parts.chat.earlier is not None:
+                closing.push_async_callback(self.parts.chat.earlier.close)
             if self.server is not None:
                 closing.push_async_callback(self.server.close, self._options.own.drain_s)
             for keeper in (self.parts.thresholds, self.parts.warmth):
@@ -156,9 +159,11 @@ class Gateway:
             raise Denied(204, preflight, b"")
         try:
             caller = self._access.admit(request)
-            methods = self._table.get(request.path)
+            methods, earlier = self._table.get(request.path), self.parts.chat.earlier
             if methods is None and request.path.startswith(b"/v1/models/"):
                 methods = {b"GET": self._model}
+            if methods is None and request.path.startswith(RESPONSES) and earlier is not None:
+                methods = {b"GET": earlier.answer, b"DELETE": earlier.forget}
             if methods is None:
                 raise Refusal(404, "nothing is served at this path; see /openapi.json", code="not_found")
             answer = methods.get(b"GET" if request.method == b"HEAD" else request.method)

@@ -73,6 +73,7 @@ class Harness:
             ticket.variant, ticket.kept = variant.name, kept_by(variant, asked, judged=when is not None)
         else:
             variant = None
+        ticket.unmet = "store" if asked.unkept else None
         completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "", exchange.chat)
         flow = Flow(exchange, completion) if exchange.chat.stream else None
         try:
@@ -96,6 +97,7 @@ class Harness:
             await flow.end(with_usage=asked.wants_usage)
             return
         await exchange.settle()
+        await exchange.keep(completion)
         exchange.reply.send(200, [JSON, *exchange.ticket.headers()], completion.whole())
 
     async def _read(self, exchange: LiveRequest, *, direct: bool) -> ClientRequest | None:
@@ -110,7 +112,7 @@ class Harness:
                 raise Escalating("unmeasured") from None
             if not direct:
                 said = f"endpoint {exchange.upstream.name} cannot be asked so: {odd}"
-                raise Refusal(400, escape_control(said, 1000), code="unsupported_content", param=odd.param) from None
+                raise Refusal(400, escape_control(said, 1000), code=odd.code, param=odd.param) from None
             exchange.ticket.passed = odd.reason
             return None
 

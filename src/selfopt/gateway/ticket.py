@@ -18,7 +18,7 @@ from .costs import Bill
 from .cutting import Cut
 from .escalation import Escalating, EscalationReason
 
-Unmet = Literal["tool_choice"]
+Unmet = Literal["tool_choice", "store"]
 Read = Literal["text", "mended"]
 ToolsBy = Literal["meaning", "words"]
 Raced = Literal["cancelled", "used", "failed"]

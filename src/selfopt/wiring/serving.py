@@ -14,6 +14,7 @@ from selfopt.gateway import (
     CostBook,
     DriftFile,
     DriftWatch,
+    EarlierResponses,
     FileKeys,
     Gateway,
     GatewayOptions,
@@ -21,6 +22,8 @@ from selfopt.gateway import (
     Harness,
     JournalOptions,
     KeepWarm,
+    KeptLimits,
+    KeptResponses,
     Passing,
     Pool,
     RequestJournal,
@@ -112,6 +115,7 @@ def build_gateway(
         audit=audit,
         journal=journal or _journal(app, options, audit),
         costs=_costs(app.settings),
+        earlier=_earlier(app, options),
         access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
     )
     return Gateway(
@@ -127,6 +131,15 @@ def build_gateway(
             worker="" if worker is None else str(worker.number),
         )
     )
+
+
+def _earlier(app: App, options: GatewayOptions) -> EarlierResponses | None:
+    """What keeps answers for clients; None unless the settings want it."""
+    own = options.own
+    if not own.keep_responses:
+        return None
+    limits = KeptLimits(own.keep_responses, own.keep_responses_bytes, own.keep_responses_days)
+    return EarlierResponses(KeptResponses(app.home.responses, limits), options.body)
 
 
 def _audit(app: App) -> TrailSink:
