@@ -19,6 +19,7 @@ from selfopt.dialects.responses_client import NAME, RESPONSES_CLIENT
 from selfopt.dialects.responses_fields import FIELDS, SAME
 from selfopt.records import FinishReason, ReplyContent, ToolCall, Usage
 
+CHATS = "openai_chat"
 LIMITS = BodyLimits()
 HI = [{"role": "user", "content": "hi"}]
 SCALARS = st.none() | st.booleans() | st.integers(-5, 1 << 70) | st.floats(allow_nan=False) | st.text(max_size=8)
@@ -91,7 +92,7 @@ def messages_of(*items: Any) -> Any:
 def refused(**fields: Any) -> str:
     """The field that is named in the refusal."""
     with pytest.raises(NoWordsError) as odd:
-        at_once(RESPONSES_CLIENT.reading_request(read(**fields)))
+        at_once(RESPONSES_CLIENT.reading_request(read(**fields), CHATS))
     return odd.value.param
 
 
@@ -107,7 +108,7 @@ def test_any_json_is_read_or_refused_in_words(fields: dict[str, Any]) -> None:
     except Refusal:
         return
     try:
-        asked = at_once(RESPONSES_CLIENT.reading_request(body))
+        asked = at_once(RESPONSES_CLIENT.reading_request(body, CHATS))
     except (NoWordsError, Refusal):
         return
     assert asked.request.messages
@@ -177,7 +178,7 @@ def test_parts_keep_their_order_and_pictures() -> None:
         {"type": "text", "text": "this?"},
     ]
     body = read(input=[{"role": "user", "content": parts}])
-    (asked,) = at_once(RESPONSES_CLIENT.reading_request(body)).request.messages
+    (asked,) = at_once(RESPONSES_CLIENT.reading_request(body, CHATS)).request.messages
     assert (asked.content, asked.pictures) == ("what is\nthis?", ("data:image/png;base64,AA==",))
 
 
@@ -216,7 +217,7 @@ def test_options_have_their_places_in_a_chat() -> None:
     }
     allowed = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "f"}]}
     asked = at_once(
-        RESPONSES_CLIENT.reading_request(read(tools=[{"type": "function", "name": n} for n in "fg"], tool_choice=allowed))
+        RESPONSES_CLIENT.reading_request(read(tools=[{"type": "function", "name": n} for n in "fg"], tool_choice=allowed), CHATS)
     )
     assert ([tool.name for tool in asked.request.tools], asked.request.tool_choice) == (["f"], "required")
     assert asked.beyond is None

@@ -11,10 +11,11 @@ import openai
 import pydantic
 import pytest
 
+from selfopt.dialects.kinds import ENDPOINT_KINDS
 from selfopt.dialects.responses_client import NAME
 
 from .kit import World, gateway_world
-from .servers import SSE_HEAD, event, raw_upstream
+from .servers import SSE_HEAD, Said, chunk, event, raw_upstream, whole
 from .test_escalation import MODELS as SURE_MODELS
 from .test_escalation import sure_rule
 from .test_harness import MODELS, promote
@@ -119,8 +120,8 @@ async def test_structured_output_is_parsed_by_the_sdk(tmp_path: Path) -> None:
 async def test_an_answer_that_was_cut_is_incomplete(tmp_path: Path) -> None:
     """With the reason, in the event that names it."""
     async with gateway_world(tmp_path, {"m": {"default": {"text": "It is", "finish_reason": "length"}}}) as world:
-        whole = (await world.post(asking(model="up/m"), path=PATH)).body
-        assert (whole["status"], whole["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
+        answered = (await world.post(asking(model="up/m"), path=PATH)).body
+        assert (answered["status"], answered["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
         async with client(world) as sdk:
             events = [one async for one in await sdk.responses.create(model="up/m", input="hi", stream=True)]
         assert events[-1].type == "response.incomplete"
@@ -205,8 +206,108 @@ async def test_a_wish_to_keep_an_answer_is_told_to_be_unmet(tmp_path: Path) -> N
     async with gateway_world(tmp_path) as world:
         wanted = await world.post(asking(store=True), path=PATH)
         assert (wanted.status, wanted.body["store"], wanted.headers["x-selfopt-unmet"]) == (200, False, "store")
-        for fields in ({}, {"store": False}):
-            answer = await world.post(asking(**fields), path=PATH)
+        for body in (asking(), asking(store=False)):
+            answer = await world.post(body, path=PATH)
             assert answer.body["store"] is False
             assert "x-selfopt-unmet" not in answer.headers
         assert (await world.get(f"{PATH}/{wanted.body['id']}")).status == 404
+
+
+def whole_response(text: str, **fields: Any) -> dict[str, Any]:
+    """An answer as OpenAI's server gives it."""
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    item = {"type": "message", "id": "msg_9", "status": "completed", "role": "assistant", "content": content}
+    usage = {"input_tokens": 7, "input_tokens_details": {"cached_tokens": 2}, "output_tokens": 3, "total_tokens": 10}
+    return {"id": "resp_9", "object": "response", "status": "completed", "output": [item], "usage": usage, "user": None, **fields}
+
+
+class Native:
+    """A server that speaks the Responses API. Its answer repeats the key that it was given, if it has one."""
+
+    def __init__(self, text: str = "Native.") -> None:
+        self.text = text
+        self.asked: list[dict[str, Any]] = []
+
+    def answer(self, asked: dict[str, Any]) -> bytes:
+        """Return the answer to a request with this body."""
+        self.asked.append(asked)
+        if asked.get("model") == "bad":
+            error = {"message": "no such tool", "type": "invalid_request_error", "param": "tools", "code": "invalid_value"}
+            return whole(json.dumps({"error": error}).encode(), b"400 Bad Request")
+        response = whole_response(self.text)
+        if not asked.get("stream"):
+            return whole(json.dumps(response).encode())
+        begun = {**response, "status": "in_progress", "output": [], "usage": None}
+        at = {"item_id": "msg_9", "output_index": 0, "content_index": 0}
+        part = {"type": "output_text", "text": "", "annotations": []}
+        item = {**response["output"][0], "content": [], "status": "in_progress"}
+        events: list[dict[str, Any]] = [
+            {"type": "response.created", "response": begun},
+            {"type": "response.output_item.added", "output_index": 0, "item": item},
+            {"type": "response.content_part.added", **at, "part": part},
+            *({"type": "response.output_text.delta", **at, "delta": one, "logprobs": []} for one in self.text),
+            {"type": "response.output_item.done", "output_index": 0, "item": response["output"][0]},
+            {"type": "response.completed", "response": response},
+        ]
+        lines = [f"event: {one['type']}\ndata: {json.dumps({**one, 'sequence_number': n})}\n\n" for n, one in enumerate(events)]
+        return SSE_HEAD + b"".join(chunk(line.encode()) for line in lines) + b"0\r\n\r\n"
+
+
+def native(url: str, key: str = "sk-upstream-0123456789") -> str:
+    """The settings of such a server."""
+    return (
+        f'[endpoints.raw]\nkind = "openai_compatible"\nbase_url = "{url}"\nlocal = true\napi_key = "{key}"\nalso = ["{NAME}"]\n'
+    )
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_server_that_speaks_the_dialect_gets_the_body_unchanged(tmp_path: Path, stream: bool) -> None:
+    """Whatever is in it, with the server's name of the model; tokens are counted, and errors come in shape."""
+    server = Native()
+    fields: dict[str, Any] = {
+        "stream": stream,
+        "include": ["message.output_text.logprobs"],
+        "tools": [{"type": "web_search"}],
+        "truncation": "auto",
+        "previous_response_id": "resp_of_theirs",
+    }
+    async with raw_upstream(server) as url, gateway_world(tmp_path, settings=native(url)) as world:
+        answer = await world.post(asking(model="raw/m", **fields), path=PATH)
+        assert answer.status == 200
+        assert server.asked == [asking(model="m", **fields)]
+        assert '"text": "Native."' in answer.text
+        record = world.records[-1]
+        assert (record.outcome, record.input_tokens, record.output_tokens) == ("served", 7, 3)
+        refused = await world.post(asking(model="raw/bad", stream=stream), path=PATH)
+        assert (refused.status, refused.error["param"]) == (400, "tools")
+        async with client(world) as sdk, sdk.responses.stream(model="raw/m", input="hi") as events:
+            assert (await events.get_final_response()).output_text == "Native."
+
+
+async def test_the_key_of_a_server_is_not_shown_however_its_answer_spells_it(tmp_path: Path) -> None:
+    """Whole, and spread over the events of a stream."""
+    key = "sk-upstream-0123456789"
+    async with raw_upstream(Native(f"I know {key}!")) as url, gateway_world(tmp_path, settings=native(url, key)) as world:
+        for stream in (False, True):
+            answer = await world.post(asking(model="raw/m", stream=stream), path=PATH)
+            said = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+            assert key not in answer.text
+            assert key not in "".join(one.get("delta", "") for one in said)
+            assert "[key]" in answer.text
+
+
+async def test_where_calls_have_to_be_read_a_server_is_asked_for_a_chat(tmp_path: Path) -> None:
+    """Small models write calls into their text, and the server that speaks the dialect would leave them there."""
+    call = '```json\n{"name": "get_weather", "arguments": {"city": "Oslo"}}\n```'
+    async with raw_upstream(Said(call)) as url, gateway_world(tmp_path, settings=native(url)) as world:
+        answer = await world.post(asking("weather?", "raw/m", tools=TOOLS), path=PATH)
+        assert [item["name"] for item in answer.body["output"] if item["type"] == "function_call"] == ["get_weather"]
+        assert answer.headers["x-selfopt-read"] == "text"
+
+
+def test_openais_own_server_speaks_it_without_a_setting() -> None:
+    """With tools, too: it reports every call."""
+    kind = ENDPOINT_KINDS.get("openai_compatible")
+    assert kind is not None
+    assert kind.speaks_at("api.openai.com") == ("openai_chat", NAME)
+    assert kind.speaks_at("127.0.0.1") == kind.speaks_at(None) == ("openai_chat",)

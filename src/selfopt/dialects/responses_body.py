@@ -169,6 +169,7 @@ def _reading(given: dict[str, msgspec.Raw], size: int, limits: BodyLimits) -> Ge
         "extended" if extended else "atomic",
         size,
         bool(n_tools) or any("call" in kind for kind in kinds),
+        frozenset() if told.odd is None else frozenset({told.odd.param}),
         given=given,
         whole=given,
         odd=told.odd,

@@ -127,7 +127,7 @@ def translating_fields(given: Mapping[str, msgspec.Raw]) -> Generator[None, None
 
     No field is lost: each has a place in a chat, is answered by the gateway, says nothing, or is named in `odd`.
     """
-    messages = yield from translating(given.get("input", msgspec.Raw(b"[]")), given.get("instructions"))
+    messages = yield from translating(given.get("input", _NULL), given.get("instructions"))
     found: Fields = {"messages": messages.written()}
     odd = messages.odd
     for key, raw in given.items():

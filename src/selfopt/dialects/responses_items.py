@@ -71,7 +71,7 @@ def translating(given: msgspec.Raw, instructions: msgspec.Raw | None) -> Generat
     """Translate an input, a few items a step.
 
     Args:
-        given: a text, or items. Each was seen to be an object.
+        given: a text, null, or items, each of which was seen to be an object.
         instructions: what stands before it.
     """
     found = Messages()
@@ -81,7 +81,7 @@ def translating(given: msgspec.Raw, instructions: msgspec.Raw | None) -> Generat
         found.add({"role": "user", "content": given})
         return found
     read = 0
-    for place, raw in enumerate(_decode_list(given)):
+    for place, raw in enumerate(_decode_list(given) if given != _NULL else ()):
         found.take(raw, place)
         read += max(len(raw), _LEAST_BYTES)
         if read > STEP_BYTES:

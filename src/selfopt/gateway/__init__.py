@@ -15,6 +15,8 @@ from .harness import Harness
 from .journal import JournalOptions, SegmentJournal
 from .kept_responses import KeptLimits, KeptResponses
 from .keys import FileKeys
+from .metrics import LiveCounters
+from .model_metrics import ModelCounters
 from .options import GatewayOptions
 from .passing import Passing
 from .pooled import PooledEndpoint
@@ -47,6 +49,8 @@ __all__ = [
     "KeepWarm",
     "KeptLimits",
     "KeptResponses",
+    "LiveCounters",
+    "ModelCounters",
     "Passing",
     "Pool",
     "PooledEndpoint",

@@ -123,6 +123,7 @@ class ChatService:
             told = told_refusal_text(model, phase, decision.rule)
             raise Refusal(403, told, code="refused_by_rules", kind="permission_error", param="model")
         ticket.served, ticket.outcome = decision.model, "failed"
+        path, lines = self._dialect.passed.addressed(request.headers, request.query)
         exchange = LiveRequest(
             self._dialect,
             chat,
@@ -131,6 +132,8 @@ class ChatService:
             deadline=request.at + self._parts.options.own.deadline_s,
             plain=self._without_variant(request, caller),
             tools=tools,
+            path=path,
+            lines=lines,
         )
         if earlier is not None:
             earlier.keep_for(exchange)

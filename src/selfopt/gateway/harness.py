@@ -19,7 +19,7 @@ from .flow import Flow
 from .leanings import Leanings
 from .live_request import LiveRequest
 from .observing import BlindModels, Observing
-from .offered import wants_other_form
+from .offered import offered_by, wants_other_form
 from .options import GatewayOptions
 from .passing import Passing
 from .refusal import JSON, from_endpoint_error
@@ -53,10 +53,10 @@ class Harness:
             Refusal: it failed for good.
         """
         upstream, ticket = exchange.upstream, exchange.ticket
-        direct = exchange.dialect.name in upstream.speaks
+        passes, direct = self._passes(exchange)
         ticket.begin_attempt()
         variant, ticket.passed = self._variant(exchange)
-        asked = await self._read(exchange, direct=direct) if variant is not None or not direct else None
+        asked = await self._read(exchange, passes=passes) if variant is not None or not direct else None
         if asked is not None and variant is not None:
             if asked.request.tool_choice == "none":
                 variant = None
@@ -100,17 +100,30 @@ class Harness:
         await exchange.keep(completion)
         exchange.reply.send(200, [JSON, *exchange.ticket.headers()], completion.whole())
 
-    async def _read(self, exchange: LiveRequest, *, direct: bool) -> ClientRequest | None:
-        """Read the request; None if it cannot be read, and the server is to judge it.
+    def _passes(self, exchange: LiveRequest) -> tuple[bool, bool]:
+        """Say whether a request can be passed on unchanged, and whether it can without a loss.
+
+        A call in the text of the reply is not read where a server speaks the client's dialect beside
+        its own. Where it has to be read, the request is translated, as far as it can be.
+        """
+        name, upstream = exchange.dialect.name, exchange.upstream
+        if name in upstream.speaks:
+            return True, True
+        if name not in upstream.also:
+            return False, False
+        return True, offered_by(exchange, self._options) is None or bool(exchange.chat.own)
+
+    async def _read(self, exchange: LiveRequest, *, passes: bool) -> ClientRequest | None:
+        """Read the request; None if it cannot be read, and the server is to judge it. passes: whether it can get there.
 
         Raises Refusal where only a request that is read can reach the server.
         """
         try:
-            return await by_steps(exchange.dialect.reading_request(exchange.chat))
+            return await by_steps(exchange.dialect.reading_request(exchange.chat, exchange.upstream.dialect))
         except NoWordsError as odd:
-            if not direct and exchange.serve_when is not None:
+            if not passes and exchange.serve_when is not None:
                 raise Escalating("unmeasured") from None
-            if not direct:
+            if not passes:
                 said = f"endpoint {exchange.upstream.name} cannot be asked so: {odd}"
                 raise Refusal(400, escape_control(said, 1000), code=odd.code, param=odd.param) from None
             exchange.ticket.passed = odd.reason

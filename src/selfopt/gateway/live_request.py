@@ -30,6 +30,7 @@ class LiveRequest:
         deadline: loop time by which all is done.
         plain: whether the client switched the variant off.
         tools: what it offers, as far as the rules look at it; empty where no rule does.
+        path, lines: where below a server's base URL it is passed on to, and what stands in the head then.
         audited: done when every diversion is on disk; None without one.
         upstream, rule, timeout_s: of the current attempt.
         helped: whether another model may answer if this attempt's reply is of no use.
@@ -50,6 +51,8 @@ class LiveRequest:
     deadline: float
     plain: bool
     tools: ToolOffer = NO_TOOLS
+    path: bytes = b""
+    lines: bytes = b""
     audited: Awaitable[object] | None = None
     upstream: Upstream = field(init=False)
     rule: Rule | None = None

@@ -24,6 +24,8 @@ from selfopt.gateway import (
     KeepWarm,
     KeptLimits,
     KeptResponses,
+    LiveCounters,
+    ModelCounters,
     Passing,
     Pool,
     RequestJournal,
@@ -116,6 +118,7 @@ def build_gateway(
         journal=journal or _journal(app, options, audit),
         costs=_costs(app.settings),
         earlier=_earlier(app, options),
+        metrics=LiveCounters(ModelCounters(inventory.known_now, app.settings.one_name)),
         access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
     )
     return Gateway(
