@@ -153,10 +153,9 @@ class ReplyWriter(ABC):
         """The end of a stream, once the reply is settled."""
         ...
 
-    @abstractmethod
     def broken_off(self, refusal: Refusal) -> bytes:
-        """What ends a stream of this writer that breaks off."""
-        ...
+        """What ends a stream of this writer that breaks off; empty where its dialect says that."""
+        return b""
 
 
 class Counted(NamedTuple):

@@ -204,10 +204,6 @@ class Completion(ReplyWriter):
             events.append(self._event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}))
         return b"".join(events) + b"data: [DONE]\n\n"
 
-    def broken_off(self, refusal: Refusal) -> bytes:
-        """See `ReplyWriter`."""
-        return _ended_by(refusal)
-
     def _delta(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
         choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
         return self._event({**self._head("chat.completion.chunk"), "choices": [choice]})
@@ -217,10 +213,6 @@ class Completion(ReplyWriter):
 
     def _head(self, kind: str) -> dict[str, Any]:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
-
-
-def _ended_by(refusal: Refusal) -> bytes:
-    return b"data: %s\n\n" % refusal.body()
 
 
 class _OpenAIClient:
@@ -240,7 +232,7 @@ class _OpenAIClient:
         return refusal.body()
 
     def broken_off(self, refusal: Refusal) -> bytes:
-        return _ended_by(refusal)
+        return b"data: %s\n\n" % refusal.body()
 
 
 OPENAI_CLIENT: ClientDialect = _OpenAIClient()

@@ -16,6 +16,7 @@ class Refusal(Exception):
 
     Attributes:
         closing: what ends the client's stream, if that has begun and only its writer knows; else empty.
+        request_id: of the request, once it is known.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Refusal(Exception):
         self.param = param
         self.headers = tuple(headers)
         self.closing = b""
+        self.request_id: str | None = None
 
     def for_good(self) -> Self:
         """Tell clients not to send the same request again by themselves, as SDKs do after many errors."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -13,15 +12,15 @@ from .chat_body import (
     BodyLimits,
     ChatBody,
     at_once,
-    count_tools,
+    decoding,
     model_in,
     read_field,
-    reading_fields,
-    wants_stream,
+    streamed_by,
+    tools_in,
 )
 from .clients import NoWordsError
 from .refusal import bad_request
-from .responses_fields import translating_fields
+from .responses_fields import Translated, translating_fields
 from .responses_items import is_empty, is_text
 
 _NULL = msgspec.Raw(b"null")
@@ -47,9 +46,8 @@ _decode_references = msgspec.json.Decoder(list[_Reference]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(slots=True, eq=False)
 class ResponsesBody(ChatBody):
-    """A request of the Responses API.
+    """A request of the Responses API. Its translation is made when something first looks at it.
 
     Attributes:
         fields: what it says in the words of a chat, as far as there are words.
@@ -59,10 +57,26 @@ class ResponsesBody(ChatBody):
         keeps: whether the answer is kept, so that a later request can name it.
     """
 
-    given: dict[str, msgspec.Raw] = field(default_factory=dict)
-    whole: dict[str, msgspec.Raw] = field(default_factory=dict)
-    odd: NoWordsError | None = None
-    keeps: bool = False
+    __slots__ = ("given", "keeps", "odd", "whole")
+
+    given: dict[str, msgspec.Raw]
+    odd: NoWordsError | None
+
+    def __init__(self, whole: dict[str, msgspec.Raw], model: str, size: int) -> None:
+        # `fields` and `odd` are left out, so that `__getattr__` is asked for them.
+        self.given, self.whole, self.model, self.size = whole, whole, model, size
+        self.stream, self.n_tools, self.phase, self.calls_tools = False, 0, "atomic", False
+        self.keeps = False
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("fields", "odd"):
+            raise AttributeError(name)
+        self.take(at_once(translating_fields(self.whole)))
+        return getattr(self, name)
+
+    def take(self, told: Translated) -> None:
+        """Take its translation."""
+        self.fields, self.odd = told.fields, told.odd
 
     def forwarded(
         self,
@@ -134,17 +148,18 @@ def going_on(
     whole["input"] = msgspec.Raw(_encode(items))
     size = body.size + sum(map(len, before)) + sum(map(len, named.values()))
     found = yield from _reading(whole, size, limits)
-    return replace(found, given=body.given, keeps=body.keeps, phase=body.phase)
+    found.given, found.keeps, found.phase = body.given, body.keeps, body.phase
+    return found
 
 
 def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ResponsesBody]:
     """See `ClientDialect.reading_body`."""
-    given = yield from reading_fields(body, limits)
+    given = yield from decoding(body, limits)
     return (yield from _reading(given, len(body), limits))
 
 
 def _reading(given: dict[str, msgspec.Raw], size: int, limits: BodyLimits) -> Generator[None, None, ResponsesBody]:
-    model = model_in(given)
+    read = ResponsesBody(given, model_in(given), size)
     if read_field({"background": _NULL, **given}, "background", _decode_flag, "true or false"):
         raise bad_request("background must be false: the gateway answers at once", "background", "unsupported_value")
     elsewhere = any(not is_empty(given.get(key, _NULL)) for key in _ELSEWHERE)
@@ -153,24 +168,14 @@ def _reading(given: dict[str, msgspec.Raw], size: int, limits: BodyLimits) -> Ge
     if not (items or elsewhere) or (isinstance(items, list) and len(items) > limits.max_messages):
         n_items = len(items or ())
         raise bad_request(f"input must be a text, or 1 to {limits.max_messages} items, not {n_items}", "input")
-    n_tools = count_tools(given, limits)
+    read.n_tools = tools_in(given, limits)
     yield
-    stream = wants_stream(given)
+    read.stream = streamed_by(given)
     heads = items if isinstance(items, list) else [_Head("user")]
     kinds = [head.type for head in heads if head.type is not None]
-    extended = elsewhere or any(kind.endswith("_output") for kind in kinds) or sum(head.role == "user" for head in heads) > 1
-    steps = translating_fields(given)
-    told = at_once(steps) if size <= STEP_BYTES else (yield from steps)
-    return ResponsesBody(
-        told.fields,
-        model,
-        stream,
-        n_tools,
-        "extended" if extended else "atomic",
-        size,
-        bool(n_tools) or any("call" in kind for kind in kinds),
-        frozenset() if told.odd is None else frozenset({told.odd.param}),
-        given=given,
-        whole=given,
-        odd=told.odd,
-    )
+    read.calls_tools = bool(read.n_tools) or any("call" in kind for kind in kinds)
+    if elsewhere or any(kind.endswith("_output") for kind in kinds) or sum(head.role == "user" for head in heads) > 1:
+        read.phase = "extended"
+    if size > STEP_BYTES:
+        read.take((yield from translating_fields(given)))
+    return read

@@ -175,6 +175,7 @@ class ChatService:
     def _tell(self, refusal: Refusal, reply: Reply, ticket: Ticket) -> None:
         if not ticket.reason:
             ticket.reason = refusal.code
+        refusal.request_id = ticket.id
         if reply.ended:
             return
         if reply.status:

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 import msgspec
 
 from selfopt.dialects.clients import ClientDialect
+from selfopt.dialects.messages_client import MESSAGES_CLIENT
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
 from selfopt.dialects.responses_client import RESPONSES_CLIENT
@@ -39,6 +40,7 @@ Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
 CHAT_PATHS: Mapping[bytes, ClientDialect] = {
     b"/v1/chat/completions": OPENAI_CLIENT,
     b"/v1/responses": RESPONSES_CLIENT,
+    b"/v1/messages": MESSAGES_CLIENT,
 }
 """Where clients of each dialect ask. Every error on such a path has the form that the dialect's clients expect."""
 

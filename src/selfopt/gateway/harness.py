@@ -111,7 +111,7 @@ class Harness:
             return True, True
         if name not in upstream.also:
             return False, False
-        return True, offered_by(exchange, self._options) is None or bool(exchange.chat.own)
+        return True, offered_by(exchange, self._options) is None
 
     async def _read(self, exchange: LiveRequest, *, passes: bool) -> ClientRequest | None:
         """Read the request; None if it cannot be read, and the server is to judge it. passes: whether it can get there.
