@@ -188,7 +188,12 @@ class DeltaRedactors:
 
 def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
     """Yield each piece of text in an event, unless it is empty: its place, the object that holds it, and its name."""
-    choices = body.get("choices") if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        return
+    delta = body.get("delta")
+    if isinstance(delta, str) and delta:  # of the Responses API
+        yield (str(body.get("type")), str(body.get("item_id")), str(body.get("output_index"))), body, "delta"
+    choices = body.get("choices")
     for choice in choices if isinstance(choices, list) else ():
         if not isinstance(choice, dict):
             continue

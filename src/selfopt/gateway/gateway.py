@@ -17,6 +17,7 @@ from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.messages_client import MESSAGES_CLIENT
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
+from selfopt.dialects.responses_client import RESPONSES_CLIENT
 from selfopt.dialects.routes import Route
 from selfopt.errors import AuditError
 from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
@@ -24,6 +25,7 @@ from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServ
 from .access import Access, require_json
 from .chat import ChatService
 from .drift import DriftWatch
+from .earlier import PATH as RESPONSES
 from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
@@ -43,7 +45,11 @@ FREE = frozenset({b"/v1/feedback", b"/v1/messages/count_tokens"})
 """What is asked for by POST and costs nothing, so that it does not count as a request of its key."""
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
-CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT, b"/v1/messages": MESSAGES_CLIENT}
+CHAT_PATHS: Mapping[bytes, ClientDialect] = {
+    b"/v1/chat/completions": OPENAI_CLIENT,
+    b"/v1/responses": RESPONSES_CLIENT,
+    b"/v1/messages": MESSAGES_CLIENT,
+}
 """Where clients of each dialect ask. Every error on such a path has the form that the dialect's clients expect."""
 ROUTES: tuple[Route, ...] = get_args(Route)
 """What clients of OpenAI's API ask for beside chats, each at `/v1/` and its name."""
@@ -165,6 +171,8 @@ class Gateway:
                     closing.push_async_callback(recorder.close)
             closing.callback(self.parts.pool.close)
             closing.callback(self.parts.chat.attempts.close_gates)
+            if self.parts.chat.earlier is not None:
+                closing.push_async_callback(self.parts.chat.earlier.close)
             if self.server is not None:
                 closing.push_async_callback(self.server.close, self._options.own.drain_s)
             for keeper in (self.parts.thresholds, self.parts.warmth, self.parts.spent):
@@ -178,9 +186,11 @@ class Gateway:
             raise Denied(204, preflight, b"")
         try:
             caller = self._access.admit(request)
-            methods = self._table.get(request.path)
+            methods, earlier = self._table.get(request.path), self.parts.chat.earlier
             if methods is None and request.path.startswith(b"/v1/models/"):
                 methods = {b"GET": self._model}
+            if methods is None and request.path.startswith(RESPONSES) and earlier is not None:
+                methods = {b"GET": earlier.answer, b"DELETE": earlier.forget}
             if methods is None:
                 raise Refusal(404, "nothing is served at this path; see /openapi.json", code="not_found")
             answer = methods.get(b"GET" if request.method == b"HEAD" else request.method)

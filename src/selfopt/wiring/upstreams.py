@@ -93,7 +93,7 @@ class AppUpstreams:
             # `find` has checked the consent, so from here on the request counts as one for this model.
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
             dialect=entry.traits.speaks,
-            speaks=frozenset({entry.traits.speaks} if direct else ()),
+            speaks=frozenset(entry.traits.speaks_at(address.host if address is not None else None) if direct else ()),
             also=frozenset(entry.also if direct else ()),
             gate=model if entry.traits.engine else name,
             concurrency=app.settings.live_concurrency_of(name),
