@@ -50,6 +50,13 @@ def test_a_revoked_key_is_none_and_its_name_is_free(file: KeyFile) -> None:
         file.revoke("mine")
 
 
+def test_a_key_can_be_an_administrators(file: KeyFile) -> None:
+    """The scope is one that no other key has."""
+    _, entry = file.add("boss", scopes=["admin"])
+    _, other = file.add("mine", scopes=["phase", "variant", "feedback"])
+    assert (entry.scopes, "admin" in other.scopes, file.check().problems) == (("admin",), False, ())
+
+
 @pytest.mark.parametrize("name", ["", " ", "x" * 101, "a\nb", "a\x1b[2J"])
 def test_a_name_is_printable(file: KeyFile, name: str) -> None:
     """It is shown in terminals and in the audit trail."""

@@ -155,7 +155,7 @@ class Keys(Noun):
 
         Args:
             models: Those it may ask; none means all.
-            scopes: Of "phase", "variant" and "feedback".
+            scopes: Of "phase", "variant", "feedback" and "admin".
 
         Returns:
             The key, which is stored nowhere, and its entry.

@@ -28,8 +28,8 @@ def _shown(entry: GatewayKey) -> dict[str, object]:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice(["phase", "variant", "feedback"]),
-    help="Let it also choose the phase, switch the variant off, or give feedback; repeatable.",
+    type=click.Choice(["phase", "variant", "feedback", "admin"]),
+    help="Let it also choose the phase, switch the variant off, give feedback, or open the gateway's page (admin); repeatable.",
 )
 @json_option
 @click.pass_context

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from selfopt.records import ChatRequest, Endpoint, EndpointConfig, Residency
 
     from .parts import Parts, StreamDecoder
+
+
+PASSED_PATHS: Mapping[str, str] = {"openai_chat": "/chat/completions", "anthropic": "/messages"}
+"""The dialects whose requests can be passed on to a server unchanged, and where below its base URL it takes them."""
 
 
 class Dialect(Protocol):
@@ -58,6 +62,8 @@ class EndpointKind:
     Attributes:
         dialect: makes the dialect for a configuration. Raises SettingsError for an incomplete one.
         speaks: the name of that dialect.
+        base_url: where its server is, unless the settings say; None where they have to.
+        key_header: what stands before the key in the head of a request.
         in_process: makes an endpoint and a residency that run in this process; returns None for a
             configuration that names a server.
         residency: makes the residency for a configuration. Without it, models count as loaded.
@@ -86,6 +92,8 @@ class EndpointKind:
 
     dialect: Callable[[EndpointConfig], Dialect]
     speaks: str
+    base_url: str | None = None
+    key_header: str = "Authorization: Bearer"
     in_process: Callable[[EndpointConfig], tuple[Endpoint, Residency] | None] | None = None
     residency: Callable[[EndpointConfig], Residency] | None = None
     serverless: bool = False

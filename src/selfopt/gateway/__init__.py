@@ -13,6 +13,8 @@ from .gateway import Gateway, GatewayParts, fast_loop
 from .harness import Harness
 from .journal import JournalOptions, SegmentJournal
 from .keys import FileKeys
+from .metrics import LiveCounters
+from .model_metrics import ModelCounters
 from .options import GatewayOptions
 from .passing import Passing
 from .pooled import PooledEndpoint
@@ -42,6 +44,8 @@ __all__ = [
     "HttpAddress",
     "JournalOptions",
     "KeepWarm",
+    "LiveCounters",
+    "ModelCounters",
     "Passing",
     "Pool",
     "PooledEndpoint",

@@ -13,6 +13,9 @@ from .origins import Origins
 
 # These headers decide who may do what, so a repeated one is refused.
 ONCE = frozenset({b"origin", b"authorization", b"content-type", b"x-selfopt-phase", b"x-selfopt-variant"})
+OPEN_PATHS = frozenset({b"/health", b"/ready"})
+"""Balancers and supervisors ask these, without a key and under any Host. The answers say nothing else."""
+NOBODY = Caller()
 LOCAL_USER = Caller(scopes=frozenset({"phase", "variant", "feedback"}))
 
 
@@ -32,8 +35,10 @@ class Access:
         """Return who asks.
 
         Raises Refusal: 400 for a repeated header, 403 for a web page or a foreign Host, 401 without
-        a valid key.
+        a valid key. Whoever only asks whether the gateway is there is not checked.
         """
+        if request.path in OPEN_PATHS and request.method in (b"GET", b"HEAD"):
+            return NOBODY
         headers = request.headers
         doubled = request.repeated and sorted(request.repeated & ONCE)
         if doubled:

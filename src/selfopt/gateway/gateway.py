@@ -31,6 +31,7 @@ from .told_outcomes import FeedbackService
 from .warmth import KeepWarm
 
 PRUNE_S = 2.0
+NAMES_S = 1.0
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
 CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT}
@@ -69,6 +70,7 @@ class Gateway:
         feedback = FeedbackService(parts.chat.journal, parts.chat.clock, parts.served_before, *told)
         self._loop = asyncio.get_running_loop()
         self._pruning: asyncio.TimerHandle | None = None
+        self._learning: asyncio.Future[list[str]] | None = None
         self._resident = MemoryTrimmer()
         self.server: WebServer | None = None
         self._table: dict[bytes, dict[bytes, Answer]] = {
@@ -130,6 +132,8 @@ class Gateway:
         """
         if self._pruning is not None:
             self._pruning.cancel()
+        if self._learning is not None:
+            self._learning.cancel()
         self.parts.chat.rules.close()
         self.parts.keys.close()
         # The last named is closed first, and each whatever becomes of those before it: what was served is recorded.
@@ -185,7 +189,10 @@ class Gateway:
         reply.send(200, [JSON], OPENAPI_JSON)
 
     async def _ready(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        self.parts.chat.journal.check()  # what cannot be recorded is not served
+        try:
+            self.parts.chat.journal.check()  # what cannot be recorded is not served
+        except AuditError:  # everybody may read this: the reason, which may name files, is for the log
+            raise Refusal(503, "records cannot be written", code="audit_failed", kind="server_error") from None
         if not self.ready:
             raise Refusal(
                 503,
@@ -199,6 +206,8 @@ class Gateway:
     async def _metrics(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         chat = self.parts.chat
         assert self.server is not None
+        if chat.metrics.models.strange:
+            await self._learn_names()
         gauges = {
             "selfopt_audit_lag_seconds": ("Age of the oldest record of a request that is not durable yet.", chat.journal.lag_s),
             "selfopt_rules_version": ("Version of the rules in force.", chat.rules.current.config.version),
@@ -210,6 +219,12 @@ class Gateway:
         ruled = {chat.one_name(rule.model) for rule in config.rules}
         more = () if self.parts.drift is None else self.parts.drift.lines(config)
         reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled, more))
+
+    async def _learn_names(self) -> None:
+        """Ask the servers which models they have, for a second: a name that one has may be a label."""
+        if self._learning is None or self._learning.done():
+            self._learning = asyncio.ensure_future(self.parts.models())
+        await asyncio.wait([self._learning], timeout=NAMES_S)
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         names = [name for name in await self.parts.models() if self._shown(name, caller)]

@@ -194,10 +194,18 @@ OPENAPI: dict[str, Any] = {
             }
         },
         "/health": {
-            "get": {"summary": "Whether the process answers; nothing is generated", "responses": _responses(_json("Health"))}
+            "get": {
+                "summary": "Whether the process answers, to anybody; nothing is generated",
+                "security": [{}],
+                "responses": _responses(_json("Health")),
+            }
         },
         "/ready": {
-            "get": {"summary": "Whether requests are taken; nothing is generated", "responses": _responses(_json("Health"))}
+            "get": {
+                "summary": "Whether requests are taken, to anybody; nothing is generated",
+                "security": [{}],
+                "responses": _responses(_json("Health")),
+            }
         },
         "/metrics": {
             "get": {

@@ -9,6 +9,8 @@ import msgspec
 
 from selfopt.dialects.causes import cause_of
 from selfopt.dialects.faults import status_fault
+from selfopt.dialects.kinds import PASSED_PATHS
+from selfopt.dialects.openai_client import NAME as OPENAI_CHAT
 from selfopt.dialects.openai_edit import UNREADABLE, Count
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
@@ -28,6 +30,7 @@ from .ticket import Ticket
 from .watched_stream import WatchedStream
 from .whole_answer import WholeAnswer, with_calls
 
+CHATS = PASSED_PATHS[OPENAI_CHAT].encode()
 SHOWN_TYPE_BYTES = 200
 SHOWN_ERROR_BYTES = 2000
 READ_ERROR_BYTES = 65_536
@@ -68,7 +71,7 @@ class Passing:
         joined = upstream.streamed and not exchange.chat.stream and can_be_joined(exchange.chat)
         joined = joined and offered_by(exchange, self._options) is not None
         body = exchange.chat.forwarded(upstream.server_model, upstream.finish, streamed=joined)
-        payload = b"%s%d\r\n\r\n%s" % (address.post, len(body), body)
+        payload = b"%s%d\r\n\r\n%s" % (address.posting(CHATS), len(body), body)
         if exchange.chat.stream:
             await self._streamed(exchange, upstream, address, payload)
         else:

@@ -24,6 +24,7 @@ class Upstream:
         server_model: what the server calls it.
         adapter: makes the endpoint that speaks to the server.
         speaks: the dialects of chats that can be passed on unchanged; empty where none can.
+        also: further ones that can, where no call has to be read from the text of the reply.
         address: where these go; None for a server that `Upstreams.connect` has to start first.
         gate: the name that endpoints share a limit and a breaker under.
         concurrency: how many requests the gate lets through at once.
@@ -46,6 +47,7 @@ class Upstream:
     server_model: str
     adapter: Callable[[], Endpoint]
     speaks: frozenset[str] = frozenset({"openai_chat"})
+    also: frozenset[str] = frozenset()
     address: HttpAddress | None = None
     gate: str = ""
     concurrency: int = 64

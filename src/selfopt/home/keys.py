@@ -25,8 +25,8 @@ from .chain import ChainedFile
 from .files import atomic_write_text, guarded, read_model
 from .text import readable_json
 
-KeyScope = Literal["phase", "variant", "feedback"]
-KEY_SCOPES: tuple[KeyScope, ...] = ("phase", "variant", "feedback")
+KeyScope = Literal["phase", "variant", "feedback", "admin"]
+KEY_SCOPES: tuple[KeyScope, ...] = ("phase", "variant", "feedback", "admin")
 MAX_KEYS = 1000
 _ADDED, _REVOKED = "key_added", "key_revoked"
 _WHAT = "the file of API keys"

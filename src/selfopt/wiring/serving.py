@@ -21,6 +21,8 @@ from selfopt.gateway import (
     Harness,
     JournalOptions,
     KeepWarm,
+    LiveCounters,
+    ModelCounters,
     Passing,
     Pool,
     RequestJournal,
@@ -112,6 +114,7 @@ def build_gateway(
         audit=audit,
         journal=journal or _journal(app, options, audit),
         costs=_costs(app.settings),
+        metrics=LiveCounters(ModelCounters(inventory.known_now, app.settings.one_name)),
         access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
     )
     return Gateway(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from selfopt.dialects.openai_chat import OpenAIChat
+from selfopt.dialects.kinds import PASSED_PATHS
 from selfopt.dialects.servers import with_settings
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError, UsageError
 from selfopt.gateway import EmbeddingSteps, HttpAddress, Pool, PooledEndpoint, Upstream
@@ -74,11 +74,7 @@ class AppUpstreams:
         name, entry = app.settings.endpoint_of(app.full_name(model))
         config = app.settings.endpoint_config(name, app.environ)
         self._require_alone(model)
-        address = None
-        if entry.traits.speaks == OpenAIChat.name and config.base_url and not entry.traits.engine:
-            key = config.api_key.get_secret_value() if config.api_key is not None else None
-            proxy = config.proxy.get_secret_value() if config.proxy is not None else None
-            address = HttpAddress.of(name, entry.traits.dialect(config).root, key, proxy, hidden=secret_texts(config.extra_body))
+        address = self._address_of(name)
         direct = address is not None or entry.traits.engine
         return Upstream(
             name=name,
@@ -88,6 +84,7 @@ class AppUpstreams:
             # `find` has checked the consent, so from here on the request counts as one for this model.
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
             speaks=frozenset({entry.traits.speaks} if direct else ()),
+            also=frozenset(entry.also if direct else ()),
             gate=model if entry.traits.engine else name,
             concurrency=app.settings.live_concurrency_of(name),
             max_reply_bytes=config.max_reply_bytes,
@@ -100,6 +97,19 @@ class AppUpstreams:
             gives_logprobs=entry.may_give_logprobs,
             embeds=partial(self._embedding.answer, model),
         )
+
+    def _address_of(self, name: str) -> HttpAddress | None:
+        """Where an endpoint's server takes what is passed on; None where it takes nothing, or the engine starts it."""
+        entry, config = self._app.settings.endpoints[name], self._app.settings.endpoint_config(name, self._app.environ)
+        traits = entry.traits
+        path = PASSED_PATHS.get(traits.speaks)
+        if path is None or traits.engine or not (config.base_url or traits.base_url):
+            return None
+        key = config.api_key.get_secret_value() if config.api_key is not None else None
+        proxy = config.proxy.get_secret_value() if config.proxy is not None else None
+        root = traits.dialect(config).url.removesuffix(path)
+        hidden = secret_texts(config.extra_body)
+        return HttpAddress.of(name, root, key, proxy, hidden=hidden, key_header=traits.key_header)
 
     def _embedding_source(self, embedding: str, served: str) -> EmbeddingSource:
         """Return what embeds requests to a model. Errors as of `Sender.embedding`."""
