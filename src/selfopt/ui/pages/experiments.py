@@ -114,7 +114,12 @@ def search_chart(search: OpenedSearch) -> dict[str, Any]:
         done += len(batch.trial_ids)
         trials.append(done)
     values = [round(batch.best.value, 4) for batch in search.batches]
-    return {"numbers": "trials", "x": trials, "lines": [{"label": "best so far", "values": values, "tone": "accent"}]}
+    return {
+        "numbers": "trials",
+        "x": trials,
+        "lines": [{"label": "best so far", "values": values, "tone": "accent"}],
+        "range": [0, 1],
+    }
 
 
 async def show_decision(asked: Asked) -> PageAnswer:
@@ -188,17 +193,22 @@ async def show_trial(asked: Asked) -> PageAnswer:
 
 
 def _trial(app: App, trial_id: str) -> dict[str, Any]:
-    from selfopt.verbs.showing import shown_trial
+    from selfopt.verbs.showing import shown_faults, shown_trial
     from selfopt.words.calls import call_text, expected_text, reading_notes, tool_text
 
     try:
         found = shown_trial(app, trial_id)
     except UsageError as error:
         raise PageError(404, "There is no such trial", str(error)) from None
+    own = found.spec.variant.parser_hash
+    verdicts = sorted(found.verdicts, key=lambda verdict: verdict.parser_hash != own)
     return {
         "title": f"Trial of {found.trial.prompt_id}",
         "active": "experiments",
         "found": found,
+        "own": own,
+        "verdict": verdicts[0] if verdicts else None,
+        "faults": [fault.sentence() for fault in shown_faults(app, found)],
         "call_text": call_text,
         "expected_text": expected_text,
         "reading_notes": reading_notes,
