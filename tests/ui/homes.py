@@ -33,7 +33,7 @@ _NOTHING = TrivialPolicy(accuracy=0.0, call_accuracy=None, restraint=None)
 
 async def store(home: Path, records: Iterable[Record]) -> None:
     """Append records to the ledger of a home, which is made if need be."""
-    home.mkdir(mode=0o700, exist_ok=True)
+    home.mkdir(mode=0o700, exist_ok=True)  # noqa: ASYNC240
     ledger = open_ledger(home / "ledger.sqlite3")
     await ledger.append(list(records))
     ledger.close()

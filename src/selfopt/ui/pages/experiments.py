@@ -193,7 +193,7 @@ async def show_trial(asked: Asked) -> PageAnswer:
 
 
 def _trial(app: App, trial_id: str) -> dict[str, Any]:
-    from selfopt.verbs.showing import shown_faults, shown_trial
+    from selfopt.verbs.showing import shown_trial
     from selfopt.words.calls import call_text, expected_text, reading_notes, tool_text
 
     try:
@@ -208,7 +208,6 @@ def _trial(app: App, trial_id: str) -> dict[str, Any]:
         "found": found,
         "own": own,
         "verdict": verdicts[0] if verdicts else None,
-        "faults": [fault.sentence() for fault in shown_faults(app, found)],
         "call_text": call_text,
         "expected_text": expected_text,
         "reading_notes": reading_notes,
@@ -216,6 +215,21 @@ def _trial(app: App, trial_id: str) -> dict[str, Any]:
         "most_chars": 4 * SHOWN_CHARS,
         "age": age,
     }
+
+
+async def show_check(asked: Asked) -> PageAnswer:
+    """Draw whether a trial is as it was committed, as a part of the page: a long ledger takes a while."""
+    faults = await asked.site.in_thread(_check, asked.site.app, asked.parts["id"])
+    return asked.site.fragment(asked, "parts/trial_check.html", faults=faults)
+
+
+def _check(app: App, trial_id: str) -> list[str]:
+    from selfopt.verbs.showing import shown_faults, shown_trial
+
+    try:
+        return [fault.sentence() for fault in shown_faults(app, shown_trial(app, trial_id))]
+    except UsageError as error:
+        raise PageError(404, "There is no such trial", str(error)) from None
 
 
 PAGE = Page(
@@ -229,5 +243,6 @@ PAGE = Page(
         Route("/experiments/cycle/{number}", show_cycle),
         Route("/experiments/decision/{id}", show_decision),
         Route("/experiments/trial/{id}", show_trial),
+        Route("/experiments/trial/{id}/check", show_check),
     ),
 )
