@@ -19,7 +19,7 @@ TOOL = {"name": "look", "description": HOSTILE, "parameters": {"type": "object",
 
 def body(n: int, text: str = "find it") -> dict[str, Any]:
     """A suite of n prompts; every third wants no call."""
-    prompts = [
+    prompts: list[dict[str, Any]] = [
         {
             "id": f"p-{i:04d}",
             "kind": "direct" if i % 3 else "small talk",
