@@ -4,7 +4,6 @@ from selfopt.web import HttpAddress, Pool, WebLimits
 
 from .access_log import AccessLog
 from .attempts import Attempts, SureParts
-from .chat import ChatParts
 from .conversations import Conversations
 from .costs import CostBook
 from .drift import DriftMarks, DriftWatch
@@ -20,14 +19,18 @@ from .passing import Passing
 from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
+from .service import ChatParts
+from .shared_figures import SharedFigures
 from .similar import EmbeddingSteps
 from .sinks import TrailSink
 from .thresholds import ThresholdWatch
 from .ticket import this_writer
+from .tracing import AttemptSpan, SpanSink, TracedRequest, Tracing
 from .warmth import KeepWarm, Warmed, Warmer
 
 __all__ = [
     "AccessLog",
+    "AttemptSpan",
     "Attempts",
     "ChatParts",
     "Conversations",
@@ -53,8 +56,12 @@ __all__ = [
     "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
+    "SharedFigures",
+    "SpanSink",
     "SureParts",
     "ThresholdWatch",
+    "TracedRequest",
+    "Tracing",
     "TrailSink",
     "Upstream",
     "Upstreams",
