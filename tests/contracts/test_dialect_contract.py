@@ -240,7 +240,7 @@ def test_what_is_written_for_a_server_is_read_from_a_client(request: ChatRequest
     """The same request comes back, and the same body when it is written again: what has no words travels beside."""
     dialect = KNOWN[OPENAI_CLIENT.name]
     body = dialect.write_request(request)
-    asked = at_once(OPENAI_CLIENT.reading_request(at_once(reading_body(dump_json(body), BodyLimits()))))
+    asked = at_once(OPENAI_CLIENT.reading_request(at_once(reading_body(dump_json(body), BodyLimits())), "openai_chat"))
     read = asked.request
     assert (read.model, read.messages, read.tools) == (request.model, request.messages, request.tools)
     assert (read.tool_choice, read.sampling) == (request.tool_choice, request.sampling)
@@ -251,7 +251,7 @@ def test_what_is_written_for_a_server_is_read_from_a_client(request: ChatRequest
 def test_fields_of_a_client_that_nobody_knows_are_kept_as_they_came() -> None:
     """Not a byte of them is changed, and none vanishes."""
     body = b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "logprobs": true, "x_new": {"b": 1, "a": [1.50, 2]}}'
-    asked = at_once(OPENAI_CLIENT.reading_request(at_once(reading_body(body, BodyLimits()))))
+    asked = at_once(OPENAI_CLIENT.reading_request(at_once(reading_body(body, BodyLimits())), "openai_chat"))
     beside = asked.request.beside[OPENAI_CLIENT.name]
     assert {key: bytes(value) for key, value in beside.items()} == {"logprobs": b"true", "x_new": b'{"b": 1, "a": [1.50, 2]}'}
 

@@ -83,6 +83,7 @@ class ChatBody:
         stream: whether the client wants a stream.
         n_tools: how many tools it offers.
         calls_tools: whether it offers tools or its history has calls of tools.
+        own: fields that only servers of the client's own dialect have words for.
         phase: `atomic` or `extended`, depending on the messages.
         size: the size of the body in bytes.
     """
@@ -94,6 +95,7 @@ class ChatBody:
     phase: Phase
     size: int
     calls_tools: bool = True
+    own: frozenset[str] = frozenset()
 
     def forwarded(
         self,

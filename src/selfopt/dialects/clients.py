@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from selfopt.records import ChatRequest, FinishReason, LogProbs, ReplyContent, ToolCall, Usage
 
@@ -146,6 +146,56 @@ class ReplyWriter(ABC):
         ...
 
 
+class Counted(NamedTuple):
+    """Token counts of a reply; None where the server does not tell them.
+
+    Attributes:
+        asked: of the request, `cached` among them.
+        said: of the reply.
+        cached: those of the request that came from the server's cache.
+    """
+
+    asked: int | None
+    said: int | None
+    cached: int | None
+
+
+class PassedOn(Protocol):
+    """What is read of requests and replies that are passed on unchanged.
+
+    Attributes:
+        watched: whether calls are looked for in the text of such replies. A request whose reply has
+            to be read so is translated where they are not.
+    """
+
+    watched: bool
+
+    def addressed(self, headers: Mapping[bytes, bytes], query: bytes) -> tuple[bytes, bytes]:
+        """Where below a server's base URL a request goes, and lines of its head that the server gets, each with its end.
+
+        Args:
+            headers: of the client's request, by their names in lower case.
+            query: of its target.
+        """
+        ...
+
+    def counted(self, body: bytes) -> Counted | None:
+        """The token counts of a whole reply; None without any."""
+        ...
+
+    def counted_in(self, first: bytes, last: bytes) -> Counted | None:
+        """Those of a stream, of which these are the first bytes and the last."""
+        ...
+
+    def ended(self, last: bytes) -> bool:
+        """Whether a stream is complete that ends with these bytes."""
+        ...
+
+    def error(self, body: bytes) -> bytes | None:
+        """The error of a server as clients expect it; None if this is none that says anything."""
+        ...
+
+
 class ClientDialect(Protocol):
     """Reads the requests of the clients of one route and writes the answers.
 
@@ -154,19 +204,25 @@ class ClientDialect(Protocol):
 
     Attributes:
         name: the name of the dialect. Replies of servers that speak it are passed on unchanged.
+        passed: reads of what is passed on.
     """
 
     name: str
+    passed: PassedOn
 
     def reading_body(self, body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:
         """Read a body as far as routing needs it, in steps. Raises Refusal: 400, with what is wrong and where."""
         ...
 
-    def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest]:
+    def reading_request(self, chat: ChatBody, server: str) -> Generator[None, None, ClientRequest]:
         """Read a chat in steps of a few milliseconds.
 
+        Args:
+            server: the dialect of the server that is to be asked.
+
         Raises:
-            NoWordsError: it holds what records cannot express, such as audio.
+            NoWordsError: it holds what records cannot express, such as audio, or what that dialect
+                has no words for.
         """
         ...
 

@@ -13,9 +13,10 @@ from selfopt.records import ChatRequest, Message, Sampling, ToolCall
 from .chat_body import STEP_BYTES, BodyLimits, ChatBody, reading_body
 from .client_messages import plain_messages, reading_message
 from .client_tools import KEPT_TOOLS_BYTES, chosen, offered
-from .clients import ClientDialect, ClientRequest, PassReason, RawCall, ReplyWriter
+from .clients import ClientDialect, ClientRequest, PassedOn, PassReason, RawCall, ReplyWriter
 from .jsontext import write_text
 from .logprobs import written_logprobs
+from .passed_chat import PassedChat
 from .refusal import Refusal
 
 NAME = "openai_chat"
@@ -225,11 +226,12 @@ def _arguments(call: ToolCall) -> str:
 
 class _OpenAIClient:
     name = NAME
+    passed: PassedOn = PassedChat()
 
     def reading_body(self, body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:
         return reading_body(body, limits)
 
-    def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest]:
+    def reading_request(self, chat: ChatBody, server: str) -> Generator[None, None, ClientRequest]:
         return reading_request(chat)
 
     def reply(self, request_id: str, model: str) -> ReplyWriter:

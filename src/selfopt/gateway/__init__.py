@@ -20,14 +20,17 @@ from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
 from .service import ChatParts
+from .shared_figures import SharedFigures
 from .similar import EmbeddingSteps
 from .sinks import TrailSink
 from .thresholds import ThresholdWatch
 from .ticket import this_writer
+from .tracing import AttemptSpan, SpanSink, TracedRequest, Tracing
 from .warmth import KeepWarm, Warmed, Warmer
 
 __all__ = [
     "AccessLog",
+    "AttemptSpan",
     "Attempts",
     "ChatParts",
     "Conversations",
@@ -53,8 +56,12 @@ __all__ = [
     "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
+    "SharedFigures",
+    "SpanSink",
     "SureParts",
     "ThresholdWatch",
+    "TracedRequest",
+    "Tracing",
     "TrailSink",
     "Upstream",
     "Upstreams",

@@ -331,7 +331,8 @@ class Attempts:
             gate.undecided(upstream.known_as)
             raise
         exchange.crowded = lambda: bool(gate.waiting)
-        entered = perf_counter()
+        entered, trace = perf_counter(), ticket.trace
+        span = None if trace is None else trace.begin_attempt(upstream, entered)
         try:
             await self._answerer.answer(exchange)
         except EndpointError as error:
@@ -355,8 +356,11 @@ class Attempts:
             return None
         finally:
             gate.leave()
-            ticket.bill.close(upstream.model, perf_counter() - entered, fault)
-            ticket.end_attempt(upstream.model, (perf_counter() - began) * 1000, fault, doubted)
+            ended = perf_counter()
+            ticket.bill.close(upstream.model, ended - entered, fault)
+            ticket.end_attempt(upstream.model, (ended - began) * 1000, fault, doubted)
+            if trace is not None:
+                trace.end_attempt(span, ticket, ended)
 
     async def _probe(self, upstream: Upstream) -> bool:
         """Say whether the endpoint answers, without generating, loading or waking anything."""

@@ -30,6 +30,7 @@ class ChatService(Service):
         tools = tools_offered(chat) if rules.finer else NO_TOOLS
         decision = rules.decide(model, phase, calls_tools=chat.calls_tools, tools=tools)
         await self._decided(decision, ticket)
+        path, lines = self._dialect.passed.addressed(request.headers, request.query)
         exchange = LiveRequest(
             self._dialect,
             chat,
@@ -38,6 +39,8 @@ class ChatService(Service):
             deadline=request.at + self._parts.options.own.deadline_s,
             plain=self._without_variant(request, caller),
             tools=tools,
+            path=path,
+            lines=lines,
         )
         await self._attempted(exchange, decision, rules)
 

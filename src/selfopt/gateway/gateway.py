@@ -29,6 +29,7 @@ from .openapi import OPENAPI_JSON
 from .pass_through import PassThroughService
 from .refusal import JSON, not_audited
 from .service import ChatParts
+from .shared_figures import SharedFigures, merged
 from .thresholds import ThresholdWatch
 from .ticket import header_value
 from .told_outcomes import FeedbackService
@@ -51,7 +52,8 @@ class GatewayParts:
     Attributes:
         models: returns the full names and aliases that can be asked now, for `/v1/models`.
         served_before: whether a process of that name has recorded requests in this home.
-        worker: the number of this process among several; empty for the only one.
+        worker: the number of this process among several; None for the only one.
+        figures: those of all processes, where several serve.
     """
 
     chat: ChatParts
@@ -62,7 +64,8 @@ class GatewayParts:
     warmth: KeepWarm | None = None
     thresholds: ThresholdWatch | None = None
     drift: DriftWatch | None = None
-    worker: str = ""
+    worker: int | None = None
+    figures: SharedFigures | None = None
 
 
 class Gateway:
@@ -118,6 +121,9 @@ class Gateway:
     def _prune(self) -> None:
         self.parts.pool.prune()
         self._resident.settle()
+        shared, worker = self.parts.figures, self.parts.worker
+        if shared is not None and worker is not None and (shared.wanted or self._pruning is None):
+            shared.write(worker, self._figures())
         self._pruning = self._loop.call_later(PRUNE_S, self._prune)
 
     @property
@@ -145,7 +151,8 @@ class Gateway:
         self.parts.keys.close()
         # The last named is closed first, and each whatever becomes of those before it: what was served is recorded.
         async with AsyncExitStack() as closing:
-            for recorder in (self.parts.chat.access_log, self.parts.chat.audit, self.parts.chat.journal, self.parts.drift):
+            chat = self.parts.chat
+            for recorder in (chat.tracing.sink, chat.access_log, chat.audit, chat.journal, self.parts.drift):
                 if recorder is not None:
                     closing.push_async_callback(recorder.close)
             closing.callback(self.parts.pool.close)
@@ -176,7 +183,7 @@ class Gateway:
         except Refusal as refusal:
             self.parts.chat.metrics.turned_away(refusal.status)
             if self.parts.chat.access_log is not None:
-                self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
+                self.parts.chat.access_log.turned_away(request, refusal.status, refusal.code)
             lines = self._access.origins.lines(request)
             raise Denied(refusal.status, [JSON, *refusal.headers, *lines], _told(request, refusal)) from None
         return partial(self._answer, answer, caller)
@@ -211,10 +218,18 @@ class Gateway:
         await self._health(request, reply, caller)
 
     async def _metrics(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        if self.parts.chat.metrics.models.strange:
+            await self._learn_names()
+        text, shared, worker = self._figures(), self.parts.figures, self.parts.worker
+        if shared is not None and worker is not None:
+            shared.ask()
+            text = merged([text, *shared.others(worker)])
+        reply.send(200, [CONTENT_TYPE], text)
+
+    def _figures(self) -> bytes:
+        """Return what this process counts."""
         chat = self.parts.chat
         assert self.server is not None
-        if chat.metrics.models.strange:
-            await self._learn_names()
         gauges = {
             "selfopt_audit_lag_seconds": ("Age of the oldest record of a request that is not durable yet.", chat.journal.lag_s),
             "selfopt_rules_version": ("Version of the rules in force.", chat.rules.current.config.version),
@@ -224,8 +239,10 @@ class Gateway:
         }
         config = chat.rules.current.config
         ruled = {chat.one_name(rule.model) for rule in config.rules}
-        more = () if self.parts.drift is None else self.parts.drift.lines(config)
-        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled, more))
+        more = [] if self.parts.drift is None else [*self.parts.drift.lines(config)]
+        more += [] if chat.tracing.sink is None else chat.tracing.sink.lines()
+        worker = "" if self.parts.worker is None else str(self.parts.worker)
+        return chat.metrics.text(chat.attempts.gates.values(), gauges, worker, ruled, more)
 
     async def _learn_names(self) -> None:
         """Ask the servers which models they have, for a second: a name that one has may be a label."""

@@ -28,6 +28,7 @@ class LiveRequest:
         plain: whether the client switched the variant off.
         route: the route beside chats that it came on; None for a chat. No other model may answer it.
         tools: what it offers, as far as the rules look at it; empty where no rule does.
+        path, lines: where below a server's base URL it is passed on to, and what stands in the head then.
         audited: done when every diversion is on disk; None without one.
         upstream, rule, timeout_s: of the current attempt.
         helped: whether another model may answer if this attempt's reply is of no use.
@@ -48,6 +49,8 @@ class LiveRequest:
     plain: bool
     route: Route | None = None
     tools: ToolOffer = NO_TOOLS
+    path: bytes = b""
+    lines: bytes = b""
     audited: Awaitable[object] | None = None
     upstream: Upstream = field(init=False)
     rule: Rule | None = None

@@ -36,5 +36,6 @@ class PassThroughService(Service):
         decision = rules.decide(model, body.phase, calls_tools=False)
         await self._decided(decision, ticket)
         deadline = request.at + self._parts.options.own.deadline_s
-        exchange = LiveRequest(OPENAI_CLIENT, body, reply, ticket, deadline, plain=True, route=self._route)
+        path = b"/%s" % self._route.encode()
+        exchange = LiveRequest(OPENAI_CLIENT, body, reply, ticket, deadline, plain=True, route=self._route, path=path)
         await self._attempted(exchange, decision, rules)

@@ -6,13 +6,14 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, time_ns
 
 from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import AuditError, UnknownModelError
 from selfopt.home import escape_control
 from selfopt.records import RouteDecision, utc_now
+from selfopt.records.trace import present_trace
 from selfopt.web import HttpRequest, Reply
 from selfopt.words.rules import told_refusal_text
 
@@ -28,6 +29,7 @@ from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal
 from .sinks import TrailSink
 from .ticket import Ticket
+from .tracing import TracedRequest, Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class ChatParts:
         one_name: gives one name for all of a model.
         access_log: None where no log is wanted.
         costs: says what a chat cost.
+        tracing: begins the traces of requests.
     """
 
     options: GatewayOptions
@@ -55,6 +58,7 @@ class ChatParts:
     metrics: LiveCounters = field(default_factory=LiveCounters)
     access_log: AccessLog | None = None
     costs: CostBook = field(default_factory=CostBook)
+    tracing: Tracing = field(default_factory=Tracing)
 
 
 class Service(ABC):
@@ -71,12 +75,16 @@ class Service(ABC):
         What cannot be recorded is not served.
         """
         ticket = Ticket(request.began)
+        trace = ticket.trace = self._parts.tracing.begin(request)
+        if trace is not None:
+            present_trace.set(trace.told)
         try:
             self._parts.journal.check()
         except AuditError as error:
             self._parts.metrics.turned_away(503)
             if self._parts.access_log is not None:
-                self._parts.access_log.turned_away(request.method, request.path, 503, "audit_failed")
+                self._parts.access_log.turned_away(request, 503, "audit_failed")
+            present_trace.set(None)
             self._tell(not_audited(error), reply, ticket)
             return
         ticket.key = caller.key
@@ -91,12 +99,16 @@ class Service(ABC):
             raise
         finally:
             ticket.first_byte = reply.first_byte_at
-            record = ticket.record(self._parts.clock(), perf_counter(), reply.status)
+            ended = perf_counter()
+            record = ticket.record(self._parts.clock(), ended, reply.status)
             record = self._parts.costs.priced(record, ticket)
             self._parts.metrics.add(record, ticket)
             self._parts.journal.add(record)
             if self._parts.access_log is not None:
                 self._parts.access_log.add(record)
+            if trace is not None:
+                self._parts.tracing.end(TracedRequest(record, ticket, trace, ended, time_ns()))
+                present_trace.set(None)
 
     @abstractmethod
     async def _serve(self, request: HttpRequest, reply: Reply, caller: Caller, ticket: Ticket) -> None:

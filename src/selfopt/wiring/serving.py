@@ -31,6 +31,7 @@ from selfopt.gateway import (
     SegmentJournal,
     SureParts,
     ThresholdWatch,
+    Tracing,
     TrailSink,
     WebLimits,
     this_writer,
@@ -44,6 +45,8 @@ from selfopt.variants import options_of
 from .app import App
 from .inventory import Inventory
 from .keep_warm import warmer
+from .otel import span_sink
+from .otel_facts import Here, NamedModels
 from .upstreams import AppUpstreams
 from .workers import Worker
 
@@ -92,9 +95,7 @@ def build_gateway(
     app.home.ensure()
     config = app.enforcer.load()
     app.home.check_room()
-    audit, pool = _audit(app), Pool()
-    keys = FileKeys(app.keys)
-    _refuse_open_door(options.own.host, keys)
+    audit, pool, keys = _audit(app), Pool(), _keys(app, options.own.host)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
     warmth = _warmth(app, options, upstreams, lambda: rules.current.config, worker)
@@ -114,6 +115,7 @@ def build_gateway(
         audit=audit,
         journal=journal or _journal(app, options, audit),
         costs=_costs(app.settings),
+        tracing=_tracing(app, options, inventory),
         metrics=LiveCounters(ModelCounters(inventory.known_now, app.settings.one_name)),
         access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
     )
@@ -127,9 +129,17 @@ def build_gateway(
             warmth=warmth,
             thresholds=watch,
             drift=drift,
-            worker="" if worker is None else str(worker.number),
+            worker=None if worker is None else worker.number,
+            figures=None if worker is None else worker.figures,
         )
     )
+
+
+def _tracing(app: App, options: GatewayOptions, inventory: Inventory) -> Tracing:
+    """What begins the traces of requests. Raises SettingsError if they are wanted and cannot be made."""
+    otel, one_name = app.settings.otel, app.settings.one_name
+    here = Here(options.own.host, options.own.port)
+    return Tracing(span_sink(otel, here, lambda: NamedModels(inventory.known_now(), one_name), app.environ), otel.sample)
 
 
 def _audit(app: App) -> TrailSink:
@@ -212,8 +222,9 @@ def _journal(app: App, options: GatewayOptions, audit: TrailSink) -> RequestJour
     return SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes))
 
 
-def _refuse_open_door(host: str, keys: FileKeys) -> None:
-    """Raise SettingsError when other machines can reach the host and no API key is valid."""
+def _keys(app: App, host: str) -> FileKeys:
+    """Return the keys. Raises SettingsError when other machines can reach the host and none is valid."""
+    keys = FileKeys(app.keys)
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -223,6 +234,7 @@ def _refuse_open_door(host: str, keys: FileKeys) -> None:
             f"--host {host!r} can be reached from other machines, and no API key protects it: "
             "make one with `selfopt keys add NAME`, or listen on 127.0.0.1"
         )
+    return keys
 
 
 def _known(app: App, names: Iterable[str]) -> tuple[str, ...]:
