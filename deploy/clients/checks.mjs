@@ -12,9 +12,10 @@ export function checks(name, module = name) {
     let good = false, told;
     try {
       const answer = await ask();
-      told = JSON.stringify(answer).slice(0, 120);
+      told = JSON.stringify(answer);
       if (what === "embeddings" && !answer.some(Boolean)) throw new Error("all is 0");
       good = Boolean(answer) && answer.length !== 0 && (!what.includes("tool") || told.includes(CITY));
+      told = told.slice(0, 120);
     } catch (error) {
       told = String(error).replaceAll("\n", " ").slice(0, 500);
     }
