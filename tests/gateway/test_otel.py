@@ -14,7 +14,7 @@ import opentelemetry.semconv._incubating.attributes as published
 import pytest
 
 from selfopt.errors import SettingsError
-from selfopt.wiring import otel, otel_facts
+from selfopt.wiring import otel_facts, otel_spans
 
 from .collector import Collector, Span, collecting
 from .heard import hear
@@ -166,7 +166,7 @@ async def test_a_diverted_request_has_a_span_for_each_attempt(tmp_path: Path) ->
 
 
 async def test_a_client_that_wants_no_spans_gets_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its trace goes on, unsampled. Of those that begin here, the settings' share is sampled."""
+    """Its trace goes on, unsampled. Of those that begin here, the settings' share is sampled. Metrics count all."""
     heard = hear(monkeypatch)
     with collecting() as collector:
         async with gateway_world(tmp_path, settings=settings(collector, "sample = 0.0")) as world:
@@ -176,6 +176,7 @@ async def test_a_client_that_wants_no_spans_gets_none(tmp_path: Path, monkeypatc
             served, attempts = await spans(world, collector)
             assert world.records[0].trace_id == PARENT[3:35]
     assert (served, attempts) == ([], [])
+    assert sum(count for name, _, _, count, _ in collector.points if name == "gen_ai.server.request.duration") == 2
     assert sent[0].startswith(PARENT[:36])
     assert all(parent.endswith("-00") for parent in sent)
 
@@ -231,7 +232,7 @@ async def test_the_variables_of_opentelemetry_count(tmp_path: Path, monkeypatch:
 
 async def test_where_the_extra_is_missing_it_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line, before anything listens."""
-    monkeypatch.setattr(otel, "find_spec", lambda name: None)
+    monkeypatch.setattr(otel_spans, "find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"pip install 'selfopt\[otel\]'"):
         async with gateway_world(tmp_path, settings="[otel]\nenabled = true"):
             pass

@@ -12,7 +12,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Refusal(Exception):
-    """An error to send to the client. It is raised where it is found and sent in one place."""
+    """An error to send to the client. It is raised where it is found and sent in one place.
+
+    Attributes:
+        request_id: of the request, once it is known.
+    """
 
     def __init__(
         self,
@@ -31,6 +35,7 @@ class Refusal(Exception):
         self.kind = kind
         self.param = param
         self.headers = tuple(headers)
+        self.request_id: str | None = None
 
     def for_good(self) -> Self:
         """Tell clients not to send the same request again by themselves, as SDKs do after many errors."""

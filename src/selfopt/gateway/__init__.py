@@ -3,6 +3,7 @@
 from selfopt.web import HttpAddress, Pool, WebLimits
 
 from .access_log import AccessLog
+from .allowances import Allowances
 from .attempts import Attempts, SureParts
 from .conversations import Conversations
 from .costs import CostBook
@@ -11,6 +12,7 @@ from .drift_file import DriftFile
 from .gateway import Gateway, GatewayParts, fast_loop
 from .harness import Harness
 from .journal import JournalOptions, SegmentJournal
+from .key_counters import KeyCounters
 from .keys import FileKeys
 from .metrics import LiveCounters
 from .model_metrics import ModelCounters
@@ -23,6 +25,7 @@ from .service import ChatParts
 from .shared_figures import SharedFigures
 from .similar import EmbeddingSteps
 from .sinks import TrailSink
+from .spent_elsewhere import SpentElsewhere
 from .thresholds import ThresholdWatch
 from .ticket import this_writer
 from .tracing import AttemptSpan, SpanSink, TracedRequest, Tracing
@@ -30,6 +33,7 @@ from .warmth import KeepWarm, Warmed, Warmer
 
 __all__ = [
     "AccessLog",
+    "Allowances",
     "AttemptSpan",
     "Attempts",
     "ChatParts",
@@ -47,6 +51,7 @@ __all__ = [
     "HttpAddress",
     "JournalOptions",
     "KeepWarm",
+    "KeyCounters",
     "LiveCounters",
     "ModelCounters",
     "Passing",
@@ -58,6 +63,7 @@ __all__ = [
     "SegmentJournal",
     "SharedFigures",
     "SpanSink",
+    "SpentElsewhere",
     "SureParts",
     "ThresholdWatch",
     "TracedRequest",

@@ -18,6 +18,7 @@ from selfopt.records import RouteDecision, Rule, Voided
 from selfopt.web import Pool
 from selfopt.words.unsure import nobody_surer_text, not_served_text
 
+from .allowances import Allowances
 from .conversations import Conversations
 from .escalation import Escalating
 from .gates import EndpointGate
@@ -108,6 +109,7 @@ class Attempts:
         audit: TrailSink,
         answerer: Harness,
         sure: SureParts,
+        allowances: Allowances | None = None,
     ) -> None:
         """Keep the parts."""
         self._options = options
@@ -118,6 +120,7 @@ class Attempts:
         self._conversations = sure.conversations or Conversations()
         self._voided = sure.voided
         self._judges = sure.judges
+        self._allowances = allowances or Allowances()
         self._loop = asyncio.get_running_loop()
         self.gates: dict[str, EndpointGate] = {}
 
@@ -284,6 +287,7 @@ class Attempts:
             upstream = self._upstreams.find(decision.model or "", decision.original_model, exchange.route)
         except UsageError as unknown:  # a rule names a model that the settings do not know
             return EndpointError(str(unknown), kind="connect", final=True)
+        self._allowances.hold(exchange, upstream.model)
         exchange.upstream, exchange.rule, exchange.helped = upstream, rule, helped
         gate = self._gate(upstream)
         for number in range(retries + 1):

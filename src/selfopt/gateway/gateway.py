@@ -14,6 +14,7 @@ from urllib.parse import unquote
 import msgspec
 
 from selfopt.dialects.clients import ClientDialect
+from selfopt.dialects.messages_client import MESSAGES_CLIENT
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
 from selfopt.dialects.routes import Route
@@ -30,6 +31,7 @@ from .pass_through import PassThroughService
 from .refusal import JSON, not_audited
 from .service import ChatParts
 from .shared_figures import SharedFigures, merged
+from .spent_elsewhere import SpentElsewhere
 from .thresholds import ThresholdWatch
 from .ticket import header_value
 from .told_outcomes import FeedbackService
@@ -37,9 +39,11 @@ from .warmth import KeepWarm
 
 PRUNE_S = 2.0
 NAMES_S = 1.0
+FREE = frozenset({b"/v1/feedback", b"/v1/messages/count_tokens"})
+"""What is asked for by POST and costs nothing, so that it does not count as a request of its key."""
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
-CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT}
+CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT, b"/v1/messages": MESSAGES_CLIENT}
 """Where clients of each dialect ask. Every error on such a path has the form that the dialect's clients expect."""
 ROUTES: tuple[Route, ...] = get_args(Route)
 """What clients of OpenAI's API ask for beside chats, each at `/v1/` and its name."""
@@ -52,6 +56,7 @@ class GatewayParts:
     Attributes:
         models: returns the full names and aliases that can be asked now, for `/v1/models`.
         served_before: whether a process of that name has recorded requests in this home.
+        spent: follows what keys spend elsewhere, in one process.
         worker: the number of this process among several; None for the only one.
         figures: those of all processes, where several serve.
     """
@@ -64,6 +69,7 @@ class GatewayParts:
     warmth: KeepWarm | None = None
     thresholds: ThresholdWatch | None = None
     drift: DriftWatch | None = None
+    spent: SpentElsewhere | None = None
     worker: int | None = None
     figures: SharedFigures | None = None
 
@@ -117,6 +123,8 @@ class Gateway:
             self.parts.warmth.start(self.parts.chat.rules.current.config)
         if self.parts.drift is not None:
             self.parts.drift.follow(self.parts.chat.rules.current.config)
+        if self.parts.spent is not None:
+            self.parts.spent.start()
 
     def _prune(self) -> None:
         self.parts.pool.prune()
@@ -159,7 +167,7 @@ class Gateway:
             closing.callback(self.parts.chat.attempts.close_gates)
             if self.server is not None:
                 closing.push_async_callback(self.server.close, self._options.own.drain_s)
-            for keeper in (self.parts.thresholds, self.parts.warmth):
+            for keeper in (self.parts.thresholds, self.parts.warmth, self.parts.spent):
                 if keeper is not None:
                     closing.push_async_callback(keeper.close)
 
@@ -181,19 +189,26 @@ class Gateway:
                 raise Refusal(405, "this path does not take that method", code="method_not_allowed", headers=(allowed,))
             require_json(request)
         except Refusal as refusal:
-            self.parts.chat.metrics.turned_away(refusal.status)
-            if self.parts.chat.access_log is not None:
-                self.parts.chat.access_log.turned_away(request, refusal.status, refusal.code)
+            self._note(request, refusal)
             lines = self._access.origins.lines(request)
             raise Denied(refusal.status, [JSON, *refusal.headers, *lines], _told(request, refusal)) from None
         return partial(self._answer, answer, caller)
 
+    def _note(self, request: HttpRequest, refusal: Refusal) -> None:
+        """Count and log a request that was turned away before it became a chat."""
+        self.parts.chat.metrics.turned_away(refusal.status)
+        if self.parts.chat.access_log is not None:
+            self.parts.chat.access_log.turned_away(request, refusal.status, refusal.code)
+
     async def _answer(self, answer: Answer, caller: Caller, request: HttpRequest, reply: Reply) -> None:
         reply.always = self._access.origins.lines(request)
         try:
+            if request.method == b"POST" and request.path.startswith(b"/v1/") and request.path not in FREE:
+                reply.always = [*reply.always, *self.parts.chat.allowances.enter(caller.key)]
             await answer(request, reply, caller)
         except (AuditError, Refusal) as error:
             refusal = error if isinstance(error, Refusal) else not_audited(error)
+            self._note(request, refusal)
             reply.send(refusal.status, [JSON, *refusal.headers], _told(request, refusal))
 
     async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
@@ -239,7 +254,7 @@ class Gateway:
         }
         config = chat.rules.current.config
         ruled = {chat.one_name(rule.model) for rule in config.rules}
-        more = [] if self.parts.drift is None else [*self.parts.drift.lines(config)]
+        more = [*chat.allowances.lines(), *(() if self.parts.drift is None else self.parts.drift.lines(config))]
         more += [] if chat.tracing.sink is None else chat.tracing.sink.lines()
         worker = "" if self.parts.worker is None else str(self.parts.worker)
         return chat.metrics.text(chat.attempts.gates.values(), gauges, worker, ruled, more)

@@ -114,6 +114,19 @@ class Harness:
         await exchange.settle()
         exchange.reply.send(200, [JSON, *exchange.ticket.headers()], completion.whole())
 
+    def _passes(self, exchange: LiveRequest) -> tuple[bool, bool]:
+        """Say whether a request can be passed on unchanged, and whether it can without a loss.
+
+        A call in the text of the reply is not read where a server speaks the client's dialect beside
+        its own. Where it has to be read, the request is translated, as far as it can be.
+        """
+        name, upstream = exchange.dialect.name, exchange.upstream
+        if name in upstream.speaks:
+            return True, True
+        if name not in upstream.also:
+            return False, False
+        return True, offered_by(exchange, self._options) is None
+
     def _foretell(self, exchange: LiveRequest) -> None:
         """Say in the headers of a stream what its model did not give just before."""
         if wants_logprobs(exchange.chat) and exchange.upstream.known_as in self._untold:
@@ -130,19 +143,6 @@ class Harness:
             self._untold.add(exchange.upstream.known_as)
             ticket.unmet = ticket.unmet or "logprobs"
         return found
-
-    def _passes(self, exchange: LiveRequest) -> tuple[bool, bool]:
-        """Say whether a request can be passed on unchanged, and whether it can without a loss.
-
-        A call in the text of the reply is not read where a server speaks the client's dialect beside
-        its own. Where it has to be read, the request is translated, as far as it can be.
-        """
-        name, upstream = exchange.dialect.name, exchange.upstream
-        if name in upstream.speaks:
-            return True, True
-        if name not in upstream.also:
-            return False, False
-        return True, offered_by(exchange, self._options) is None or bool(exchange.chat.own)
 
     async def _read(self, exchange: LiveRequest, *, passes: bool) -> ClientRequest | None:
         """Read the request; None if it cannot be read, and the server is to judge it. passes: whether it can get there.

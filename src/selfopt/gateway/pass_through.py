@@ -24,6 +24,7 @@ class PassThroughService(Service):
     def __init__(self, parts: ChatParts, route: Route) -> None:
         super().__init__(parts, OPENAI_CLIENT)
         self._route: Route = route
+        self._path = b"/%s" % route.encode()
 
     async def _serve(self, request: HttpRequest, reply: Reply, caller: Caller, ticket: Ticket) -> None:
         ticket.outcome, ticket.route = "rejected", self._route
@@ -36,6 +37,5 @@ class PassThroughService(Service):
         decision = rules.decide(model, body.phase, calls_tools=False)
         await self._decided(decision, ticket)
         deadline = request.at + self._parts.options.own.deadline_s
-        path = b"/%s" % self._route.encode()
-        exchange = LiveRequest(OPENAI_CLIENT, body, reply, ticket, deadline, plain=True, route=self._route, path=path)
+        exchange = LiveRequest(OPENAI_CLIENT, body, reply, ticket, deadline, plain=True, route=self._route, path=self._path)
         await self._attempted(exchange, decision, rules)

@@ -18,6 +18,7 @@ from selfopt.web import HttpRequest, Reply
 from selfopt.words.rules import told_refusal_text
 
 from .access_log import AccessLog
+from .allowances import Allowances
 from .attempts import Attempts
 from .costs import CostBook
 from .keys import Caller
@@ -44,6 +45,7 @@ class ChatParts:
         access_log: None where no log is wanted.
         costs: says what a chat cost.
         tracing: begins the traces of requests.
+        allowances: knows what the key of a request may use.
     """
 
     options: GatewayOptions
@@ -59,6 +61,7 @@ class ChatParts:
     access_log: AccessLog | None = None
     costs: CostBook = field(default_factory=CostBook)
     tracing: Tracing = field(default_factory=Tracing)
+    allowances: Allowances = field(default_factory=Allowances)
 
 
 class Service(ABC):
@@ -101,7 +104,7 @@ class Service(ABC):
             ticket.first_byte = reply.first_byte_at
             ended = perf_counter()
             record = ticket.record(self._parts.clock(), ended, reply.status)
-            record = self._parts.costs.priced(record, ticket)
+            record = self._parts.allowances.settle(self._parts.costs.priced(record, ticket), ticket)
             self._parts.metrics.add(record, ticket)
             self._parts.journal.add(record)
             if self._parts.access_log is not None:
@@ -149,6 +152,7 @@ class Service(ABC):
     def _tell(self, refusal: Refusal, reply: Reply, ticket: Ticket) -> None:
         if not ticket.reason:
             ticket.reason = refusal.code
+        refusal.request_id = ticket.id
         if reply.ended:
             return
         if reply.status:

@@ -15,6 +15,7 @@ from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision, VoidedBy
 from selfopt.routing import event_of
 
+from .allowances import Reserved
 from .costs import Bill
 from .cutting import Cut
 from .escalation import Escalating, EscalationReason
@@ -99,6 +100,7 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         cost_alone: what the rule's stronger model alone would have cost: an estimate, unless it served.
         route: the route beside chats that it came on; left out for a chat.
         trace_id, span_id: the gateway's span, or the client's where the gateway makes none; left out without a trace.
+        charged: what counted against the budget of the key where the cost is not known: an estimate.
     """
 
     at: str
@@ -126,6 +128,7 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     route: Route | None = None
     trace_id: str | None = None
     span_id: str | None = None
+    charged: float | None = None
 
 
 class FeedbackRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="feedback"):
@@ -179,6 +182,7 @@ class Ticket:
         trace: which the request belongs to; None without one.
         finish: why the model ended its answer, as far as somebody looked.
         bill: what the attempts used. A copy of the ticket begins with one of its own.
+        held: what they were expected to use; copies share it.
     """
 
     began: float
@@ -220,6 +224,7 @@ class Ticket:
     trace: LiveTrace | None = None
     finish: str | None = None
     bill: Bill = field(default_factory=Bill, init=False)
+    held: Reserved = field(default_factory=Reserved)
 
     @property
     def read(self) -> Read | None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from selfopt.records.trace import TraceContext, onward_trace, read_trace
+from selfopt.records.trace import TraceContext, new_span_id, new_trace_id, onward_trace, read_trace
 
 if TYPE_CHECKING:
     from selfopt.records import Usage
@@ -58,8 +57,8 @@ class LiveTrace:
 
     def begin_attempt(self, upstream: Upstream, began: float) -> AttemptSpan | None:
         """Begin a span, and tell the server of it if it is to know. Without spans of ours it hears the client's."""
-        span = None if self.own is None else AttemptSpan(os.urandom(8).hex(), upstream, began)
-        sent = self.came if self.own is None or span is None else _below(self.own, span.span_id)
+        span = None if self.own is None else AttemptSpan(new_span_id(), upstream, began)
+        sent = self.came if self.own is None or span is None else self.own.below(span.span_id)
         onward_trace.set(sent if upstream.traced else None)
         return span
 
@@ -69,10 +68,6 @@ class LiveTrace:
         if span is not None:
             span.ended, span.facts, span.usage = ended, ticket.attempts[-1], ticket.bill.rows[-1].usage
             self.attempts.append(span)
-
-
-def _below(trace: TraceContext, span_id: str) -> TraceContext:
-    return TraceContext(trace.trace_id, span_id, trace.flags, trace.state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +85,7 @@ class SpanSink(Protocol):
     """Takes the requests that are to become spans."""
 
     def add(self, request: TracedRequest) -> None:
-        """Take a request. Never waits, never raises."""
+        """Take a request, whose spans are wanted if its trace is sampled. Never waits, never raises."""
         ...
 
     def lines(self) -> list[str]:
@@ -121,16 +116,15 @@ class Tracing:
         if self.sink is None:
             return None if came is None else LiveTrace(came, None, _operation(request))
         if came is None:
-            trace_id = os.urandom(16).hex()
-            own = TraceContext(trace_id, os.urandom(8).hex(), int(int(trace_id[16:], 16) < self.share * _RANGE))
+            trace_id = new_trace_id()
+            own = TraceContext(trace_id, new_span_id(), int(int(trace_id[16:], 16) < self.share * _RANGE))
         else:
-            own = _below(came, os.urandom(8).hex())
+            own = came.below(new_span_id())
         return LiveTrace(came, own, _operation(request))
 
     def end(self, request: TracedRequest) -> None:
-        """Hand a request on if its spans are wanted."""
-        own = request.trace.own
-        if self.sink is not None and own is not None and own.sampled:
+        """Hand a request on."""
+        if self.sink is not None:
             self.sink.add(request)
 
 

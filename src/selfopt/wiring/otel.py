@@ -5,25 +5,26 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from typing import Any
 
 from selfopt import __version__
-from selfopt.errors import SettingsError
-from selfopt.gateway import SpanSink, TracedRequest, this_writer
+from selfopt.gateway import SpanSink, TracedRequest
 from selfopt.home import escape_control
-from selfopt.records.trace import TraceContext
 from selfopt.settings.otel import OtelSettings
 
 from .otel_facts import INSTRUMENTS, Here, NamedModels, attempt_facts, error_of, figures, request_facts
+from .otel_spans import MadeSpan, SpanMaker, require_otel, resource_here, span_exporter, wanted
 
 log = logging.getLogger("selfopt.gateway")
 PAUSE_S = 0.5
-BATCH = 256
-CLOSE_S = 3.0
+BATCH = 64
+SWITCH_S = 0.0005
+"""How soon a request gets the interpreter while spans are made; Python's own 5 ms would show in the slowest answers."""
+CLOSE_S = 2.0
 
 
 def span_sink(
@@ -39,118 +40,57 @@ def span_sink(
     Raises:
         SettingsError: the extra is not installed.
     """
-    if not own.enabled or environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if not wanted(own, environ):
         return None
-    if any(not _installed(name) for name in ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")):
-        raise SettingsError(
-            "otel.enabled wants OpenTelemetry, which is not installed: pip install 'selfopt[otel]', or set otel.enabled = false"
-        )
+    require_otel()
     return _Exporting(own, here, names)
 
 
-def _installed(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+def _sampled(request: TracedRequest) -> bool:
+    own = request.trace.own
+    return own is not None and own.sampled
 
 
-class _Spans:
-    """Makes spans with the ids that the requests were given, through the SDK."""
+def _make_spans(spans: SpanMaker, request: TracedRequest, here: Here, names: NamedModels) -> None:
+    """Make the spans of one request."""
+    own, came, operation, record = request.trace.own, request.trace.came, request.trace.operation, request.record
+    assert own is not None
 
-    def __init__(self, resource: Any) -> None:
-        from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-        from opentelemetry.sdk.trace.id_generator import IdGenerator
-        from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+    def at(seconds: float) -> int:
+        return request.ended_ns - round((request.ended - seconds) * 1e9)
 
-        ended: list[Any] = []
-        next_ids = self._next = [0, 0]
-
-        class Given(IdGenerator):  # type: ignore[misc]  # the package may not be installed
-            def generate_trace_id(self) -> int:
-                return next_ids[0]
-
-            def generate_span_id(self) -> int:
-                return next_ids[1]
-
-        class Kept(SpanProcessor):  # type: ignore[misc]
-            def on_end(self, span: Any) -> None:
-                ended.append(span)
-
-        self._ended = ended
-        provider = TracerProvider(sampler=ALWAYS_ON, resource=resource, id_generator=Given(), shutdown_on_exit=False)
-        provider.add_span_processor(Kept())
-        self._tracer = provider.get_tracer("selfopt", __version__)
-
-    def take(self) -> list[Any]:
-        """Return the spans that were made."""
-        spans = self._ended[:]
-        self._ended.clear()
-        return spans
-
-    def add(self, request: TracedRequest, here: Here, names: NamedModels) -> None:
-        """Make the spans of one request."""
-        from opentelemetry.trace import SpanKind, Status, StatusCode
-
-        own, came, operation = request.trace.own, request.trace.came, request.trace.operation
-        assert own is not None
-
-        def at(seconds: float) -> int:
-            return request.ended_ns - round((request.ended - seconds) * 1e9)
-
-        record = request.record
-        name = f"{operation} {names.label(record.model)}"
-        facts = request_facts(request, here)
-        self._next[:] = int(own.trace_id, 16), int(own.span_id, 16)
-        began = at(request.ticket.began)
-        span = self._tracer.start_span(name, _parent(came), SpanKind.SERVER, facts, start_time=began)
-        if record.status >= 500 or error_of(request) == "broken_off":
-            span.set_status(Status(StatusCode.ERROR))
-        span.end(request.ended_ns)
-        for each in request.trace.attempts:
-            self._next[1] = int(each.span_id, 16)
-            facts = attempt_facts(each, operation)
-            name = f"{operation} {names.label(each.upstream.model)}"
-            span = self._tracer.start_span(name, _parent(own), SpanKind.CLIENT, facts, start_time=at(each.began))
-            if "error.type" in facts:
-                span.set_status(Status(StatusCode.ERROR))
-            span.end(at(each.ended))
-
-
-def _parent(trace: TraceContext | None) -> Any:
-    """Return the context of a span's parent; an empty one for none."""
-    from opentelemetry.context import Context
-    from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, set_span_in_context
-
-    if trace is None:
-        return Context()
-    state = TraceState.from_header([trace.state] if trace.state else [])
-    ids = int(trace.trace_id, 16), int(trace.span_id, 16)
-    parent = SpanContext(*ids, is_remote=True, trace_flags=TraceFlags(trace.flags), trace_state=state)
-    return set_span_in_context(NonRecordingSpan(parent), Context())
+    facts = request_facts(request, here)
+    failed = record.status >= 500 or error_of(request) == "broken_off"
+    times = at(request.ticket.began), request.ended_ns
+    spans.add(MadeSpan(f"{operation} {names.label(record.model)}", "server", own, came, times, facts, failed))
+    for each in request.trace.attempts:
+        facts = attempt_facts(each, operation)
+        name, times = f"{operation} {names.label(each.upstream.model)}", (at(each.began), at(each.ended))
+        spans.add(MadeSpan(name, "client", own.below(each.span_id), own, times, facts, "error.type" in facts))
 
 
 class _Exporting:
     """The `SpanSink` of a collector."""
 
     def __init__(self, own: OtelSettings, here: Here, names: Callable[[], NamedModels]) -> None:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-        logging.getLogger("opentelemetry").addHandler(logging.NullHandler())  # this file says what goes wrong
         self._limit, self._here, self._names = own.queue, here, names
         self._waiting: deque[TracedRequest] = deque()
         self._sent = self._dropped = self._failed = 0
         self._down = False
-        resource = _resource()
-        self._spans = _Spans(resource)
-        self._exporter: Any = OTLPSpanExporter(endpoint=f"{own.endpoint}/v1/traces" if own.endpoint else None)
+        resource = resource_here()
+        self._spans = SpanMaker(resource)
+        self._exporter = span_exporter(own)
         self._meters = _Meters(own.endpoint, resource) if own.metrics else None
+        self._switch_s = sys.getswitchinterval()
+        sys.setswitchinterval(min(SWITCH_S, self._switch_s))
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="otel", daemon=True)
         self._thread.start()
 
     def add(self, request: TracedRequest) -> None:
         """Take a request. Never waits, never raises."""
+        if self._meters is None and not _sampled(request):
+            return
         if len(self._waiting) >= self._limit:
             self._dropped += 1
         else:
@@ -165,17 +105,21 @@ class _Exporting:
         """Send all that waits. Whatever is wrong with it, later requests have their turn."""
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            sampled = sum(map(_sampled, batch))
             try:
                 self._make(batch)
-                took = self._exporter.export(self._spans.take()).name == "SUCCESS"
+                spans = self._spans.take()
+                if not spans:
+                    continue
+                took = self._exporter.export(spans).name == "SUCCESS"
             except Exception as error:  # spans are made from what clients and servers sent
-                log.warning("spans of %d requests could not be made: %s", len(batch), escape_control(str(error), 200))
+                log.warning("spans of %d requests could not be made: %s", sampled, escape_control(str(error), 200))
                 self._spans.take()
                 took = False
             if took:
-                self._sent += len(batch)
+                self._sent += sampled
             else:
-                self._failed += len(batch)
+                self._failed += sampled
             if took == self._down:
                 self._down = not took
                 log.warning("the OpenTelemetry collector %s spans", "takes" if took else "does not take")
@@ -183,7 +127,8 @@ class _Exporting:
     def _make(self, batch: list[TracedRequest]) -> None:
         names = self._names()
         for request in batch:
-            self._spans.add(request, self._here, names)
+            if _sampled(request):
+                _make_spans(self._spans, request, self._here, names)
             if self._meters is not None:
                 for name, value, facts in figures(request, self._here, names):
                     self._meters.instruments[name].record(value, facts)
@@ -207,6 +152,7 @@ class _Exporting:
         self._thread.join(CLOSE_S)
         if self._meters is not None:
             self._meters.close()
+        sys.setswitchinterval(self._switch_s)
 
 
 class _Meters:
@@ -228,12 +174,3 @@ class _Meters:
     def close(self) -> None:
         """Send the last figures, for a few seconds at most."""
         self._provider.shutdown(timeout_millis=CLOSE_S * 1000)
-
-
-def _resource() -> Any:
-    from opentelemetry.sdk.resources import Resource
-
-    found = Resource.create({"service.version": __version__, "service.instance.id": this_writer()})
-    if str(found.attributes.get("service.name", "")).startswith("unknown_service"):
-        found = found.merge(Resource({"service.name": "selfopt"}))
-    return found
