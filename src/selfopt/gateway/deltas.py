@@ -189,6 +189,8 @@ class DeltaRedactors:
 def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
     """Yield each piece of text in an event, unless it is empty: its place, the object that holds it, and its name."""
     choices = body.get("choices") if isinstance(body, dict) else None
+    if choices is None and isinstance(body, dict):
+        yield from _texts_of_block(body)
     for choice in choices if isinstance(choices, list) else ():
         if not isinstance(choice, dict):
             continue
@@ -208,3 +210,13 @@ def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
                 for name, value in function.items():
                     if isinstance(value, str) and value:
                         yield (number, "tool_calls", call_number, name), function, name
+
+
+def _texts_of_block(body: dict[str, Any]) -> Iterator[tuple[Place, dict[str, Any], str]]:
+    """The same in an event of Anthropic's Messages, which adds to one block."""
+    delta, number = body.get("delta"), str(body.get("index"))
+    if not isinstance(delta, dict):
+        return
+    for name, value in delta.items():
+        if isinstance(value, str) and value and name != "type":
+            yield (number, name), delta, name
