@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from .chat_body import STEP_BYTES, BodyLimits, ChatBody, decoding, model_in, read_field, streamed_by, tools_in
+from .chat_body import STEP_BYTES, BodyLimits, ChatBody, read_field, reading_fields, tools_in, wants_stream
 from .messages_fields import translated
 from .refusal import bad_request
 
@@ -67,8 +67,8 @@ class MessagesBody(ChatBody):
 
 def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:
     """See `ClientDialect.reading_body`."""
-    own = yield from decoding(body, limits)
-    read = MessagesBody(own, model_in(own), len(body))
+    own, model = yield from reading_fields(body, limits)
+    read = MessagesBody(own, model, len(body))
     turns = read_field(own, "messages", _decode_turns, "a list of objects that each have a role")
     if not 1 <= len(turns) <= limits.max_messages:
         raise bad_request(f"messages must hold 1 to {limits.max_messages} messages, not {len(turns)}", "messages")
@@ -76,7 +76,7 @@ def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatB
     kinds = yield from _reading_kinds(turns)
     read.n_tools = tools_in(own, limits)
     yield
-    read.stream = streamed_by(own)
+    read.stream = wants_stream(own)
     read.calls_tools = bool(read.n_tools) or _CALL in kinds or _RESULT in kinds
     if _RESULT in kinds or sum(turn.role == "user" for turn in turns) > 1:
         read.phase = "extended"

@@ -12,11 +12,10 @@ from .chat_body import (
     BodyLimits,
     ChatBody,
     at_once,
-    decoding,
-    model_in,
     read_field,
-    streamed_by,
+    reading_fields,
     tools_in,
+    wants_stream,
 )
 from .clients import NoWordsError
 from .refusal import bad_request
@@ -147,19 +146,19 @@ def going_on(
     whole = {key: raw for key, raw in body.whole.items() if key != "previous_response_id"}
     whole["input"] = msgspec.Raw(_encode(items))
     size = body.size + sum(map(len, before)) + sum(map(len, named.values()))
-    found = yield from _reading(whole, size, limits)
+    found = yield from _reading(whole, body.model, size, limits)
     found.given, found.keeps, found.phase = body.given, body.keeps, body.phase
     return found
 
 
 def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ResponsesBody]:
     """See `ClientDialect.reading_body`."""
-    given = yield from decoding(body, limits)
-    return (yield from _reading(given, len(body), limits))
+    given, model = yield from reading_fields(body, limits)
+    return (yield from _reading(given, model, len(body), limits))
 
 
-def _reading(given: dict[str, msgspec.Raw], size: int, limits: BodyLimits) -> Generator[None, None, ResponsesBody]:
-    read = ResponsesBody(given, model_in(given), size)
+def _reading(given: dict[str, msgspec.Raw], model: str, size: int, limits: BodyLimits) -> Generator[None, None, ResponsesBody]:
+    read = ResponsesBody(given, model, size)
     if read_field({"background": _NULL, **given}, "background", _decode_flag, "true or false"):
         raise bad_request("background must be false: the gateway answers at once", "background", "unsupported_value")
     elsewhere = any(not is_empty(given.get(key, _NULL)) for key in _ELSEWHERE)
@@ -170,7 +169,7 @@ def _reading(given: dict[str, msgspec.Raw], size: int, limits: BodyLimits) -> Ge
         raise bad_request(f"input must be a text, or 1 to {limits.max_messages} items, not {n_items}", "input")
     read.n_tools = tools_in(given, limits)
     yield
-    read.stream = streamed_by(given)
+    read.stream = wants_stream(given)
     heads = items if isinstance(items, list) else [_Head("user")]
     kinds = [head.type for head in heads if head.type is not None]
     read.calls_tools = bool(read.n_tools) or any("call" in kind for kind in kinds)

@@ -195,10 +195,13 @@ def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
         yield (str(body.get("type")), str(body.get("item_id")), str(body.get("output_index"))), body, "delta"
     choices = body.get("choices")
     for choice in choices if isinstance(choices, list) else ():
-        delta = choice.get("delta") if isinstance(choice, dict) else None
+        if not isinstance(choice, dict):
+            continue
+        number, said, delta = str(choice.get("index")), choice.get("text"), choice.get("delta")
+        if isinstance(said, str) and said:  # of a completion
+            yield (number, "text"), choice, "text"
         if not isinstance(delta, dict):
             continue
-        number = str(choice.get("index"))
         for name, value in delta.items():
             if isinstance(value, str) and value and name != "role":
                 yield (number, name), delta, name

@@ -12,6 +12,7 @@ from selfopt.dialects.clients import Counted
 from selfopt.dialects.faults import status_fault
 from selfopt.dialects.openai_edit import UNREADABLE
 from selfopt.dialects.passed_chat import counted, readable
+from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
 from selfopt.web import HttpAddress, Pool, UpstreamReply, UpstreamStream
@@ -25,6 +26,7 @@ from .offered import OfferedTools, offered_by
 from .options import GatewayOptions
 from .refusal import JSON, from_endpoint_error
 from .relay import Relay
+from .route_usage import note_route_usage
 from .seams import Upstream, Upstreams
 from .ticket import Ticket
 from .watched_stream import WatchedStream
@@ -33,6 +35,7 @@ from .whole_answer import WholeAnswer, with_calls
 SHOWN_TYPE_BYTES = 200
 SHOWN_ERROR_BYTES = 2000
 READ_ERROR_BYTES = 65_536
+NOT_IMPLEMENTED = 501  # llama.cpp: it was started without what the route needs
 
 
 class _Fault(msgspec.Struct):
@@ -49,7 +52,7 @@ _read_message = msgspec.json.Decoder(_Message | str).decode
 
 
 class Passing:
-    """Passes chats on over kept connections. Of a good answer, it reads the token counts only."""
+    """Passes requests on over kept connections. Of a good answer, it reads the token counts only."""
 
     def __init__(self, options: GatewayOptions, upstreams: Upstreams, pool: Pool) -> None:
         self._options = options
@@ -131,7 +134,10 @@ class Passing:
             offered is None
             or (found := await with_calls(body, offered, call_ids(exchange), once=exchange.ticket.cut is not None)) is None
         ):
-            _count(exchange.dialect.passed.counted(body), exchange.ticket)
+            if exchange.route is None:
+                _count(exchange.dialect.passed.counted(body), exchange.ticket)
+            else:
+                note_route_usage(body, exchange.ticket)
         else:
             # A call may spell a key in a way that the text does not.
             body = body if found.body is body else await redacted(found.body, address.answers)
@@ -187,6 +193,8 @@ class Passing:
         """
         status = answer.status
         fault = fault_in(answer, upstream.name, address)
+        if exchange.route is not None and status == NOT_IMPLEMENTED:
+            raise Refusal(404, str(fault), code="route_not_served", param="model")
         own = fault.kind in ("bad_request", "not_found")
         told = exchange.dialect.passed.error(answer.body[:READ_ERROR_BYTES]) if own else None
         if told is None or exchange.answered:
