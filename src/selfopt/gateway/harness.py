@@ -106,6 +106,7 @@ class Harness:
         completion.thinking = work.thinking
         completion.settle(outcome, work.usage)
         completion.logprobs = self._wanted_logprobs(exchange, work.logprobs, outcome)
+        ticket.finish = "tool_calls" if outcome.tool_calls else outcome.finish_reason
         exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
         if flow is not None:
             await flow.end(with_usage=asked.wants_usage)

@@ -6,17 +6,19 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, time_ns
 
 from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import AuditError, UnknownModelError
 from selfopt.home import escape_control
 from selfopt.records import RouteDecision, utc_now
+from selfopt.records.trace import present_trace
 from selfopt.web import HttpRequest, Reply
 from selfopt.words.rules import told_refusal_text
 
 from .access_log import AccessLog
+from .allowances import Allowances
 from .attempts import Attempts
 from .costs import CostBook
 from .earlier import EarlierResponses
@@ -29,6 +31,7 @@ from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal
 from .sinks import TrailSink
 from .ticket import Ticket
+from .tracing import TracedRequest, Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class ChatParts:
         access_log: None where no log is wanted.
         costs: says what a chat cost.
         earlier: keeps answers for requests that go on from them; None where none are kept.
+        tracing: begins the traces of requests.
+        allowances: knows what the key of a request may use.
     """
 
     options: GatewayOptions
@@ -58,6 +63,8 @@ class ChatParts:
     access_log: AccessLog | None = None
     costs: CostBook = field(default_factory=CostBook)
     earlier: EarlierResponses | None = None
+    tracing: Tracing = field(default_factory=Tracing)
+    allowances: Allowances = field(default_factory=Allowances)
 
 
 class Service(ABC):
@@ -74,12 +81,16 @@ class Service(ABC):
         What cannot be recorded is not served.
         """
         ticket = Ticket(request.began)
+        trace = ticket.trace = self._parts.tracing.begin(request)
+        if trace is not None:
+            present_trace.set(trace.told)
         try:
             self._parts.journal.check()
         except AuditError as error:
             self._parts.metrics.turned_away(503)
             if self._parts.access_log is not None:
-                self._parts.access_log.turned_away(request.method, request.path, 503, "audit_failed")
+                self._parts.access_log.turned_away(request, 503, "audit_failed")
+            present_trace.set(None)
             self._tell(not_audited(error), reply, ticket)
             return
         ticket.key = caller.key
@@ -94,12 +105,16 @@ class Service(ABC):
             raise
         finally:
             ticket.first_byte = reply.first_byte_at
-            record = ticket.record(self._parts.clock(), perf_counter(), reply.status)
-            record = self._parts.costs.priced(record, ticket)
+            ended = perf_counter()
+            record = ticket.record(self._parts.clock(), ended, reply.status)
+            record = self._parts.allowances.settle(self._parts.costs.priced(record, ticket), ticket)
             self._parts.metrics.add(record, ticket)
             self._parts.journal.add(record)
             if self._parts.access_log is not None:
                 self._parts.access_log.add(record)
+            if trace is not None:
+                self._parts.tracing.end(TracedRequest(record, ticket, trace, ended, time_ns()))
+                present_trace.set(None)
 
     @abstractmethod
     async def _serve(self, request: HttpRequest, reply: Reply, caller: Caller, ticket: Ticket) -> None:
