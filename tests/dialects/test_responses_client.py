@@ -221,6 +221,8 @@ def test_options_have_their_places_in_a_chat() -> None:
     )
     assert ([tool.name for tool in asked.request.tools], asked.request.tool_choice) == (["f"], "required")
     assert asked.beyond is None
+    told = chat_of(include=["message.output_text.logprobs"], top_logprobs=2)
+    assert (told["logprobs"], told["top_logprobs"]) == (True, 2)
     assert chat_of(text={"format": {"type": "json_object"}})["response_format"] == {"type": "json_object"}
 
 
@@ -247,8 +249,7 @@ def test_options_have_their_places_in_a_chat() -> None:
         ({"text": {"format": {"type": "xml"}}}, "text"),
         ({"text": {"font": "serif"}}, "text"),
         ({"reasoning": {"summary": "detailed"}}, "reasoning.summary"),
-        ({"include": ["reasoning.encrypted_content", "message.output_text.logprobs"]}, "include[1]"),
-        ({"top_logprobs": 2}, "top_logprobs"),
+        ({"include": ["reasoning.encrypted_content", "message.input_image.image_url"]}, "include[1]"),
         ({"truncation": "auto"}, "truncation"),
         ({"max_tool_calls": 2}, "max_tool_calls"),
         ({"previous_response_id": "resp_1"}, "previous_response_id"),

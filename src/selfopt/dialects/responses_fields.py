@@ -38,6 +38,7 @@ MOVED: Mapping[str, str] = {
     "response_format": "text.format",
     "verbosity": "text.verbosity",
     "reasoning_effort": "reasoning.effort",
+    "logprobs": "include",
 }
 """What a client calls the fields that have another name there. The names of chats come first."""
 
@@ -256,14 +257,15 @@ def _reasoning(raw: msgspec.Raw, found: Fields) -> None:
 
 def _include(raw: msgspec.Raw, found: Fields) -> None:
     for number, name in enumerate(_decode_names(raw) or ()):
-        if name not in _INCLUDED_IF_ANY:
-            reason: PassReason = "logprobs" if name == "message.output_text.logprobs" else "fields"
-            raise no_words(reason, f"include[{number}]", f"no answer of a chat has {name[:80]!r}")
+        if name == "message.output_text.logprobs":
+            found["logprobs"] = msgspec.Raw(b"true")
+        elif name not in _INCLUDED_IF_ANY:
+            raise no_words("fields", f"include[{number}]", f"no answer of a chat has {name[:80]!r}")
 
 
 def _top_logprobs(raw: msgspec.Raw, found: Fields) -> None:
     if _decode_number(raw):
-        raise no_words("logprobs", "top_logprobs", "an answer that is translated has none")
+        found |= {"logprobs": msgspec.Raw(b"true"), "top_logprobs": raw}
 
 
 def _limit(raw: msgspec.Raw, found: Fields) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from selfopt.records import ToolCall
 
 from .clients import ReplyWriter, arguments_text
+from .logprobs import written_logprobs
 from .refusal import Refusal
 
 _NULL = msgspec.Raw(b"null")
@@ -156,8 +157,14 @@ class ResponseWriter(ReplyWriter):
     def _item(self, kind: Kind, text: str, status: str) -> Item:
         """The next item with this text."""
         if kind == "reasoning":
-            return {**self._head("reasoning", status), "summary": [], "content": [_part(kind, text)]}
-        return {**self._head("message", status), "role": "assistant", "content": [_part(kind, text)]}
+            return {**self._head("reasoning", status), "summary": [], "content": [self._part(kind, text)]}
+        return {**self._head("message", status), "role": "assistant", "content": [self._part(kind, text)]}
+
+    def _part(self, kind: Kind, text: str) -> Item:
+        part = _part(kind, text)
+        if kind == "output_text" and self.logprobs is not None and text:
+            part["logprobs"] = written_logprobs(self.logprobs, text)
+        return part
 
     def _head(self, kind: str, status: str) -> Item:
         short = {"reasoning": "rs", "message": "msg", "function_call": "fc"}[kind]
@@ -205,7 +212,7 @@ class ResponseWriter(ReplyWriter):
         self.output.append(item)
         self._open, self._said = None, []
         told = {"refusal": text} if kind == "refusal" else {"text": text}
-        more: Item = {"logprobs": []} if kind == "output_text" else {}
+        more: Item = {"logprobs": item["content"][0]["logprobs"]} if kind == "output_text" else {}
         return b"".join(
             [
                 self._event(f"response.{_NAMES[kind]}.done", **at, **told, **more),
