@@ -145,6 +145,7 @@ ELSEWHERE = {
     "prices show": "`harness.settings.prices` are the prices in force",
     "quickstart": "needs two real models; both doors call run_quickstart (tests/acceptance)",
     "serve": "runs until it is ended; tests/test_api.py and tests/cli/test_servers.py serve through both doors",
+    "ui": "runs until it is ended, for a browser; tests/ui",
     "suites pull bfcl": "fetches from the network and then does what `suites import bfcl` does",
 }
 

@@ -159,6 +159,25 @@ async def test_a_worker_dies_and_requests_go_on(tmp_path: Path) -> None:
     await behind.close()
 
 
+async def test_one_worker_shows_what_all_of_them_count(tmp_path: Path) -> None:
+    """Every request is in one answer of `/metrics`, whoever served it and whoever is asked."""
+    behind = await upstream()
+    async with served(tmp_path, behind, workers=2) as gateway:
+        for _ in range(20):
+            assert b"Hello." in await gateway.ask()
+        counted: dict[bytes, int] = {}
+
+        async def all_shown() -> bool:
+            text = await gateway.ask(METRICS)
+            assert text.count(b"# TYPE selfopt_requests_total ") == 1
+            series = rb'\nselfopt_requests_total\{outcome="served",status="200",stream="false",worker="(\d+)"\} (\d+)'
+            counted.update((worker, int(count)) for worker, count in re.findall(series, text))
+            return len(re.findall(rb"\nselfopt_build_info\{", text)) == 2 and sum(counted.values()) == 20
+
+        await gateway.until(all_shown)
+    await behind.close()
+
+
 async def test_whoever_looks_after_workers_does_not_outlive_them_nor_they_it(tmp_path: Path) -> None:
     """Killed, it leaves no worker behind that nobody would ever end."""
     behind = await upstream()

@@ -327,6 +327,8 @@ def _thinks(model: str) -> bool | None:
 KIND = EndpointKind(
     dialect=Anthropic,
     speaks=Anthropic.name,
+    base_url=DEFAULT_BASE_URL,
+    key_header="x-api-key:",
     writes_grammars=False,
     logprobs=False,
     thinks=_thinks,

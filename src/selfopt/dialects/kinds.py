@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from selfopt.records import ChatRequest, Endpoint, EndpointConfig, Residency
 
     from .parts import Parts, StreamDecoder
+
+
+PASSED_PATHS: Mapping[str, str] = {
+    "openai_chat": "/chat/completions",
+    "openai_responses": "/responses",
+    "anthropic": "/messages",
+}
+"""The dialects whose requests can be passed on to a server unchanged, and where below its base URL it takes them."""
+
+
+OPENAI_HOST = "api.openai.com"
 
 
 class Dialect(Protocol):
@@ -58,12 +69,16 @@ class EndpointKind:
     Attributes:
         dialect: makes the dialect for a configuration. Raises SettingsError for an incomplete one.
         speaks: the name of that dialect.
+        base_url: where its server is, unless the settings say; None where they have to.
+        key_header: what stands before the key in the head of a request.
         in_process: makes an endpoint and a residency that run in this process; returns None for a
             configuration that names a server.
         residency: makes the residency for a configuration. Without it, models count as loaded.
         serverless: whether it works without a base URL, on this machine alone.
         engine: whether the embedded engine starts its servers as child processes.
         grammars: whether its servers accept GBNF grammars, unless the settings say otherwise.
+        openai_path: where, below their base URL, its servers answer OpenAI's API too; None where they
+            do not, or speak it anyway.
         writes_grammars: whether its dialect has words for a grammar. Without them a request that
             needs one is refused before it is sent.
         any_schema: whether its servers accept every JSON Schema. None: only local servers do.
@@ -86,11 +101,14 @@ class EndpointKind:
 
     dialect: Callable[[EndpointConfig], Dialect]
     speaks: str
+    base_url: str | None = None
+    key_header: str = "Authorization: Bearer"
     in_process: Callable[[EndpointConfig], tuple[Endpoint, Residency] | None] | None = None
     residency: Callable[[EndpointConfig], Residency] | None = None
     serverless: bool = False
     engine: bool = False
     grammars: bool = False
+    openai_path: str | None = None
     writes_grammars: bool = True
     any_schema: bool | None = False
     ignores_choice: bool = False
@@ -104,6 +122,10 @@ class EndpointKind:
     slots: int = 1
     slots_elsewhere: int = 4
     one_name: Callable[[str], str] = str
+
+    def speaks_at(self, host: str | None) -> tuple[str, ...]:
+        """The dialects that its server at a host speaks without a loss. OpenAI's own speaks its newer one, too."""
+        return (self.speaks, "openai_responses") if host == OPENAI_HOST and self.speaks == "openai_chat" else (self.speaks,)
 
 
 ENDPOINT_KINDS: Registry[EndpointKind] = Registry(

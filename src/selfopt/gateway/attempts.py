@@ -130,7 +130,7 @@ class Attempts:
         """Answer the client. Raises Refusal when nobody could, or the request may go to nobody."""
         if decision.outcome == "fallback":
             self._divert(exchange, decision, "rule")
-        line = _Line(decision, deque(rules.standbys(decision, calls_tools=exchange.chat.calls_tools, tools=exchange.tools)))
+        line = _Line(decision, deque(self._standbys(exchange, decision, rules)))
         try:
             while not await self._served(exchange, line, rules):
                 pass
@@ -139,6 +139,12 @@ class Attempts:
         finally:
             if line.rival is not None:
                 await line.rival.end(exchange.ticket)
+
+    def _standbys(self, exchange: LiveRequest, decision: RouteDecision, rules: RulesInForce) -> tuple[RouteDecision, ...]:
+        """Return who may answer if the model fails: nobody beside chats, where another model's answer means another thing."""
+        if exchange.route is not None:
+            return ()
+        return rules.standbys(decision, calls_tools=exchange.chat.calls_tools, tools=exchange.tools)
 
     async def _served(self, exchange: LiveRequest, line: _Line, rules: RulesInForce) -> bool:
         """Ask the next model. Returns whether the client was answered. Raises Refusal."""
@@ -280,7 +286,7 @@ class Attempts:
         retries = limits.retries if limits is not None and limits.retries is not None else options.limits.retries
         timeout_s = limits.timeout_s if limits is not None and limits.timeout_s is not None else options.limits.timeout_s
         try:
-            upstream = self._upstreams.find(decision.model or "", decision.original_model)
+            upstream = self._upstreams.find(decision.model or "", decision.original_model, exchange.route)
         except UsageError as unknown:  # a rule names a model that the settings do not know
             return EndpointError(str(unknown), kind="connect", final=True)
         self._allowances.hold(exchange, upstream.model)
@@ -332,8 +338,9 @@ class Attempts:
             gate.undecided(upstream.known_as)
             raise
         exchange.crowded = lambda: bool(gate.waiting)
-        entered = perf_counter()
+        entered, trace = perf_counter(), ticket.trace
         ticket.bill.begin(upstream.model, entered)
+        span = None if trace is None else trace.begin_attempt(upstream, entered)
         try:
             await self._answerer.answer(exchange)
         except EndpointError as error:
@@ -357,8 +364,11 @@ class Attempts:
             return None
         finally:
             gate.leave()
-            ticket.bill.close(upstream.model, perf_counter() - entered, fault)
-            ticket.end_attempt(upstream.model, (perf_counter() - began) * 1000, fault, doubted)
+            ended = perf_counter()
+            ticket.bill.close(upstream.model, ended - entered, fault)
+            ticket.end_attempt(upstream.model, (ended - began) * 1000, fault, doubted)
+            if trace is not None:
+                trace.end_attempt(span, ticket, ended)
 
     async def _probe(self, upstream: Upstream) -> bool:
         """Say whether the endpoint answers, without generating, loading or waking anything."""

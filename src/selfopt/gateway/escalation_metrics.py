@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 
+from .exposition import head
 from .ticket import Ticket
 
 BOUNDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
@@ -42,22 +43,22 @@ class EscalationCounters:
 
     def lines(self) -> Iterator[str]:
         """The figures in Prometheus's text format."""
-        yield from _head(
+        yield from head(
             "selfopt_sure_answers_total", "counter", "Chats under rules that serve when sure, by what became of them."
         )
         yield from (f'selfopt_sure_answers_total{{outcome="{name}"}} {count}' for name, count in self._outcomes.items())
         total = sum(self._outcomes.values())
-        yield from _head("selfopt_served_share", "gauge", "Share of these that the model asked for was sure of, since the start.")
+        yield from head("selfopt_served_share", "gauge", "Share of these that the model asked for was sure of, since the start.")
         yield f"selfopt_served_share {self._outcomes['served'] / total if total else 0:g}"
-        yield from _head("selfopt_escalations_total", "counter", "Why a stronger model had to answer.")
+        yield from head("selfopt_escalations_total", "counter", "Why a stronger model had to answer.")
         yield from (f'selfopt_escalations_total{{reason="{name}"}} {count}' for name, count in sorted(self._reasons.items()))
-        yield from _head(
+        yield from head(
             "selfopt_raced_answers_total", "counter", "Stronger models that were asked at the same time, by what became of it."
         )
         yield from (f'selfopt_raced_answers_total{{outcome="{name}"}} {count}' for name, count in sorted(self._raced.items()))
-        yield from _head("selfopt_second_ways_total", "counter", "Second ways of asking, by what the calls were like.")
+        yield from head("selfopt_second_ways_total", "counter", "Second ways of asking, by what the calls were like.")
         yield from (f'selfopt_second_ways_total{{outcome="{name}"}} {count}' for name, count in self._compared.items())
-        yield from _head("selfopt_confidence", "histogram", "Confidence of the answers that were judged.")
+        yield from head("selfopt_confidence", "histogram", "Confidence of the answers that were judged.")
         below = 0
         for bound, count in zip(BOUNDS, self._buckets, strict=False):
             below += count
@@ -66,7 +67,3 @@ class EscalationCounters:
         yield f'selfopt_confidence_bucket{{le="+Inf"}} {below}'
         yield f"selfopt_confidence_sum {self._sum:.6f}"
         yield f"selfopt_confidence_count {below}"
-
-
-def _head(name: str, kind: str, text: str) -> tuple[str, str]:
-    return f"# HELP {name} {text}", f"# TYPE {name} {kind}"

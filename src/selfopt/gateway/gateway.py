@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -13,18 +13,25 @@ from urllib.parse import unquote
 import msgspec
 
 from selfopt.dialects.clients import ClientDialect
+from selfopt.dialects.messages_client import MESSAGES_CLIENT
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
+from selfopt.dialects.responses_client import RESPONSES_CLIENT
+from selfopt.dialects.routes import DIALECTS, Route
 from selfopt.errors import AuditError
-from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
+from selfopt.web import BadMessage, Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
 
 from .access import Access, require_json
-from .chat import ChatParts, ChatService
+from .chat import ChatService
 from .drift import DriftWatch
+from .earlier import PATH as RESPONSES
 from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
+from .pass_through import PassThroughService
 from .refusal import JSON, not_audited
+from .service import ChatParts
+from .shared_figures import SharedFigures, merged
 from .spent_elsewhere import SpentElsewhere
 from .thresholds import ThresholdWatch
 from .ticket import header_value
@@ -32,12 +39,22 @@ from .told_outcomes import FeedbackService
 from .warmth import KeepWarm
 
 PRUNE_S = 2.0
+NAMES_S = 1.0
 FREE = frozenset({b"/v1/feedback", b"/v1/messages/count_tokens"})
 """What is asked for by POST and costs nothing, so that it does not count as a request of its key."""
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
-CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT}
+CHAT_PATHS: Mapping[bytes, ClientDialect] = {
+    b"/v1/chat/completions": OPENAI_CLIENT,
+    b"/v1/responses": RESPONSES_CLIENT,
+    b"/v1/messages": MESSAGES_CLIENT,
+}
 """Where clients of each dialect ask. Every error on such a path has the form that the dialect's clients expect."""
+CLIENTS: Mapping[str, ClientDialect] = {dialect.name: dialect for dialect in CHAT_PATHS.values()}
+BESIDE: Mapping[bytes, tuple[ClientDialect, Route]] = {
+    b"/v1/%s" % route.encode(): (CLIENTS[name], route) for route, name in DIALECTS.items()
+}
+"""Where clients ask for something beside chats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +65,8 @@ class GatewayParts:
         models: returns the full names and aliases that can be asked now, for `/v1/models`.
         served_before: whether a process of that name has recorded requests in this home.
         spent: follows what keys spend elsewhere, in one process.
-        worker: the number of this process among several; empty for the only one.
+        worker: the number of this process among several; None for the only one.
+        figures: those of all processes, where several serve.
     """
 
     chat: ChatParts
@@ -60,7 +78,8 @@ class GatewayParts:
     thresholds: ThresholdWatch | None = None
     drift: DriftWatch | None = None
     spent: SpentElsewhere | None = None
-    worker: str = ""
+    worker: int | None = None
+    figures: SharedFigures | None = None
 
 
 class Gateway:
@@ -74,10 +93,12 @@ class Gateway:
         feedback = FeedbackService(parts.chat.journal, parts.chat.clock, parts.served_before, *told)
         self._loop = asyncio.get_running_loop()
         self._pruning: asyncio.TimerHandle | None = None
+        self._learning: asyncio.Future[list[str]] | None = None
         self._resident = MemoryTrimmer()
         self.server: WebServer | None = None
         self._table: dict[bytes, dict[bytes, Answer]] = {
             **{path: {b"POST": ChatService(parts.chat, dialect).answer} for path, dialect in CHAT_PATHS.items()},
+            **{path: {b"POST": PassThroughService(parts.chat, *beside).answer} for path, beside in BESIDE.items()},
             b"/v1/feedback": {b"POST": feedback.answer},
             b"/openapi.json": {b"GET": self._openapi},
             b"/v1/models": {b"GET": self._models},
@@ -103,7 +124,7 @@ class Gateway:
         self.parts.keys.start()
         if self.parts.thresholds is not None:
             await self.parts.thresholds.begin(self.parts.chat.rules.current.config)
-        self.server = WebServer(self.admit, self._options.web)
+        self.server = WebServer(self.admit, self._options.web, _unreadable)
         await self.server.listen(self._options.own.host, self._options.own.port, shared)
         self._prune()
         if self.parts.warmth is not None:
@@ -116,6 +137,9 @@ class Gateway:
     def _prune(self) -> None:
         self.parts.pool.prune()
         self._resident.settle()
+        shared, worker = self.parts.figures, self.parts.worker
+        if shared is not None and worker is not None and (shared.wanted or self._pruning is None):
+            shared.write(worker, self._figures())
         self._pruning = self._loop.call_later(PRUNE_S, self._prune)
 
     @property
@@ -137,15 +161,20 @@ class Gateway:
         """
         if self._pruning is not None:
             self._pruning.cancel()
+        if self._learning is not None:
+            self._learning.cancel()
         self.parts.chat.rules.close()
         self.parts.keys.close()
         # The last named is closed first, and each whatever becomes of those before it: what was served is recorded.
         async with AsyncExitStack() as closing:
-            for recorder in (self.parts.chat.access_log, self.parts.chat.audit, self.parts.chat.journal, self.parts.drift):
+            chat = self.parts.chat
+            for recorder in (chat.tracing.sink, chat.access_log, chat.audit, chat.journal, self.parts.drift):
                 if recorder is not None:
                     closing.push_async_callback(recorder.close)
             closing.callback(self.parts.pool.close)
             closing.callback(self.parts.chat.attempts.close_gates)
+            if self.parts.chat.earlier is not None:
+                closing.push_async_callback(self.parts.chat.earlier.close)
             if self.server is not None:
                 closing.push_async_callback(self.server.close, self._options.own.drain_s)
             for keeper in (self.parts.thresholds, self.parts.warmth, self.parts.spent):
@@ -159,9 +188,11 @@ class Gateway:
             raise Denied(204, preflight, b"")
         try:
             caller = self._access.admit(request)
-            methods = self._table.get(request.path)
+            methods, earlier = self._table.get(request.path), self.parts.chat.earlier
             if methods is None and request.path.startswith(b"/v1/models/"):
                 methods = {b"GET": self._model}
+            if methods is None and request.path.startswith(RESPONSES) and earlier is not None:
+                methods = {b"GET": earlier.answer, b"DELETE": earlier.forget}
             if methods is None:
                 raise Refusal(404, "nothing is served at this path; see /openapi.json", code="not_found")
             answer = methods.get(b"GET" if request.method == b"HEAD" else request.method)
@@ -179,17 +210,24 @@ class Gateway:
         """Count and log a request that was turned away before it became a chat."""
         self.parts.chat.metrics.turned_away(refusal.status)
         if self.parts.chat.access_log is not None:
-            self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
+            self.parts.chat.access_log.turned_away(request, refusal.status, refusal.code)
+
+    def _let_in(self, caller: Caller, request: HttpRequest) -> Sequence[bytes]:
+        """Count a request of a key, and return the headers that say what is left. Raises Refusal where nothing is."""
+        try:
+            return self.parts.chat.allowances.enter(caller.key)
+        except Refusal as refusal:
+            self._note(request, refusal)
+            raise
 
     async def _answer(self, answer: Answer, caller: Caller, request: HttpRequest, reply: Reply) -> None:
         reply.always = self._access.origins.lines(request)
         try:
             if request.method == b"POST" and request.path.startswith(b"/v1/") and request.path not in FREE:
-                reply.always = [*reply.always, *self.parts.chat.allowances.enter(caller.key)]
+                reply.always = [*reply.always, *self._let_in(caller, request)]
             await answer(request, reply, caller)
         except (AuditError, Refusal) as error:
             refusal = error if isinstance(error, Refusal) else not_audited(error)
-            self._note(request, refusal)
             reply.send(refusal.status, [JSON, *refusal.headers], _told(request, refusal))
 
     async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
@@ -199,7 +237,10 @@ class Gateway:
         reply.send(200, [JSON], OPENAPI_JSON)
 
     async def _ready(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        self.parts.chat.journal.check()  # what cannot be recorded is not served
+        try:
+            self.parts.chat.journal.check()  # what cannot be recorded is not served
+        except AuditError:  # everybody may read this: the reason, which may name files, is for the log
+            raise Refusal(503, "records cannot be written", code="audit_failed", kind="server_error") from None
         if not self.ready:
             raise Refusal(
                 503,
@@ -211,6 +252,16 @@ class Gateway:
         await self._health(request, reply, caller)
 
     async def _metrics(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        if self.parts.chat.metrics.models.strange:
+            await self._learn_names()
+        text, shared, worker = self._figures(), self.parts.figures, self.parts.worker
+        if shared is not None and worker is not None:
+            shared.ask()
+            text = merged([text, *shared.others(worker)])
+        reply.send(200, [CONTENT_TYPE], text)
+
+    def _figures(self) -> bytes:
+        """Return what this process counts."""
         chat = self.parts.chat
         assert self.server is not None
         gauges = {
@@ -222,12 +273,17 @@ class Gateway:
         }
         config = chat.rules.current.config
         ruled = {chat.one_name(rule.model) for rule in config.rules}
-        more = [
-            *chat.costs.saved.lines(),
-            *chat.allowances.lines(),
-            *(() if self.parts.drift is None else self.parts.drift.lines(config)),
-        ]
-        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled, more))
+        drift = () if self.parts.drift is None else self.parts.drift.lines(config)
+        more = [*chat.costs.saved.lines(), *chat.allowances.lines(), *drift]
+        more += [] if chat.tracing.sink is None else chat.tracing.sink.lines()
+        worker = "" if self.parts.worker is None else str(self.parts.worker)
+        return chat.metrics.text(chat.attempts.gates.values(), gauges, worker, ruled, more)
+
+    async def _learn_names(self) -> None:
+        """Ask the servers which models they have, for a second: a name that one has may be a label."""
+        if self._learning is None or self._learning.done():
+            self._learning = asyncio.ensure_future(self.parts.models())
+        await asyncio.wait([self._learning], timeout=NAMES_S)
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         names = [name for name in await self.parts.models() if self._shown(name, caller)]
@@ -244,7 +300,17 @@ class Gateway:
 
 
 def _told(request: HttpRequest, refusal: Refusal) -> bytes:
-    return CHAT_PATHS.get(request.path, OPENAI_CLIENT).fault(refusal)
+    return _spoken_at(request.path).fault(refusal)
+
+
+def _spoken_at(path: bytes) -> ClientDialect:
+    return CHAT_PATHS.get(path) or (BESIDE[path][0] if path in BESIDE else OPENAI_CLIENT)
+
+
+def _unreadable(path: bytes, bad: BadMessage) -> bytes:
+    """The body of the error for a request that could not be read."""
+    kind = "server_error" if bad.status >= 500 else "invalid_request_error"
+    return _spoken_at(path).fault(Refusal(bad.status, bad.message.decode(), code=bad.code.decode(), kind=kind))
 
 
 def _model_object(name: str) -> dict[str, object]:

@@ -5,49 +5,36 @@ Labels are few and bounded, and never a name that a client chose.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import platform
 from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from selfopt import __version__
 
 from .costs import CostCounters
 from .escalation_metrics import EscalationCounters
+from .exposition import Histogram, counter, head, labels, quoted, with_label
 from .gates import EndpointGate
+from .model_metrics import ModelCounters
 from .ticket import OUTRUN, RequestRecord, Ticket
 
 CONTENT_TYPE = b"Content-Type: text/plain; version=0.0.4; charset=utf-8"
-BOUNDS_MS = (1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0, 30000.0, 60000.0, 120000.0)
+_BUILD = f"selfopt_build_info{{{labels({'version': __version__, 'python': platform.python_version()})}}} 1"
 STATES = {"closed": 0, "half_open": 1, "open": 2}
 
 
-class _Histogram:
-    __slots__ = ("counts", "sum_ms")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(BOUNDS_MS) + 1)
-        self.sum_ms = 0.0
-
-    def add(self, ms: float) -> None:
-        self.counts[bisect_left(BOUNDS_MS, ms)] += 1
-        self.sum_ms += ms
-
-    def lines(self, name: str, text: str) -> Iterator[str]:
-        yield from _head(name, "histogram", text)
-        total = 0
-        for bound, count in zip(BOUNDS_MS, self.counts, strict=False):
-            total += count
-            yield f'{name}_bucket{{le="{bound / 1000:g}"}} {total}'
-        total += self.counts[-1]
-        yield f'{name}_bucket{{le="+Inf"}} {total}'
-        yield f"{name}_sum {self.sum_ms / 1000:.6f}"
-        yield f"{name}_count {total}"
-
-
 class LiveCounters:
-    """The counters of one process. `add` takes a microsecond or two."""
+    """The counters of one process. `add` takes a few microseconds.
 
-    def __init__(self) -> None:
+    Attributes:
+        models: what is counted by model.
+    """
+
+    def __init__(self, models: ModelCounters | None = None) -> None:
+        self.models = models or ModelCounters()
         self._requests: dict[tuple[str, int, bool], int] = {}
         self._fallbacks: dict[str, int] = {}
         self._turned_away: dict[int, int] = {}
+        self._routes: dict[tuple[str, str, int], int] = {}
         self._attempts: dict[str, int] = {}
         self._tokens = [0, 0]
         self._mended = self._passed_calls = self._read = 0
@@ -57,11 +44,14 @@ class LiveCounters:
         self._tools_by: dict[str, int] = {}
         self._escalations = EscalationCounters()
         self._costs = CostCounters()
-        self._latency = _Histogram()
-        self._first_byte = _Histogram()
+        self._latency = Histogram()
+        self._first_byte = Histogram()
 
     def add(self, record: RequestRecord, ticket: Ticket) -> None:
-        """Count a chat that ended. ticket: what the record does not hold."""
+        """Count a request that ended. ticket: what the record does not hold."""
+        if record.route is not None:
+            self._add_beside(record.route, record, ticket)
+            return
         self._mended += ticket.mended_calls
         self._passed_calls += ticket.passed_calls
         self._read += ticket.read_calls
@@ -92,6 +82,24 @@ class LiveCounters:
         self._tokens[0] += record.input_tokens or 0
         self._tokens[1] += record.output_tokens or 0
         self._costs.add(record, ticket)
+        self.models.add(record)
+
+    def _add_beside(self, route: str, record: RequestRecord, ticket: Ticket) -> None:
+        """Count a request beside chats: it has no place in their figures, but in those of tokens, costs and faults."""
+        key = (route, record.outcome, record.status)
+        self._routes[key] = self._routes.get(key, 0) + 1
+        for attempt in record.attempts:
+            if attempt.fault:
+                self._attempts[attempt.fault] = self._attempts.get(attempt.fault, 0) + 1
+        self._tokens[0] += record.input_tokens or 0
+        self._tokens[1] += record.output_tokens or 0
+        self._costs.add(record, ticket)
+        self.models.add(record)
+
+    def _route_lines(self) -> Iterator[str]:
+        yield from head("selfopt_route_requests_total", "counter", "Requests beside chats, by route, outcome and HTTP status.")
+        for (route, outcome, status), count in sorted(self._routes.items()):
+            yield f'selfopt_route_requests_total{{route="{route}",outcome="{outcome}",status="{status}"}} {count}'
 
     def turned_away(self, status: int) -> None:
         """Count a request that was refused by its head: no key, a web page, an unknown path."""
@@ -114,46 +122,49 @@ class LiveCounters:
             worker: a label for every figure, where several processes count.
             more: lines of others.
         """
-        lines: list[str] = [*_head("selfopt_requests_total", "counter", "Chats by outcome, HTTP status and whether streamed.")]
+        lines = [*head("selfopt_build_info", "gauge", "1; its labels say what runs."), _BUILD]
+        lines += [*head("selfopt_requests_total", "counter", "Chats by outcome, HTTP status and whether streamed.")]
         lines += [
             f'selfopt_requests_total{{outcome="{outcome}",status="{status}",stream="{str(stream).lower()}"}} {count}'
             for (outcome, status, stream), count in sorted(self._requests.items())
         ]
-        lines += _head("selfopt_refusals_total", "counter", "Chats that the rules refused.")
+        lines += self._route_lines()
+        lines += head("selfopt_refusals_total", "counter", "Chats that the rules refused.")
         lines.append(f"selfopt_refusals_total {sum(n for key, n in self._requests.items() if key[0] == 'refused')}")
         lines += self._latency.lines("selfopt_request_seconds", "From a chat's first byte to the end of its answer.")
         lines += self._first_byte.lines("selfopt_first_byte_seconds", "To the first byte of a streamed answer.")
-        lines += _counter("selfopt_fallbacks_total", "Diverted chats by why.", "reason", self._fallbacks)
-        lines += _counter("selfopt_attempt_faults_total", "Attempts that failed, by fault.", "fault", self._attempts)
+        lines += counter("selfopt_fallbacks_total", "Diverted chats by why.", "reason", self._fallbacks)
+        lines += counter("selfopt_attempt_faults_total", "Attempts that failed, by fault.", "fault", self._attempts)
         away = {str(status): count for status, count in self._turned_away.items()}
-        lines += _counter("selfopt_turned_away_total", "Requests refused before they were read, by status.", "status", away)
-        lines += _counter("selfopt_passed_total", "Chats that went past the rule's variant, by why.", "reason", self._passed)
-        lines += _counter(
+        lines += counter("selfopt_turned_away_total", "Requests refused before they were read, by status.", "status", away)
+        lines += counter("selfopt_passed_total", "Chats that went past the rule's variant, by why.", "reason", self._passed)
+        lines += counter(
             "selfopt_tools_by_total", "Chats whose tools were to be chosen by meaning, by what chose them.", "by", self._tools_by
         )
-        lines += _head("selfopt_mended_calls_total", "counter", "Calls that a server reported damaged, and that were mended.")
+        lines += head("selfopt_mended_calls_total", "counter", "Calls that a server reported damaged, and that were mended.")
         lines.append(f"selfopt_mended_calls_total {self._mended}")
-        lines += _counter("selfopt_cut_replies_total", "Replies that were ended early, by why.", "reason", self._cut)
-        lines += _head(
+        lines += counter("selfopt_cut_replies_total", "Replies that were ended early, by why.", "reason", self._cut)
+        lines += head(
             "selfopt_passed_calls_total", "counter", "Calls that a server reported, and that were passed on as they came."
         )
         lines.append(f"selfopt_passed_calls_total {self._passed_calls}")
-        lines += _head("selfopt_read_calls_total", "counter", "Calls that were read from text where no variant served.")
+        lines += head("selfopt_read_calls_total", "counter", "Calls that were read from text where no variant served.")
         lines.append(f"selfopt_read_calls_total {self._read}")
         for name, said, count in (
             ("selfopt_unsure_replies_total", "Replies whose calls were withheld: the model was not sure.", self._unsure),
             ("selfopt_unobserved_replies_total", "Replies without the log probabilities that the rule needs.", self._unobserved),
         ):
-            lines += [*_head(name, "counter", said), f"{name} {count}"]
+            lines += [*head(name, "counter", said), f"{name} {count}"]
+        lines += self.models.lines()
         lines += self._escalations.lines()
         tokens = {"input": self._tokens[0], "output": self._tokens[1]}
-        lines += _counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
+        lines += counter("selfopt_tokens_total", "Tokens as the servers reported them.", "kind", tokens)
         lines += self._costs.lines()
         lines += _gate_lines(gates, models)
         for name, (text, number) in gauges.items():
-            lines += [*_head(name, "gauge", text), f"{name} {number:g}"]
+            lines += [*head(name, "gauge", text), f"{name} {number:g}"]
         lines += more
-        return "".join(f"{_labelled(line, worker)}\n" for line in lines).encode()
+        return "".join(f"{with_label(line, 'worker', worker)}\n" for line in lines).encode()
 
 
 def _gate_lines(gates: Collection[EndpointGate], models: Collection[str]) -> Iterator[str]:
@@ -163,11 +174,11 @@ def _gate_lines(gates: Collection[EndpointGate], models: Collection[str]) -> Ite
         ("selfopt_queue_waiting", "Requests that wait for a place.", {g.name: len(g.waiting) for g in gates}),
         ("selfopt_breaker_state", "0 closed, 1 half open, 2 open.", {g.name: STATES[g.state] for g in gates}),
     ):
-        yield from _head(name, "gauge", text)
-        yield from (f'{name}{{endpoint="{_label(label)}"}} {value}' for label, value in sorted(values.items()))
-    yield from _head("selfopt_model_breaker_state", "gauge", "0 closed, 1 half open, 2 open, of models that failed last.")
+        yield from head(name, "gauge", text)
+        yield from (f'{name}{{endpoint="{quoted(label)}"}} {value}' for label, value in sorted(values.items()))
+    yield from head("selfopt_model_breaker_state", "gauge", "0 closed, 1 half open, 2 open, of models that failed last.")
     for (endpoint, model), state in sorted(_model_breakers(gates, models).items()):
-        yield f'selfopt_model_breaker_state{{endpoint="{_label(endpoint)}",model="{_label(model)}"}} {state}'
+        yield f'selfopt_model_breaker_state{{endpoint="{quoted(endpoint)}",model="{quoted(model)}"}} {state}'
 
 
 def _model_breakers(gates: Collection[EndpointGate], named: Collection[str]) -> dict[tuple[str, str], int]:
@@ -178,23 +189,3 @@ def _model_breakers(gates: Collection[EndpointGate], named: Collection[str]) -> 
             key = (gate.name, model if model in named else "other")
             found[key] = max(found.get(key, 0), STATES[breaker.state])
     return found
-
-
-def _labelled(line: str, worker: str) -> str:
-    if not worker or line.startswith("#"):
-        return line
-    name, _, value = line.rpartition(" ")
-    label = f'worker="{_label(worker)}"'
-    return f"{name[:-1]},{label}}} {value}" if name.endswith("}") else f"{name}{{{label}}} {value}"
-
-
-def _head(name: str, kind: str, text: str) -> tuple[str, str]:
-    return f"# HELP {name} {text}", f"# TYPE {name} {kind}"
-
-
-def _counter(name: str, text: str, label: str, values: Mapping[str, int]) -> list[str]:
-    return [*_head(name, "counter", text), *(f'{name}{{{label}="{_label(v)}"}} {n}' for v, n in sorted(values.items()))]
-
-
-def _label(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -68,6 +68,13 @@ class Inventory:
             raise UnknownModelError(f"model {shown!r} is not on this machine: ask for it by its full name, {full}")
         return found[0]
 
+    def known_now(self) -> frozenset[str]:
+        """Return the one name of each model that rules, settings and servers name, as far as that is known now."""
+        app, settings = self._app, self._app.settings
+        fallbacks = filter(None, (app.known_model(rule.fallback) for rule in self._rules().rules if rule.fallback))
+        listed = (model for names in self._installed.values() for model in names or ())
+        return frozenset(settings.one_name(model) for model in (*self._named(), *fallbacks, *listed))
+
     async def _known(self) -> dict[str, str]:
         """Return the full names of the models that can be asked now, by their one name."""
         async with self._looking:
