@@ -336,6 +336,7 @@ class Attempts:
             raise
         exchange.crowded = lambda: bool(gate.waiting)
         entered, trace = perf_counter(), ticket.trace
+        ticket.bill.begin(upstream.model, entered)
         span = None if trace is None else trace.begin_attempt(upstream, entered)
         try:
             await self._answerer.answer(exchange)
