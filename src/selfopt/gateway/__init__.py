@@ -9,9 +9,11 @@ from .conversations import Conversations
 from .costs import CostBook
 from .drift import DriftMarks, DriftWatch
 from .drift_file import DriftFile
+from .earlier import EarlierResponses
 from .gateway import Gateway, GatewayParts, fast_loop
 from .harness import Harness
 from .journal import JournalOptions, SegmentJournal
+from .kept_responses import KeptLimits, KeptResponses
 from .key_counters import KeyCounters
 from .keys import FileKeys
 from .metrics import LiveCounters
@@ -42,6 +44,7 @@ __all__ = [
     "DriftFile",
     "DriftMarks",
     "DriftWatch",
+    "EarlierResponses",
     "EmbeddingSteps",
     "FileKeys",
     "Gateway",
@@ -51,6 +54,8 @@ __all__ = [
     "HttpAddress",
     "JournalOptions",
     "KeepWarm",
+    "KeptLimits",
+    "KeptResponses",
     "KeyCounters",
     "LiveCounters",
     "ModelCounters",

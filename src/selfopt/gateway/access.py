@@ -38,7 +38,7 @@ class Access:
         Raises Refusal: 400 for a repeated header, 403 for a web page or a foreign Host, 401 without
         a valid key. Whoever only asks whether the gateway is there is not checked.
         """
-        if request.path in OPEN_PATHS and request.method in (b"GET", b"HEAD"):
+        if request.path in OPEN_PATHS and request.method in (b"GET", b"HEAD") and not _has_body(request):
             return NOBODY
         headers = request.headers
         doubled = request.repeated and sorted(request.repeated & ONCE)
@@ -85,6 +85,11 @@ class Access:
             return ipaddress.ip_address(name.strip(b"[]").decode("ascii")).is_loopback
         except ValueError:
             return False
+
+
+def _has_body(request: HttpRequest) -> bool:
+    """Say whether a body follows. Nobody without a key may have one kept in memory."""
+    return b"transfer-encoding" in request.headers or request.headers.get(b"content-length", b"0") != b"0"
 
 
 def require_json(request: HttpRequest) -> None:

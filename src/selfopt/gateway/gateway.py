@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import get_args
 from urllib.parse import unquote
 
 import msgspec
@@ -17,13 +16,15 @@ from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.messages_client import MESSAGES_CLIENT
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
-from selfopt.dialects.routes import Route
+from selfopt.dialects.responses_client import RESPONSES_CLIENT
+from selfopt.dialects.routes import DIALECTS, Route
 from selfopt.errors import AuditError
-from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
+from selfopt.web import BadMessage, Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
 
 from .access import Access, require_json
 from .chat import ChatService
 from .drift import DriftWatch
+from .earlier import PATH as RESPONSES
 from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
@@ -43,10 +44,17 @@ FREE = frozenset({b"/v1/feedback", b"/v1/messages/count_tokens"})
 """What is asked for by POST and costs nothing, so that it does not count as a request of its key."""
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
-CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT, b"/v1/messages": MESSAGES_CLIENT}
+CHAT_PATHS: Mapping[bytes, ClientDialect] = {
+    b"/v1/chat/completions": OPENAI_CLIENT,
+    b"/v1/responses": RESPONSES_CLIENT,
+    b"/v1/messages": MESSAGES_CLIENT,
+}
 """Where clients of each dialect ask. Every error on such a path has the form that the dialect's clients expect."""
-ROUTES: tuple[Route, ...] = get_args(Route)
-"""What clients of OpenAI's API ask for beside chats, each at `/v1/` and its name."""
+CLIENTS: Mapping[str, ClientDialect] = {dialect.name: dialect for dialect in CHAT_PATHS.values()}
+BESIDE: Mapping[bytes, tuple[ClientDialect, Route]] = {
+    b"/v1/%s" % route.encode(): (CLIENTS[name], route) for route, name in DIALECTS.items()
+}
+"""Where clients ask for something beside chats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +98,7 @@ class Gateway:
         self.server: WebServer | None = None
         self._table: dict[bytes, dict[bytes, Answer]] = {
             **{path: {b"POST": ChatService(parts.chat, dialect).answer} for path, dialect in CHAT_PATHS.items()},
-            **{b"/v1/%s" % route.encode(): {b"POST": PassThroughService(parts.chat, route).answer} for route in ROUTES},
+            **{path: {b"POST": PassThroughService(parts.chat, *beside).answer} for path, beside in BESIDE.items()},
             b"/v1/feedback": {b"POST": feedback.answer},
             b"/openapi.json": {b"GET": self._openapi},
             b"/v1/models": {b"GET": self._models},
@@ -116,7 +124,7 @@ class Gateway:
         self.parts.keys.start()
         if self.parts.thresholds is not None:
             await self.parts.thresholds.begin(self.parts.chat.rules.current.config)
-        self.server = WebServer(self.admit, self._options.web)
+        self.server = WebServer(self.admit, self._options.web, _unreadable)
         await self.server.listen(self._options.own.host, self._options.own.port, shared)
         self._prune()
         if self.parts.warmth is not None:
@@ -165,6 +173,8 @@ class Gateway:
                     closing.push_async_callback(recorder.close)
             closing.callback(self.parts.pool.close)
             closing.callback(self.parts.chat.attempts.close_gates)
+            if self.parts.chat.earlier is not None:
+                closing.push_async_callback(self.parts.chat.earlier.close)
             if self.server is not None:
                 closing.push_async_callback(self.server.close, self._options.own.drain_s)
             for keeper in (self.parts.thresholds, self.parts.warmth, self.parts.spent):
@@ -178,9 +188,11 @@ class Gateway:
             raise Denied(204, preflight, b"")
         try:
             caller = self._access.admit(request)
-            methods = self._table.get(request.path)
+            methods, earlier = self._table.get(request.path), self.parts.chat.earlier
             if methods is None and request.path.startswith(b"/v1/models/"):
                 methods = {b"GET": self._model}
+            if methods is None and request.path.startswith(RESPONSES) and earlier is not None:
+                methods = {b"GET": earlier.answer, b"DELETE": earlier.forget}
             if methods is None:
                 raise Refusal(404, "nothing is served at this path; see /openapi.json", code="not_found")
             answer = methods.get(b"GET" if request.method == b"HEAD" else request.method)
@@ -280,7 +292,17 @@ class Gateway:
 
 
 def _told(request: HttpRequest, refusal: Refusal) -> bytes:
-    return CHAT_PATHS.get(request.path, OPENAI_CLIENT).fault(refusal)
+    return _spoken_at(request.path).fault(refusal)
+
+
+def _spoken_at(path: bytes) -> ClientDialect:
+    return CHAT_PATHS.get(path) or (BESIDE[path][0] if path in BESIDE else OPENAI_CLIENT)
+
+
+def _unreadable(path: bytes, bad: BadMessage) -> bytes:
+    """The body of the error for a request that could not be read."""
+    kind = "server_error" if bad.status >= 500 else "invalid_request_error"
+    return _spoken_at(path).fault(Refusal(bad.status, bad.message.decode(), code=bad.code.decode(), kind=kind))
 
 
 def _model_object(name: str) -> dict[str, object]:

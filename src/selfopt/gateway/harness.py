@@ -86,7 +86,8 @@ class Harness:
             ticket.variant, ticket.kept = variant.name, kept_by(variant, asked, judged=when is not None)
         else:
             variant = None
-        completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "")
+        ticket.unmet = "store" if asked.unkept else None
+        completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "", exchange.chat)
         flow = Flow(exchange, completion) if exchange.chat.stream else None
         self._foretell(exchange)
         try:
@@ -112,6 +113,7 @@ class Harness:
             await flow.end(with_usage=asked.wants_usage)
             return
         await exchange.settle()
+        await exchange.keep(completion)
         exchange.reply.send(200, [JSON, *exchange.ticket.headers()], completion.whole())
 
     def _passes(self, exchange: LiveRequest) -> tuple[bool, bool]:
@@ -156,7 +158,7 @@ class Harness:
                 raise Escalating("unmeasured") from None
             if not passes:
                 said = f"endpoint {exchange.upstream.name} cannot be asked so: {odd}"
-                raise Refusal(400, escape_control(said, 1000), code="unsupported_content", param=odd.param) from None
+                raise Refusal(400, escape_control(said, 1000), code=odd.code, param=odd.param) from None
             exchange.ticket.passed = odd.reason
             return None
 
@@ -209,4 +211,4 @@ def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Excep
     """Return the error to raise: a Refusal once the client has a part of the answer."""
     if flow is None or not flow.sent:
         return error
-    return from_endpoint_error(error, f"endpoint {upstream.name}")
+    return flow.closed(from_endpoint_error(error, f"endpoint {upstream.name}"))

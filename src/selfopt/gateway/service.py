@@ -21,6 +21,7 @@ from .access_log import AccessLog
 from .allowances import Allowances
 from .attempts import Attempts
 from .costs import CostBook
+from .earlier import EarlierResponses
 from .keys import Caller
 from .live_request import LiveRequest
 from .metrics import LiveCounters
@@ -44,8 +45,10 @@ class ChatParts:
         one_name: gives one name for all of a model.
         access_log: None where no log is wanted.
         costs: says what a chat cost.
+        earlier: keeps answers for requests that go on from them; None where none are kept.
         tracing: begins the traces of requests.
         allowances: knows what the key of a request may use.
+        earlier: keeps answers for requests that go on from them; None where none are kept.
     """
 
     options: GatewayOptions
@@ -60,8 +63,10 @@ class ChatParts:
     metrics: LiveCounters = field(default_factory=LiveCounters)
     access_log: AccessLog | None = None
     costs: CostBook = field(default_factory=CostBook)
+    earlier: EarlierResponses | None = None
     tracing: Tracing = field(default_factory=Tracing)
     allowances: Allowances = field(default_factory=Allowances)
+    earlier: EarlierResponses | None = None
 
 
 class Service(ABC):
@@ -156,7 +161,7 @@ class Service(ABC):
         if reply.ended:
             return
         if reply.status:
-            reply.break_off(self._dialect.broken_off(refusal))
+            reply.break_off(refusal.closing or self._dialect.broken_off(refusal))
         else:
             reply.send(refusal.status, [JSON, *ticket.headers(), *refusal.headers], self._dialect.fault(refusal))
 

@@ -21,7 +21,7 @@ from .cutting import Cut
 from .escalation import Escalating, EscalationReason
 from .tracing import LiveTrace
 
-Unmet = Literal["tool_choice", "logprobs"]
+Unmet = Literal["tool_choice", "logprobs", "store"]
 Read = Literal["text", "mended"]
 ToolsBy = Literal["meaning", "words"]
 Raced = Literal["cancelled", "used", "failed"]

@@ -15,6 +15,7 @@ from selfopt.gateway import (
     CostBook,
     DriftFile,
     DriftWatch,
+    EarlierResponses,
     FileKeys,
     Gateway,
     GatewayOptions,
@@ -22,6 +23,8 @@ from selfopt.gateway import (
     Harness,
     JournalOptions,
     KeepWarm,
+    KeptLimits,
+    KeptResponses,
     KeyCounters,
     LiveCounters,
     ModelCounters,
@@ -97,7 +100,6 @@ def build_gateway(
     """
     app.home.ensure()
     config = app.enforcer.load()
-    app.home.check_room()
     audit, pool, allowances = _audit(app), Pool(), _allowances(app, worker)
     keys, spent = _keys(app, options.own.host, allowances), _spent(app, allowances, worker)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
@@ -119,6 +121,7 @@ def build_gateway(
         journal=journal or _journal(app, options, audit, allowances),
         costs=allowances.costs,
         allowances=allowances,
+        earlier=_earlier(app, options),
         tracing=_tracing(app, options, inventory),
         metrics=LiveCounters(ModelCounters(inventory.known_now, app.settings.one_name)),
         access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
@@ -150,8 +153,18 @@ def _served_before(app: App, writer: str) -> bool:
     return any(app.home.requests.glob(f"{writer}-*.jsonl"))
 
 
+def _earlier(app: App, options: GatewayOptions) -> EarlierResponses | None:
+    """What keeps answers for clients; None unless the settings want it."""
+    own = options.own
+    if not own.keep_responses:
+        return None
+    limits = KeptLimits(own.keep_responses, own.keep_responses_bytes, own.keep_responses_days)
+    return EarlierResponses(KeptResponses(app.home.responses, limits), options.body)
+
+
 def _audit(app: App) -> TrailSink:
     """What writes to the audit trail. Raises AuditError if nothing can be written, or the trail was cut."""
+    app.home.check_room()
     trail = ChainedFile(app.home.audit_trail)
     trail.check()
     return TrailSink(trail)
