@@ -102,7 +102,7 @@ class Harness:
             raise _final(error, upstream, flow) from None
         except EndpointError as error:
             raise _final(error, upstream, flow) from error
-        completion.thinking = work.thinking
+        completion.thinking, completion.thoughts = work.thinking, work.thoughts
         completion.settle(outcome, work.usage)
         completion.logprobs = self._wanted_logprobs(exchange, work.logprobs, outcome)
         exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
