@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import importlib
+import pkgutil
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import opentelemetry.semconv._incubating.attributes as published
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -28,6 +32,7 @@ class Span:
     error: bool
     state: str
     facts: dict[str, Any]
+    events: list[tuple[str, dict[str, Any]]]
 
 
 @dataclass
@@ -75,10 +80,11 @@ def _value(value: Any) -> Any:
 
 
 def _span(span: Any) -> Span:
-    kinds = {2: "server", 3: "client"}
+    kinds = {1: "internal", 2: "server", 3: "client"}
     return Span(
         span.name, span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex(), kinds[span.kind], span.start_time_unix_nano,
         span.end_time_unix_nano, span.status.code == 2, span.trace_state, _facts(span.attributes),
+        [(event.name, _facts(event.attributes)) for event in span.events],
     )  # fmt: skip
 
 
@@ -110,3 +116,16 @@ def collecting(status: int = 200) -> Iterator[Collector]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def published_names() -> set[str]:
+    """The attributes of the published conventions."""
+    found: set[str] = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for module in pkgutil.iter_modules(published.__path__, f"{published.__name__}."):
+            found |= {value for value in vars(importlib.import_module(module.name)).values() if isinstance(value, str)}
+        stable = importlib.import_module("opentelemetry.semconv.attributes")
+        for module in pkgutil.iter_modules(stable.__path__, f"{stable.__name__}."):
+            found |= {value for value in vars(importlib.import_module(module.name)).values() if isinstance(value, str)}
+    return found

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import importlib
 import json
-import pkgutil
 import threading
 import warnings
 from pathlib import Path
 from typing import ClassVar
 
-import opentelemetry.semconv._incubating.attributes as published
 import pytest
 
 from selfopt.errors import SettingsError
 from selfopt.wiring import otel_facts, otel_spans
 
-from .collector import Collector, Span, collecting
+from .collector import Collector, Span, collecting, published_names
 from .heard import hear
 from .kit import World, chat, gateway_world, tool_chat
 from .test_harness import MODELS, asking, promote
@@ -27,19 +25,6 @@ SECRET = "sk-selfopt-nobody-may-see-this"
 
 def settings(collector: Collector, more: str = "") -> str:
     return f'[otel]\nenabled = true\nendpoint = "{collector.url}"\n{more}\n'
-
-
-def published_names() -> set[str]:
-    """The attributes of the published conventions."""
-    found: set[str] = set()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for module in pkgutil.iter_modules(published.__path__, f"{published.__name__}."):
-            found |= {value for value in vars(importlib.import_module(module.name)).values() if isinstance(value, str)}
-        stable = importlib.import_module("opentelemetry.semconv.attributes")
-        for module in pkgutil.iter_modules(stable.__path__, f"{stable.__name__}."):
-            found |= {value for value in vars(importlib.import_module(module.name)).values() if isinstance(value, str)}
-    return found
 
 
 def published_metrics() -> dict[str, str]:

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import get_args
 from urllib.parse import unquote
 
 import msgspec
@@ -18,9 +17,9 @@ from selfopt.dialects.messages_client import MESSAGES_CLIENT
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
 from selfopt.dialects.responses_client import RESPONSES_CLIENT
-from selfopt.dialects.routes import Route
+from selfopt.dialects.routes import DIALECTS, Route
 from selfopt.errors import AuditError
-from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
+from selfopt.web import BadMessage, Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
 
 from .access import Access, require_json
 from .chat import ChatService
@@ -51,8 +50,11 @@ CHAT_PATHS: Mapping[bytes, ClientDialect] = {
     b"/v1/messages": MESSAGES_CLIENT,
 }
 """Where clients of each dialect ask. Every error on such a path has the form that the dialect's clients expect."""
-ROUTES: tuple[Route, ...] = get_args(Route)
-"""What clients of OpenAI's API ask for beside chats, each at `/v1/` and its name."""
+CLIENTS: Mapping[str, ClientDialect] = {dialect.name: dialect for dialect in CHAT_PATHS.values()}
+BESIDE: Mapping[bytes, tuple[ClientDialect, Route]] = {
+    b"/v1/%s" % route.encode(): (CLIENTS[name], route) for route, name in DIALECTS.items()
+}
+"""Where clients ask for something beside chats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class Gateway:
         self.server: WebServer | None = None
         self._table: dict[bytes, dict[bytes, Answer]] = {
             **{path: {b"POST": ChatService(parts.chat, dialect).answer} for path, dialect in CHAT_PATHS.items()},
-            **{b"/v1/%s" % route.encode(): {b"POST": PassThroughService(parts.chat, route).answer} for route in ROUTES},
+            **{path: {b"POST": PassThroughService(parts.chat, *beside).answer} for path, beside in BESIDE.items()},
             b"/v1/feedback": {b"POST": feedback.answer},
             b"/openapi.json": {b"GET": self._openapi},
             b"/v1/models": {b"GET": self._models},
@@ -122,7 +124,7 @@ class Gateway:
         self.parts.keys.start()
         if self.parts.thresholds is not None:
             await self.parts.thresholds.begin(self.parts.chat.rules.current.config)
-        self.server = WebServer(self.admit, self._options.web)
+        self.server = WebServer(self.admit, self._options.web, _unreadable)
         await self.server.listen(self._options.own.host, self._options.own.port, shared)
         self._prune()
         if self.parts.warmth is not None:
@@ -264,7 +266,8 @@ class Gateway:
         }
         config = chat.rules.current.config
         ruled = {chat.one_name(rule.model) for rule in config.rules}
-        more = [*chat.allowances.lines(), *(() if self.parts.drift is None else self.parts.drift.lines(config))]
+        more = [*chat.costs.saved.lines(), *chat.allowances.lines()]
+        more += [] if self.parts.drift is None else self.parts.drift.lines(config)
         more += [] if chat.tracing.sink is None else chat.tracing.sink.lines()
         worker = "" if self.parts.worker is None else str(self.parts.worker)
         return chat.metrics.text(chat.attempts.gates.values(), gauges, worker, ruled, more)
@@ -290,7 +293,17 @@ class Gateway:
 
 
 def _told(request: HttpRequest, refusal: Refusal) -> bytes:
-    return CHAT_PATHS.get(request.path, OPENAI_CLIENT).fault(refusal)
+    return _spoken_at(request.path).fault(refusal)
+
+
+def _spoken_at(path: bytes) -> ClientDialect:
+    return CHAT_PATHS.get(path) or (BESIDE[path][0] if path in BESIDE else OPENAI_CLIENT)
+
+
+def _unreadable(path: bytes, bad: BadMessage) -> bytes:
+    """The body of the error for a request that could not be read."""
+    kind = "server_error" if bad.status >= 500 else "invalid_request_error"
+    return _spoken_at(path).fault(Refusal(bad.status, bad.message.decode(), code=bad.code.decode(), kind=kind))
 
 
 async def _none_kept(request: HttpRequest, reply: Reply, caller: Caller) -> None:

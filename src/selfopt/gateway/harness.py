@@ -60,6 +60,7 @@ class Harness:
             return
         exchange.ticket.begin_attempt()
         if exchange.dialect.name not in exchange.upstream.speaks:
+            exchange.ticket.outcome = "rejected"
             raise _no_route(exchange.route, exchange.upstream)
         await self._passing.answer(exchange)
 

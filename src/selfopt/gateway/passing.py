@@ -207,6 +207,7 @@ class Passing:
         status = answer.status
         fault = fault_in(answer, upstream.name, address)
         if exchange.route is not None and status == NOT_IMPLEMENTED:
+            exchange.ticket.outcome = "rejected"
             raise Refusal(404, str(fault), code="route_not_served", param="model")
         own = fault.kind in ("bad_request", "not_found")
         told = exchange.dialect.passed.error(answer.body[:READ_ERROR_BYTES]) if own else None

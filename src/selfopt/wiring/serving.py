@@ -12,6 +12,7 @@ from selfopt.gateway import (
     Allowances,
     Attempts,
     ChatParts,
+    Conversations,
     CostBook,
     DriftFile,
     DriftWatch,
@@ -34,6 +35,7 @@ from selfopt.gateway import (
     RulesInForce,
     RulesWatch,
     SegmentJournal,
+    SharedBreaks,
     SpentElsewhere,
     SureParts,
     ThresholdWatch,
@@ -100,7 +102,6 @@ def build_gateway(
     """
     app.home.ensure()
     config = app.enforcer.load()
-    app.home.check_room()
     audit, pool, allowances = _audit(app), Pool(), _allowances(app, worker)
     keys, spent = _keys(app, options.own.host, allowances), _spent(app, allowances, worker)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
@@ -109,8 +110,8 @@ def build_gateway(
     watch, drift = _threshold_watch(app, options, upstreams, lambda: rules.current.config), _drift(app, thresholds, worker)
     rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
-    sure = SureParts(None if worker is None else worker.conversations, thresholds.voided, drift)
-    attempts = Attempts(options, upstreams, pool, audit, Harness(options, Passing(options, upstreams, pool)), sure, allowances)
+    harness, sure = Harness(options, Passing(options, upstreams, pool)), SureParts(_shared(worker)[0], thresholds.voided, drift)
+    attempts = Attempts(options, upstreams, pool, audit, harness, sure, allowances, _shared(worker)[1])
     chat = ChatParts(
         options=options,
         rules=rules,
@@ -122,8 +123,8 @@ def build_gateway(
         journal=journal or _journal(app, options, audit, allowances),
         costs=allowances.costs,
         allowances=allowances,
-        tracing=_tracing(app, options, inventory),
         earlier=_earlier(app, options),
+        tracing=_tracing(app, options, inventory),
         metrics=LiveCounters(ModelCounters(inventory.known_now, app.settings.one_name)),
         access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
     )
@@ -150,6 +151,11 @@ def _tracing(app: App, options: GatewayOptions, inventory: Inventory) -> Tracing
     return Tracing(span_sink(otel, here, lambda: NamedModels(inventory.known_now(), one_name), app.environ), otel.sample)
 
 
+def _shared(worker: Worker | None) -> tuple[Conversations | None, SharedBreaks | None]:
+    """What the parts of several workers share."""
+    return (None, None) if worker is None else (worker.conversations, worker.breaks)
+
+
 def _served_before(app: App, writer: str) -> bool:
     return any(app.home.requests.glob(f"{writer}-*.jsonl"))
 
@@ -165,6 +171,7 @@ def _earlier(app: App, options: GatewayOptions) -> EarlierResponses | None:
 
 def _audit(app: App) -> TrailSink:
     """What writes to the audit trail. Raises AuditError if nothing can be written, or the trail was cut."""
+    app.home.check_room()
     trail = ChainedFile(app.home.audit_trail)
     trail.check()
     return TrailSink(trail)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from selfopt.dialects.kinds import PASSED_PATHS
 from selfopt.dialects.openai_client import NAME as OPENAI
-from selfopt.dialects.routes import Route
+from selfopt.dialects.routes import DIALECTS, Route
 from selfopt.dialects.servers import with_settings
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError, UsageError
 from selfopt.gateway import EmbeddingSteps, HttpAddress, Pool, PooledEndpoint, Upstream
@@ -113,12 +113,16 @@ class AppUpstreams:
     def _make_beside(self, chats: Upstream, route: Route) -> Upstream:
         """Return the upstream of a route. What fails there says nothing of the model's chats."""
         traits = self._app.settings.endpoints[chats.name].traits
-        address = chats.address if traits.speaks == OPENAI else self._address_below(chats.name)
-        engine = traits.engine
+        name = DIALECTS[route]
+        engine = traits.engine and name == OPENAI
+        if name == traits.speaks or name in chats.also:
+            address = chats.address
+        else:
+            address = self._address_below(chats.name) if name == OPENAI else None
         found = self._beside[chats.model, route] = replace(
             chats,
             address=address,
-            speaks=frozenset({OPENAI} if address is not None or engine else ()),
+            speaks=frozenset({name} if address is not None or engine else ()),
             gate=f"{chats.gate} ({route})" if engine and route == "embeddings" else chats.gate,  # a server of its own
             known_as=f"{chats.known_as} ({route})",
             max_reply_bytes=chats.max_stream_bytes,
