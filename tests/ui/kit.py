@@ -119,4 +119,4 @@ async def running(home: Path, keys: dict[str, str] | None = None) -> AsyncIterat
             yield Running(site, clock, server.port)
         finally:
             await server.close(0.0)
-            site.close()
+            await site.close()

@@ -90,21 +90,21 @@ class Filter:
     """Which requests a list shows.
 
     Attributes:
-        told: what was asked for, by field; empty values are left out.
+        asked: what was asked for, by field; empty values are left out.
     """
 
-    def __init__(self, told: Mapping[str, str]) -> None:
-        """told: `NAMED` fields, `errors`, `since` and `until` (seconds since the epoch), and `q` for a part of any name."""
-        self.told = {name: value for name, value in told.items() if value}
-        same = [(attrgetter(name), value) for name, value in self.told.items() if name in NAMED and name != "version"]
+    def __init__(self, asked: Mapping[str, str]) -> None:
+        """asked: `NAMED` fields, `errors`, `since` and `until` (seconds since the epoch), and `q` for a part of any name."""
+        self.asked = {name: value for name, value in asked.items() if value}
+        same = [(attrgetter(name), value) for name, value in self.asked.items() if name in NAMED and name != "version"]
         self._same = same
-        self._version = _whole(self.told.get("version", ""))
-        self._part = self.told.get("q", "").strip().lower()
-        self._errors = bool(self.told.get("errors"))
-        self._any_reason = self.told.get("escalated") == "any"
+        self._version = _whole(self.asked.get("version", ""))
+        self._part = self.asked.get("q", "").strip().lower()
+        self._errors = bool(self.asked.get("errors"))
+        self._any_reason = self.asked.get("escalated") == "any"
         if self._any_reason:
             self._same = [(get, value) for get, value in same if value != "any"]
-        self._since, self._until = _seconds(self.told.get("since", "")), _seconds(self.told.get("until", ""))
+        self._since, self._until = _seconds(self.asked.get("since", "")), _seconds(self.asked.get("until", ""))
 
     def __call__(self, seen: SeenRequest) -> bool:
         """Say whether the list has this request."""
@@ -163,7 +163,7 @@ class RequestIndex:
         self._rows += rows
         if len(self._rows) > self._most + SPARE:
             self.dropped += len(self._rows) - self._most
-            del self._rows[: -self._most]
+            self._rows = self._rows[-self._most :]  # a new list: another thread may be looking through this one
         return len(rows)
 
     def __len__(self) -> int:
@@ -182,11 +182,12 @@ class RequestIndex:
     def page(self, wanted: Filter, before: int | None = None, most: int = 100) -> tuple[Sequence[SeenRequest], bool]:
         """Return the newest requests that fit, and whether there are more. before: only those with a lower number."""
         found: list[SeenRequest] = []
-        end = len(self._rows)
-        if before is not None and self._rows:
-            end = max(0, min(end, before - self._rows[0].number))
+        rows = self._rows
+        end = len(rows)
+        if before is not None and rows:
+            end = max(0, min(end, before - rows[0].number))
         for place in range(end - 1, -1, -1):
-            row = self._rows[place]
+            row = rows[place]
             if wanted(row):
                 if len(found) == most:
                     return found, True
@@ -210,7 +211,7 @@ class RequestIndex:
         """Return the counts of a time, by whole buckets."""
         first, last = int(since) // BUCKET_S, int(until) // BUCKET_S
         whole = Bucket()
-        for n, bucket in self._buckets.items():
+        for n, bucket in list(self._buckets.items()):
             if first <= n <= last:
                 whole += bucket
         return whole
@@ -224,6 +225,12 @@ class RequestIndex:
             if row.outcome == "failed":
                 found[row.served or row.model, row.fault] += 1
         return found
+
+    def quantile(self, since: float, share: float, most: int = 5000) -> float | None:
+        """Return the time in ms within which such a share of the answers since then came; None without one."""
+        rows = self._rows
+        found = sorted(row.latency_ms for row in rows[-most:] if row.at >= since and row.outcome in ANSWERED)
+        return found[min(len(found) - 1, int(share * len(found)))] if found else None
 
     def is_local(self, model: str) -> bool:
         """Say whether a model is on this machine."""

@@ -38,8 +38,9 @@ async def serve_ui(app: App, options: UiOptions, link: Callable[[str], None]) ->
     site.link_used = tell
     try:
         await server.listen(options.host, options.port)
+        site.start()
         tell()
         await asyncio.Event().wait()
     finally:
         await server.close(0.5)
-        site.close()
+        await site.close()
