@@ -126,7 +126,10 @@ def _schema(value: Any) -> Any:
 
 
 def _effort(value: Any) -> Any:
-    return False if value == "none" else value
+    """Ollama's `think`, which has three levels: the nearest one."""
+    return (
+        {"none": False, "minimal": "low", "xhigh": "high", "max": "high"}.get(value, value) if isinstance(value, str) else value
+    )
 
 
 def _reasoning(value: Any) -> Any:
@@ -181,7 +184,7 @@ _ANTHROPIC_FIELDS = (
 )
 # Fields that shape the answer or ask for more of it, which these servers or the gateway's answers cannot give.
 _NOT_HERE = (
-    "n best_of logprobs top_logprobs logit_bias functions function_call modalities audio prediction web_search_options "
+    "n best_of logit_bias functions function_call modalities audio prediction web_search_options "
     "grammar guided_regex guided_choice guided_grammar structured_outputs prompt_logprobs echo n_probs"
 )
 TABLES: Mapping[str, FieldTable] = {
@@ -195,6 +198,8 @@ TABLES: Mapping[str, FieldTable] = {
             "max_completion_tokens": Goes("options.num_predict"),
             "stop": Goes("options.stop", _as_list),
             "options": Goes("options"),
+            "logprobs": Goes("logprobs"),
+            "top_logprobs": Goes("top_logprobs"),
             "response_format": Goes("format", _format),
             "json_schema": Goes("format"),
             "guided_json": Goes("format"),

@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from selfopt.records import ChatRequest, FinishReason, ReplyContent, ToolCall, Usage
+from selfopt.records import ChatRequest, FinishReason, LogProbs, ReplyContent, ToolCall, Usage
 
 from .chat_body import BodyLimits, ChatBody
 from .refusal import Refusal
@@ -103,6 +103,7 @@ class ReplyWriter(ABC):
         refused: whether the text is a refusal.
         usage: its token counts.
         thinking: what the model thought before it.
+        logprobs: the log probabilities of its tokens, where the client wants them and they came.
     """
 
     def __init__(self) -> None:
@@ -112,6 +113,7 @@ class ReplyWriter(ABC):
         self.finish: FinishReason = "stop"
         self.refused = False
         self.usage = NO_USAGE
+        self.logprobs: LogProbs | None = None
 
     def settle(self, said: ReplyContent, usage: Usage) -> None:
         """Set the whole reply."""

@@ -70,6 +70,8 @@ class EndpointKind:
         serverless: whether it works without a base URL, on this machine alone.
         engine: whether the embedded engine starts its servers as child processes.
         grammars: whether its servers accept GBNF grammars, unless the settings say otherwise.
+        openai_path: where, below their base URL, its servers answer OpenAI's API too; None where they
+            do not, or speak it anyway.
         writes_grammars: whether its dialect has words for a grammar. Without them a request that
             needs one is refused before it is sent.
         any_schema: whether its servers accept every JSON Schema. None: only local servers do.
@@ -99,6 +101,7 @@ class EndpointKind:
     serverless: bool = False
     engine: bool = False
     grammars: bool = False
+    openai_path: str | None = None
     writes_grammars: bool = True
     any_schema: bool | None = False
     ignores_choice: bool = False

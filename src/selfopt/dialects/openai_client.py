@@ -15,6 +15,7 @@ from .client_messages import plain_messages, reading_message
 from .client_tools import KEPT_TOOLS_BYTES, chosen, offered
 from .clients import ClientDialect, ClientRequest, PassReason, RawCall, ReplyWriter
 from .jsontext import write_text
+from .logprobs import written_logprobs
 from .refusal import Refusal
 
 NAME = "openai_chat"
@@ -186,7 +187,7 @@ class Completion(ReplyWriter):
             message["reasoning_content"] = self.thinking
         if self.calls:
             message["tool_calls"] = [self._call(number, call) for number, call in enumerate(self.calls)]
-        choice = {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": None}
+        choice = {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": self._logprobs()}
         return _encode({**self._head("chat.completion"), "choices": [choice], "usage": self._usage()})
 
     def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None, *, thinking: str = "") -> bytes:
@@ -199,13 +200,16 @@ class Completion(ReplyWriter):
 
     def ending(self, *, with_usage: bool) -> bytes:
         """See `ReplyWriter`: the finish reason, the token counts, and [DONE]."""
-        events = [self._delta({}, self.finish)]
+        events = [self._delta({}, self.finish, self._logprobs())]
         if with_usage:
             events.append(self._event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}))
         return b"".join(events) + b"data: [DONE]\n\n"
 
-    def _delta(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+    def _logprobs(self) -> dict[str, Any] | None:
+        return {"content": written_logprobs(self.logprobs, self.text), "refusal": None} if self.logprobs is not None else None
+
+    def _delta(self, delta: dict[str, Any], finish: str | None = None, logprobs: dict[str, Any] | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": logprobs}
         return self._event({**self._head("chat.completion.chunk"), "choices": [choice]})
 
     def _event(self, body: dict[str, Any]) -> bytes:

@@ -4,7 +4,6 @@ from selfopt.web import HttpAddress, Pool, WebLimits
 
 from .access_log import AccessLog
 from .attempts import Attempts, SureParts
-from .chat import ChatParts
 from .conversations import Conversations
 from .costs import CostBook
 from .drift import DriftMarks, DriftWatch
@@ -20,6 +19,7 @@ from .passing import Passing
 from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
+from .service import ChatParts
 from .similar import EmbeddingSteps
 from .sinks import TrailSink
 from .thresholds import ThresholdWatch

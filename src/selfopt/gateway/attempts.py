@@ -125,7 +125,7 @@ class Attempts:
         """Answer the client. Raises Refusal when nobody could, or the request may go to nobody."""
         if decision.outcome == "fallback":
             self._divert(exchange, decision, "rule")
-        line = _Line(decision, deque(rules.standbys(decision, calls_tools=exchange.chat.calls_tools, tools=exchange.tools)))
+        line = _Line(decision, deque(self._standbys(exchange, decision, rules)))
         try:
             while not await self._served(exchange, line, rules):
                 pass
@@ -134,6 +134,12 @@ class Attempts:
         finally:
             if line.rival is not None:
                 await line.rival.end(exchange.ticket)
+
+    def _standbys(self, exchange: LiveRequest, decision: RouteDecision, rules: RulesInForce) -> tuple[RouteDecision, ...]:
+        """Return who may answer if the model fails: nobody beside chats, where another model's answer means another thing."""
+        if exchange.route is not None:
+            return ()
+        return rules.standbys(decision, calls_tools=exchange.chat.calls_tools, tools=exchange.tools)
 
     async def _served(self, exchange: LiveRequest, line: _Line, rules: RulesInForce) -> bool:
         """Ask the next model. Returns whether the client was answered. Raises Refusal."""
@@ -275,7 +281,7 @@ class Attempts:
         retries = limits.retries if limits is not None and limits.retries is not None else options.limits.retries
         timeout_s = limits.timeout_s if limits is not None and limits.timeout_s is not None else options.limits.timeout_s
         try:
-            upstream = self._upstreams.find(decision.model or "", decision.original_model)
+            upstream = self._upstreams.find(decision.model or "", decision.original_model, exchange.route)
         except UsageError as unknown:  # a rule names a model that the settings do not know
             return EndpointError(str(unknown), kind="connect", final=True)
         exchange.upstream, exchange.rule, exchange.helped = upstream, rule, helped

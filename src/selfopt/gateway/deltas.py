@@ -190,10 +190,13 @@ def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
     """Yield each piece of text in an event, unless it is empty: its place, the object that holds it, and its name."""
     choices = body.get("choices") if isinstance(body, dict) else None
     for choice in choices if isinstance(choices, list) else ():
-        delta = choice.get("delta") if isinstance(choice, dict) else None
+        if not isinstance(choice, dict):
+            continue
+        number, said, delta = str(choice.get("index")), choice.get("text"), choice.get("delta")
+        if isinstance(said, str) and said:  # of a completion
+            yield (number, "text"), choice, "text"
         if not isinstance(delta, dict):
             continue
-        number = str(choice.get("index"))
         for name, value in delta.items():
             if isinstance(value, str) and value and name != "role":
                 yield (number, name), delta, name

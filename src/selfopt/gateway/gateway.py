@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import get_args
 from urllib.parse import unquote
 
 import msgspec
@@ -15,16 +16,19 @@ import msgspec
 from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
+from selfopt.dialects.routes import Route
 from selfopt.errors import AuditError
 from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
 
 from .access import Access, require_json
-from .chat import ChatParts, ChatService
+from .chat import ChatService
 from .drift import DriftWatch
 from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
+from .pass_through import PassThroughService
 from .refusal import JSON, not_audited
+from .service import ChatParts
 from .thresholds import ThresholdWatch
 from .ticket import header_value
 from .told_outcomes import FeedbackService
@@ -36,6 +40,8 @@ _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
 CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT}
 """Where clients of each dialect ask. Every error on such a path has the form that the dialect's clients expect."""
+ROUTES: tuple[Route, ...] = get_args(Route)
+"""What clients of OpenAI's API ask for beside chats, each at `/v1/` and its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class Gateway:
         self.server: WebServer | None = None
         self._table: dict[bytes, dict[bytes, Answer]] = {
             **{path: {b"POST": ChatService(parts.chat, dialect).answer} for path, dialect in CHAT_PATHS.items()},
+            **{b"/v1/%s" % route.encode(): {b"POST": PassThroughService(parts.chat, route).answer} for route in ROUTES},
             b"/v1/feedback": {b"POST": feedback.answer},
             b"/openapi.json": {b"GET": self._openapi},
             b"/v1/models": {b"GET": self._models},

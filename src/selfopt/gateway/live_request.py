@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from selfopt.dialects.chat_body import ChatBody
 from selfopt.dialects.clients import ClientDialect
+from selfopt.dialects.routes import Route
 from selfopt.records import NO_TOOLS, Rule, ServeWhen, ToolOffer
 from selfopt.web import Reply
 
@@ -25,6 +26,7 @@ class LiveRequest:
         reply: where the answer goes.
         deadline: loop time by which all is done.
         plain: whether the client switched the variant off.
+        route: the route beside chats that it came on; None for a chat. No other model may answer it.
         tools: what it offers, as far as the rules look at it; empty where no rule does.
         audited: done when every diversion is on disk; None without one.
         upstream, rule, timeout_s: of the current attempt.
@@ -44,6 +46,7 @@ class LiveRequest:
     ticket: Ticket
     deadline: float
     plain: bool
+    route: Route | None = None
     tools: ToolOffer = NO_TOOLS
     audited: Awaitable[object] | None = None
     upstream: Upstream = field(init=False)

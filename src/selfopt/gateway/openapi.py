@@ -14,6 +14,8 @@ from .escalation import EscalationReason
 from .ticket import Read, Unmet
 
 _NAMES = {"type": "string", "minLength": 1, "maxLength": 256}
+_MODEL = {**_NAMES, "description": "provider/name, or an alias of the settings"}
+_TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 SCHEMAS: dict[str, Any] = {
     "Error": {
         "type": "object",
@@ -36,7 +38,7 @@ SCHEMAS: dict[str, Any] = {
         "description": "A chat as OpenAI's API takes it. Fields that are not named here are passed on.",
         "required": ["model", "messages"],
         "properties": {
-            "model": {**_NAMES, "description": "provider/name, or an alias of the settings"},
+            "model": _MODEL,
             "messages": {
                 "type": "array",
                 "minItems": 1,
@@ -46,6 +48,28 @@ SCHEMAS: dict[str, Any] = {
             "stream": {"type": ["boolean", "null"]},
         },
     },
+    "EmbeddingsRequest": {
+        "type": "object",
+        "description": "A request as OpenAI's API takes it. It is passed on: its server judges all fields but the model.",
+        "required": ["model", "input"],
+        "properties": {
+            "model": _MODEL,
+            "input": {**_TEXTS, "description": "a text or several; many servers take tokens as well"},
+        },
+    },
+    "CompletionRequest": {
+        "type": "object",
+        "description": "A request as OpenAI's API takes it. It is passed on: its server judges all fields but the model and stream.",
+        "required": ["model"],
+        "properties": {"model": _MODEL, "stream": {"type": ["boolean", "null"]}},
+    },
+    "RerankRequest": {
+        "type": "object",
+        "description": "A request as Jina's API and llama.cpp take it. It is passed on: its server judges all fields but the model.",
+        "required": ["model", "query", "documents"],
+        "properties": {"model": _MODEL, "query": {"type": "string"}, "documents": {"type": "array", "items": {"type": "string"}}},
+    },
+    "Passed": {"type": "object", "description": "What the server answers."},
     "Completion": {
         "type": "object",
         "required": ["choices"],
@@ -158,6 +182,14 @@ def _chat_responses() -> dict[str, Any]:
     return responses
 
 
+def _passed(request: str, summary: str, *, streams: bool = False) -> dict[str, Any]:
+    """Return the path of a route beside chats."""
+    content = {**_json("Passed"), **({"text/event-stream": {}} if streams else {})}
+    responses = _responses(content, "404", "415", "429", "4XX", "502", "504")
+    responses["200"]["headers"] = {key: _SERVED[key] for key in ("x-request-id", "x-selfopt-model")}
+    return {"post": {"summary": summary, "requestBody": {"required": True, "content": _json(request)}, "responses": responses}}
+
+
 def _header(name: str, values: list[str], what: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": what, "schema": {"type": "string", "enum": values}}
 
@@ -178,6 +210,9 @@ OPENAPI: dict[str, Any] = {
                 "responses": _chat_responses(),
             }
         },
+        "/v1/embeddings": _passed("EmbeddingsRequest", "Vectors of texts, by the model that is named"),
+        "/v1/completions": _passed("CompletionRequest", "The continuation of a text, by the model that is named", streams=True),
+        "/v1/rerank": _passed("RerankRequest", "Documents by how well they answer a query, by the model that is named"),
         "/v1/feedback": {
             "post": {
                 "summary": "The outcome of an earlier request; needs the scope feedback",

@@ -1,4 +1,4 @@
-"""Passes a chat on to an OpenAI-compatible server unchanged, and the answer back as it comes."""
+"""Passes a request on to an OpenAI-compatible server unchanged, and the answer back as it comes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from selfopt.dialects.faults import status_fault
 from selfopt.dialects.kinds import PASSED_PATHS
 from selfopt.dialects.openai_client import NAME as OPENAI_CHAT
 from selfopt.dialects.openai_edit import UNREADABLE, Count
+from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
 from selfopt.web import HttpAddress, Pool, UpstreamReply, UpstreamStream
@@ -25,6 +26,7 @@ from .offered import OfferedTools, offered_by
 from .options import GatewayOptions
 from .refusal import JSON, from_endpoint_error
 from .relay import Relay
+from .route_usage import note_route_usage
 from .seams import Upstream, Upstreams
 from .ticket import Ticket
 from .watched_stream import WatchedStream
@@ -34,6 +36,7 @@ CHATS = PASSED_PATHS[OPENAI_CHAT].encode()
 SHOWN_TYPE_BYTES = 200
 SHOWN_ERROR_BYTES = 2000
 READ_ERROR_BYTES = 65_536
+NOT_IMPLEMENTED = 501  # llama.cpp: it was started without what the route needs
 
 
 class _Answer(msgspec.Struct):
@@ -56,7 +59,7 @@ _read_message = msgspec.json.Decoder(_Message | str).decode
 
 
 class Passing:
-    """Passes chats on over kept connections. Of a good answer, it reads the token counts only."""
+    """Passes requests on over kept connections. Of a good answer, it reads the token counts only."""
 
     def __init__(self, options: GatewayOptions, upstreams: Upstreams, pool: Pool) -> None:
         self._options = options
@@ -71,7 +74,8 @@ class Passing:
         joined = upstream.streamed and not exchange.chat.stream and can_be_joined(exchange.chat)
         joined = joined and offered_by(exchange, self._options) is not None
         body = exchange.chat.forwarded(upstream.server_model, upstream.finish, streamed=joined)
-        payload = b"%s%d\r\n\r\n%s" % (address.posting(CHATS), len(body), body)
+        path = CHATS if exchange.route is None else b"/%s" % exchange.route.encode()
+        payload = b"%s%d\r\n\r\n%s" % (address.posting(path), len(body), body)
         if exchange.chat.stream:
             await self._streamed(exchange, upstream, address, payload)
         else:
@@ -135,7 +139,8 @@ class Passing:
             offered is None
             or (found := await with_calls(body, offered, call_ids(exchange), once=exchange.ticket.cut is not None)) is None
         ):
-            note_usage(body, exchange.ticket)
+            note = note_usage if exchange.route is None else note_route_usage
+            note(body, exchange.ticket)
         else:
             # A call may spell a key in a way that the text does not.
             body = body if found.body is body else await redacted(found.body, address.answers)
@@ -192,6 +197,8 @@ class Passing:
         """
         status = answer.status
         fault = fault_in(answer, upstream.name, address)
+        if exchange.route is not None and status == NOT_IMPLEMENTED:
+            raise Refusal(404, str(fault), code="route_not_served", param="model")
         told = as_error_body(answer.body[:READ_ERROR_BYTES]) if fault.kind in ("bad_request", "not_found") else None
         if told is None or exchange.answered:
             raise fault

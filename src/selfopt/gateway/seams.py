@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from selfopt.dialects.routes import Route
 from selfopt.records import Endpoint, ModelStatus, ReplyContent
 from selfopt.variants import RenderedStep
 from selfopt.web import HttpAddress
@@ -39,6 +40,7 @@ class Upstream:
             `EmbeddingSteps`.
             None: words choose the tools.
         streamed: whether the server is always asked for a stream, so that a reply can be ended early.
+        route: the route beside chats that it is for; None for chats.
         family: tells the family that the model's chat template showed; "unknown" before any did.
     """
 
@@ -59,6 +61,7 @@ class Upstream:
     family: Callable[[], str] = lambda: "unknown"
     known_as: str = ""
     streamed: bool = False
+    route: Route | None = None
     gives_logprobs: bool = True
     embeds: Callable[[RenderedStep, float], Awaitable[ReplyContent | None]] | None = None
 
@@ -66,12 +69,14 @@ class Upstream:
 class Upstreams(Protocol):
     """Finds who serves a model. It is told the model's name and nothing else of a request."""
 
-    def find(self, model: str, asked: str) -> Upstream:
+    def find(self, model: str, asked: str, route: Route | None = None) -> Upstream:
         """Return who serves a model.
 
         Args:
             model: full name of the model that is to serve.
             asked: full name of the model that the client asked for.
+            route: what it is asked for beside chats. Where its server has nothing of the kind, the upstream speaks
+                no dialect.
 
         Raises:
             UnknownModelError: the settings do not know the model.

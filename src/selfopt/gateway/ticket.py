@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from selfopt.dialects.clients import PassReason
+from selfopt.dialects.routes import Route
 from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision, VoidedBy
 from selfopt.routing import event_of
@@ -18,7 +19,7 @@ from .costs import Bill
 from .cutting import Cut
 from .escalation import Escalating, EscalationReason
 
-Unmet = Literal["tool_choice"]
+Unmet = Literal["tool_choice", "logprobs"]
 Read = Literal["text", "mended"]
 ToolsBy = Literal["meaning", "words"]
 Raced = Literal["cancelled", "used", "failed"]
@@ -95,6 +96,7 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         voided: why a threshold does not hold any more, where that is the reason.
         cost: of all attempts, by the prices of the settings; left out where it is not known.
         cost_alone: what the rule's stronger model alone would have cost: an estimate, unless it served.
+        route: the route beside chats that it came on; left out for a chat.
     """
 
     at: str
@@ -119,6 +121,7 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     voided: VoidedBy | None = None
     cost: float | None = None
     cost_alone: float | None = None
+    route: Route | None = None
 
 
 class FeedbackRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="feedback"):
@@ -150,6 +153,7 @@ class Ticket:
         began, first_byte: seconds of `perf_counter`.
         fallback: why another model than the one asked for serves; empty where none does.
         version: of the rules in force.
+        route: the route beside chats that it came on; None for a chat.
         mended_calls: calls that the server reported damaged, and that were mended.
         read_calls: calls that were read from the text of a reply that no variant asked for.
         unmet: the field of the request that the answer does not follow; None where it follows all.
@@ -175,6 +179,7 @@ class Ticket:
     id: str = field(default_factory=new_request_id)
     model: str = ""
     phase: str | None = None
+    route: Route | None = None
     decision: RouteDecision | None = None
     version: int = 0
     served: str | None = None
@@ -268,6 +273,7 @@ class Ticket:
             reason=self.reason or (f"cut: {self.cut}" if self.cut else ""),
             escalated=tuple(self.escalated),
             voided=self.voided,
+            route=self.route,
         )
 
     def headers(self) -> list[bytes]:
@@ -276,7 +282,8 @@ class Ticket:
         if self.served is not None:
             lines.append(b"x-selfopt-model: %s" % header_value(self.served))
         if self.decision is not None:
-            lines.append(b"x-selfopt-phase: %s" % self.decision.phase.encode())
+            if self.route is None:
+                lines.append(b"x-selfopt-phase: %s" % self.decision.phase.encode())
             if self.decision.rule is not None:
                 lines.append(b"x-selfopt-rule: %s" % header_value(self.decision.rule.rule_id))
         if self.fallback:

@@ -18,6 +18,7 @@ from selfopt.records import (
     ChatReply,
     ChatRequest,
     Endpoint,
+    LogProbs,
     ParsedReply,
     ReplyContent,
     Sampling,
@@ -68,6 +69,7 @@ class AttemptWork:
         self._other: OtherCalls | None = None  # what the second way of asking called
         self.usage = NO_USAGE
         self.thinking = ""
+        self.logprobs: LogProbs | None = None
 
     async def through(self, variant: Variant, asked: ClientRequest, observing: Observing) -> ReplyContent:
         """Ask as the variant does, or serve an answer that was held.
@@ -355,6 +357,7 @@ class AttemptWork:
         whole = take is None and not flows
         reply = await (endpoint.chat(request) if whole else self._flowing(endpoint, request, take, watched=watched))
         self.usage, self.thinking = added(self.usage, reply.usage), reply.content.thinking
+        self.logprobs = reply.logprobs
         return reply.content if logprobs is None else reply.content.model_copy(update={"logprobs": reply.logprobs})
 
     async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker | None, *, watched: bool) -> ChatReply:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from selfopt.words.glossary import TERMS
+from selfopt.words.terms import TERMS
 
-from .pages import short_id, slug
+from .pages import SHOWN_TERMS, short_id, slug
 
 _ENTITY = re.compile(r"&(?!#\d+;)")
+_COLUMNS = 3  # that a phone has room for; the rows of a wider table are cards there
 _SHARE = re.compile(r"[\d.]{1,9} %(?: \(\d{1,9}\))?")
 _CODE = re.compile(r"`([^`]*)`")
 _EVALUATION = re.compile(r"E\d{1,4}")
@@ -47,9 +48,11 @@ def blocks(lines: Sequence[str], *, level_by: int = 0) -> str:
 def _table(lines: Sequence[str]) -> str:
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
     head = "".join(f"<th>{_head(cell)}</th>" for cell in rows[0])
-    body = "".join(f"<tr{_place(row[0])}>{''.join(map(_cell, row))}</tr>" for row in rows[2:])
+    labels = [f' data-label="{_safe(cell)}"' if len(rows[0]) > _COLUMNS else "" for cell in rows[0]]
+    body = "".join(f"<tr{_place(row[0])}>{''.join(map(_cell, row, labels))}</tr>" for row in rows[2:])
+    kind = "table cards" if len(rows[0]) > _COLUMNS else "table"
     # Who has no mouse can scroll what has the focus.
-    return f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    return f'<div class="table-wrap" tabindex="0"><table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _place(first: str) -> str:
@@ -58,13 +61,13 @@ def _place(first: str) -> str:
 
 def _head(cell: str) -> str:
     """A heading that is a term leads to what it means."""
-    if cell in TERMS:
+    if cell in SHOWN_TERMS:
         return f'<a class="term" href="#term-{slug(cell)}" title="{_safe(TERMS[cell])}">{inline(cell)}</a>'
     return inline(cell)
 
 
-def _cell(markdown: str) -> str:
-    return f"<td{' class=n' if _SHARE.fullmatch(markdown) else ''}>{inline(markdown, row=_EVALUATION.fullmatch(markdown) is None)}</td>"
+def _cell(markdown: str, label: str) -> str:
+    return f"<td{label}{' class=nowrap' if _SHARE.fullmatch(markdown) else ''}>{inline(markdown)}</td>"
 
 
 def _safe(markdown: str) -> str:
@@ -73,7 +76,7 @@ def _safe(markdown: str) -> str:
     return safe.replace("-&gt;", "&rarr;")
 
 
-def inline(markdown: str, *, row: bool = True) -> str:
+def inline(markdown: str) -> str:
     """The HTML of a line: code in backticks, with ids by their ends, and numbers of evaluations as links to their rows."""
     parts = _CODE.split(_safe(markdown))
     return "".join(_code(part) if n % 2 else _REFERENCES.sub(r'<a href="#\g<0>">\g<0></a>', part) for n, part in enumerate(parts))

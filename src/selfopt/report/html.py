@@ -32,13 +32,13 @@ from .svg import text
 
 _TONES: dict[ServingState, str] = {
     "serves": "good",
-    "when_sure": "caution",
+    "when_sure": "attention",
     "replaced": "bad",
     "refused": "bad",
-    "undecided": "info",
+    "undecided": "calm",
 }
 _DECISIONS = 30
-_VERDICT_TONES = {"promote": "good", "hold": "caution", "reject": "bad"}
+_VERDICT_TONES = {"promote": "good", "hold": "attention", "reject": "bad"}
 _PASSED = {True: "passed", False: "not passed", None: "no data"}
 _STEPS, _LISTED = "Next steps", "Evidence"
 
@@ -109,7 +109,7 @@ def report_html(data: ReportData, courses: Sequence[Course] = (), prompts: Seque
         standings=[_told(data, one) for one in found],
         nothing=_html([inline(as_of(data))]),
         bars=[(row.name, row.told, _html([row.strip])) for row in rows],
-        legend=[(_html([sign]), words) for sign, words in LEGEND],
+        legend=[(_html([sign]), words) for sign, words in LEGEND[0 if any(one.before for one in found) else 1 :]],
         steps=_html([blocks(steps)]),
         prompts=prompts,
         evidence=evidence,

@@ -10,24 +10,40 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from selfopt.words.glossary import TERMS
+from selfopt.words.terms import TERMS
 
 from .escape import safe_terminal
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+SHOWN_TERMS = (
+    "accuracy", "call accuracy", "restraint", "silent", "always calling", "interval", "p50", "first call", "phase", "suite",
+    "held-out prompts", "search prompts", "synthetic", "variant", "spec", "baseline", "candidate", "gain", "race", "evidence",
+    "chance of error", "gate", "decision", "cycle", "rule", "fallback", "warm-up", "confidence", "threshold", "trial", "run",
+    "evaluation", "finding", "ledger", "audit trail",
+)  # fmt: skip
+"""The words that a report explains."""
 _LINE_MAX = 400
 _SHORT = 8  # characters at the end of an id by which commands find it
 _ID = re.compile(r"[a-z]+-[0-9a-z]{16,64}|[0-9a-f]{32,64}")
+
+
+def look_css() -> str:
+    """The look that the reports share with the pages of `selfopt ui`."""
+    return _static("look.css")
 
 
 def render(template: str, **values: object) -> str:
     """The page of a template. Equal values give equal text."""
     from markupsafe import Markup
 
-    css = "".join(files(__package__).joinpath("static", name).read_text("utf-8") for name in ("base.css", "report.css"))
+    css = "".join(files(__package__).joinpath("static", name).read_text("utf-8") for name in ("look.css", "report.css"))
     return _environment().get_template(template).render(css=Markup(css), **values) + "\n"
+
+
+def _static(name: str) -> str:
+    return files(__package__).joinpath("static", name).read_text("utf-8")
 
 
 @cache
@@ -46,7 +62,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     made.filters.update(line=line, lines=lines, slug=slug, short=short_id)
-    made.globals["terms"] = TERMS
+    made.globals["terms"] = {word: TERMS[word] for word in SHOWN_TERMS}
     return made
 
 

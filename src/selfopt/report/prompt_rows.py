@@ -6,15 +6,19 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pydantic import ValidationError
 
+from selfopt.errors import CorruptError
 from selfopt.home import counted
-from selfopt.records import Blob, Evaluation, Ledger, Outcome, OutcomeRow, Prompt, ReplyContent, Suite, Trial, Verdict
+from selfopt.records import Blob, Evaluation, Ledger, Outcome, OutcomeRow, Prompt, Record, ReplyContent, Suite, Trial, Verdict
 from selfopt.words.calls import call_text, expected_text
 from selfopt.words.kinds import OUTCOMES
 
 from .standings import ServingStanding
+
+R = TypeVar("R", bound=Record)
 
 MOST_PROMPTS = 100
 """Of one model and phase that are shown."""
@@ -56,7 +60,7 @@ class PromptSide:
     @property
     def tone(self) -> str:
         """Of its badge."""
-        return "good" if self.right == 1 else "bad" if self.right == 0 else "caution"
+        return "good" if self.right == 1 else "bad" if self.right == 0 else "attention"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,7 @@ class _Sides:
         self._verdicts = {
             verdict.trial_id: verdict
             for run_id in evaluation.run_ids
-            for verdict in ledger.read(Verdict, {"run_id": run_id})
+            for verdict in _kept(ledger, Verdict, {"run_id": run_id})
             if (verdict.parser_hash, verdict.scorer_hash) == judges
         }
 
@@ -174,13 +178,12 @@ class _Sides:
         verdict = self._verdicts.get(trial_id)
         calls = tuple(call_text(call)[:_MOST_CHARACTERS] for call in verdict.parsed.tool_calls) if verdict is not None else ()
         why = verdict.why if verdict is not None else ""
-        trial = next(iter(self._ledger.read(Trial, {"id": trial_id}, limit=1)), None) if trial_id else None
+        trial = next(iter(_kept(self._ledger, Trial, {"id": trial_id})), None) if trial_id else None
         reply, sent = (self._reply(trial), self._sent(trial)) if trial is not None and trial.exchanges else (None, ())
         return PromptSide(_told(row), _right(row), self._evaluation.variant, calls, why, reply, trial_id, sent)
 
     def _text(self, blob_hash: str | None) -> str | None:
-        found = self._ledger.read(Blob, {"id": blob_hash}, limit=1) if blob_hash else ()
-        return next((blob.text for blob in found), None)
+        return next((blob.text for blob in _kept(self._ledger, Blob, {"id": blob_hash})), None) if blob_hash else None
 
     def _reply(self, trial: Trial) -> CutText | None:
         text = self._text(trial.exchanges[-1].content)
@@ -201,6 +204,14 @@ class _Sides:
         messages = body.get("messages") if isinstance(body, dict) else None
         pairs = [(m.get("role"), m.get("content")) for m in messages if isinstance(m, dict)] if isinstance(messages, list) else []
         return tuple((role, text) for role, text in pairs if isinstance(role, str) and isinstance(text, str))
+
+
+def _kept(ledger: Ledger, kind: type[R], where: Mapping[str, str]) -> list[R]:
+    """What the ledger holds of a kind; nothing where it is damaged, which the top of the report tells."""
+    try:
+        return list(ledger.read(kind, where))
+    except CorruptError:
+        return []
 
 
 def _told(row: OutcomeRow) -> str:

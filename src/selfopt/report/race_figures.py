@@ -111,11 +111,12 @@ def _evidence(course: Course, x: Callable[[float], float]) -> list[str]:
     return [
         svg.label(LEFT, 12, head, kind="head"),
         svg.line(LEFT, y(1), RIGHT, y(1), "border"),
-        svg.label(LEFT + 4, y(1) - 3, borders, kind="small"),
         svg.line(LEFT, y(0), RIGHT, y(0), "axis"),
         svg.label(LEFT - 4, y(1) + 4, "border", anchor="end", kind="small"),
         svg.label(LEFT - 4, y(0) + 4, "none", anchor="end", kind="small"),
         *svg.cut(top, bottom, [*_way(dashed, "against", "dot against-dot"), *_way(solid, "for", "dot")]),
+        # Beside the lines, which would run through it.
+        svg.label(LEFT, bottom + 10, borders, kind="small"),
     ]
 
 

@@ -82,7 +82,7 @@ def _standing(data: ReportData, model: str, phase: Phase, rules: Sequence[Rule])
 def _state(rule: Rule | None) -> ServingState:
     if rule is None:
         return "undecided"
-    if rule.allow:
+    if rule.allow and rule.voided is None:
         return "serves" if rule.serve_when is None else "when_sure"
     return "refused" if rule.fallback is None else "replaced"
 

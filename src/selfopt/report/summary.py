@@ -94,7 +94,8 @@ def as_of(data: ReportData) -> str:
     last = data.cycles[-1]
     count = f"{len(data.cycles)} cycle" + ("" if len(data.cycles) == 1 else "s")
     version = "no rules in force" if data.config is None else f"rules version {data.config.version}"
-    return f"As of {safe_markdown(last.ended_at)}: {count}, {counted(sum(c.trials for c in data.cycles), 'trial')}, {version}."
+    at = safe_markdown(last.ended_at[:16].replace("T", " "))
+    return f"As of {at} UTC: {count}, {counted(sum(c.trials for c in data.cycles), 'trial')}, {version}."
 
 
 # Improvements made
@@ -157,7 +158,7 @@ def _promoted(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleT
     p50 = arrow(*(milliseconds(e.metrics.p50_ms if e else None) for e in (before, after)))
     change = arrow(code(target.baseline_variant), code(target.winner_variant or ""))
     if candidate is not None:
-        change = on_prompts(f"{change} ({safe_markdown(candidate.changed)})", synthetic=candidate.synthetic)
+        change = on_prompts(safe_markdown(candidate.changed) or change, synthetic=candidate.synthetic)
     name = f"{code(target.model)} {target.phase}"
     return [str(cycle.number), name, change, pairs[0], signed(target.improvement), *pairs[1:], p50, evidence.ref(before, after)]
 
@@ -319,12 +320,10 @@ def _next_steps(data: ReportData) -> list[str]:
         return [f"- {RUN_LOOP}"]
     last = data.cycles[-1]
     # That a model may keep serving is not a step.
-    steps = [
-        _recommended(r)
-        for r in data.recommendations
-        if r.id in last.recommendations and r.action != "allow" and not _in_force(data, r)
-    ]
-    steps += [_found(f) for f in data.findings if f.finding_id in last.findings]
+    advice = [r for r in data.recommendations if r.id in last.recommendations and r.action != "allow" and not _in_force(data, r)]
+    steps = [_recommended(r) for r in advice]
+    told = {item for r in advice for item in r.evidence}
+    steps += [_found(f) for f in data.findings if f.finding_id in last.findings and f.finding_id not in told]
     steps += [
         f"{code(t.model)} {t.phase}: nothing beat {code(t.baseline_variant)}; try other candidates (`selfopt loop --candidates FILE`)"
         for t in last.targets
@@ -349,7 +348,9 @@ def _in_force(data: ReportData, item: Recommendation) -> bool:
 
 def _recommended(item: Recommendation) -> str:
     fallback = f", with {code(item.fallback)} in its place" if item.fallback else ""
-    return f"{code(item.model)} {item.phase}: {ACTIONS[item.action]}{fallback}: {safe_markdown(item.reason)} ({code(item.id)})"
+    action = ACTIONS[item.action]
+    # The reason names the model and the phase.
+    return f"{action[0].upper()}{action[1:]}{fallback}: {safe_markdown(item.reason)} ({code(item.id)})"
 
 
 def _found(item: Finding) -> str:

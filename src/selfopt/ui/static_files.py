@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from selfopt.report.pages import look_css
+
 from .asked import Asked, PageAnswer, PageError
 
 FOLDER = Path(__file__).parent / "static"
@@ -18,7 +20,7 @@ KEPT = b"Cache-Control: public, max-age=31536000, immutable"
 
 
 class StaticFiles:
-    """All files below `static`, read once."""
+    """All files below `static`, and the look that the reports have as well, read once."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self._files = {
@@ -26,6 +28,7 @@ class StaticFiles:
             for path in sorted(folder.rglob("*"))
             if path.suffix in KINDS
         }
+        self._files["look.css"] = look_css().encode("utf-8"), KINDS[".css"]
         told = hashlib.sha256(b"".join(data for data, _ in self._files.values()))
         self._version = told.hexdigest()[:12]
 

@@ -119,7 +119,7 @@ def tested_courses(ledger: Ledger, test: PromptTest) -> list[Course]:
         points.append(CoursePoint(n, log_e, None, so_far.gain if n else None, interval))
     return [
         Course(
-            name=_name(ledger, test.key.candidate_spec_id, {}),
+            name=ours.variant,
             model=ours.model,
             phase=ours.phase,
             purpose="heldout",

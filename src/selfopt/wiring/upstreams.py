@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from selfopt.dialects.kinds import PASSED_PATHS
+from selfopt.dialects.openai_client import NAME as OPENAI
+from selfopt.dialects.routes import Route
 from selfopt.dialects.servers import with_settings
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError, UsageError
 from selfopt.gateway import EmbeddingSteps, HttpAddress, Pool, PooledEndpoint, Upstream
@@ -38,6 +41,7 @@ class AppUpstreams:
         self._pool = pool
         self._alone = alone
         self._known: dict[str, Upstream] = {}
+        self._beside: dict[tuple[str, Route], Upstream] = {}
         self._asked: dict[str, Endpoint] = {}
         self._families: dict[str, str] = {}
         self._observed = observed
@@ -49,12 +53,13 @@ class AppUpstreams:
             self._families[self._app.settings.one_name(model)] = status.family
         self._observed(model, _environment_of(model, status))
 
-    def find(self, model: str, asked: str) -> Upstream:
+    def find(self, model: str, asked: str, route: Route | None = None) -> Upstream:
         """Return the upstream of a model.
 
         Args:
             model: full name of the model that serves.
             asked: full name of the model that the request names.
+            route: as of `Upstreams.find`.
 
         Raises:
             UnknownModelError: no endpoint has the model.
@@ -65,9 +70,10 @@ class AppUpstreams:
         if known is None:
             if len(self._known) >= 4096:
                 self._known.clear()
+                self._beside.clear()
                 self._asked.clear()
             known = self._known[model] = self._make(model)
-        return known
+        return known if route is None else self._beside.get((model, route)) or self._make_beside(known, route)
 
     def _make(self, model: str) -> Upstream:
         app = self._app
@@ -98,6 +104,22 @@ class AppUpstreams:
             embeds=partial(self._embedding.answer, model),
         )
 
+    def _make_beside(self, chats: Upstream, route: Route) -> Upstream:
+        """Return the upstream of a route. What fails there says nothing of the model's chats."""
+        traits = self._app.settings.endpoints[chats.name].traits
+        address = chats.address if traits.speaks == OPENAI else self._address_below(chats.name)
+        engine = traits.engine
+        found = self._beside[chats.model, route] = replace(
+            chats,
+            address=address,
+            speaks=frozenset({OPENAI} if address is not None or engine else ()),
+            gate=f"{chats.gate} ({route})" if engine and route == "embeddings" else chats.gate,  # a server of its own
+            known_as=f"{chats.known_as} ({route})",
+            max_reply_bytes=chats.max_stream_bytes,
+            route=route,
+        )
+        return found
+
     def _address_of(self, name: str) -> HttpAddress | None:
         """Where an endpoint's server takes what is passed on; None where it takes nothing, or the engine starts it."""
         entry, config = self._app.settings.endpoints[name], self._app.settings.endpoint_config(name, self._app.environ)
@@ -105,11 +127,20 @@ class AppUpstreams:
         path = PASSED_PATHS.get(traits.speaks)
         if path is None or traits.engine or not (config.base_url or traits.base_url):
             return None
+        return self._place(name, traits.dialect(config).url.removesuffix(path))
+
+    def _address_below(self, name: str) -> HttpAddress | None:
+        """Where an endpoint's server, which speaks another dialect, answers OpenAI's API; None where it does not."""
+        entry, config = self._app.settings.endpoints[name], self._app.settings.endpoint_config(name, self._app.environ)
+        below = entry.traits.openai_path
+        return None if below is None else self._place(name, f"{entry.traits.dialect(config).root}{below}")
+
+    def _place(self, name: str, root: str) -> HttpAddress:
+        entry, config = self._app.settings.endpoints[name], self._app.settings.endpoint_config(name, self._app.environ)
         key = config.api_key.get_secret_value() if config.api_key is not None else None
         proxy = config.proxy.get_secret_value() if config.proxy is not None else None
-        root = traits.dialect(config).url.removesuffix(path)
         hidden = secret_texts(config.extra_body)
-        return HttpAddress.of(name, root, key, proxy, hidden=hidden, key_header=traits.key_header)
+        return HttpAddress.of(name, root, key, proxy, hidden=hidden, key_header=entry.traits.key_header)
 
     def _embedding_source(self, embedding: str, served: str) -> EmbeddingSource:
         """Return what embeds requests to a model. Errors as of `Sender.embedding`."""
@@ -157,8 +188,8 @@ class AppUpstreams:
         if not self._app.settings.endpoints[upstream.name].traits.engine:
             return None
         try:
-            found = await self._app.engine.connect(upstream.model)
-            if upstream.known_as not in self._families:
+            found = await self._app.engine.connect(upstream.model, embedding=upstream.route == "embeddings")
+            if upstream.route is None and upstream.known_as not in self._families:
                 self.tell(upstream.model, await self._app.engine.status(upstream.model))
         except ModelStoreError as error:
             raise EndpointError(str(error), kind="not_found", told=f"{upstream.model} is not installed") from error

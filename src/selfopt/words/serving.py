@@ -16,6 +16,13 @@ ServingState = Literal["serves", "when_sure", "replaced", "refused", "undecided"
 """Whether a model may serve a phase. `replaced`: another model answers. `undecided`: there is no rule about it."""
 
 SERVED: dict[Phase, str] = {"atomic": "single requests with tools", "extended": "conversations with tools"}
+_HEADLINES: dict[ServingState, str] = {
+    "serves": "{} may serve {}",
+    "when_sure": "{} may serve the {} of which they are sure",
+    "replaced": "{} may not serve {}",
+    "refused": "{} may not serve {}",
+    "undecided": "it is not known yet whether {} may serve {}",
+}
 _NAMED = 3  # models that a headline names
 
 
@@ -35,8 +42,8 @@ def serving_text(model: str, phase: Phase, state: ServingState, fallback: str | 
 def undecided_text(model: str, phase: Phase, *, measured: bool) -> str:
     """What to do about a model of which nothing is decided."""
     if measured:
-        return "No rule is about it: run `selfopt feedback`, then `selfopt enforce`"
-    return f"It was never measured: run `selfopt supervise {model} {phase}`"
+        return "No rule is about it: run selfopt feedback, then selfopt enforce"
+    return f"It was never measured: run selfopt supervise {model} {phase}"
 
 
 def right_text(after: Evaluation, interval: Interval | None, answered: int) -> str:
@@ -71,22 +78,11 @@ def headline_text(found: Sequence[tuple[str, Phase, ServingState]]) -> str:
     """Which models may serve, in one sentence without its full stop. Names are not escaped."""
     if not found:
         return "Nothing is measured yet"
-    groups: dict[tuple[ServingState, Phase], list[str]] = {}
-    for model, phase, state in found:
-        groups.setdefault((state, phase), []).append(short_name(model))
-    told = [f"{_listed(names)} {_of(state, len(names))} {SERVED[phase]}" for (state, phase), names in groups.items()]
-    return "; ".join(told)
-
-
-def _of(state: ServingState, n: int) -> str:
-    words: dict[ServingState, str] = {
-        "serves": "may serve",
-        "when_sure": "may serve, when sure,",
-        "replaced": "may not serve",
-        "refused": "may not serve",
-        "undecided": f"{'is' if n == 1 else 'are'} not decided on yet for",
-    }
-    return words[state]
+    groups: dict[tuple[str, Phase], list[str]] = {}
+    for model, phase, state in sorted(found, key=lambda one: list(_HEADLINES).index(one[2])):
+        groups.setdefault((_HEADLINES[state], phase), []).append(short_name(model))
+    told = "; ".join(form.format(_listed(names), SERVED[phase]) for (form, phase), names in groups.items())
+    return f"I{told[1:]}" if all(state == "undecided" for _, _, state in found) else told
 
 
 def _listed(names: Sequence[str]) -> str:
