@@ -15,6 +15,7 @@ from .keys import FileKeys
 from .metrics import LiveCounters
 from .model_metrics import ModelCounters
 from .options import GatewayOptions
+from .page_process import PagePlace, PageProcess
 from .passing import Passing
 from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
@@ -46,6 +47,8 @@ __all__ = [
     "KeepWarm",
     "LiveCounters",
     "ModelCounters",
+    "PagePlace",
+    "PageProcess",
     "Passing",
     "Pool",
     "PooledEndpoint",

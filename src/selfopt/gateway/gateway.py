@@ -26,6 +26,8 @@ from .drift import DriftWatch
 from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
+from .page import PageDoor, StateOfGateway
+from .page_process import PageProcess
 from .pass_through import PassThroughService
 from .refusal import JSON, not_audited
 from .service import ChatParts
@@ -36,6 +38,7 @@ from .warmth import KeepWarm
 
 PRUNE_S = 2.0
 NAMES_S = 1.0
+MOST_TOLD, MOST_SAID = 10, 300
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
 CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT}
@@ -52,6 +55,7 @@ class GatewayParts:
         models: returns the full names and aliases that can be asked now, for `/v1/models`.
         served_before: whether a process of that name has recorded requests in this home.
         worker: the number of this process among several; empty for the only one.
+        page: draws what is below `/ui`; None where that is off.
     """
 
     chat: ChatParts
@@ -63,6 +67,7 @@ class GatewayParts:
     thresholds: ThresholdWatch | None = None
     drift: DriftWatch | None = None
     worker: str = ""
+    page: PageProcess | None = None
 
 
 class Gateway:
@@ -79,6 +84,7 @@ class Gateway:
         self._learning: asyncio.Future[list[str]] | None = None
         self._resident = MemoryTrimmer()
         self.server: WebServer | None = None
+        self._page = PageDoor(parts.page, parts.pool, self._state) if parts.page is not None else None
         self._table: dict[bytes, dict[bytes, Answer]] = {
             **{path: {b"POST": ChatService(parts.chat, dialect).answer} for path, dialect in CHAT_PATHS.items()},
             **{b"/v1/%s" % route.encode(): {b"POST": PassThroughService(parts.chat, route).answer} for route in ROUTES},
@@ -148,6 +154,8 @@ class Gateway:
             for recorder in (self.parts.chat.access_log, self.parts.chat.audit, self.parts.chat.journal, self.parts.drift):
                 if recorder is not None:
                     closing.push_async_callback(recorder.close)
+            if self.parts.page is not None:
+                closing.push_async_callback(self.parts.page.close)
             closing.callback(self.parts.pool.close)
             closing.callback(self.parts.chat.attempts.close_gates)
             if self.server is not None:
@@ -158,6 +166,9 @@ class Gateway:
 
     def admit(self, request: HttpRequest) -> Callable[[HttpRequest, Reply], Awaitable[None]]:
         """Return who answers a request, by its head. Raises Denied if nobody does."""
+        if self._page is not None and self._page.has(request.path):
+            self._page.admit(request)
+            return self._page.answer
         preflight = self._access.origins.preflight(request)
         if preflight is not None:
             raise Denied(204, preflight, b"")
@@ -188,6 +199,18 @@ class Gateway:
         except (AuditError, Refusal) as error:
             refusal = error if isinstance(error, Refusal) else not_audited(error)
             reply.send(refusal.status, [JSON, *refusal.headers], _told(request, refusal))
+
+    def _state(self) -> StateOfGateway:
+        """What the page tells of this process."""
+        chat = self.parts.chat
+        alone = [gate.name for gate in chat.attempts.gates.values() if gate.state == "open"]
+        alone += [model for gate in chat.attempts.gates.values() for model, one in gate.models.items() if one.state == "open"]
+        fault = ""
+        try:
+            chat.journal.check()
+        except AuditError as error:
+            fault = str(error)
+        return StateOfGateway(tuple(alone[:MOST_TOLD]), fault[:MOST_SAID], chat.rules.faults, self.parts.worker)
 
     async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         reply.send(200, [JSON], b'{"status":"ok"}')

@@ -49,6 +49,8 @@ class GatewaySettings(Table):
         keep_warm_s: How often to warm up the models that the rules want warm.
         read_calls: Read tool calls from a reply's text where no variant serves: unless the server
             itself reports one, or never.
+        ui: Serve the page at /ui to readers with a key of scope admin: unless the gateway listens beyond
+            loopback, also then, or never.
         access_log: Write a line to standard error for each chat and each refused request.
     """
 
@@ -67,6 +69,7 @@ class GatewaySettings(Table):
     drain_s: float = Field(default=30.0, ge=0, le=3600)
     keep_warm_s: float = Field(default=60.0, ge=1, le=3600)
     read_calls: Literal["unless_native", "off"] = "unless_native"
+    ui: Literal["loopback", "on", "off"] = "loopback"
     access_log: bool = True
     log_format: Literal["text", "json"] = "text"
 

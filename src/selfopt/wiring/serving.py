@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -44,6 +43,7 @@ from selfopt.variants import options_of
 from .app import App
 from .inventory import Inventory
 from .keep_warm import warmer
+from .paging import is_loopback, page_of
 from .upstreams import AppUpstreams
 from .workers import Worker
 
@@ -128,6 +128,7 @@ def build_gateway(
             thresholds=watch,
             drift=drift,
             worker="" if worker is None else str(worker.number),
+            page=page_of(app, options, worker),
         )
     )
 
@@ -214,11 +215,7 @@ def _journal(app: App, options: GatewayOptions, audit: TrailSink) -> RequestJour
 
 def _refuse_open_door(host: str, keys: FileKeys) -> None:
     """Raise SettingsError when other machines can reach the host and no API key is valid."""
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback and not keys.valid:
+    if not is_loopback(host) and not keys.valid:
         raise SettingsError(
             f"--host {host!r} can be reached from other machines, and no API key protects it: "
             "make one with `selfopt keys add NAME`, or listen on 127.0.0.1"

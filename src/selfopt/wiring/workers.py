@@ -17,7 +17,7 @@ from selfopt.errors import SettingsError, UsageError
 from .app import App
 
 if TYPE_CHECKING:
-    from selfopt.gateway import Conversations, DriftMarks
+    from selfopt.gateway import Conversations, DriftMarks, PagePlace
 
 BACKLOG = 1024
 QUICK_S = 5.0
@@ -37,6 +37,7 @@ class Worker:
         lifeline: a descriptor that becomes readable when the parent process has ended.
         conversations: those that stronger models answer; all processes share them.
         judged: the requests of which it is known whether the answer was sure; likewise.
+        page: where the one process draws the page that all of them serve; None where it is off.
     """
 
     number: int
@@ -46,6 +47,7 @@ class Worker:
     _told: int
     conversations: Conversations | None = None
     judged: DriftMarks | None = None
+    page: PagePlace | None = None
 
     def tell(self, *, warm: bool) -> None:
         """Tell the parent that this process listens, or that its models are warm."""
@@ -93,6 +95,7 @@ class _Crew:
     say: Callable[[str], None]
     conversations: Conversations
     judged: DriftMarks
+    page: PagePlace | None = None
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
     children: dict[int, _Child] = field(default_factory=dict)
     stopping: bool = False
@@ -112,7 +115,7 @@ class _Crew:
         for child in self.children.values():
             os.close(child.hears)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-        return Worker(number, self.count, self.listening, self.lifeline[0], tells, self.conversations, self.judged)
+        return Worker(number, self.count, self.listening, self.lifeline[0], tells, self.conversations, self.judged, self.page)
 
     def wait_for(self, child: _Child, what: bytes) -> bool:
         """Wait until a process reports this. False when it ended before, or all are to stop."""
@@ -169,7 +172,9 @@ class _Crew:
         return None
 
 
-def in_workers(count: int, listening: socket.socket, say: Callable[[str], None], ready: Callable[[], None]) -> Worker | int:
+def in_workers(
+    count: int, listening: socket.socket, say: Callable[[str], None], ready: Callable[[], None], *, page: bool = False
+) -> Worker | int:
     """Start the serving processes. Returns each one's worker and, at the end, the exit code.
 
     The first process starts alone, so that a wrong setting is reported once and models are warm
@@ -180,13 +185,14 @@ def in_workers(count: int, listening: socket.socket, say: Callable[[str], None],
         count: how many processes serve.
         say: prints one line for the user.
         ready: called when the first process listens.
+        page: the page is served at `/ui`.
     """
     if not hasattr(os, "fork"):
         raise UsageError("--workers needs a system with fork (Linux, macOS)")
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-    from selfopt.gateway import Conversations, DriftMarks
+    from selfopt.gateway import Conversations, DriftMarks, PagePlace
 
-    crew = _Crew(count, listening, say, Conversations(), DriftMarks())
+    crew = _Crew(count, listening, say, Conversations(), DriftMarks(), PagePlace.make() if page else None)
     if (worker := crew.start(0)) is not None:
         return worker
     first = next(iter(crew.children.values()))
