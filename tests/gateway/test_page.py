@@ -11,10 +11,13 @@ import psutil
 import pytest
 
 from selfopt.gateway.page import AT_ONCE, MAX_FORM
+from selfopt.home import KEY_SCOPES, KeyScope
 from selfopt.verbs.opening import App
 from tests.ui.kit import Browser
 
-from .kit import World, chat, gateway_world
+from .kit import World, chat, gateway_world, until
+
+ADMIN: tuple[KeyScope, ...] = ("admin",)
 
 
 def drawing() -> list[psutil.Process]:
@@ -44,8 +47,8 @@ async def test_a_reader_with_an_admin_key_sees_requests_until_it_is_revoked(tmp_
     """Nothing is started before somebody asks; the key opens the page; its end ends the session; the process ends with the gateway."""
     async with gateway_world(tmp_path, on_disk=True) as world:
         assert drawing() == []
-        admin, entry = world.app.keys.add("me", scopes=("admin",))
-        plain, _ = world.app.keys.add("client", scopes=("phase", "variant", "feedback"))
+        admin, entry = world.app.keys.add("me", scopes=ADMIN)
+        plain, _ = world.app.keys.add("client", scopes=KEY_SCOPES[:3])
         headers = {"Authorization": f"Bearer {plain}"}
 
         async def counts() -> bool:
@@ -76,7 +79,7 @@ async def test_the_page_opens_nothing_else_to_web_pages(tmp_path: Path) -> None:
     async with gateway_world(tmp_path, settings="[gateway]\nallowed_origins = ['http://app.example']\n") as world:
         own = {"Content-Type": "application/json", "Origin": f"http://127.0.0.1:{world.port}", "Sec-Fetch-Site": "same-origin"}
         assert (await world.post(chat(), own)).status == 403
-        admin, _ = world.app.keys.add("me", scopes=("admin",))
+        admin, _ = world.app.keys.add("me", scopes=ADMIN)
         browser = await signed_in(world, admin)
         assert (await world.post(chat(), {**own, "Cookie": browser.cookie})).status in (401, 403)
         for host in ("evil.example", f"evil.example:{world.port}", "10.0.0.1"):
@@ -109,10 +112,10 @@ async def test_the_page_opens_nothing_else_to_web_pages(tmp_path: Path) -> None:
 async def test_the_page_is_off_beyond_loopback_until_it_is_switched_on(tmp_path: Path, options: dict[str, str], on: bool) -> None:
     """Where it is off, its paths are as unknown as any other."""
     async with App.open(tmp_path, environ={}, cwd=tmp_path) as app:
-        _, made = app.keys.add("me", scopes=("admin",))
+        _, made = app.keys.add("me", scopes=ADMIN)
     async with gateway_world(tmp_path, options=options, environ={"SELFOPT_HOME": str(tmp_path)}) as world:
         assert (world.gateway.parts.page is not None) is on
-        assert made.scopes == ("admin",)
+        assert made.scopes == ADMIN
         if not on:
             assert (await Browser(world.port).get("/ui/")).status == 401
         assert drawing() == []
@@ -133,7 +136,7 @@ async def test_only_the_gateway_may_ask_the_drawing_process(tmp_path: Path) -> N
 async def test_a_reader_cannot_speak_for_the_gateway(tmp_path: Path) -> None:
     """The headers by which the gateway speaks are its own, and a header that comes twice is refused."""
     async with gateway_world(tmp_path, settings="", on_disk=True) as world:
-        admin, _ = world.app.keys.add("me", scopes=("admin",))
+        admin, _ = world.app.keys.add("me", scopes=ADMIN)
         browser = await signed_in(world, admin)
         told = '{"open":["made up"],"fault":"made up","rules_faults":3,"worker":"x"}'
         await browser.get("/ui/", x_selfopt_gateway=told)
@@ -161,14 +164,11 @@ async def test_the_page_comes_back_after_its_process_was_killed(tmp_path: Path) 
         await Browser(world.port).get("/ui/")
         (process,) = drawing()
         process.kill()
-
-        async def told() -> bool:
-            return (await Browser(world.port).get("/ui/")).status == 503
-
-        await eventually(told)
-        assert (await world.post(chat())).status == 200
         page = world.gateway.parts.page
         assert page is not None
+        await until(lambda: page._watching is None)
+        assert (await Browser(world.port).get("/ui/")).status == 503
+        assert (await world.post(chat())).status == 200
         page._failed_at -= 60
 
         async def back() -> bool:

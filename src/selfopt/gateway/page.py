@@ -20,7 +20,7 @@ from .page_process import PageProcess
 
 MAX_FORM = 1_000_000
 MAX_PAGE = 16_000_000
-WAIT_S = 30.0
+WAIT_S = 20.0
 STATE_S = 1.0
 AT_ONCE = 64
 """So many requests for pages are under way at a time; more are told to come again, so that chats keep their connections."""
