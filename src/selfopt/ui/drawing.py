@@ -22,8 +22,8 @@ NONE = "–"
 def url(path: str, *parts: object, **query: object) -> str:
     """Return an address below `/ui`. parts: appended, each escaped; empty query values are left out."""
     told = {name.rstrip("_"): str(value) for name, value in query.items() if value not in (None, "")}
-    whole = "/ui" + path + "".join("/" + quote(str(part), safe="") for part in parts)
-    return whole + ("?" + urlencode(told) if told else "")
+    whole = "/ui" + path + "".join("/" + quote(str(part), safe="", errors="replace") for part in parts)
+    return whole + ("?" + urlencode(told, errors="replace") if told else "")
 
 
 def number(value: float | None, digits: int = 0) -> str:

@@ -325,9 +325,10 @@ def _second(at: str) -> float:
 
 
 def _seconds(text: str) -> float | None:
+    """Return a time in seconds since the epoch, also of `2026-11-30T20:00` (UTC); None for anything else."""
     try:
-        found = float(text)
-    except ValueError:
+        found = float(text) if "T" not in text else datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+    except (ValueError, OverflowError):
         return None
     return found if abs(found) < 1e11 else None
 

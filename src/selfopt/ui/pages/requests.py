@@ -143,11 +143,11 @@ def waterfall(attempts: Sequence[LiveAttempt], latency_ms: float, first_byte_ms:
     Attempts follow each other, and the gateway's own time is what is left of the whole; it is shown first, where
     requests wait for a place. Attempts that together took longer than the request ran beside each other.
     """
-    whole = max(latency_ms, *(attempt.ms for attempt in attempts), 0.001) if attempts else max(latency_ms, 0.001)
+    whole = max(latency_ms, 0.001, *(attempt.ms for attempt in attempts))
     total = sum(attempt.ms for attempt in attempts)
     beside = total > whole * 1.02
     rest = 0.0 if beside else max(0.0, whole - total)
-    steps = [Step("gateway", "own", 0.0, 100 * rest / whole, rest)] if rest > 0 else []
+    steps = [Step("gateway", "own", 0.0, 100 * rest / whole, rest)] if rest > 0.001 else []
     at = rest
     for attempt in attempts:
         begin = 0.0 if beside else at
