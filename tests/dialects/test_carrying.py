@@ -86,7 +86,9 @@ TOOL = {"type": "function", "function": {"name": "t", "parameters": {"type": "ob
 def asked_by(client: str, **fields: Any) -> ChatRequest:
     """What a client's body is read as."""
     body: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [TOOL], **fields}
-    read = at_once(CLIENTS[client].reading_request(at_once(reading_body(json.dumps(body).encode(), BodyLimits()))))
+    read = at_once(
+        CLIENTS[client].reading_request(at_once(reading_body(json.dumps(body).encode(), BodyLimits())), OpenAIChat.name)
+    )
     return read.request
 
 

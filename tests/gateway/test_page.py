@@ -138,7 +138,7 @@ async def test_a_reader_cannot_speak_for_the_gateway(tmp_path: Path) -> None:
     async with gateway_world(tmp_path, settings="", on_disk=True) as world:
         admin, _ = world.app.keys.add("me", scopes=ADMIN)
         browser = await signed_in(world, admin)
-        told = '{"open":["made up"],"fault":"made up","rules_faults":3,"worker":"x"}'
+        told = '{"open":["made up"],"fault":"made up","rules_faults":3,"worker":9}'
         await browser.get("/ui/", x_selfopt_gateway=told)
         assert "made up" not in (await browser.get("/ui/")).text
         request = f"GET /ui/ HTTP/1.1\r\nHost: 127.0.0.1:{world.port}\r\nCookie: a=1\r\nCookie: b=2\r\nConnection: close\r\n\r\n"

@@ -74,8 +74,8 @@ async def test_what_a_gateway_says_of_itself_is_told_for_some_seconds(tmp_path: 
         for odd in (b"", b"{", b'{"open":1}', b"\xff"):
             ui.site.live.told(odd)
         assert ui.site.live.states() == []
-        ui.site.live.told(json.dumps({"open": ["up/a"], "fault": "the disk is full", "worker": "0"}).encode())
-        assert ui.site.live.states() == [GatewayState(("up/a",), "the disk is full", 0, "0")]
+        ui.site.live.told(json.dumps({"open": ["up/a"], "fault": "the disk is full", "worker": 0}).encode())
+        assert ui.site.live.states() == [GatewayState(("up/a",), "the disk is full", 0, 0)]
         tone, said = verdict(await now(ui))
         assert tone == "bad"
         assert said.startswith("2 things need you. The gateway serves nothing, because it cannot record: the disk is full.")

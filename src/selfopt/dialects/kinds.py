@@ -14,8 +14,15 @@ if TYPE_CHECKING:
     from .parts import Parts, StreamDecoder
 
 
-PASSED_PATHS: Mapping[str, str] = {"openai_chat": "/chat/completions", "anthropic": "/messages"}
+PASSED_PATHS: Mapping[str, str] = {
+    "openai_chat": "/chat/completions",
+    "openai_responses": "/responses",
+    "anthropic": "/messages",
+}
 """The dialects whose requests can be passed on to a server unchanged, and where below its base URL it takes them."""
+
+
+OPENAI_HOST = "api.openai.com"
 
 
 class Dialect(Protocol):
@@ -115,6 +122,10 @@ class EndpointKind:
     slots: int = 1
     slots_elsewhere: int = 4
     one_name: Callable[[str], str] = str
+
+    def speaks_at(self, host: str | None) -> tuple[str, ...]:
+        """The dialects that its server at a host speaks without a loss. OpenAI's own speaks its newer one, too."""
+        return (self.speaks, "openai_responses") if host == OPENAI_HOST and self.speaks == "openai_chat" else (self.speaks,)
 
 
 ENDPOINT_KINDS: Registry[EndpointKind] = Registry(

@@ -13,9 +13,9 @@ from selfopt.records import ChatRequest, Message, Sampling, ToolCall
 from .chat_body import STEP_BYTES, BodyLimits, ChatBody, reading_body
 from .client_messages import plain_messages, reading_message
 from .client_tools import KEPT_TOOLS_BYTES, chosen, offered
-from .clients import ClientDialect, ClientRequest, PassReason, RawCall, ReplyWriter
-from .jsontext import write_text
+from .clients import ClientDialect, ClientRequest, PassedOn, PassReason, ReplyWriter, arguments_text
 from .logprobs import written_logprobs
+from .passed_chat import PassedChat
 from .refusal import Refusal
 
 NAME = "openai_chat"
@@ -164,7 +164,7 @@ class Completion(ReplyWriter):
         return {
             "id": call.id or f"call_{self.id.removeprefix('chatcmpl-')}_{number}",
             "type": "function",
-            "function": {"name": call.name, "arguments": _arguments(call)},
+            "function": {"name": call.name, "arguments": arguments_text(call)},
         }
 
     def _usage(self) -> dict[str, Any]:
@@ -219,20 +219,17 @@ class Completion(ReplyWriter):
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
 
-def _arguments(call: ToolCall) -> str:
-    return call.raw if isinstance(call, RawCall) else write_text(call.arguments)
-
-
 class _OpenAIClient:
     name = NAME
+    passed: PassedOn = PassedChat()
 
     def reading_body(self, body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:
         return reading_body(body, limits)
 
-    def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest]:
+    def reading_request(self, chat: ChatBody, server: str) -> Generator[None, None, ClientRequest]:
         return reading_request(chat)
 
-    def reply(self, request_id: str, model: str) -> ReplyWriter:
+    def reply(self, request_id: str, model: str, chat: ChatBody) -> ReplyWriter:
         return Completion(request_id, model)
 
     def fault(self, refusal: Refusal) -> bytes:

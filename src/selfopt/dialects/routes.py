@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from typing import Literal
 
 from .chat_body import BodyLimits, ChatBody, reading_fields, wants_stream
 
-Route = Literal["completions", "embeddings", "rerank"]
-"""The last part of the path, at the gateway and at the server."""
+Route = Literal["completions", "embeddings", "rerank", "messages/count_tokens"]
+"""What follows `/v1/` in the path at the gateway, and the base URL at the server."""
+DIALECTS: Mapping[Route, str] = {
+    "completions": "openai_chat",
+    "embeddings": "openai_chat",
+    "rerank": "openai_chat",
+    "messages/count_tokens": "anthropic",
+}
+"""The dialect of clients that each belongs to."""
 
 
 def reading_passed(body: bytes, limits: BodyLimits, route: Route) -> Generator[None, None, ChatBody]:

@@ -18,6 +18,7 @@ from selfopt.records import RouteDecision, Rule, Voided
 from selfopt.web import Pool
 from selfopt.words.unsure import nobody_surer_text, not_served_text
 
+from .allowances import Allowances
 from .conversations import Conversations
 from .escalation import Escalating
 from .gates import EndpointGate
@@ -108,6 +109,7 @@ class Attempts:
         audit: TrailSink,
         answerer: Harness,
         sure: SureParts,
+        allowances: Allowances | None = None,
     ) -> None:
         """Keep the parts."""
         self._options = options
@@ -118,6 +120,7 @@ class Attempts:
         self._conversations = sure.conversations or Conversations()
         self._voided = sure.voided
         self._judges = sure.judges
+        self._allowances = allowances or Allowances()
         self._loop = asyncio.get_running_loop()
         self.gates: dict[str, EndpointGate] = {}
 
@@ -284,6 +287,7 @@ class Attempts:
             upstream = self._upstreams.find(decision.model or "", decision.original_model, exchange.route)
         except UsageError as unknown:  # a rule names a model that the settings do not know
             return EndpointError(str(unknown), kind="connect", final=True)
+        self._allowances.hold(exchange, upstream.model)
         exchange.upstream, exchange.rule, exchange.helped = upstream, rule, helped
         gate = self._gate(upstream)
         for number in range(retries + 1):
@@ -331,7 +335,8 @@ class Attempts:
             gate.undecided(upstream.known_as)
             raise
         exchange.crowded = lambda: bool(gate.waiting)
-        entered = perf_counter()
+        entered, trace = perf_counter(), ticket.trace
+        span = None if trace is None else trace.begin_attempt(upstream, entered)
         try:
             await self._answerer.answer(exchange)
         except EndpointError as error:
@@ -355,8 +360,11 @@ class Attempts:
             return None
         finally:
             gate.leave()
-            ticket.bill.close(upstream.model, perf_counter() - entered, fault)
-            ticket.end_attempt(upstream.model, (perf_counter() - began) * 1000, fault, doubted)
+            ended = perf_counter()
+            ticket.bill.close(upstream.model, ended - entered, fault)
+            ticket.end_attempt(upstream.model, (ended - began) * 1000, fault, doubted)
+            if trace is not None:
+                trace.end_attempt(span, ticket, ended)
 
     async def _probe(self, upstream: Upstream) -> bool:
         """Say whether the endpoint answers, without generating, loading or waking anything."""

@@ -22,6 +22,9 @@ class ChatService(Service):
         ticket.outcome = "rejected"
         steps = self._dialect.reading_body(request.body, self._parts.options.body)
         chat = at_once(steps) if len(request.body) <= STEP_BYTES else await by_steps(steps)
+        earlier = self._parts.earlier
+        if earlier is not None:
+            chat = await earlier.recalled(chat, caller.key)
         ticket.model, ticket.stream = chat.model, chat.stream
         ticket.model = model = await self._resolved(chat.model, caller)
         ticket.phase = phase = self._phase(request, caller) or chat.phase
@@ -30,6 +33,7 @@ class ChatService(Service):
         tools = tools_offered(chat) if rules.finer else NO_TOOLS
         decision = rules.decide(model, phase, calls_tools=chat.calls_tools, tools=tools)
         await self._decided(decision, ticket)
+        path, lines = self._dialect.passed.addressed(request.headers, request.query)
         exchange = LiveRequest(
             self._dialect,
             chat,
@@ -38,7 +42,11 @@ class ChatService(Service):
             deadline=request.at + self._parts.options.own.deadline_s,
             plain=self._without_variant(request, caller),
             tools=tools,
+            path=path,
+            lines=lines,
         )
+        if earlier is not None:
+            earlier.keep_for(exchange)
         await self._attempted(exchange, decision, rules)
 
     def _phase(self, request: HttpRequest, caller: Caller) -> Phase | None:

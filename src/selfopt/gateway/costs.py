@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # Faults after which a model may have worked, and its server been paid, though it told no counts.
 _PAID_UNTOLD = frozenset({"", "timeout", "protocol", "broken_off", "outrun"})
 _NOTHING = Usage(input_tokens=0, output_tokens=0)
+_MILLION_IN = Usage(input_tokens=1_000_000, output_tokens=0)
+_MILLION_OUT = Usage(input_tokens=0, output_tokens=1_000_000)
 _ANSWERED = frozenset({"served", "diverted"})
 
 
@@ -105,6 +107,7 @@ class CostBook:
         self._is_local = is_local
         self._one_name = one_name
         self._prices: dict[str, Price | None] = {}
+        self._units: dict[str, tuple[float, float, float] | None] = {}
 
     def priced(self, record: RequestRecord, ticket: Ticket) -> RequestRecord:
         """Return the record with what the request cost."""
@@ -112,17 +115,27 @@ class CostBook:
             return record
         total = 0.0
         for row in (row for row in ticket.bill.rows if not row.again):
-            cost = self._cost(row.model, row.usage, row.busy_s)
+            cost = self.of(row.model, row.usage, row.busy_s)
             if cost is None:
                 return msgspec.structs.replace(record, cost_alone=self._alone(record, ticket))
             total += cost
         return msgspec.structs.replace(record, cost=total, cost_alone=self._alone(record, ticket))
 
-    def _cost(self, model: str, usage: Usage, busy_s: float | None) -> float | None:
+    def of(self, model: str, usage: Usage, busy_s: float | None) -> float | None:
+        """Return what so many tokens and so much time cost at a model's price; None where that is not known."""
         if model not in self._prices:  # rules and settings name the models: they are few
             self._prices[model] = self._price_of(model)
         price = self._prices[model]
         return 0.0 if price is None and self._is_local(model) else cost_of(price, usage, busy_s)
+
+    def expected(self, model: str, input_tokens: int, output_tokens: int, busy_s: float) -> float | None:
+        """Return what `of` returns for such a request, in a fraction of the time."""
+        if model not in self._units:
+            units = [self.of(model, usage, s) for usage, s in ((_MILLION_IN, 0.0), (_MILLION_OUT, 0.0), (_NOTHING, 1.0))]
+            told = [unit for unit in units if unit is not None]
+            self._units[model] = (told[0] / 1e6, told[1] / 1e6, told[2]) if len(told) == len(units) else None
+        unit = self._units[model]
+        return None if unit is None else input_tokens * unit[0] + output_tokens * unit[1] + busy_s * unit[2]
 
     def _alone(self, record: RequestRecord, ticket: Ticket) -> float | None:
         """Return what the rule's stronger model alone would have cost; None without one, or where that is not known.
@@ -135,7 +148,7 @@ class CostBook:
             return None
         last = ticket.bill.rows[-1]
         served = self._one_name(last.model) == self._one_name(rule.fallback)
-        return self._cost(rule.fallback, last.usage, last.busy_s if served else None)
+        return self.of(rule.fallback, last.usage, last.busy_s if served else None)
 
 
 class _Cascade:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from selfopt.dialects.clients import ReplyWriter
+from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.reading import HeldText
 from selfopt.reading.chain import LONGEST_WORD
@@ -64,7 +65,7 @@ class Flow:
         """Take a piece of thinking. It begins no answer, so that another attempt may still follow."""
         self._thought.append(text)
         if self._spoke or self.calls:
-            await self._write(b"")
+            await self._write()
 
     async def feed(self, text: str) -> None:
         """Take a piece of the reply."""
@@ -105,15 +106,18 @@ class Flow:
         if text:
             self._spoke = True
             self._sent_chars += len(text)
-            await self._write(self._completion.piece(text))
+            await self._write(text)
 
-    async def _write(self, event: bytes) -> None:
+    async def _write(self, text: str = "", call: tuple[int, ToolCall] | None = None) -> None:
+        """Send a piece of the answer, and before it what was thought."""
         await self._begin()
-        reply = self._exchange.reply
+        reply, event = self._exchange.reply, b""
         thought = "".join(self._thought)
         if thought.strip():
-            event = self._completion.piece(thinking=thought if self._thinks else thought.strip()) + event
+            event = self._completion.piece(thinking=thought if self._thinks else thought.strip())
             self._thought, self._thinks = [], True
+        if text or call is not None:
+            event += self._completion.piece(text, call)
         reply.write(event)
         if reply.stuck:
             taken = asyncio.get_running_loop().create_future()
@@ -124,7 +128,7 @@ class Flow:
         """Send those of the answer's first calls that were not sent yet."""
         for number in range(len(self.calls), len(calls)):
             self.calls = (*self.calls, calls[number])
-            await self._write(self._completion.piece(call=(number, calls[number])))
+            await self._write(call=(number, calls[number]))
 
     def check(self, calls: Sequence[ToolCall]) -> None:
         """Raise EndpointError unless the reply's calls begin with those that were sent."""
@@ -137,6 +141,11 @@ class Flow:
             self._exchange.reply.begin(200, [STREAM, *self._exchange.ticket.headers()])
             self._exchange.reply.write(self._completion.piece())
 
+    def closed(self, refusal: Refusal) -> Refusal:
+        """Say how the stream ends that breaks off with this error."""
+        refusal.closing = self._completion.broken_off(refusal)
+        return refusal
+
     async def end(self, *, with_usage: bool) -> None:
         """Send the rest of the settled completion: held text, calls, and the end."""
         if not self._thinks:
@@ -148,6 +157,7 @@ class Flow:
         else:
             await self._text(self._completion.text[self._sent_chars :])
         await self.say_calls(self._completion.calls)
-        await self._write(b"")
+        await self._write()
+        await self._exchange.keep(self._completion)
         self._exchange.reply.write(self._completion.ending(with_usage=with_usage))
         self._exchange.reply.end()

@@ -8,21 +8,23 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import get_args
 from urllib.parse import unquote
 
 import msgspec
 
 from selfopt.dialects.clients import ClientDialect
+from selfopt.dialects.messages_client import MESSAGES_CLIENT
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
-from selfopt.dialects.routes import Route
+from selfopt.dialects.responses_client import RESPONSES_CLIENT
+from selfopt.dialects.routes import DIALECTS, Route
 from selfopt.errors import AuditError
-from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
+from selfopt.web import BadMessage, Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
 
 from .access import Access, require_json
 from .chat import ChatService
 from .drift import DriftWatch
+from .earlier import PATH as RESPONSES
 from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
@@ -31,6 +33,8 @@ from .page_process import PageProcess
 from .pass_through import PassThroughService
 from .refusal import JSON, not_audited
 from .service import ChatParts
+from .shared_figures import SharedFigures, merged
+from .spent_elsewhere import SpentElsewhere
 from .thresholds import ThresholdWatch
 from .ticket import header_value
 from .told_outcomes import FeedbackService
@@ -39,12 +43,21 @@ from .warmth import KeepWarm
 PRUNE_S = 2.0
 NAMES_S = 1.0
 MOST_TOLD, MOST_SAID = 10, 300
+FREE = frozenset({b"/v1/feedback", b"/v1/messages/count_tokens"})
+"""What is asked for by POST and costs nothing, so that it does not count as a request of its key."""
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
-CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT}
+CHAT_PATHS: Mapping[bytes, ClientDialect] = {
+    b"/v1/chat/completions": OPENAI_CLIENT,
+    b"/v1/responses": RESPONSES_CLIENT,
+    b"/v1/messages": MESSAGES_CLIENT,
+}
 """Where clients of each dialect ask. Every error on such a path has the form that the dialect's clients expect."""
-ROUTES: tuple[Route, ...] = get_args(Route)
-"""What clients of OpenAI's API ask for beside chats, each at `/v1/` and its name."""
+CLIENTS: Mapping[str, ClientDialect] = {dialect.name: dialect for dialect in CHAT_PATHS.values()}
+BESIDE: Mapping[bytes, tuple[ClientDialect, Route]] = {
+    b"/v1/%s" % route.encode(): (CLIENTS[name], route) for route, name in DIALECTS.items()
+}
+"""Where clients ask for something beside chats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +67,9 @@ class GatewayParts:
     Attributes:
         models: returns the full names and aliases that can be asked now, for `/v1/models`.
         served_before: whether a process of that name has recorded requests in this home.
-        worker: the number of this process among several; empty for the only one.
+        spent: follows what keys spend elsewhere, in one process.
+        worker: the number of this process among several; None for the only one.
+        figures: those of all processes, where several serve.
         page: draws what is below `/ui`; None where that is off.
     """
 
@@ -66,7 +81,9 @@ class GatewayParts:
     warmth: KeepWarm | None = None
     thresholds: ThresholdWatch | None = None
     drift: DriftWatch | None = None
-    worker: str = ""
+    spent: SpentElsewhere | None = None
+    worker: int | None = None
+    figures: SharedFigures | None = None
     page: PageProcess | None = None
 
 
@@ -87,7 +104,7 @@ class Gateway:
         self._page = PageDoor(parts.page, parts.pool, self._state) if parts.page is not None else None
         self._table: dict[bytes, dict[bytes, Answer]] = {
             **{path: {b"POST": ChatService(parts.chat, dialect).answer} for path, dialect in CHAT_PATHS.items()},
-            **{b"/v1/%s" % route.encode(): {b"POST": PassThroughService(parts.chat, route).answer} for route in ROUTES},
+            **{path: {b"POST": PassThroughService(parts.chat, *beside).answer} for path, beside in BESIDE.items()},
             b"/v1/feedback": {b"POST": feedback.answer},
             b"/openapi.json": {b"GET": self._openapi},
             b"/v1/models": {b"GET": self._models},
@@ -113,17 +130,22 @@ class Gateway:
         self.parts.keys.start()
         if self.parts.thresholds is not None:
             await self.parts.thresholds.begin(self.parts.chat.rules.current.config)
-        self.server = WebServer(self.admit, self._options.web)
+        self.server = WebServer(self.admit, self._options.web, _unreadable)
         await self.server.listen(self._options.own.host, self._options.own.port, shared)
         self._prune()
         if self.parts.warmth is not None:
             self.parts.warmth.start(self.parts.chat.rules.current.config)
         if self.parts.drift is not None:
             self.parts.drift.follow(self.parts.chat.rules.current.config)
+        if self.parts.spent is not None:
+            self.parts.spent.start()
 
     def _prune(self) -> None:
         self.parts.pool.prune()
         self._resident.settle()
+        shared, worker = self.parts.figures, self.parts.worker
+        if shared is not None and worker is not None and (shared.wanted or self._pruning is None):
+            shared.write(worker, self._figures())
         self._pruning = self._loop.call_later(PRUNE_S, self._prune)
 
     @property
@@ -151,16 +173,19 @@ class Gateway:
         self.parts.keys.close()
         # The last named is closed first, and each whatever becomes of those before it: what was served is recorded.
         async with AsyncExitStack() as closing:
-            for recorder in (self.parts.chat.access_log, self.parts.chat.audit, self.parts.chat.journal, self.parts.drift):
+            chat = self.parts.chat
+            for recorder in (chat.tracing.sink, chat.access_log, chat.audit, chat.journal, self.parts.drift):
                 if recorder is not None:
                     closing.push_async_callback(recorder.close)
             if self.parts.page is not None:
                 closing.push_async_callback(self.parts.page.close)
             closing.callback(self.parts.pool.close)
             closing.callback(self.parts.chat.attempts.close_gates)
+            if self.parts.chat.earlier is not None:
+                closing.push_async_callback(self.parts.chat.earlier.close)
             if self.server is not None:
                 closing.push_async_callback(self.server.close, self._options.own.drain_s)
-            for keeper in (self.parts.thresholds, self.parts.warmth):
+            for keeper in (self.parts.thresholds, self.parts.warmth, self.parts.spent):
                 if keeper is not None:
                     closing.push_async_callback(keeper.close)
 
@@ -174,9 +199,11 @@ class Gateway:
             raise Denied(204, preflight, b"")
         try:
             caller = self._access.admit(request)
-            methods = self._table.get(request.path)
+            methods, earlier = self._table.get(request.path), self.parts.chat.earlier
             if methods is None and request.path.startswith(b"/v1/models/"):
                 methods = {b"GET": self._model}
+            if methods is None and request.path.startswith(RESPONSES) and earlier is not None:
+                methods = {b"GET": earlier.answer, b"DELETE": earlier.forget}
             if methods is None:
                 raise Refusal(404, "nothing is served at this path; see /openapi.json", code="not_found")
             answer = methods.get(b"GET" if request.method == b"HEAD" else request.method)
@@ -185,19 +212,26 @@ class Gateway:
                 raise Refusal(405, "this path does not take that method", code="method_not_allowed", headers=(allowed,))
             require_json(request)
         except Refusal as refusal:
-            self.parts.chat.metrics.turned_away(refusal.status)
-            if self.parts.chat.access_log is not None:
-                self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
+            self._note(request, refusal)
             lines = self._access.origins.lines(request)
             raise Denied(refusal.status, [JSON, *refusal.headers, *lines], _told(request, refusal)) from None
         return partial(self._answer, answer, caller)
 
+    def _note(self, request: HttpRequest, refusal: Refusal) -> None:
+        """Count and log a request that was turned away before it became a chat."""
+        self.parts.chat.metrics.turned_away(refusal.status)
+        if self.parts.chat.access_log is not None:
+            self.parts.chat.access_log.turned_away(request, refusal.status, refusal.code)
+
     async def _answer(self, answer: Answer, caller: Caller, request: HttpRequest, reply: Reply) -> None:
         reply.always = self._access.origins.lines(request)
         try:
+            if request.method == b"POST" and request.path.startswith(b"/v1/") and request.path not in FREE:
+                reply.always = [*reply.always, *self.parts.chat.allowances.enter(caller.key)]
             await answer(request, reply, caller)
         except (AuditError, Refusal) as error:
             refusal = error if isinstance(error, Refusal) else not_audited(error)
+            self._note(request, refusal)
             reply.send(refusal.status, [JSON, *refusal.headers], _told(request, refusal))
 
     def _state(self) -> StateOfGateway:
@@ -210,7 +244,7 @@ class Gateway:
             chat.journal.check()
         except AuditError as error:
             fault = str(error)
-        return StateOfGateway(tuple(alone[:MOST_TOLD]), fault[:MOST_SAID], chat.rules.faults, self.parts.worker)
+        return StateOfGateway(tuple(alone[:MOST_TOLD]), fault[:MOST_SAID], chat.rules.faults, self.parts.worker or 0)
 
     async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         reply.send(200, [JSON], b'{"status":"ok"}')
@@ -234,10 +268,18 @@ class Gateway:
         await self._health(request, reply, caller)
 
     async def _metrics(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        if self.parts.chat.metrics.models.strange:
+            await self._learn_names()
+        text, shared, worker = self._figures(), self.parts.figures, self.parts.worker
+        if shared is not None and worker is not None:
+            shared.ask()
+            text = merged([text, *shared.others(worker)])
+        reply.send(200, [CONTENT_TYPE], text)
+
+    def _figures(self) -> bytes:
+        """Return what this process counts."""
         chat = self.parts.chat
         assert self.server is not None
-        if chat.metrics.models.strange:
-            await self._learn_names()
         gauges = {
             "selfopt_audit_lag_seconds": ("Age of the oldest record of a request that is not durable yet.", chat.journal.lag_s),
             "selfopt_rules_version": ("Version of the rules in force.", chat.rules.current.config.version),
@@ -247,8 +289,10 @@ class Gateway:
         }
         config = chat.rules.current.config
         ruled = {chat.one_name(rule.model) for rule in config.rules}
-        more = () if self.parts.drift is None else self.parts.drift.lines(config)
-        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled, more))
+        more = [*chat.allowances.lines(), *(() if self.parts.drift is None else self.parts.drift.lines(config))]
+        more += [] if chat.tracing.sink is None else chat.tracing.sink.lines()
+        worker = "" if self.parts.worker is None else str(self.parts.worker)
+        return chat.metrics.text(chat.attempts.gates.values(), gauges, worker, ruled, more)
 
     async def _learn_names(self) -> None:
         """Ask the servers which models they have, for a second: a name that one has may be a label."""
@@ -271,7 +315,17 @@ class Gateway:
 
 
 def _told(request: HttpRequest, refusal: Refusal) -> bytes:
-    return CHAT_PATHS.get(request.path, OPENAI_CLIENT).fault(refusal)
+    return _spoken_at(request.path).fault(refusal)
+
+
+def _spoken_at(path: bytes) -> ClientDialect:
+    return CHAT_PATHS.get(path) or (BESIDE[path][0] if path in BESIDE else OPENAI_CLIENT)
+
+
+def _unreadable(path: bytes, bad: BadMessage) -> bytes:
+    """The body of the error for a request that could not be read."""
+    kind = "server_error" if bad.status >= 500 else "invalid_request_error"
+    return _spoken_at(path).fault(Refusal(bad.status, bad.message.decode(), code=bad.code.decode(), kind=kind))
 
 
 def _model_object(name: str) -> dict[str, object]:

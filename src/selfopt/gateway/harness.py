@@ -20,7 +20,7 @@ from .flow import Flow
 from .leanings import Leanings
 from .live_request import LiveRequest
 from .observing import BlindModels, Observing
-from .offered import wants_logprobs, wants_other_form
+from .offered import offered_by, wants_logprobs, wants_other_form
 from .options import GatewayOptions
 from .passing import Passing
 from .refusal import JSON, from_endpoint_error
@@ -60,15 +60,16 @@ class Harness:
             return
         exchange.ticket.begin_attempt()
         if exchange.dialect.name not in exchange.upstream.speaks:
+            exchange.ticket.outcome = "rejected"
             raise _no_route(exchange.route, exchange.upstream)
         await self._passing.answer(exchange)
 
     async def _chat(self, exchange: LiveRequest) -> None:
         upstream, ticket = exchange.upstream, exchange.ticket
-        direct = exchange.dialect.name in upstream.speaks
+        passes, direct = self._passes(exchange)
         ticket.begin_attempt()
         variant, ticket.passed = self._variant(exchange)
-        asked = await self._read(exchange, direct=direct) if variant is not None or not direct else None
+        asked = await self._read(exchange, passes=passes) if variant is not None or not direct else None
         if asked is not None and variant is not None:
             if asked.request.tool_choice == "none":
                 variant = None
@@ -85,7 +86,8 @@ class Harness:
             ticket.variant, ticket.kept = variant.name, kept_by(variant, asked, judged=when is not None)
         else:
             variant = None
-        completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "")
+        ticket.unmet = "store" if asked.unkept else None
+        completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "", exchange.chat)
         flow = Flow(exchange, completion) if exchange.chat.stream else None
         self._foretell(exchange)
         try:
@@ -105,12 +107,27 @@ class Harness:
         completion.thinking = work.thinking
         completion.settle(outcome, work.usage)
         completion.logprobs = self._wanted_logprobs(exchange, work.logprobs, outcome)
+        ticket.finish = "tool_calls" if outcome.tool_calls else outcome.finish_reason
         exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
         if flow is not None:
             await flow.end(with_usage=asked.wants_usage)
             return
         await exchange.settle()
+        await exchange.keep(completion)
         exchange.reply.send(200, [JSON, *exchange.ticket.headers()], completion.whole())
+
+    def _passes(self, exchange: LiveRequest) -> tuple[bool, bool]:
+        """Say whether a request can be passed on unchanged, and whether it can without a loss.
+
+        A call in the text of the reply is not read where a server speaks the client's dialect beside
+        its own. Where it has to be read, the request is translated, as far as it can be.
+        """
+        name, upstream = exchange.dialect.name, exchange.upstream
+        if name in upstream.speaks:
+            return True, True
+        if name not in upstream.also:
+            return False, False
+        return True, offered_by(exchange, self._options) is None
 
     def _foretell(self, exchange: LiveRequest) -> None:
         """Say in the headers of a stream what its model did not give just before."""
@@ -129,19 +146,19 @@ class Harness:
             ticket.unmet = ticket.unmet or "logprobs"
         return found
 
-    async def _read(self, exchange: LiveRequest, *, direct: bool) -> ClientRequest | None:
-        """Read the request; None if it cannot be read, and the server is to judge it.
+    async def _read(self, exchange: LiveRequest, *, passes: bool) -> ClientRequest | None:
+        """Read the request; None if it cannot be read, and the server is to judge it. passes: whether it can get there.
 
         Raises Refusal where only a request that is read can reach the server.
         """
         try:
-            return await by_steps(exchange.dialect.reading_request(exchange.chat))
+            return await by_steps(exchange.dialect.reading_request(exchange.chat, exchange.upstream.dialect))
         except NoWordsError as odd:
-            if not direct and exchange.serve_when is not None:
+            if not passes and exchange.serve_when is not None:
                 raise Escalating("unmeasured") from None
-            if not direct:
+            if not passes:
                 said = f"endpoint {exchange.upstream.name} cannot be asked so: {odd}"
-                raise Refusal(400, escape_control(said, 1000), code="unsupported_content", param=odd.param) from None
+                raise Refusal(400, escape_control(said, 1000), code=odd.code, param=odd.param) from None
             exchange.ticket.passed = odd.reason
             return None
 
@@ -194,4 +211,4 @@ def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Excep
     """Return the error to raise: a Refusal once the client has a part of the answer."""
     if flow is None or not flow.sent:
         return error
-    return from_endpoint_error(error, f"endpoint {upstream.name}")
+    return flow.closed(from_endpoint_error(error, f"endpoint {upstream.name}"))

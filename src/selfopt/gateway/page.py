@@ -41,7 +41,7 @@ class StateOfGateway:
     open: tuple[str, ...]
     fault: str
     rules_faults: int
-    worker: str
+    worker: int
 
 
 class PageDoor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from selfopt.dialects.chat_body import STEP_BYTES, at_once
-from selfopt.dialects.openai_client import OPENAI_CLIENT
+from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.routes import Route, reading_passed
 from selfopt.web import HttpRequest, Reply
 
@@ -21,9 +21,10 @@ class PassThroughService(Service):
     model's. No variant shapes it, and no confidence is asked of it.
     """
 
-    def __init__(self, parts: ChatParts, route: Route) -> None:
-        super().__init__(parts, OPENAI_CLIENT)
+    def __init__(self, parts: ChatParts, dialect: ClientDialect, route: Route) -> None:
+        super().__init__(parts, dialect)
         self._route: Route = route
+        self._path = b"/%s" % route.encode()
 
     async def _serve(self, request: HttpRequest, reply: Reply, caller: Caller, ticket: Ticket) -> None:
         ticket.outcome, ticket.route = "rejected", self._route
@@ -36,5 +37,9 @@ class PassThroughService(Service):
         decision = rules.decide(model, body.phase, calls_tools=False)
         await self._decided(decision, ticket)
         deadline = request.at + self._parts.options.own.deadline_s
-        exchange = LiveRequest(OPENAI_CLIENT, body, reply, ticket, deadline, plain=True, route=self._route)
+        path, lines = self._dialect.passed.addressed(request.headers, request.query)
+        path = self._path + b"".join(path.partition(b"?")[1:])
+        exchange = LiveRequest(
+            self._dialect, body, reply, ticket, deadline, plain=True, route=self._route, path=path, lines=lines
+        )
         await self._attempted(exchange, decision, rules)

@@ -24,6 +24,7 @@ class Upstream:
         known_as: one name for all names of the model.
         server_model: what the server calls it.
         adapter: makes the endpoint that speaks to the server.
+        dialect: the one that the adapter speaks.
         speaks: the dialects of chats that can be passed on unchanged; empty where none can.
         also: further ones that can, where no call has to be read from the text of the reply.
         address: where these go; None for a server that `Upstreams.connect` has to start first.
@@ -39,6 +40,8 @@ class Upstream:
         embeds: answers the steps of an embedding model within so many seconds, with None where that can't; see
             `EmbeddingSteps`.
             None: words choose the tools.
+        traced: whether the server is told which trace a request belongs to.
+        provider: who serves, as the GenAI conventions name it.
         streamed: whether the server is always asked for a stream, so that a reply can be ended early.
         route: the route beside chats that it is for; None for chats.
         family: tells the family that the model's chat template showed; "unknown" before any did.
@@ -48,6 +51,7 @@ class Upstream:
     model: str
     server_model: str
     adapter: Callable[[], Endpoint]
+    dialect: str = "openai_chat"
     speaks: frozenset[str] = frozenset({"openai_chat"})
     also: frozenset[str] = frozenset()
     address: HttpAddress | None = None
@@ -63,6 +67,8 @@ class Upstream:
     streamed: bool = False
     route: Route | None = None
     gives_logprobs: bool = True
+    traced: bool = False
+    provider: str = ""
     embeds: Callable[[RenderedStep, float], Awaitable[ReplyContent | None]] | None = None
 
 

@@ -15,11 +15,13 @@ from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision, VoidedBy
 from selfopt.routing import event_of
 
+from .allowances import Reserved
 from .costs import Bill
 from .cutting import Cut
 from .escalation import Escalating, EscalationReason
+from .tracing import LiveTrace
 
-Unmet = Literal["tool_choice", "logprobs"]
+Unmet = Literal["tool_choice", "logprobs", "store"]
 Read = Literal["text", "mended"]
 ToolsBy = Literal["meaning", "words"]
 Raced = Literal["cancelled", "used", "failed"]
@@ -97,6 +99,8 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         cost: of all attempts, by the prices of the settings; left out where it is not known.
         cost_alone: what the rule's stronger model alone would have cost: an estimate, unless it served.
         route: the route beside chats that it came on; left out for a chat.
+        trace_id, span_id: the gateway's span, or the client's where the gateway makes none; left out without a trace.
+        charged: what counted against the budget of the key where the cost is not known: an estimate.
     """
 
     at: str
@@ -122,6 +126,9 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     cost: float | None = None
     cost_alone: float | None = None
     route: Route | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    charged: float | None = None
 
 
 class FeedbackRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="feedback"):
@@ -172,7 +179,10 @@ class Ticket:
         below: whether the answer was served though it is not sure enough, as the settings want.
         raced: what became of a stronger model that was asked at the same time.
         compared: the attempt in the second way, while the one that it is compared with is not over.
+        trace: which the request belongs to; None without one.
+        finish: why the model ended its answer, as far as somebody looked.
         bill: what the attempts used. A copy of the ticket begins with one of its own.
+        held: what they were expected to use; copies share it.
     """
 
     began: float
@@ -211,7 +221,10 @@ class Ticket:
     outcome: str = "failed"
     reason: str = ""
     compared: LiveAttempt | None = None
+    trace: LiveTrace | None = None
+    finish: str | None = None
     bill: Bill = field(default_factory=Bill, init=False)
+    held: Reserved = field(default_factory=Reserved)
 
     @property
     def read(self) -> Read | None:
@@ -252,6 +265,7 @@ class Ticket:
     def record(self, at: str, now: float, status: int) -> RequestRecord:
         """Return the record for the journal. now: `perf_counter` at the end."""
         rule = self.decision.rule if self.decision is not None else None
+        trace = None if self.trace is None else self.trace.told
         return RequestRecord(
             at=at,
             id=self.id,
@@ -274,6 +288,8 @@ class Ticket:
             escalated=tuple(self.escalated),
             voided=self.voided,
             route=self.route,
+            trace_id=None if trace is None else trace.trace_id,
+            span_id=None if trace is None else trace.span_id,
         )
 
     def headers(self) -> list[bytes]:

@@ -123,7 +123,8 @@ def escalation_html(found: Escalation) -> str:
     answer, rest = escalation_markdown(found)
     return render(
         "escalation.html",
-        title=f"{found.calibration.model} {found.calibration.phase}: serving when sure",
+        title=f"{found.calibration.model} {found.calibration.phase}",
+        tone="good" if found.calibration.serve_when is not None else "attention",
         answer=_html([blocks(answer)]),
         figures=_html(calibration_figures([found.calibration])),
         rest=_html([blocks(rest)]),

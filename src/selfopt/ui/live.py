@@ -39,7 +39,7 @@ class GatewayState(msgspec.Struct, frozen=True):
     open: tuple[str, ...] = ()
     fault: str = ""
     rules_faults: int = 0
-    worker: str = ""
+    worker: int = 0
 
 
 _STATE = msgspec.json.Decoder(GatewayState)
@@ -60,7 +60,7 @@ class LiveRequests:
         self._recorded = recorded(app)
         self._looked_at = 0.0
         self._looking: asyncio.Task[None] | None = None
-        self._states: dict[str, tuple[float, GatewayState]] = {}
+        self._states: dict[int, tuple[float, GatewayState]] = {}
         self.clock = clock
         self.index = RequestIndex(app.settings.is_local)
         self.loaded = False

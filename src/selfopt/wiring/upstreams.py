@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Literal
+from urllib.parse import urlsplit
 
 from selfopt.dialects.kinds import PASSED_PATHS
 from selfopt.dialects.openai_client import NAME as OPENAI
-from selfopt.dialects.routes import Route
+from selfopt.dialects.routes import DIALECTS, Route
 from selfopt.dialects.servers import with_settings
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError, UsageError
 from selfopt.gateway import EmbeddingSteps, HttpAddress, Pool, PooledEndpoint, Upstream
@@ -16,6 +18,7 @@ from selfopt.home import secret_texts
 from selfopt.records import HELD_FACTS, Endpoint, Environment, ModelStatus
 from selfopt.records.seams import EmbeddingSource
 from selfopt.records.spec import UNKNOWN
+from selfopt.settings import EndpointSettings
 
 from .app import App
 
@@ -89,7 +92,8 @@ class AppUpstreams:
             address=address,
             # `find` has checked the consent, so from here on the request counts as one for this model.
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
-            speaks=frozenset({entry.traits.speaks} if direct else ()),
+            dialect=entry.traits.speaks,
+            speaks=frozenset(entry.traits.speaks_at(address.host if address is not None else None) if direct else ()),
             also=frozenset(entry.also if direct else ()),
             gate=model if entry.traits.engine else name,
             concurrency=app.settings.live_concurrency_of(name),
@@ -102,17 +106,23 @@ class AppUpstreams:
             streamed=entry.traits.engine,
             gives_logprobs=entry.may_give_logprobs,
             embeds=partial(self._embedding.answer, model),
+            traced=_traced(app.settings.otel.upstream, entry),
+            provider=_provider(entry),
         )
 
     def _make_beside(self, chats: Upstream, route: Route) -> Upstream:
         """Return the upstream of a route. What fails there says nothing of the model's chats."""
         traits = self._app.settings.endpoints[chats.name].traits
-        address = chats.address if traits.speaks == OPENAI else self._address_below(chats.name)
-        engine = traits.engine
+        name = DIALECTS[route]
+        engine = traits.engine and name == OPENAI
+        if name == traits.speaks or name in chats.also:
+            address = chats.address
+        else:
+            address = self._address_below(chats.name) if name == OPENAI else None
         found = self._beside[chats.model, route] = replace(
             chats,
             address=address,
-            speaks=frozenset({OPENAI} if address is not None or engine else ()),
+            speaks=frozenset({name} if address is not None or engine else ()),
             gate=f"{chats.gate} ({route})" if engine and route == "embeddings" else chats.gate,  # a server of its own
             known_as=f"{chats.known_as} ({route})",
             max_reply_bytes=chats.max_stream_bytes,
@@ -213,6 +223,31 @@ class AppUpstreams:
         except SelfoptError:
             return UNKNOWN
         return (await source.residency.status(source.model)).digest
+
+
+def _traced(wanted: Literal["local", "all", "off"], entry: EndpointSettings) -> bool:
+    """Say whether an endpoint is told the trace of a request. It is only an id, but one that a server elsewhere has no use for."""
+    return wanted == "all" or (wanted == "local" and entry.is_local)
+
+
+# As the GenAI conventions name them.
+_PROVIDERS = {
+    "api.openai.com": "openai",
+    "api.anthropic.com": "anthropic",
+    "api.cohere.ai": "cohere",
+    "api.deepseek.com": "deepseek",
+    "api.groq.com": "groq",
+    "api.mistral.ai": "mistral_ai",
+    "api.perplexity.ai": "perplexity",
+    "api.x.ai": "x_ai",
+    "generativelanguage.googleapis.com": "gcp.gemini",
+}
+
+
+def _provider(entry: EndpointSettings) -> str:
+    """Name who serves an endpoint. A server that speaks OpenAI's dialect under any other address counts as `openai`."""
+    host = urlsplit(entry.base_url or "").hostname or ""
+    return _PROVIDERS.get(host) or ("openai" if entry.kind == "openai_compatible" else entry.kind)
 
 
 def _environment_of(model: str, status: ModelStatus) -> Environment:

@@ -47,7 +47,8 @@ function say(text) {
   if (note) note.textContent = text;
 }
 
-// ---- charts: data-chart holds {"x": [...seconds], "lines": [{"label", "values", "tone"}], "stacked": bool}
+// ---- charts: data-chart holds {"x": [...seconds], "lines": [{"label", "values", "tone", "dash"}]}; with "numbers": "trials", x counts
+// these; "range": [low, high] of the values
 
 const charts = new WeakMap();
 
@@ -75,18 +76,19 @@ function drawChart(place) {
     padding: [8, 4, 0, 0],
     tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-    scales: { x: { time: true }, y: { range: (u, low, high) => [0, Math.max(high * 1.1, 1)] } },
+    scales: { x: { time: !told.numbers }, y: { range: (u, low, high) => told.range || (told.numbers ? [Math.min(low, 0) - 0.2, high * 1.05 + 0.2] : [0, Math.max(high * 1.1, 1)]) } },
     axes: [
-      { ...axis, space: 80, size: 28, values: (u, ticks) => ticks.map(clock) },
+      { ...axis, space: 80, size: 28, ...(told.numbers ? {} : { values: (u, ticks) => ticks.map(clock) }) },
       { ...axis, size: 40, gap: 4, values: (u, ticks) => ticks.map((tick) => shown(tick, "")) },
     ],
     series: [
-      { label: "", value: (u, at) => (at === null ? "" : new Date(at * 1000).toISOString().slice(11, 19)) },
+      { label: told.numbers || "", value: (u, at) => (at === null ? "" : told.numbers ? String(at) : new Date(at * 1000).toISOString().slice(11, 19)) },
       ...told.lines.map((line) => ({
         label: line.label,
         stroke: colour(line.tone || "accent"),
-        fill: line === told.lines[0] ? colour((line.tone || "accent") + "-soft") : undefined,
+        fill: line === told.lines[0] && !told.numbers ? colour((line.tone || "accent") + "-soft") : undefined,
         width: 1.5,
+        dash: line.dash ? [5, 4] : undefined,
         points: { show: false },
         value: (u, value) => (value === null || value === undefined ? "" : shown(value, unit)),
       })),
