@@ -138,6 +138,7 @@ def build_gateway(
         spent=spent,
         worker=None if worker is None else worker.number,
         figures=None if worker is None else worker.figures,
+        page=page_of(app, options, worker),
     )
     return Gateway(parts)
 
