@@ -25,6 +25,7 @@ from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
 from .service import ChatParts
+from .shared_breaks import SharedBreaks
 from .shared_figures import SharedFigures
 from .similar import EmbeddingSteps
 from .sinks import TrailSink
@@ -69,6 +70,7 @@ __all__ = [
     "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
+    "SharedBreaks",
     "SharedFigures",
     "SpanSink",
     "SpentElsewhere",

@@ -17,7 +17,7 @@ from selfopt.errors import SettingsError, UsageError
 from .app import App
 
 if TYPE_CHECKING:
-    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, PagePlace, SharedFigures
+    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, PagePlace, SharedBreaks, SharedFigures
 
 BACKLOG = 1024
 QUICK_S = 5.0
@@ -39,6 +39,7 @@ class Worker:
         judged: the requests of which it is known whether the answer was sure; likewise.
         figures: what each process counts; likewise.
         counters: what keys used; likewise.
+        breaks: the endpoints that are left alone; likewise.
         page: where the one process draws the page that all of them serve; None where it is off.
     """
 
@@ -51,6 +52,7 @@ class Worker:
     judged: DriftMarks | None = None
     figures: SharedFigures | None = None
     counters: KeyCounters | None = None
+    breaks: SharedBreaks | None = None
     page: PagePlace | None = None
 
     def tell(self, *, warm: bool) -> None:
@@ -101,6 +103,7 @@ class _Crew:
     judged: DriftMarks
     figures: SharedFigures
     counters: KeyCounters
+    breaks: SharedBreaks
     page: PagePlace | None = None
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
     children: dict[int, _Child] = field(default_factory=dict)
@@ -121,7 +124,7 @@ class _Crew:
         for child in self.children.values():
             os.close(child.hears)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-        shared = (self.conversations, self.judged, self.figures, self.counters, self.page)
+        shared = (self.conversations, self.judged, self.figures, self.counters, self.breaks, self.page)
         return Worker(number, self.count, self.listening, self.lifeline[0], tells, *shared)
 
     def wait_for(self, child: _Child, what: bytes) -> bool:
@@ -197,10 +200,10 @@ def in_workers(
     if not hasattr(os, "fork"):
         raise UsageError("--workers needs a system with fork (Linux, macOS)")
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, PagePlace, SharedFigures
+    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, PagePlace, SharedBreaks, SharedFigures
 
-    place = PagePlace.make() if page else None
-    crew = _Crew(count, listening, say, Conversations(), DriftMarks(), SharedFigures(count), KeyCounters(count), place)
+    shared = (Conversations(), DriftMarks(), SharedFigures(count), KeyCounters(count), SharedBreaks())
+    crew = _Crew(count, listening, say, *shared, PagePlace.make() if page else None)
     if (worker := crew.start(0)) is not None:
         return worker
     first = next(iter(crew.children.values()))
