@@ -54,7 +54,7 @@ from .inventory import Inventory
 from .keep_warm import warmer
 from .otel import span_sink
 from .otel_facts import Here, NamedModels
-from .paging import is_loopback
+from .paging import is_loopback, page_of
 from .upstreams import AppUpstreams
 from .workers import Worker
 
