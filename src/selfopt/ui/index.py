@@ -57,6 +57,7 @@ class SeenRequest(msgspec.Struct, gc=False):
     tokens: int
     cost: float | None
     cost_alone: float | None
+    cost_as_asked: float | None
     confidence: float | None
     least: float | None
     fault: str
@@ -64,7 +65,12 @@ class SeenRequest(msgspec.Struct, gc=False):
 
 
 class Bucket(msgspec.Struct, gc=False):
-    """Counts of ten seconds. compared: the cost of those whose `alone` is known."""
+    """Counts of ten seconds.
+
+    Attributes:
+        alone: what the stronger model alone would have cost. compared: what those did cost of which that is known.
+        as_asked: what the models that were asked for would have cost. beside: what those did cost.
+    """
 
     n: int = 0
     local: int = 0
@@ -78,6 +84,8 @@ class Bucket(msgspec.Struct, gc=False):
     cost: float = 0.0
     compared: float = 0.0
     alone: float = 0.0
+    beside: float = 0.0
+    as_asked: float = 0.0
     tokens: int = 0
 
     def __iadd__(self, other: Bucket) -> Bucket:
@@ -132,8 +140,21 @@ class RequestIndex:
         dropped: requests that are not in the list any more, though they count in the buckets.
     """
 
-    def __init__(self, is_local: Callable[[str], bool] = lambda model: True, most: int = MOST) -> None:
+    def __init__(
+        self,
+        is_local: Callable[[str], bool] = lambda model: True,
+        as_asked: Callable[[RequestRecord], float | None] = lambda record: None,
+        most: int = MOST,
+    ) -> None:
+        """Begin empty.
+
+        Args:
+            is_local: whether a model is on this machine.
+            as_asked: what a request would have cost on the model that was asked for.
+            most: requests that are kept in the list.
+        """
         self._is_local = is_local
+        self._as_asked = as_asked
         self._most = most
         self._rows: list[SeenRequest] = []
         self._next = 1
@@ -151,7 +172,7 @@ class RequestIndex:
             if isinstance(record, FeedbackRecord):
                 self._hear(record)
             else:
-                rows.append(_seen(place, record))
+                rows.append(_seen(place, record, None if record.cost is None else self._as_asked(record)))
         rows.sort(key=attrgetter("at"))
         for row in rows:
             row.number = self._next
@@ -275,9 +296,12 @@ class RequestIndex:
             if row.cost_alone is not None:
                 bucket.compared += row.cost
                 bucket.alone += row.cost_alone
+            if row.cost_as_asked is not None:
+                bucket.beside += row.cost
+                bucket.as_asked += row.cost_as_asked
 
 
-def _seen(place: RecordPlace, record: RequestRecord) -> SeenRequest:
+def _seen(place: RecordPlace, record: RequestRecord, as_asked: float | None) -> SeenRequest:
     name = sys.intern
     judged, fault = None, ""
     for attempt in record.attempts:
@@ -304,6 +328,7 @@ def _seen(place: RecordPlace, record: RequestRecord) -> SeenRequest:
         (record.input_tokens or 0) + (record.output_tokens or 0),
         record.cost,
         record.cost_alone,
+        as_asked,
         judged.confidence if judged is not None else None,
         judged.least if judged is not None else None,
         name(fault),

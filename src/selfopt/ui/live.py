@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from selfopt.records import RoutingConfig
-from selfopt.verbs.requests import RequestRecord, recorded
+from selfopt.verbs.requests import RequestRecord, as_asked, recorded
 from selfopt.verbs.routing import rules_in_force
 
 from .index import MOST, RequestIndex, SeenRequest
@@ -62,7 +63,7 @@ class LiveRequests:
         self._looking: asyncio.Task[None] | None = None
         self._states: dict[int, tuple[float, GatewayState]] = {}
         self.clock = clock
-        self.index = RequestIndex(app.settings.is_local)
+        self.index = RequestIndex(app.settings.is_local, partial(as_asked, app))
         self.loaded = False
 
     def start(self) -> None:

@@ -9,7 +9,7 @@ from .unsure import not_served_text
 
 Tone = Literal["good", "attention", "bad", "calm"]
 TroubleKind = Literal[
-    "failing", "unrecorded", "unreadable", "left_alone", "rules_refused", "rejected", "refused", "voided", "no_rules_read"
+    "failing", "unrecorded", "unreadable", "left_alone", "rules_refused", "rejected", "refused", "voided", "no_rules_read", "away"
 ]
 
 _FAULTS = {
@@ -92,6 +92,11 @@ def trouble_text(kind: TroubleKind, what: str, n: int = 0, of: int = 0) -> tuple
             return (
                 f"The threshold of {what} does not hold any more, so every request goes to a stronger model.",
                 "Calibrate it anew: a cycle does, where [serve] calibrate is on, and so does selfopt escalation.",
+            )
+        case "away":
+            return (
+                f"{what} is named by a rule, and its server does not answer.",
+                "Start the server, or see what selfopt doctor says about the endpoint.",
             )
         case "no_rules_read":
             return (

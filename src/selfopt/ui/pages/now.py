@@ -64,7 +64,9 @@ async def _told(site: Site, span: str) -> dict[str, Any]:
     now = site.live.clock()
     config, unread = await _rules(site)
     recent = index.total(now - 60 * RECENT_MINUTES, now)
-    troubles = _troubles(site, index, recent, config, unread)
+    places = _places(site, index, config)
+    troubles = _troubles(site, index, recent, config, unread) + _away(places)
+    troubles.sort(key=lambda trouble: trouble.tone != "bad")
     worst: Tone = "bad" if any(t.tone == "bad" for t in troubles) else "attention" if troubles else "good" if recent.n else "calm"
     verdict = troubles_text([t.text for t in troubles]) if troubles else all_right_text(recent.n, recent.failed, RECENT_MINUTES)
     midnight = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0).timestamp()
@@ -85,7 +87,7 @@ async def _told(site: Site, span: str) -> dict[str, Any]:
         "spans": list(SPANS),
         "series": _series(index, now, SPANS[span]),
         "config": config,
-        "places": _places(site, index, config),
+        "places": places,
         "newest": index.page(Filter({}), most=NEWEST)[0],
         "any": len(index) > 0,
         "now": now,
@@ -102,7 +104,7 @@ async def _rules(site: Site) -> tuple[RoutingConfig | None, str]:
 
 
 def _troubles(site: Site, index: RequestIndex, recent: Bucket, config: RoutingConfig | None, unread: str) -> list[Trouble]:
-    """List what needs somebody, the worst first."""
+    """List what needs somebody."""
     found: list[Trouble] = []
 
     def add(tone: Tone, kind: TroubleKind, what: str = "", n: int = 0, of: int = 0, link: str = "") -> None:
@@ -131,7 +133,13 @@ def _troubles(site: Site, index: RequestIndex, recent: Bucket, config: RoutingCo
     for rule in config.rules if config is not None else ():
         if rule.voided is not None and rule.serve_when is not None:
             add("attention", "voided", rule.model, link=url("/requests", rule=rule.rule_id))
-    return sorted(found, key=lambda trouble: trouble.tone != "bad")
+    return found
+
+
+def _away(places: list[dict[str, Any]] | None) -> list[Trouble]:
+    """List the models that rules name and whose server does not answer."""
+    away = [row["name"] for row in places or () if row["named"] and row["problem"] and row["where"] == "here"]
+    return [Trouble("attention", *trouble_text("away", name)) for name in away[:3]]
 
 
 def _series(index: RequestIndex, now: float, span_s: int) -> dict[str, Any]:
@@ -170,7 +178,7 @@ def _places(site: Site, index: RequestIndex, config: RoutingConfig | None) -> li
     if rows is None:
         return None
     last = _last_served(index)
-    return [row | {"last": last.get(row["name"])} for row in rows]
+    return [row | {"last": last.get(row["name"]), "named": row["name"] in named} for row in rows]
 
 
 def _last_served(index: RequestIndex, most: int = 500) -> dict[str, float]:
