@@ -28,6 +28,10 @@ class _Tokens(msgspec.Struct):
     cache_creation_input_tokens: int | None = None
 
 
+class _Kind(msgspec.Struct):
+    type: str = ""
+
+
 class _Message(msgspec.Struct):
     usage: _Tokens | None = None
 
@@ -39,6 +43,7 @@ class _Event(msgspec.Struct):
 
 _UNSIGNED = re.compile(rb'"signature"\s*:\s*""')
 _read_any = msgspec.json.Decoder(list[dict[str, Any]]).decode
+_read_kind = msgspec.json.Decoder(_Kind).decode
 _read_message = msgspec.json.Decoder(_Message).decode
 _read_event = msgspec.json.Decoder(_Event).decode
 
@@ -110,10 +115,10 @@ class PassedMessages:
         error = error_in(body)
         if error is None:
             return None
-        kind = error.get("type")
-        if isinstance(kind, str) and kind in TYPES:
-            return body if body.lstrip()[:1] == b"{" and b'"type"' in body else error_body(kind, str(error["message"]))
-        return error_body("invalid_request_error", str(error["message"]))
+        kind = str(error.get("type"))
+        if kind in TYPES and _is_own(body):
+            return body
+        return error_body(kind if kind in TYPES else "invalid_request_error", str(error["message"]))
 
 
 def without_unsigned(fields: dict[str, Any]) -> dict[str, Any]:
@@ -126,6 +131,13 @@ def without_unsigned(fields: dict[str, Any]) -> dict[str, Any]:
         if isinstance(turn.get("content"), list):
             turn["content"] = [block for block in turn["content"] if not _is_unsigned(block)]
     return {**fields, "messages": [turn for turn in turns if turn.get("content") != []]}
+
+
+def _is_own(body: bytes) -> bool:
+    try:
+        return _read_kind(body).type == "error"
+    except UNREADABLE:
+        return False
 
 
 def _is_unsigned(block: Any) -> bool:
