@@ -23,6 +23,7 @@ from selfopt.verbs.routing import (
 from selfopt.verbs.ruling import RouteChoice, remove_route, set_route
 from selfopt.verbs.tools import Tools
 from selfopt.verbs.trusting import TrustProposal, TrustRow, accept_trust, propose_trust, trusted_folders, withdraw_trust
+from selfopt.verbs.usage import By, KeyUsage, key_usage
 from selfopt.verbs.variants import VariantDifference, diff_variants, list_parts, list_variants, one_variant, render_variant
 from selfopt.verbs.verifying import HomeReport, audit_anchor, verify_audit, verify_home, verify_ledger, verify_requests
 
@@ -177,6 +178,15 @@ class Keys(Noun):
             Its entry.
         """
         return set_key(self._app, name, terms)
+
+    def usage(self, *, by: By = "key", since: str | None = None) -> KeyUsage:
+        """Adds up what requests used, cost and saved.
+
+        Args:
+            by: "key", "label", "model" (the one asked for) or "day".
+            since: The first day, as YYYY-MM-DD in UTC; None for the first of this month.
+        """
+        return key_usage(self._app, by=by, since=since)
 
     def revoke(self, name: str) -> Any:
         """Makes a key invalid for good. name: its id or name."""

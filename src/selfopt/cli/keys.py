@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .common import answer, console, emit, joined, json_option, open_app, say
+from .keys_usage import usage
 
 if TYPE_CHECKING:
     from selfopt.verbs.keys import GatewayKey, KeyScope
@@ -171,3 +172,6 @@ def revoke(ctx: click.Context, /, key: str, as_json: bool) -> None:
 
     entry = revoke_key(open_app(ctx), key)
     answer(_shown(entry), [f"{entry.id} ({entry.name}) is revoked"], as_json=as_json)
+
+
+command.add_command(usage)

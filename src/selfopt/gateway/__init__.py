@@ -24,6 +24,7 @@ from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
 from .service import ChatParts
+from .shared_breaks import SharedBreaks
 from .shared_figures import SharedFigures
 from .similar import EmbeddingSteps
 from .sinks import TrailSink
@@ -66,6 +67,7 @@ __all__ = [
     "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
+    "SharedBreaks",
     "SharedFigures",
     "SpanSink",
     "SpentElsewhere",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from selfopt.records import Price, Usage, cost_of
 
 from .adding import NO_USAGE
+from .savings import SavingCounters
 
 if TYPE_CHECKING:
     from .ticket import RequestRecord, Ticket
@@ -51,13 +53,22 @@ class Bill:
     Attempts that run at the same time need a bill each, whose rows are then put together.
     """
 
-    __slots__ = ("_beside", "_usage", "_work", "rows")
+    __slots__ = ("_at", "_beside", "_model", "_usage", "_work", "rows")
 
     def __init__(self) -> None:
         self.rows: list[BillRow] = []
+        self._model, self._at = "", 0.0
         self._beside: list[BillRow] = []
         self._usage = NO_USAGE
         self._work: CountsTokens | None = None
+
+    def begin(self, model: str, at: float) -> None:
+        """Note the model of the current attempt, and when it was asked, in seconds of `perf_counter`."""
+        self._model, self._at = model, at
+
+    def so_far(self, now: float) -> list[BillRow]:
+        """Return the rows as they are if the current attempt serves and ends now."""
+        return [*self.rows, *self._current(self._model, now - self._at, "")] if self._model else self.rows
 
     def told(self, input_tokens: int | None, output_tokens: int | None, cached_tokens: int | None) -> None:
         """Note the counts of the current attempt."""
@@ -74,11 +85,15 @@ class Bill:
 
     def close(self, model: str, busy_s: float, fault: str) -> None:
         """End the current attempt. fault: empty if it answered."""
+        self.rows += self._current(model, busy_s, fault)
+        self._usage, self._work, self._beside, self._model = NO_USAGE, None, [], ""
+
+    def _current(self, model: str, busy_s: float, fault: str) -> list[BillRow]:
+        """The rows of the current attempt. The last one is who served."""
         usage = _told_or_nothing(self._usage if self._work is None else self._work.usage, fault)
         again = usage not in (NO_USAGE, _NOTHING) and any(row.usage is usage for row in self.rows)
         busy_s -= sum(row.busy_s for row in self._beside)
-        self.rows += [*self._beside, BillRow(model, usage, max(0.0, busy_s), again)]  # the last row is who served
-        self._usage, self._work, self._beside = NO_USAGE, None, []
+        return [*self._beside, BillRow(model, usage, max(0.0, busy_s), again)]
 
 
 def _told_or_nothing(usage: Usage, fault: str) -> Usage:
@@ -86,8 +101,21 @@ def _told_or_nothing(usage: Usage, fault: str) -> Usage:
     return _NOTHING if untold and fault not in _PAID_UNTOLD else usage
 
 
+LATER = b"later"
+"""Stands for a cost that is not known before the answer is at its end. The record of the request holds it."""
+
+
+def told_later(ticket: Ticket) -> bytes:
+    """Say that a cost is not known yet."""
+    return LATER
+
+
 class CostBook:
-    """Says what requests cost."""
+    """Says what requests cost.
+
+    Attributes:
+        saved: adds up what they would have cost on the models asked for.
+    """
 
     def __init__(
         self,
@@ -107,19 +135,31 @@ class CostBook:
         self._is_local = is_local
         self._one_name = one_name
         self._prices: dict[str, Price | None] = {}
+        self.saved = SavingCounters(self.of, one_name)
         self._units: dict[str, tuple[float, float, float] | None] = {}
 
     def priced(self, record: RequestRecord, ticket: Ticket) -> RequestRecord:
         """Return the record with what the request cost."""
         if not ticket.bill.rows:
             return record
+        return msgspec.structs.replace(record, cost=self._sum(ticket.bill.rows), cost_alone=self._alone(record, ticket))
+
+    def told(self, ticket: Ticket) -> bytes:
+        """Return what a request cost so far, for the head of its answer: an amount, `unknown`, or `later`."""
+        if ticket.stream:
+            return LATER
+        cost = self._sum(ticket.bill.so_far(perf_counter()))
+        return b"unknown" if cost is None else b"%.10g" % cost
+
+    def _sum(self, rows: Iterable[BillRow]) -> float | None:
         total = 0.0
-        for row in (row for row in ticket.bill.rows if not row.again):
-            cost = self.of(row.model, row.usage, row.busy_s)
-            if cost is None:
-                return msgspec.structs.replace(record, cost_alone=self._alone(record, ticket))
-            total += cost
-        return msgspec.structs.replace(record, cost=total, cost_alone=self._alone(record, ticket))
+        for row in rows:
+            if not row.again:
+                cost = self.of(row.model, row.usage, row.busy_s)
+                if cost is None:
+                    return None
+                total += cost
+        return total
 
     def of(self, model: str, usage: Usage, busy_s: float | None) -> float | None:
         """Return what so many tokens and so much time cost at a model's price; None where that is not known."""

@@ -161,6 +161,11 @@ _SERVED = {
         "description": "Why a stronger model had to answer",
         "schema": {"enum": list(get_args(EscalationReason))},
     },
+    "x-selfopt-cost": {
+        "description": "What it cost, where the request has x-selfopt-cost; or unknown, or later for a stream",
+        "schema": {"type": "string"},
+    },
+    "x-selfopt-budget": {"description": "A budget of the key that is used up, and only warns", "schema": {"type": "string"}},
     "x-selfopt-cut": {"description": "Why a reply was ended early", "schema": {"enum": list(get_args(Cut))}},
 }
 
@@ -205,6 +210,7 @@ OPENAPI: dict[str, Any] = {
                 "parameters": [
                     _header("x-selfopt-phase", ["atomic", "extended"], "the kind of work; needs the scope phase"),
                     _header("x-selfopt-variant", ["off"], "without the promoted variant; needs the scope variant"),
+                    _header("x-selfopt-cost", ["on"], "say what the answer cost"),
                 ],
                 "requestBody": {"required": True, "content": _json("ChatRequest")},
                 "responses": _chat_responses(),

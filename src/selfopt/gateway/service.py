@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from time import perf_counter, time_ns
 
 from selfopt.dialects.clients import ClientDialect
-from selfopt.dialects.refusal import Refusal
+from selfopt.dialects.refusal import Refusal, bad_request
 from selfopt.errors import AuditError, UnknownModelError
 from selfopt.home import escape_control
 from selfopt.records import RouteDecision, utc_now
@@ -63,7 +63,6 @@ class ChatParts:
     metrics: LiveCounters = field(default_factory=LiveCounters)
     access_log: AccessLog | None = None
     costs: CostBook = field(default_factory=CostBook)
-    earlier: EarlierResponses | None = None
     tracing: Tracing = field(default_factory=Tracing)
     allowances: Allowances = field(default_factory=Allowances)
     earlier: EarlierResponses | None = None
@@ -97,6 +96,8 @@ class Service(ABC):
             return
         ticket.key = caller.key
         try:
+            if _wants_cost(request):
+                ticket.tells_cost = self._parts.costs.told
             await self._serve(request, reply, caller, ticket)
         except Refusal as refusal:
             self._tell(refusal, reply, ticket)
@@ -110,6 +111,7 @@ class Service(ABC):
             ended = perf_counter()
             record = ticket.record(self._parts.clock(), ended, reply.status)
             record = self._parts.allowances.settle(self._parts.costs.priced(record, ticket), ticket)
+            self._parts.costs.saved.add(record)
             self._parts.metrics.add(record, ticket)
             self._parts.journal.add(record)
             if self._parts.access_log is not None:
@@ -164,6 +166,14 @@ class Service(ABC):
             reply.break_off(refusal.closing or self._dialect.broken_off(refusal))
         else:
             reply.send(refusal.status, [JSON, *ticket.headers(), *refusal.headers], self._dialect.fault(refusal))
+
+
+def _wants_cost(request: HttpRequest) -> bool:
+    """Say whether the head of the answer is to tell what it cost. Raises Refusal (400)."""
+    wanted = request.headers.get(b"x-selfopt-cost")
+    if wanted not in (None, b"on"):
+        raise bad_request("the header x-selfopt-cost must be on", code="invalid_header")
+    return wanted is not None
 
 
 def _not_found(message: str) -> Refusal:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -182,6 +183,7 @@ class Ticket:
         trace: which the request belongs to; None without one.
         finish: why the model ended its answer, as far as somebody looked.
         bill: what the attempts used. A copy of the ticket begins with one of its own.
+        tells_cost: says what the request cost so far, where its client wants to hear it.
         held: what they were expected to use; copies share it.
     """
 
@@ -224,6 +226,7 @@ class Ticket:
     trace: LiveTrace | None = None
     finish: str | None = None
     bill: Bill = field(default_factory=Bill, init=False)
+    tells_cost: Callable[[Ticket], bytes] | None = None
     held: Reserved = field(default_factory=Reserved)
 
     @property
@@ -310,18 +313,17 @@ class Ticket:
             lines.append(b"x-selfopt-read: %s" % self.read.encode())
         if self.passed is not None:
             lines.append(b"x-selfopt-passed: %s" % self.passed.encode())
-        if self.tools_by is not None:
-            lines.append(b"x-selfopt-tools-by: %s" % self.tools_by.encode())
+        for name, said in ((b"tools-by", self.tools_by), (b"unmet", self.unmet), (b"cut", self.cut)):
+            if said is not None:
+                lines.append(b"x-selfopt-%s: %s" % (name, said.encode()))
         if self.kept:
             lines.append(b"x-selfopt-kept: %s" % ", ".join(self.kept).encode())
-        if self.unmet is not None:
-            lines.append(b"x-selfopt-unmet: %s" % self.unmet.encode())
-        if self.cut is not None:
-            lines.append(b"x-selfopt-cut: %s" % self.cut.encode())
         if self.confidence is not None:
             lines.append(b"x-selfopt-confidence: %.4f" % (math.floor(self.confidence * 10_000 + 1e-6) / 10_000))
         if self.escalated:
             lines.append(b"x-selfopt-escalated: %s" % self.escalated[-1].encode())
+        if self.tells_cost is not None:
+            lines.append(b"x-selfopt-cost: %s" % self.tells_cost(self))
         return lines
 
     def audit_event(self, decision: RouteDecision) -> AuditEvent:

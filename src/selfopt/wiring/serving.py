@@ -12,6 +12,7 @@ from selfopt.gateway import (
     Allowances,
     Attempts,
     ChatParts,
+    Conversations,
     CostBook,
     DriftFile,
     DriftWatch,
@@ -34,6 +35,7 @@ from selfopt.gateway import (
     RulesInForce,
     RulesWatch,
     SegmentJournal,
+    SharedBreaks,
     SpentElsewhere,
     SureParts,
     ThresholdWatch,
@@ -108,8 +110,8 @@ def build_gateway(
     watch, drift = _threshold_watch(app, options, upstreams, lambda: rules.current.config), _drift(app, thresholds, worker)
     rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
-    sure = SureParts(None if worker is None else worker.conversations, thresholds.voided, drift)
-    attempts = Attempts(options, upstreams, pool, audit, Harness(options, Passing(options, upstreams, pool)), sure, allowances)
+    harness, sure = Harness(options, Passing(options, upstreams, pool)), SureParts(_shared(worker)[0], thresholds.voided, drift)
+    attempts = Attempts(options, upstreams, pool, audit, harness, sure, allowances, _shared(worker)[1])
     chat = ChatParts(
         options=options,
         rules=rules,
@@ -147,6 +149,11 @@ def _tracing(app: App, options: GatewayOptions, inventory: Inventory) -> Tracing
     otel, one_name = app.settings.otel, app.settings.one_name
     here = Here(options.own.host, options.own.port)
     return Tracing(span_sink(otel, here, lambda: NamedModels(inventory.known_now(), one_name), app.environ), otel.sample)
+
+
+def _shared(worker: Worker | None) -> tuple[Conversations | None, SharedBreaks | None]:
+    """What the parts of several workers share."""
+    return (None, None) if worker is None else (worker.conversations, worker.breaks)
 
 
 def _served_before(app: App, writer: str) -> bool:

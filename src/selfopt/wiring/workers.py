@@ -17,7 +17,7 @@ from selfopt.errors import SettingsError, UsageError
 from .app import App
 
 if TYPE_CHECKING:
-    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, SharedFigures
+    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, SharedBreaks, SharedFigures
 
 BACKLOG = 1024
 QUICK_S = 5.0
@@ -39,6 +39,7 @@ class Worker:
         judged: the requests of which it is known whether the answer was sure; likewise.
         figures: what each process counts; likewise.
         counters: what keys used; likewise.
+        breaks: the endpoints that are left alone; likewise.
     """
 
     number: int
@@ -50,6 +51,7 @@ class Worker:
     judged: DriftMarks | None = None
     figures: SharedFigures | None = None
     counters: KeyCounters | None = None
+    breaks: SharedBreaks | None = None
 
     def tell(self, *, warm: bool) -> None:
         """Tell the parent that this process listens, or that its models are warm."""
@@ -99,6 +101,7 @@ class _Crew:
     judged: DriftMarks
     figures: SharedFigures
     counters: KeyCounters
+    breaks: SharedBreaks
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
     children: dict[int, _Child] = field(default_factory=dict)
     stopping: bool = False
@@ -118,7 +121,7 @@ class _Crew:
         for child in self.children.values():
             os.close(child.hears)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-        shared = (self.conversations, self.judged, self.figures, self.counters)
+        shared = (self.conversations, self.judged, self.figures, self.counters, self.breaks)
         return Worker(number, self.count, self.listening, self.lifeline[0], tells, *shared)
 
     def wait_for(self, child: _Child, what: bytes) -> bool:
@@ -191,9 +194,10 @@ def in_workers(count: int, listening: socket.socket, say: Callable[[str], None],
     if not hasattr(os, "fork"):
         raise UsageError("--workers needs a system with fork (Linux, macOS)")
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, SharedFigures
+    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, SharedBreaks, SharedFigures
 
-    crew = _Crew(count, listening, say, Conversations(), DriftMarks(), SharedFigures(count), KeyCounters(count))
+    shared = (Conversations(), DriftMarks(), SharedFigures(count), KeyCounters(count), SharedBreaks())
+    crew = _Crew(count, listening, say, *shared)
     if (worker := crew.start(0)) is not None:
         return worker
     first = next(iter(crew.children.values()))
