@@ -48,7 +48,8 @@ function say(text) {
 }
 
 // ---- charts: data-chart holds {"x": [...seconds], "lines": [{"label", "values", "tone", "dash"}]}; with "numbers": "trials", x counts
-// these; "range": [low, high] of the values
+// these; "range": [low, high] of the values;
+// "powers": the values are logarithms to the base of ten
 
 const charts = new WeakMap();
 
@@ -60,6 +61,12 @@ function shown(value, unit) {
   if (value === null || value === undefined) return "–";
   const digits = Math.abs(value) >= 100 || Number.isInteger(value) ? 0 : Math.abs(value) >= 1 ? 1 : 2;
   return value.toFixed(digits) + (unit ? " " + unit : "");
+}
+
+function power(value) {
+  if (value === null || value === undefined) return "–";
+  const told = 10 ** value;
+  return Math.abs(value) < 5 ? String(Number(told.toPrecision(3))) : told.toExponential(0).replace("e+", "e");
 }
 
 function drawChart(place) {
@@ -75,7 +82,7 @@ function drawChart(place) {
     cursor: { y: false, points: { size: 6 } },
     legend: { show: true, live: true },
     scales: { x: { time: !told.numbers }, y: { range: (u, low, high) => told.range || (told.numbers ? [Math.min(low, 0) - 0.2, high * 1.05 + 0.2] : [0, Math.max(high * 1.1, 1)]) } },
-    axes: [{ ...axis, space: 80, size: 32 }, { ...axis, size: 44, values: (u, ticks) => ticks.map((tick) => shown(tick, "")) }],
+    axes: [{ ...axis, space: 80, size: 32 }, { ...axis, size: 52, incrs: told.powers ? [1, 2, 5, 10, 20, 50, 100] : undefined, values: (u, ticks) => ticks.map((tick) => (told.powers ? power(tick) : shown(tick, ""))) }],
     series: [
       { label: told.numbers || "Time", value: (u, at) => (at === null ? "–" : told.numbers ? String(at) : new Date(at * 1000).toLocaleTimeString()) },
       ...told.lines.map((line) => ({
@@ -85,7 +92,7 @@ function drawChart(place) {
         width: 1.5,
         dash: line.dash ? [5, 4] : undefined,
         points: { show: false },
-        value: (u, value) => shown(value, unit),
+        value: (u, value) => (told.powers ? power(value) : shown(value, unit)),
       })),
     ],
   };
