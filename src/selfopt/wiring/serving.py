@@ -103,15 +103,16 @@ def build_gateway(
     app.home.ensure()
     config = app.enforcer.load()
     audit, pool, allowances = _audit(app), Pool(), _allowances(app, worker)
-    keys, spent = _keys(app, options.own.host, allowances), _spent(app, allowances, worker)
+    keys = _keys(app, options.own.host, allowances)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
     warmth = _warmth(app, options, upstreams, lambda: rules.current.config, worker)
     watch, drift = _threshold_watch(app, options, upstreams, lambda: rules.current.config), _drift(app, thresholds, worker)
     rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
-    harness, sure = Harness(options, Passing(options, upstreams, pool)), SureParts(_shared(worker)[0], thresholds.voided, drift)
-    attempts = Attempts(options, upstreams, pool, audit, harness, sure, allowances, _shared(worker)[1])
+    (conversations, breaks), harness = _shared(worker), Harness(options, Passing(options, upstreams, pool))
+    sure = SureParts(conversations, thresholds.voided, drift)
+    attempts = Attempts(options, upstreams, pool, audit, harness, sure, allowances, breaks)
     chat = ChatParts(
         options=options,
         rules=rules,
@@ -121,7 +122,6 @@ def build_gateway(
         attempts=attempts,
         audit=audit,
         journal=journal or _journal(app, options, audit, allowances),
-        costs=allowances.costs,
         allowances=allowances,
         earlier=_earlier(app, options),
         tracing=_tracing(app, options, inventory),
@@ -137,7 +137,7 @@ def build_gateway(
         warmth=warmth,
         thresholds=watch,
         drift=drift,
-        spent=spent,
+        spent=_spent(app, allowances, worker),
         worker=None if worker is None else worker.number,
         figures=None if worker is None else worker.figures,
         page=page_of(app, options, worker),
