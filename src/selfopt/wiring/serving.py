@@ -101,14 +101,13 @@ def build_gateway(
         StoreError: the rules cannot be read, or the audit trail or requests not written.
     """
     app.home.ensure()
-    config = app.enforcer.load()
     audit, pool, allowances = _audit(app), Pool(), _allowances(app, worker)
     keys = _keys(app, options.own.host, allowances)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
     warmth = _warmth(app, options, upstreams, lambda: rules.current.config, worker)
     watch, drift = _threshold_watch(app, options, upstreams, lambda: rules.current.config), _drift(app, thresholds, worker)
-    rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
+    rules: RulesWatch = _watch(app, app.enforcer.load(), options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
     (conversations, breaks), harness = _shared(worker), Harness(options, Passing(options, upstreams, pool))
     sure = SureParts(conversations, thresholds.voided, drift)
