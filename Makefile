@@ -7,7 +7,7 @@ PROBE := .venv-probe
 # Where compiled modules are not kept, each interpreter that the tests start compiles all of them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help quickstart test test-model test-attacks test-browser test-probe fuzz verify perf docs clean
+.PHONY: help quickstart test test-model test-attacks test-browser test-probe test-clients fuzz verify perf docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make test-attacks hostile clients, servers and files (ATTACKS=long: all of them, half an hour)"
 	@echo "make test-browser the pages in a real browser (Debian's package chromium, or SELFOPT_CHROMIUM)"
 	@echo "make test-probe   a public check of tool calling (canitoolcall) against the gateway, in an environment of its own"
+	@echo "make test-clients the clients that people use, from PyPI and npm, against the gateway (a minute each model)"
 	@echo "make fuzz         random replies against the readers (FUZZ_MINUTES=10 FUZZ_SEED=...)"
 	@echo "make verify       the specification's final checklist"
 	@echo "make perf         performance figures"
@@ -72,6 +73,10 @@ $(PROBE)/.done: requirements/probe.txt
 # One minute. PROBE_FLAGS="--only 'no rule'" is a short form, and PROBE_FLAGS="--model NAME" asks a model of your own home.
 test-probe: $(VENV)/.dev $(PROBE)/.done
 	@$(BIN)/python -m tests.outside.probe --program $(PROBE)/bin/canitoolcall $(PROBE_FLAGS)
+
+# Installs into a temporary folder. CLIENTS_FLAGS="--only 'no rule' --clients openai_node" asks less.
+test-clients: $(VENV)/.dev
+	@$(BIN)/python -m tests.outside.clients $(CLIENTS_FLAGS)
 
 # A short form that has the same result every time, for a check of every change:
 # make fuzz FUZZ_MINUTES=0.3 FUZZ_SEED=1 FUZZ_FLAGS=--untimed

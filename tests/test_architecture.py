@@ -190,7 +190,7 @@ def test_a_gateway_gets_ready_without_what_it_needs_later() -> None:
 
 
 # Who opens connections, and to whom: servers of models (the first two), servers of tools, where model files are pulled from, the embedded
-# engine's own child, and whether somebody listens (nothing is sent).
+# engine's own child, whether somebody listens (nothing is sent), and the OpenTelemetry collector of the user's settings (the last two).
 CONNECTING = {
     "endpoints/http.py",
     "web/pool.py",
@@ -200,10 +200,13 @@ CONNECTING = {
     "engine/sources.py",
     "engine/embedded.py",
     "verbs/doctor.py",
+    "wiring/otel.py",
+    "wiring/otel_spans.py",
 }
 CONNECTS = {
     "ClientSession", "TCPConnector", "create_connection", "open_connection", "urlopen", "build_opener", "HTTPConnection",
     "HTTPSConnection", "create_unix_connection", "open_unix_connection", "create_datagram_endpoint", "sock_connect", "connect_ex", "AsyncHTTPTransport",
+    "OTLPSpanExporter", "OTLPMetricExporter",
 }  # fmt: skip
 # What speaks to a model's server is made in one place; beside it, for a child of the engine on loopback, and in the process that warms
 # up on behalf of this one, which is handed a configuration by that place.

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.dialects.chat_body import BodyLimits, at_once, reading_body
+from selfopt.dialects.chat_body import BodyLimits, ChatBody, at_once, reading_body
 from selfopt.dialects.events import EventReader
 from selfopt.dialects.jsontext import dump_json
 from selfopt.dialects.kinds import ENDPOINT_KINDS, Dialect
@@ -262,7 +262,7 @@ def test_an_answer_for_a_client_reads_as_it_was_meant(text: str, calls: tuple[Sc
     """Written here and read as a server's: whole and streamed, it is what was said."""
     dialect = KNOWN[OPENAI_CLIENT.name]
     made = [ToolCall.model_validate({"name": c.name, "arguments": c.arguments}) for c in calls]
-    writer = OPENAI_CLIENT.reply("req-1", "m")
+    writer = OPENAI_CLIENT.reply("req-1", "m", ChatBody({}, "m", False, 0, "atomic", 0))
     said = ReplyContent.model_validate({"text": text, "tool_calls": tuple(made), "finish_reason": finish})
     writer.settle(said, a_usage := Parts().usage.model_copy(update={"input_tokens": 3, "output_tokens": 4}))
     whole = dialect.decode_reply(json.loads(writer.whole()))

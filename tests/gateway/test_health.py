@@ -62,6 +62,18 @@ async def test_nothing_else_is_open(tmp_path: Path) -> None:
         assert (await world.post(chat())).status == 401
 
 
+async def test_nobody_without_a_key_may_send_a_body_along(tmp_path: Path) -> None:
+    """It would be kept in memory. The gateway answers before it reads any of it."""
+    key = make_key(tmp_path / "home")
+    async with gateway_world(tmp_path) as world:
+        for line in (b"Content-Length: 1000000", b"Transfer-Encoding: chunked"):
+            answer = await world.raw(b"GET /health HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n" % line)
+            assert answer.startswith(b"HTTP/1.1 401 "), answer
+        assert (await world.get("/health", {"Content-Length": "0"})).status == 200
+        head = b"GET /ready HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\nAuthorization: Bearer %s\r\n\r\n{}"
+        assert (await world.raw(head % key.encode())).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_who_is_not_ready_does_not_say_where_its_files_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The reason is for the log."""
 

@@ -248,6 +248,7 @@ async def test_servers_of_other_dialects_are_asked_where_they_speak_openais_api(
                 else:
                     assert (answer.status, answer.error["code"]) == (404, "route_not_served")
                     assert f"endpoint there has no /v1/{route}" in answer.error["message"]
+                    assert world.records[-1].outcome == "rejected"
     finally:
         await server.close()
 
@@ -265,6 +266,7 @@ async def test_a_route_that_a_server_was_started_without_is_a_404_with_its_words
         assert (answer.status, answer.error["code"]) == (404, "route_not_served")
         assert "does not support reranking" in answer.error["message"]
         assert len(world.records[-1].attempts) == 1
+        assert world.records[-1].outcome == "rejected"
 
 
 async def test_many_megabytes_of_vectors_pass_and_are_counted(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ def test_an_id_is_shown_by_its_end() -> None:
 def test_text_of_unknown_origin_has_no_control_characters() -> None:
     """One line or many."""
     assert line("a\nb\x1b[31m -> c") == "a\\x0ab\\x1b[31m \u2192 c"
+    assert line("on 5 % of them") == "on 5\u00a0% of them"
     assert lines("a\nb\u202e") == "a\nb\\u202e"
 
 
@@ -34,8 +35,8 @@ def test_a_heading_that_is_a_term_leads_to_it() -> None:
 
 def test_rows_of_a_wide_table_are_cards_on_a_phone() -> None:
     """Each cell then has its heading."""
-    row = "| a | b | c | d |"
-    assert 'data-label="b"' in blocks([row, "| --- | --- | --- | --- |", row])
+    row = "| a | b | c | d | e |"
+    assert 'data-label="b"' in blocks([row, "| --- | --- | --- | --- | --- |", row])
     assert "data-label" not in blocks(["| a | b |", "| --- | --- |", "| 1 | 2 |"])
 
 

@@ -76,7 +76,21 @@ def written(name: str) -> str | None:
     if not key:
         return f"{section} = 'other'\n"
     own = getattr(getattr(Settings(), section), key)
-    options = [0.25, 0.75, 3, 5, 300, False, True, "elond", "refuse", "ollama/other atomic native_api", ["openai/x"]]
+    options = [
+        0.25,
+        0.75,
+        3,
+        5,
+        300,
+        False,
+        True,
+        "elond",
+        "refuse",
+        "ollama/other atomic native_api",
+        ["openai/x"],
+        "all",
+        "http://127.0.0.1:1",
+    ]
     for value in options:
         if value == own or isinstance(value, bool) is not isinstance(own, bool):
             continue

@@ -72,6 +72,8 @@ VERBS: dict[str, Verb] = {
     "feedback": Verb("feedback", lambda h, _: h.feedback()),
     "keys add": Verb("keys add desk --scope phase", lambda h, _: h.keys.add("desk", scopes=["phase"])),
     "keys list": Verb("keys list", lambda h, _: h.keys.list()),
+    "keys set": Verb("keys set old --budget-day 5", lambda h, _: h.keys.set("old", {"budget_day": 5.0})),
+    "keys usage": Verb("keys usage --by day", lambda h, _: h.keys.usage(by="day")),
     "keys revoke": Verb("keys revoke old", lambda h, _: h.keys.revoke("old")),
     "loop": Verb(f"loop --max-candidates 1 --baseline {BASELINE}", lambda h, _: h.loop(baselines=[BASELINE], max_candidates=1)),
     "models list": Verb("models list", lambda h, _: h.models.list()),

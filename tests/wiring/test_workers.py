@@ -81,10 +81,12 @@ class Served:
 
 
 @asynccontextmanager
-async def served(tmp_path: Path, upstream: ScriptedServer, workers: int = 3) -> AsyncIterator[Served]:
+async def served(tmp_path: Path, upstream: ScriptedServer, workers: int = 3, settings: str = "") -> AsyncIterator[Served]:
     """Until it is told to end."""
     config = tmp_path / "own.toml"
-    config.write_text(f'[endpoints.up]\nkind = "openai_compatible"\nbase_url = "{upstream.base_url}"\nlocal = true\n', "utf-8")
+    config.write_text(
+        f'{settings}[endpoints.up]\nkind = "openai_compatible"\nbase_url = "{upstream.base_url}"\nlocal = true\n', "utf-8"
+    )
     home = tmp_path / "home"
     environ = {**os.environ, "SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(home)}
     process = await asyncio.create_subprocess_exec(
@@ -154,6 +156,25 @@ async def test_a_worker_dies_and_requests_go_on(tmp_path: Path) -> None:
         assert len({record["id"] for record in records}) == len(records)
         code, text = await gateway.command("audit", "verify")
         assert code == 0, text
+    await behind.close()
+
+
+async def test_one_worker_shows_what_all_of_them_count(tmp_path: Path) -> None:
+    """Every request is in one answer of `/metrics`, whoever served it and whoever is asked."""
+    behind = await upstream()
+    async with served(tmp_path, behind, workers=2) as gateway:
+        for _ in range(20):
+            assert b"Hello." in await gateway.ask()
+        counted: dict[bytes, int] = {}
+
+        async def all_shown() -> bool:
+            text = await gateway.ask(METRICS)
+            assert text.count(b"# TYPE selfopt_requests_total ") == 1
+            series = rb'\nselfopt_requests_total\{outcome="served",status="200",stream="false",worker="(\d+)"\} (\d+)'
+            counted.update((worker, int(count)) for worker, count in re.findall(series, text))
+            return len(re.findall(rb"\nselfopt_build_info\{", text)) == 2 and sum(counted.values()) == 20
+
+        await gateway.until(all_shown)
     await behind.close()
 
 

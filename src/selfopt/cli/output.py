@@ -212,7 +212,8 @@ class LogLines(logging.Handler):
             text = printable(record.getMessage())
             if self.as_json:
                 at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-                text = json.dumps({"at": at, "level": record.levelname.lower(), "logger": record.name, "message": text})
+                told = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": text}
+                text = json.dumps({**told, **_trace_ids()})
             print(text, file=sys.stderr, flush=True)
 
     def attach(self, level: int) -> None:
@@ -227,6 +228,14 @@ class LogLines(logging.Handler):
         logger.removeHandler(self)
         logger.setLevel(logging.NOTSET)
         LiveLine.current = None
+
+
+def _trace_ids() -> dict[str, str]:
+    """The trace that a message is about; empty without one."""
+    from selfopt.records.trace import present_trace
+
+    trace = present_trace.get()
+    return {} if trace is None else {"trace_id": trace.trace_id, "span_id": trace.span_id}
 
 
 # Kind of event -> (what stands before its text, how it is printed).

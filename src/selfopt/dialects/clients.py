@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 from selfopt.records import ChatRequest, FinishReason, LogProbs, ReplyContent, ToolCall, Usage
 
 from .chat_body import BodyLimits, ChatBody
+from .jsontext import write_text
 from .refusal import Refusal
 
 PassReason = Literal[
@@ -50,12 +51,14 @@ class NoWordsError(Exception):
     Attributes:
         reason: the part that it lies in.
         param: the field of the request.
+        code: of the refusal, where no server can judge it.
     """
 
-    def __init__(self, reason: PassReason, message: str, param: str) -> None:
+    def __init__(self, reason: PassReason, message: str, param: str, code: str = "unsupported_content") -> None:
         super().__init__(message)
         self.reason = reason
         self.param = param
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class ClientRequest:
         size: the size of the body in bytes.
         tools_kept: whether the next chat with these tools gets the same tool records.
         beyond: what no variant has words for; None if there is nothing of the kind.
+        unkept: whether the client wants its answer to be kept, and it is not.
     """
 
     request: ChatRequest
@@ -81,6 +85,7 @@ class ClientRequest:
     size: int = 0
     tools_kept: bool = True
     beyond: PassReason | None = None
+    unkept: bool = False
 
 
 class RawCall(ToolCall):
@@ -91,6 +96,11 @@ class RawCall(ToolCall):
     """
 
     raw: str = ""
+
+
+def arguments_text(call: ToolCall) -> str:
+    """The arguments of a call as text."""
+    return call.raw if isinstance(call, RawCall) else write_text(call.arguments)
 
 
 class ReplyWriter(ABC):
@@ -150,6 +160,10 @@ class ReplyWriter(ABC):
     def ending(self, *, with_usage: bool) -> bytes:
         """The end of a stream, once the reply is settled."""
         ...
+
+    def broken_off(self, refusal: Refusal) -> bytes:
+        """What ends a stream of this writer that breaks off; empty where its dialect says that."""
+        return b""
 
 
 class Counted(NamedTuple):
@@ -232,8 +246,8 @@ class ClientDialect(Protocol):
         """
         ...
 
-    def reply(self, request_id: str, model: str) -> ReplyWriter:
-        """Make the writer of the answer."""
+    def reply(self, request_id: str, model: str, chat: ChatBody) -> ReplyWriter:
+        """Make the writer of the answer to a chat."""
         ...
 
     def fault(self, refusal: Refusal) -> bytes:
@@ -241,5 +255,5 @@ class ClientDialect(Protocol):
         ...
 
     def broken_off(self, refusal: Refusal) -> bytes:
-        """What ends a stream that breaks off."""
+        """What ends a stream of a server that breaks off."""
         ...

@@ -14,8 +14,15 @@ if TYPE_CHECKING:
     from .parts import Parts, StreamDecoder
 
 
-PASSED_PATHS: Mapping[str, str] = {"openai_chat": "/chat/completions", "anthropic": "/messages"}
+PASSED_PATHS: Mapping[str, str] = {
+    "openai_chat": "/chat/completions",
+    "openai_responses": "/responses",
+    "anthropic": "/messages",
+}
 """The dialects whose requests can be passed on to a server unchanged, and where below its base URL it takes them."""
+
+
+OPENAI_HOST = "api.openai.com"
 
 
 class Dialect(Protocol):
@@ -118,6 +125,10 @@ class EndpointKind:
     slots_elsewhere: int = 4
     passable: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     one_name: Callable[[str], str] = str
+
+    def speaks_at(self, host: str | None) -> tuple[str, ...]:
+        """The dialects that its server at a host speaks without a loss. OpenAI's own speaks its newer one, too."""
+        return (self.speaks, "openai_responses") if host == OPENAI_HOST and self.speaks == "openai_chat" else (self.speaks,)
 
 
 ENDPOINT_KINDS: Registry[EndpointKind] = Registry(

@@ -33,7 +33,7 @@ class _MessagesClient:
         asked = yield from reading_request(written)
         return replace(asked, wants_usage=True)
 
-    def reply(self, request_id: str, model: str) -> ReplyWriter:
+    def reply(self, request_id: str, model: str, chat: ChatBody) -> ReplyWriter:
         return MessageWriter(request_id, model)
 
     def fault(self, refusal: Refusal) -> bytes:

@@ -13,8 +13,7 @@ from selfopt.records import ChatRequest, Message, Sampling, ToolCall
 from .chat_body import STEP_BYTES, BodyLimits, ChatBody, reading_body
 from .client_messages import plain_messages, reading_message
 from .client_tools import KEPT_TOOLS_BYTES, chosen, offered
-from .clients import ClientDialect, ClientRequest, PassedOn, PassReason, RawCall, ReplyWriter
-from .jsontext import write_text
+from .clients import ClientDialect, ClientRequest, PassedOn, PassReason, ReplyWriter, arguments_text
 from .logprobs import written_logprobs
 from .passed_chat import PassedChat
 from .refusal import Refusal
@@ -165,7 +164,7 @@ class Completion(ReplyWriter):
         return {
             "id": call.id or f"call_{self.id.removeprefix('chatcmpl-')}_{number}",
             "type": "function",
-            "function": {"name": call.name, "arguments": _arguments(call)},
+            "function": {"name": call.name, "arguments": arguments_text(call)},
         }
 
     def _usage(self) -> dict[str, Any]:
@@ -226,10 +225,6 @@ class Completion(ReplyWriter):
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
 
-def _arguments(call: ToolCall) -> str:
-    return call.raw if isinstance(call, RawCall) else write_text(call.arguments)
-
-
 class _OpenAIClient:
     name = NAME
     passed: PassedOn = PassedChat()
@@ -240,7 +235,7 @@ class _OpenAIClient:
     def reading_request(self, chat: ChatBody, server: str) -> Generator[None, None, ClientRequest]:
         return reading_request(chat)
 
-    def reply(self, request_id: str, model: str) -> ReplyWriter:
+    def reply(self, request_id: str, model: str, chat: ChatBody) -> ReplyWriter:
         return Completion(request_id, model)
 
     def fault(self, refusal: Refusal) -> bytes:

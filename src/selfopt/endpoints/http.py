@@ -17,6 +17,7 @@ from selfopt.dialects.jsontext import as_dict, printable
 from selfopt.errors import Blame, EndpointError, EndpointFault, SettingsError
 from selfopt.home import Redactor, secret_texts
 from selfopt.records import EndpointConfig
+from selfopt.records.trace import onward_trace
 
 from .http_stream import RECORDED_FAULT_BYTES, Call, HttpStream, TooLargeError
 
@@ -159,6 +160,8 @@ class HttpClient:
         timeout = _timeout(call.timeout_s, call.connect_timeout_s)
         # aiohttp would send the headers of a session, with the key, to the proxy too.
         headers = None if self._proxy is None else self._headers
+        if (trace := onward_trace.get()) is not None:
+            headers = {**(headers or {}), **trace.headers}
         return session.request(
             "GET" if call.payload is None else "POST",
             call.url,

@@ -3,14 +3,18 @@
 from selfopt.web import HttpAddress, Pool, WebLimits
 
 from .access_log import AccessLog
+from .allowances import Allowances
 from .attempts import Attempts, SureParts
 from .conversations import Conversations
 from .costs import CostBook
 from .drift import DriftMarks, DriftWatch
 from .drift_file import DriftFile
+from .earlier import EarlierResponses
 from .gateway import Gateway, GatewayParts, fast_loop
 from .harness import Harness
 from .journal import JournalOptions, SegmentJournal
+from .kept_responses import KeptLimits, KeptResponses
+from .key_counters import KeyCounters
 from .keys import FileKeys
 from .metrics import LiveCounters
 from .model_metrics import ModelCounters
@@ -20,14 +24,20 @@ from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
 from .service import ChatParts
+from .shared_breaks import SharedBreaks
+from .shared_figures import SharedFigures
 from .similar import EmbeddingSteps
 from .sinks import TrailSink
+from .spent_elsewhere import SpentElsewhere
 from .thresholds import ThresholdWatch
 from .ticket import this_writer
+from .tracing import AttemptSpan, SpanSink, TracedRequest, Tracing
 from .warmth import KeepWarm, Warmed, Warmer
 
 __all__ = [
     "AccessLog",
+    "Allowances",
+    "AttemptSpan",
     "Attempts",
     "ChatParts",
     "Conversations",
@@ -35,6 +45,7 @@ __all__ = [
     "DriftFile",
     "DriftMarks",
     "DriftWatch",
+    "EarlierResponses",
     "EmbeddingSteps",
     "FileKeys",
     "Gateway",
@@ -44,6 +55,9 @@ __all__ = [
     "HttpAddress",
     "JournalOptions",
     "KeepWarm",
+    "KeptLimits",
+    "KeptResponses",
+    "KeyCounters",
     "LiveCounters",
     "ModelCounters",
     "Passing",
@@ -53,8 +67,14 @@ __all__ = [
     "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
+    "SharedBreaks",
+    "SharedFigures",
+    "SpanSink",
+    "SpentElsewhere",
     "SureParts",
     "ThresholdWatch",
+    "TracedRequest",
+    "Tracing",
     "TrailSink",
     "Upstream",
     "Upstreams",

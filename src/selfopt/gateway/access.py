@@ -13,7 +13,17 @@ from .options import GatewayOptions
 from .origins import Origins
 
 # These headers decide who may do what, so a repeated one is refused.
-ONCE = frozenset({b"origin", b"authorization", b"x-api-key", b"content-type", b"x-selfopt-phase", b"x-selfopt-variant"})
+ONCE = frozenset(
+    {
+        b"origin",
+        b"authorization",
+        b"x-api-key",
+        b"content-type",
+        b"x-selfopt-phase",
+        b"x-selfopt-variant",
+        b"x-selfopt-cost",
+    }
+)
 OPEN_PATHS = frozenset({b"/health", b"/ready"})
 """Balancers and supervisors ask these, without a key and under any Host. The answers say nothing else."""
 NOBODY = Caller()
@@ -38,7 +48,7 @@ class Access:
         Raises Refusal: 400 for a repeated header, 403 for a web page or a foreign Host, 401 without
         a valid key. Whoever only asks whether the gateway is there is not checked.
         """
-        if request.path in OPEN_PATHS and request.method in (b"GET", b"HEAD"):
+        if request.path in OPEN_PATHS and request.method in (b"GET", b"HEAD") and not _has_body(request):
             return NOBODY
         headers = request.headers
         doubled = request.repeated and sorted(request.repeated & ONCE)
@@ -85,6 +95,11 @@ class Access:
             return ipaddress.ip_address(name.strip(b"[]").decode("ascii")).is_loopback
         except ValueError:
             return False
+
+
+def _has_body(request: HttpRequest) -> bool:
+    """Say whether a body follows. Nobody without a key may have one kept in memory."""
+    return b"transfer-encoding" in request.headers or request.headers.get(b"content-length", b"0") != b"0"
 
 
 def require_json(request: HttpRequest) -> None:

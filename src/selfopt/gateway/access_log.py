@@ -10,23 +10,33 @@ import msgspec
 
 from selfopt.home import escape_control
 from selfopt.records import utc_now
+from selfopt.web import HttpRequest
 
 from .journal import encode_record
 from .ticket import RequestRecord
+from .tracing import told_trace
 
 LONGEST_NAME = 200
 LONGEST_REASON = 500
 _HEAD = b'{"level":"info","logger":"selfopt.gateway.access","message":"request",'
 
 
-class TurnedAway(msgspec.Struct, frozen=True, tag_field="kind", tag="turned_away"):
-    """A request that was refused by its head. path: without its query; code: of the error."""
+class TurnedAway(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="turned_away"):
+    """A request that was refused by its head.
+
+    Attributes:
+        path: without its query.
+        code: of the error.
+        trace_id, span_id: as its client said.
+    """
 
     at: str
     method: str
     path: str
     status: int
     code: str
+    trace_id: str | None = None
+    span_id: str | None = None
 
 
 class AccessLog:
@@ -64,9 +74,11 @@ class AccessLog:
         if self._timer is None and self._writing is None:
             self._timer = self._loop.call_later(self._pause_s, self._begin)
 
-    def turned_away(self, method: bytes, path: bytes, status: int, code: str) -> None:
+    def turned_away(self, request: HttpRequest, status: int, code: str) -> None:
         """Take a request that was refused by its head."""
-        self.add(TurnedAway(utc_now(), method.decode("latin-1"), path.decode("latin-1"), status, code))
+        trace = told_trace(request)
+        ids = (None, None) if trace is None else (trace.trace_id, trace.span_id)
+        self.add(TurnedAway(utc_now(), request.method.decode("latin-1"), request.path.decode("latin-1"), status, code, *ids))
 
     def _begin(self) -> None:
         self._timer = None

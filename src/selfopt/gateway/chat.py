@@ -22,6 +22,9 @@ class ChatService(Service):
         ticket.outcome = "rejected"
         steps = self._dialect.reading_body(request.body, self._parts.options.body)
         chat = at_once(steps) if len(request.body) <= STEP_BYTES else await by_steps(steps)
+        earlier = self._parts.earlier
+        if earlier is not None:
+            chat = await earlier.recalled(chat, caller.key)
         ticket.model, ticket.stream = chat.model, chat.stream
         ticket.model = model = await self._resolved(chat.model, caller)
         ticket.phase = phase = self._phase(request, caller) or chat.phase
@@ -42,6 +45,8 @@ class ChatService(Service):
             path=path,
             lines=lines,
         )
+        if earlier is not None:
+            earlier.keep_for(exchange)
         await self._attempted(exchange, decision, rules)
 
     def _phase(self, request: HttpRequest, caller: Caller) -> Phase | None:

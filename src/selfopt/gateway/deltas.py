@@ -188,9 +188,11 @@ class DeltaRedactors:
 
 def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
     """Yield each piece of text in an event, unless it is empty: its place, the object that holds it, and its name."""
-    choices = body.get("choices") if isinstance(body, dict) else None
-    if choices is None and isinstance(body, dict):
-        yield from _texts_of_block(body)
+    if not isinstance(body, dict):
+        return
+    choices = body.get("choices")
+    if choices is None:
+        yield from _texts_of_delta(body)
     for choice in choices if isinstance(choices, list) else ():
         if not isinstance(choice, dict):
             continue
@@ -212,9 +214,11 @@ def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
                         yield (number, "tool_calls", call_number, name), function, name
 
 
-def _texts_of_block(body: dict[str, Any]) -> Iterator[tuple[Place, dict[str, Any], str]]:
-    """The same in an event of Anthropic's Messages, which adds to one block."""
+def _texts_of_delta(body: dict[str, Any]) -> Iterator[tuple[Place, dict[str, Any], str]]:
+    """The same in an event of Anthropic's Messages, which adds to one block, or of the Responses API."""
     delta, number = body.get("delta"), str(body.get("index"))
+    if isinstance(delta, str) and delta:
+        yield (str(body.get("type")), str(body.get("item_id")), str(body.get("output_index"))), body, "delta"
     if not isinstance(delta, dict):
         return
     for name, value in delta.items():

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from selfopt.dialects.clients import ReplyWriter
+from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.reading import HeldText
 from selfopt.reading.chain import LONGEST_WORD
@@ -152,6 +153,11 @@ class Flow:
             self._exchange.reply.begin(200, [STREAM, *self._exchange.ticket.headers()])
             self._exchange.reply.write(self._completion.piece())
 
+    def closed(self, refusal: Refusal) -> Refusal:
+        """Say how the stream ends that breaks off with this error."""
+        refusal.closing = self._completion.broken_off(refusal)
+        return refusal
+
     async def end(self, *, with_usage: bool) -> None:
         """Send the rest of the settled completion: held text, calls, and the end."""
         if not self._thinks:
@@ -164,5 +170,6 @@ class Flow:
             await self._text(self._completion.text[self._sent_chars :])
         await self.say_calls(self._completion.calls)
         await self._write()
+        await self._exchange.keep(self._completion)
         self._exchange.reply.write(self._completion.ending(with_usage=with_usage))
         self._exchange.reply.end()

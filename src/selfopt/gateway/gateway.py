@@ -16,6 +16,7 @@ from selfopt.dialects.clients import ClientDialect
 from selfopt.dialects.messages_client import MESSAGES_CLIENT
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
+from selfopt.dialects.responses_client import RESPONSES_CLIENT
 from selfopt.dialects.routes import DIALECTS, Route
 from selfopt.errors import AuditError
 from selfopt.web import BadMessage, Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
@@ -23,12 +24,15 @@ from selfopt.web import BadMessage, Denied, HttpRequest, MemoryTrimmer, Pool, Re
 from .access import Access, require_json
 from .chat import ChatService
 from .drift import DriftWatch
+from .earlier import PATH as RESPONSES
 from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
 from .pass_through import PassThroughService
 from .refusal import JSON, not_audited
 from .service import ChatParts
+from .shared_figures import SharedFigures, merged
+from .spent_elsewhere import SpentElsewhere
 from .thresholds import ThresholdWatch
 from .ticket import header_value
 from .told_outcomes import FeedbackService
@@ -36,9 +40,15 @@ from .warmth import KeepWarm
 
 PRUNE_S = 2.0
 NAMES_S = 1.0
+FREE = frozenset({b"/v1/feedback", b"/v1/messages/count_tokens"})
+"""What is asked for by POST and costs nothing, so that it does not count as a request of its key."""
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
-CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT, b"/v1/messages": MESSAGES_CLIENT}
+CHAT_PATHS: Mapping[bytes, ClientDialect] = {
+    b"/v1/chat/completions": OPENAI_CLIENT,
+    b"/v1/responses": RESPONSES_CLIENT,
+    b"/v1/messages": MESSAGES_CLIENT,
+}
 """Where clients of each dialect ask. Every error on such a path has the form that the dialect's clients expect."""
 CLIENTS: Mapping[str, ClientDialect] = {dialect.name: dialect for dialect in CHAT_PATHS.values()}
 BESIDE: Mapping[bytes, tuple[ClientDialect, Route]] = {
@@ -54,7 +64,9 @@ class GatewayParts:
     Attributes:
         models: returns the full names and aliases that can be asked now, for `/v1/models`.
         served_before: whether a process of that name has recorded requests in this home.
-        worker: the number of this process among several; empty for the only one.
+        spent: follows what keys spend elsewhere, in one process.
+        worker: the number of this process among several; None for the only one.
+        figures: those of all processes, where several serve.
     """
 
     chat: ChatParts
@@ -65,7 +77,9 @@ class GatewayParts:
     warmth: KeepWarm | None = None
     thresholds: ThresholdWatch | None = None
     drift: DriftWatch | None = None
-    worker: str = ""
+    spent: SpentElsewhere | None = None
+    worker: int | None = None
+    figures: SharedFigures | None = None
 
 
 class Gateway:
@@ -117,10 +131,15 @@ class Gateway:
             self.parts.warmth.start(self.parts.chat.rules.current.config)
         if self.parts.drift is not None:
             self.parts.drift.follow(self.parts.chat.rules.current.config)
+        if self.parts.spent is not None:
+            self.parts.spent.start()
 
     def _prune(self) -> None:
         self.parts.pool.prune()
         self._resident.settle()
+        shared, worker = self.parts.figures, self.parts.worker
+        if shared is not None and worker is not None and (shared.wanted or self._pruning is None):
+            shared.write(worker, self._figures())
         self._pruning = self._loop.call_later(PRUNE_S, self._prune)
 
     @property
@@ -148,14 +167,17 @@ class Gateway:
         self.parts.keys.close()
         # The last named is closed first, and each whatever becomes of those before it: what was served is recorded.
         async with AsyncExitStack() as closing:
-            for recorder in (self.parts.chat.access_log, self.parts.chat.audit, self.parts.chat.journal, self.parts.drift):
+            chat = self.parts.chat
+            for recorder in (chat.tracing.sink, chat.access_log, chat.audit, chat.journal, self.parts.drift):
                 if recorder is not None:
                     closing.push_async_callback(recorder.close)
             closing.callback(self.parts.pool.close)
             closing.callback(self.parts.chat.attempts.close_gates)
+            if self.parts.chat.earlier is not None:
+                closing.push_async_callback(self.parts.chat.earlier.close)
             if self.server is not None:
                 closing.push_async_callback(self.server.close, self._options.own.drain_s)
-            for keeper in (self.parts.thresholds, self.parts.warmth):
+            for keeper in (self.parts.thresholds, self.parts.warmth, self.parts.spent):
                 if keeper is not None:
                     closing.push_async_callback(keeper.close)
 
@@ -166,9 +188,11 @@ class Gateway:
             raise Denied(204, preflight, b"")
         try:
             caller = self._access.admit(request)
-            methods = self._table.get(request.path)
+            methods, earlier = self._table.get(request.path), self.parts.chat.earlier
             if methods is None and request.path.startswith(b"/v1/models/"):
                 methods = {b"GET": self._model}
+            if methods is None and request.path.startswith(RESPONSES) and earlier is not None:
+                methods = {b"GET": earlier.answer, b"DELETE": earlier.forget}
             if methods is None:
                 raise Refusal(404, "nothing is served at this path; see /openapi.json", code="not_found")
             answer = methods.get(b"GET" if request.method == b"HEAD" else request.method)
@@ -177,19 +201,26 @@ class Gateway:
                 raise Refusal(405, "this path does not take that method", code="method_not_allowed", headers=(allowed,))
             require_json(request)
         except Refusal as refusal:
-            self.parts.chat.metrics.turned_away(refusal.status)
-            if self.parts.chat.access_log is not None:
-                self.parts.chat.access_log.turned_away(request.method, request.path, refusal.status, refusal.code)
+            self._note(request, refusal)
             lines = self._access.origins.lines(request)
             raise Denied(refusal.status, [JSON, *refusal.headers, *lines], _told(request, refusal)) from None
         return partial(self._answer, answer, caller)
 
+    def _note(self, request: HttpRequest, refusal: Refusal) -> None:
+        """Count and log a request that was turned away before it became a chat."""
+        self.parts.chat.metrics.turned_away(refusal.status)
+        if self.parts.chat.access_log is not None:
+            self.parts.chat.access_log.turned_away(request, refusal.status, refusal.code)
+
     async def _answer(self, answer: Answer, caller: Caller, request: HttpRequest, reply: Reply) -> None:
         reply.always = self._access.origins.lines(request)
         try:
+            if request.method == b"POST" and request.path.startswith(b"/v1/") and request.path not in FREE:
+                reply.always = [*reply.always, *self.parts.chat.allowances.enter(caller.key)]
             await answer(request, reply, caller)
         except (AuditError, Refusal) as error:
             refusal = error if isinstance(error, Refusal) else not_audited(error)
+            self._note(request, refusal)
             reply.send(refusal.status, [JSON, *refusal.headers], _told(request, refusal))
 
     async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
@@ -214,10 +245,18 @@ class Gateway:
         await self._health(request, reply, caller)
 
     async def _metrics(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
+        if self.parts.chat.metrics.models.strange:
+            await self._learn_names()
+        text, shared, worker = self._figures(), self.parts.figures, self.parts.worker
+        if shared is not None and worker is not None:
+            shared.ask()
+            text = merged([text, *shared.others(worker)])
+        reply.send(200, [CONTENT_TYPE], text)
+
+    def _figures(self) -> bytes:
+        """Return what this process counts."""
         chat = self.parts.chat
         assert self.server is not None
-        if chat.metrics.models.strange:
-            await self._learn_names()
         gauges = {
             "selfopt_audit_lag_seconds": ("Age of the oldest record of a request that is not durable yet.", chat.journal.lag_s),
             "selfopt_rules_version": ("Version of the rules in force.", chat.rules.current.config.version),
@@ -227,8 +266,11 @@ class Gateway:
         }
         config = chat.rules.current.config
         ruled = {chat.one_name(rule.model) for rule in config.rules}
-        more = () if self.parts.drift is None else self.parts.drift.lines(config)
-        reply.send(200, [CONTENT_TYPE], chat.metrics.text(chat.attempts.gates.values(), gauges, self.parts.worker, ruled, more))
+        more = [*chat.costs.saved.lines(), *chat.allowances.lines()]
+        more += [] if self.parts.drift is None else self.parts.drift.lines(config)
+        more += [] if chat.tracing.sink is None else chat.tracing.sink.lines()
+        worker = "" if self.parts.worker is None else str(self.parts.worker)
+        return chat.metrics.text(chat.attempts.gates.values(), gauges, worker, ruled, more)
 
     async def _learn_names(self) -> None:
         """Ask the servers which models they have, for a second: a name that one has may be a label."""

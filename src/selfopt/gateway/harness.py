@@ -60,6 +60,7 @@ class Harness:
             return
         exchange.ticket.begin_attempt()
         if exchange.dialect.name not in exchange.upstream.speaks:
+            exchange.ticket.outcome = "rejected"
             raise _no_route(exchange.route, exchange.upstream)
         await self._passing.answer(exchange)
 
@@ -85,7 +86,8 @@ class Harness:
             ticket.variant, ticket.kept = variant.name, kept_by(variant, asked, judged=when is not None)
         else:
             variant = None
-        completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "")
+        ticket.unmet = "store" if asked.unkept else None
+        completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "", exchange.chat)
         flow = Flow(exchange, completion) if exchange.chat.stream else None
         self._foretell(exchange)
         try:
@@ -105,11 +107,13 @@ class Harness:
         completion.thinking, completion.thoughts = work.thinking, work.thoughts
         completion.settle(outcome, work.usage)
         completion.logprobs = self._wanted_logprobs(exchange, work.logprobs, outcome)
+        ticket.finish = "tool_calls" if outcome.tool_calls else outcome.finish_reason
         exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
         if flow is not None:
             await flow.end(with_usage=asked.wants_usage)
             return
         await exchange.settle()
+        await exchange.keep(completion)
         exchange.reply.send(200, [JSON, *exchange.ticket.headers()], completion.whole())
 
     def _passes(self, exchange: LiveRequest) -> tuple[bool, bool]:
@@ -154,7 +158,7 @@ class Harness:
                 raise Escalating("unmeasured") from None
             if not passes:
                 said = f"endpoint {exchange.upstream.name} cannot be asked so: {odd}"
-                raise Refusal(400, escape_control(said, 1000), code="unsupported_content", param=odd.param) from None
+                raise Refusal(400, escape_control(said, 1000), code=odd.code, param=odd.param) from None
             exchange.ticket.passed = odd.reason
             return None
 
@@ -207,4 +211,4 @@ def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Excep
     """Return the error to raise: a Refusal once the client has a part of the answer."""
     if flow is None or not flow.sent:
         return error
-    return from_endpoint_error(error, f"endpoint {upstream.name}")
+    return flow.closed(from_endpoint_error(error, f"endpoint {upstream.name}"))

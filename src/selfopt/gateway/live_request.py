@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from selfopt.dialects.chat_body import ChatBody
-from selfopt.dialects.clients import ClientDialect
+from selfopt.dialects.clients import ClientDialect, ReplyWriter
 from selfopt.dialects.routes import Route
 from selfopt.records import NO_TOOLS, Rule, ServeWhen, ToolOffer
 from selfopt.web import Reply
@@ -14,6 +14,10 @@ from selfopt.web import Reply
 from .escalation import HeldAnswer
 from .seams import Upstream
 from .ticket import Ticket
+
+
+async def nothing_kept(answer: ReplyWriter) -> None:
+    """Keep no answer."""
 
 
 @dataclass(slots=True)
@@ -39,6 +43,7 @@ class LiveRequest:
         held: an answer of before, which is served though it is not that sure.
         judged: called with whether the attempt's answer is sure enough, once that is known.
         certain: called once it is certain that the attempt's answer is served.
+        keep: called with an answer that is settled, before its end is sent: it may be asked for later.
     """
 
     dialect: ClientDialect
@@ -62,6 +67,7 @@ class LiveRequest:
     held: HeldAnswer | None = None
     judged: Callable[[bool], None] = lambda sure: None
     certain: Callable[[], None] = lambda: None
+    keep: Callable[[ReplyWriter], Awaitable[None]] = nothing_kept
 
     async def settle(self) -> None:
         """Wait until the diversions are on disk, before any of the answer is sent.

@@ -11,12 +11,14 @@ from selfopt.dialects.clients import PassReason
 
 from .cutting import Cut
 from .escalation import EscalationReason
+from .openapi_messages import SCHEMAS as MESSAGES_SCHEMAS
 from .ticket import Read, Unmet
 
 _NAMES = {"type": "string", "minLength": 1, "maxLength": 256}
 _MODEL = {**_NAMES, "description": "provider/name, or an alias of the settings"}
 _TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
 SCHEMAS: dict[str, Any] = {
+    **MESSAGES_SCHEMAS,
     "Error": {
         "type": "object",
         "required": ["error"],
@@ -161,6 +163,11 @@ _SERVED = {
         "description": "Why a stronger model had to answer",
         "schema": {"enum": list(get_args(EscalationReason))},
     },
+    "x-selfopt-cost": {
+        "description": "What it cost, where the request has x-selfopt-cost; or unknown, or later for a stream",
+        "schema": {"type": "string"},
+    },
+    "x-selfopt-budget": {"description": "A budget of the key that is used up, and only warns", "schema": {"type": "string"}},
     "x-selfopt-cut": {"description": "Why a reply was ended early", "schema": {"enum": list(get_args(Cut))}},
 }
 
@@ -169,23 +176,32 @@ def _json(name: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
 
 
-def _responses(done: dict[str, Any], *faults: str) -> dict[str, Any]:
-    """Return the responses of a path. done: content of a 200; faults: beyond those of every path."""
-    told = {status: {"description": _FAULTS[status], "content": _json("Error")} for status in sorted({*_ANYWHERE, *faults})}
+def _responses(done: dict[str, Any], *faults: str, error: str = "Error") -> dict[str, Any]:
+    """Return the responses of a path. done: content of a 200; faults: beyond those of every path; error: their schema."""
+    told = {status: {"description": _FAULTS[status], "content": _json(error)} for status in sorted({*_ANYWHERE, *faults})}
     return {"200": {"description": "Done", "content": done}, **told}
 
 
-def _chat_responses() -> dict[str, Any]:
-    content = {**_json("Completion"), "text/event-stream": {}}
-    responses = _responses(content, "404", "415", "422", "429", "4XX", "502", "504")
+def _chats(summary: str, request: str, answer: str, error: str = "Error") -> dict[str, Any]:
+    """Return the path of chats in one dialect."""
+    content = {**_json(answer), "text/event-stream": {}}
+    responses = _responses(content, "404", "415", "422", "429", "4XX", "502", "504", error=error)
     responses["200"]["headers"] = _SERVED
-    return responses
+    parameters = [
+        _header("x-selfopt-phase", ["atomic", "extended"], "the kind of work; needs the scope phase"),
+        _header("x-selfopt-variant", ["off"], "without the promoted variant; needs the scope variant"),
+        _header("x-selfopt-cost", ["on"], "say what the answer cost"),
+    ]
+    body = {"required": True, "content": _json(request)}
+    return {"post": {"summary": summary, "parameters": parameters, "requestBody": body, "responses": responses}}
 
 
-def _passed(request: str, summary: str, *, streams: bool = False) -> dict[str, Any]:
+def _passed(
+    request: str, summary: str, *, streams: bool = False, answer: str = "Passed", error: str = "Error"
+) -> dict[str, Any]:
     """Return the path of a route beside chats."""
-    content = {**_json("Passed"), **({"text/event-stream": {}} if streams else {})}
-    responses = _responses(content, "404", "415", "429", "4XX", "502", "504")
+    content = {**_json(answer), **({"text/event-stream": {}} if streams else {})}
+    responses = _responses(content, "404", "415", "429", "4XX", "502", "504", error=error)
     responses["200"]["headers"] = {key: _SERVED[key] for key in ("x-request-id", "x-selfopt-model")}
     return {"post": {"summary": summary, "requestBody": {"required": True, "content": _json(request)}, "responses": responses}}
 
@@ -199,17 +215,11 @@ OPENAPI: dict[str, Any] = {
     "info": {"title": "selfopt gateway", "version": __version__},
     "security": [{}, {"key": []}],
     "paths": {
-        "/v1/chat/completions": {
-            "post": {
-                "summary": "A chat, served as the rules in force say",
-                "parameters": [
-                    _header("x-selfopt-phase", ["atomic", "extended"], "the kind of work; needs the scope phase"),
-                    _header("x-selfopt-variant", ["off"], "without the promoted variant; needs the scope variant"),
-                ],
-                "requestBody": {"required": True, "content": _json("ChatRequest")},
-                "responses": _chat_responses(),
-            }
-        },
+        "/v1/chat/completions": _chats("A chat, served as the rules in force say", "ChatRequest", "Completion"),
+        "/v1/messages": _chats("The same in Anthropic's dialect", "MessagesRequest", "Message", "MessagesError"),
+        "/v1/messages/count_tokens": _passed(
+            "CountRequest", "How many tokens a request has, by a server that counts them", answer="TokenCount", error="MessagesError"
+        ),
         "/v1/embeddings": _passed("EmbeddingsRequest", "Vectors of texts, by the model that is named"),
         "/v1/completions": _passed("CompletionRequest", "The continuation of a text, by the model that is named", streams=True),
         "/v1/rerank": _passed("RerankRequest", "Documents by how well they answer a query, by the model that is named"),

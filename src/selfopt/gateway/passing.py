@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 import msgspec
@@ -15,6 +16,7 @@ from selfopt.dialects.passed_chat import counted, readable
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
+from selfopt.records.trace import onward_lines
 from selfopt.web import HttpAddress, Pool, UpstreamReply, UpstreamStream
 
 from .bounded import redacted
@@ -38,6 +40,14 @@ READ_ERROR_BYTES = 65_536
 NOT_IMPLEMENTED = 501  # llama.cpp: it was started without what the route needs
 
 
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class _Ending(msgspec.Struct):
+    choices: list[_Choice] = []
+
+
 class _Fault(msgspec.Struct):
     error: msgspec.Raw = msgspec.Raw(b"")
     message: msgspec.Raw = msgspec.Raw(b"")
@@ -47,6 +57,7 @@ class _Message(msgspec.Struct):
     message: str
 
 
+_read_ending = msgspec.json.Decoder(_Ending).decode
 _read_fault = msgspec.json.Decoder(_Fault).decode
 _read_message = msgspec.json.Decoder(_Message | str).decode
 
@@ -67,7 +78,7 @@ class Passing:
         joined = upstream.streamed and not exchange.chat.stream and exchange.dialect.passed.watched
         joined = joined and can_be_joined(exchange.chat) and self._offered(exchange) is not None
         body = exchange.chat.forwarded(upstream.server_model, upstream.finish, streamed=joined)
-        payload = b"%s%d\r\n\r\n%s" % (address.posting(exchange.path, exchange.lines), len(body), body)
+        payload = b"%s%d%s\r\n\r\n%s" % (address.posting(exchange.path, exchange.lines), len(body), onward_lines(), body)
         if exchange.chat.stream:
             await self._streamed(exchange, upstream, address, payload)
         else:
@@ -144,6 +155,8 @@ class Passing:
             _note(found, offered, exchange.ticket)
             if exchange.ticket.unmet and exchange.helped:
                 raise uncalled()
+        if exchange.ticket.trace is not None:
+            _note_finish(body, exchange.ticket)
         await exchange.settle()
         exchange.reply.send(200, _lines(exchange, answer, address), body)
 
@@ -194,6 +207,7 @@ class Passing:
         status = answer.status
         fault = fault_in(answer, upstream.name, address)
         if exchange.route is not None and status == NOT_IMPLEMENTED:
+            exchange.ticket.outcome = "rejected"
             raise Refusal(404, str(fault), code="route_not_served", param="model")
         own = fault.kind in ("bad_request", "not_found")
         told = exchange.dialect.passed.error(answer.body[:READ_ERROR_BYTES]) if own else None
@@ -244,6 +258,13 @@ def _note(found: WholeAnswer, offered: OfferedTools, ticket: Ticket) -> None:
         _count(counted(found.usage), ticket)
     ticket.read_calls, ticket.mended_calls = found.read, found.mended
     ticket.unmet = "tool_choice" if offered.required and not found.called else None
+
+
+def _note_finish(body: bytes, ticket: Ticket) -> None:
+    """Note why the model ended its answer. Only spans tell it."""
+    with suppress(*UNREADABLE):
+        choices = _read_ending(body).choices
+        ticket.finish = choices[0].finish_reason if choices else None
 
 
 def _count(counted: Counted | None, ticket: Ticket) -> None:

@@ -17,6 +17,7 @@ from selfopt.dialects.ordinary_reply import ordinary_reply
 from selfopt.dialects.parts import decode_body
 from selfopt.errors import EndpointError
 from selfopt.records import ChatChunk, ChatReply, ChatRequest, Endpoint
+from selfopt.records.trace import onward_lines
 from selfopt.web import HttpAddress, Pool, UpstreamReply
 
 from .bounded import redacted
@@ -117,7 +118,7 @@ class PooledEndpoint:
         try:
             answer = await self._pool.ask(
                 address,
-                b"%s%d\r\n\r\n%s" % (address.posting(self._path, self._lines), len(body), body),
+                b"%s%d%s\r\n\r\n%s" % (address.posting(self._path, self._lines), len(body), onward_lines(), body),
                 timeout_s=request.timeout_s,
                 connect_timeout_s=request.connect_timeout_s,
                 max_bytes=self._max_reply_bytes,

@@ -40,6 +40,8 @@ class Upstream:
         embeds: answers the steps of an embedding model within so many seconds, with None where that can't; see
             `EmbeddingSteps`.
             None: words choose the tools.
+        traced: whether the server is told which trace a request belongs to.
+        provider: who serves, as the GenAI conventions name it.
         streamed: whether the server is always asked for a stream, so that a reply can be ended early.
         route: the route beside chats that it is for; None for chats.
         family: tells the family that the model's chat template showed; "unknown" before any did.
@@ -65,6 +67,8 @@ class Upstream:
     streamed: bool = False
     route: Route | None = None
     gives_logprobs: bool = True
+    traced: bool = False
+    provider: str = ""
     embeds: Callable[[RenderedStep, float], Awaitable[ReplyContent | None]] | None = None
 
 

@@ -6,19 +6,22 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, time_ns
 
 from selfopt.dialects.clients import ClientDialect
-from selfopt.dialects.refusal import Refusal
+from selfopt.dialects.refusal import Refusal, bad_request
 from selfopt.errors import AuditError, UnknownModelError
 from selfopt.home import escape_control
 from selfopt.records import RouteDecision, utc_now
+from selfopt.records.trace import present_trace
 from selfopt.web import HttpRequest, Reply
 from selfopt.words.rules import told_refusal_text
 
 from .access_log import AccessLog
+from .allowances import Allowances
 from .attempts import Attempts
 from .costs import CostBook
+from .earlier import EarlierResponses
 from .keys import Caller
 from .live_request import LiveRequest
 from .metrics import LiveCounters
@@ -28,6 +31,7 @@ from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal
 from .sinks import TrailSink
 from .ticket import Ticket
+from .tracing import TracedRequest, Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,10 @@ class ChatParts:
         one_name: gives one name for all of a model.
         access_log: None where no log is wanted.
         costs: says what a chat cost.
+        earlier: keeps answers for requests that go on from them; None where none are kept.
+        tracing: begins the traces of requests.
+        allowances: knows what the key of a request may use.
+        earlier: keeps answers for requests that go on from them; None where none are kept.
     """
 
     options: GatewayOptions
@@ -55,6 +63,9 @@ class ChatParts:
     metrics: LiveCounters = field(default_factory=LiveCounters)
     access_log: AccessLog | None = None
     costs: CostBook = field(default_factory=CostBook)
+    tracing: Tracing = field(default_factory=Tracing)
+    allowances: Allowances = field(default_factory=Allowances)
+    earlier: EarlierResponses | None = None
 
 
 class Service(ABC):
@@ -71,16 +82,22 @@ class Service(ABC):
         What cannot be recorded is not served.
         """
         ticket = Ticket(request.began)
+        trace = ticket.trace = self._parts.tracing.begin(request)
+        if trace is not None:
+            present_trace.set(trace.told)
         try:
             self._parts.journal.check()
         except AuditError as error:
             self._parts.metrics.turned_away(503)
             if self._parts.access_log is not None:
-                self._parts.access_log.turned_away(request.method, request.path, 503, "audit_failed")
+                self._parts.access_log.turned_away(request, 503, "audit_failed")
+            present_trace.set(None)
             self._tell(not_audited(error), reply, ticket)
             return
         ticket.key = caller.key
         try:
+            if _wants_cost(request):
+                ticket.tells_cost = self._parts.costs.told
             await self._serve(request, reply, caller, ticket)
         except Refusal as refusal:
             self._tell(refusal, reply, ticket)
@@ -91,12 +108,17 @@ class Service(ABC):
             raise
         finally:
             ticket.first_byte = reply.first_byte_at
-            record = ticket.record(self._parts.clock(), perf_counter(), reply.status)
-            record = self._parts.costs.priced(record, ticket)
+            ended = perf_counter()
+            record = ticket.record(self._parts.clock(), ended, reply.status)
+            record = self._parts.allowances.settle(self._parts.costs.priced(record, ticket), ticket)
+            self._parts.costs.saved.add(record)
             self._parts.metrics.add(record, ticket)
             self._parts.journal.add(record)
             if self._parts.access_log is not None:
                 self._parts.access_log.add(record)
+            if trace is not None:
+                self._parts.tracing.end(TracedRequest(record, ticket, trace, ended, time_ns()))
+                present_trace.set(None)
 
     @abstractmethod
     async def _serve(self, request: HttpRequest, reply: Reply, caller: Caller, ticket: Ticket) -> None:
@@ -141,9 +163,17 @@ class Service(ABC):
         if reply.ended:
             return
         if reply.status:
-            reply.break_off(self._dialect.broken_off(refusal))
+            reply.break_off(refusal.closing or self._dialect.broken_off(refusal))
         else:
             reply.send(refusal.status, [JSON, *ticket.headers(), *refusal.headers], self._dialect.fault(refusal))
+
+
+def _wants_cost(request: HttpRequest) -> bool:
+    """Say whether the head of the answer is to tell what it cost. Raises Refusal (400)."""
+    wanted = request.headers.get(b"x-selfopt-cost")
+    if wanted not in (None, b"on"):
+        raise bad_request("the header x-selfopt-cost must be on", code="invalid_header")
+    return wanted is not None
 
 
 def _not_found(message: str) -> Refusal:

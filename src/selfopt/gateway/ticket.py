@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -15,11 +16,13 @@ from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision, VoidedBy
 from selfopt.routing import event_of
 
+from .allowances import Reserved
 from .costs import Bill
 from .cutting import Cut
 from .escalation import Escalating, EscalationReason
+from .tracing import LiveTrace
 
-Unmet = Literal["tool_choice", "logprobs"]
+Unmet = Literal["tool_choice", "logprobs", "store"]
 Read = Literal["text", "mended"]
 ToolsBy = Literal["meaning", "words"]
 Raced = Literal["cancelled", "used", "failed"]
@@ -97,6 +100,8 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         cost: of all attempts, by the prices of the settings; left out where it is not known.
         cost_alone: what the rule's stronger model alone would have cost: an estimate, unless it served.
         route: the route beside chats that it came on; left out for a chat.
+        trace_id, span_id: the gateway's span, or the client's where the gateway makes none; left out without a trace.
+        charged: what counted against the budget of the key where the cost is not known: an estimate.
     """
 
     at: str
@@ -122,6 +127,9 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     cost: float | None = None
     cost_alone: float | None = None
     route: Route | None = None
+    trace_id: str | None = None
+    span_id: str | None = None
+    charged: float | None = None
 
 
 class FeedbackRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="feedback"):
@@ -172,7 +180,11 @@ class Ticket:
         below: whether the answer was served though it is not sure enough, as the settings want.
         raced: what became of a stronger model that was asked at the same time.
         compared: the attempt in the second way, while the one that it is compared with is not over.
+        trace: which the request belongs to; None without one.
+        finish: why the model ended its answer, as far as somebody looked.
         bill: what the attempts used. A copy of the ticket begins with one of its own.
+        tells_cost: says what the request cost so far, where its client wants to hear it.
+        held: what they were expected to use; copies share it.
     """
 
     began: float
@@ -211,7 +223,11 @@ class Ticket:
     outcome: str = "failed"
     reason: str = ""
     compared: LiveAttempt | None = None
+    trace: LiveTrace | None = None
+    finish: str | None = None
     bill: Bill = field(default_factory=Bill, init=False)
+    tells_cost: Callable[[Ticket], bytes] | None = None
+    held: Reserved = field(default_factory=Reserved)
 
     @property
     def read(self) -> Read | None:
@@ -252,6 +268,7 @@ class Ticket:
     def record(self, at: str, now: float, status: int) -> RequestRecord:
         """Return the record for the journal. now: `perf_counter` at the end."""
         rule = self.decision.rule if self.decision is not None else None
+        trace = None if self.trace is None else self.trace.told
         return RequestRecord(
             at=at,
             id=self.id,
@@ -274,6 +291,8 @@ class Ticket:
             escalated=tuple(self.escalated),
             voided=self.voided,
             route=self.route,
+            trace_id=None if trace is None else trace.trace_id,
+            span_id=None if trace is None else trace.span_id,
         )
 
     def headers(self) -> list[bytes]:
@@ -294,18 +313,17 @@ class Ticket:
             lines.append(b"x-selfopt-read: %s" % self.read.encode())
         if self.passed is not None:
             lines.append(b"x-selfopt-passed: %s" % self.passed.encode())
-        if self.tools_by is not None:
-            lines.append(b"x-selfopt-tools-by: %s" % self.tools_by.encode())
+        for name, said in ((b"tools-by", self.tools_by), (b"unmet", self.unmet), (b"cut", self.cut)):
+            if said is not None:
+                lines.append(b"x-selfopt-%s: %s" % (name, said.encode()))
         if self.kept:
             lines.append(b"x-selfopt-kept: %s" % ", ".join(self.kept).encode())
-        if self.unmet is not None:
-            lines.append(b"x-selfopt-unmet: %s" % self.unmet.encode())
-        if self.cut is not None:
-            lines.append(b"x-selfopt-cut: %s" % self.cut.encode())
         if self.confidence is not None:
             lines.append(b"x-selfopt-confidence: %.4f" % (math.floor(self.confidence * 10_000 + 1e-6) / 10_000))
         if self.escalated:
             lines.append(b"x-selfopt-escalated: %s" % self.escalated[-1].encode())
+        if self.tells_cost is not None:
+            lines.append(b"x-selfopt-cost: %s" % self.tells_cost(self))
         return lines
 
     def audit_event(self, decision: RouteDecision) -> AuditEvent:

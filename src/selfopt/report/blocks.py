@@ -10,7 +10,7 @@ from selfopt.words.terms import TERMS
 from .pages import SHOWN_TERMS, short_id, slug
 
 _ENTITY = re.compile(r"&(?!#\d+;)")
-_COLUMNS = 3  # that a phone has room for; the rows of a wider table are cards there
+_COLUMNS = 4  # that a phone has room for; the rows of a wider table are cards there
 _SHARE = re.compile(r"[\d.]{1,9} %(?: \(\d{1,9}\))?")
 _CODE = re.compile(r"`([^`]*)`")
 _EVALUATION = re.compile(r"E\d{1,4}")
@@ -48,7 +48,7 @@ def blocks(lines: Sequence[str], *, level_by: int = 0) -> str:
 def _table(lines: Sequence[str]) -> str:
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
     head = "".join(f"<th>{_head(cell)}</th>" for cell in rows[0])
-    labels = [f' data-label="{_safe(cell)}"' if len(rows[0]) > _COLUMNS else "" for cell in rows[0]]
+    labels = [f' data-label="{_safe(cell)}"' if cell and len(rows[0]) > _COLUMNS else "" for cell in rows[0]]
     body = "".join(f"<tr{_place(row[0])}>{''.join(map(_cell, row, labels))}</tr>" for row in rows[2:])
     kind = "table cards" if len(rows[0]) > _COLUMNS else "table"
     # Who has no mouse can scroll what has the focus.

@@ -67,8 +67,11 @@ def _environment() -> Environment:
 
 
 def line(text: str, limit: int = _LINE_MAX) -> str:
-    """A text of unknown origin as one line, without control characters, and `->` as an arrow. It is not HTML yet."""
-    return safe_terminal(text, limit=limit).replace("->", "\u2192")
+    """A text of unknown origin as one line, without control characters, and `->` as an arrow. It is not HTML yet.
+
+    No line breaks before a percent sign.
+    """
+    return safe_terminal(text, limit=limit).replace("->", "\u2192").replace(" %", "\u00a0%")
 
 
 def lines(text: str) -> str:

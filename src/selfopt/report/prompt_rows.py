@@ -25,6 +25,7 @@ MOST_PROMPTS = 100
 _MOST_OF_ALL = 300
 _MOST_CHARACTERS = 800
 _MOST_MESSAGES = 8
+_MOST_CALLS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def _row(row: OutcomeRow, prompt: Prompt | None, after: PromptSide, before: Prom
         told = tuple(
             (m.role, "\n".join([*([m.content] if m.content else []), *map(call_text, m.tool_calls)])) for m in prompt.messages
         )
-        wanted = tuple(expected_text(prompt.expected))
+        wanted = tuple(expected_text(prompt.expected)[:_MOST_CALLS])
     asked = next((text for role, text in reversed(told) if role == "user"), "")
     shown = tuple((role, _cut(text)) for role, text in told[-_MOST_MESSAGES:])
     return PromptRow(row.prompt_id, row.prompt_kind, after, before, asked, shown, wanted)
@@ -176,7 +177,11 @@ class _Sides:
         place = next((n for n, outcome in enumerate(row.outcomes) if outcome is not Outcome.PASS), 0)
         trial_id = row.trial_ids[place] if place < len(row.trial_ids) else ""
         verdict = self._verdicts.get(trial_id)
-        calls = tuple(call_text(call)[:_MOST_CHARACTERS] for call in verdict.parsed.tool_calls) if verdict is not None else ()
+        calls = (
+            tuple(call_text(call)[:_MOST_CHARACTERS] for call in verdict.parsed.tool_calls[:_MOST_CALLS])
+            if verdict is not None
+            else ()
+        )
         why = verdict.why if verdict is not None else ""
         trial = next(iter(_kept(self._ledger, Trial, {"id": trial_id})), None) if trial_id else None
         reply, sent = (self._reply(trial), self._sent(trial)) if trial is not None and trial.exchanges else (None, ())

@@ -17,7 +17,7 @@ from selfopt.reading.thinking_marks import thinks_by_template
 
 from . import vendors
 from .completions import completion_chat, completion_pieces, completion_reply, ranked
-from .embedding import embedding_of
+from .embedding import embedding_of, packed_of
 from .player import Clock, JournalEntry, ScriptedChat, ScriptEngine, Turn
 from .script import Script
 
@@ -199,7 +199,9 @@ class _Routes:
         texts = await self._texts(request, "input")
         if isinstance(texts, web.Response):
             return texts
-        data = [{"object": "embedding", "index": place, "embedding": embedding_of(text)} for place, text in enumerate(texts)]
+        packed = (await _body_of(request) or {}).get("encoding_format") == "base64"
+        vectors = [packed_of(embedding_of(text)) if packed else embedding_of(text) for text in texts]
+        data = [{"object": "embedding", "index": place, "embedding": vector} for place, vector in enumerate(vectors)]
         return _json({"object": "list", "data": data, "usage": _tokens(texts)})
 
     async def _embed(self, request: web.Request) -> web.Response:

@@ -13,6 +13,7 @@ from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSetting
 
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
 from .objective import ObjectiveSettings
+from .otel import OtelSettings
 from .prices import PriceSettings, found_price
 from .reflection import ReflectionSettings
 from .serve import GatewaySettings, ServeSettings
@@ -238,6 +239,7 @@ class Settings(Table):
     loop: LoopSettings = LoopSettings()
     gateway: GatewaySettings = GatewaySettings()
     serve: ServeSettings = ServeSettings()
+    otel: OtelSettings = OtelSettings()
     variants: str | None = None
 
     @field_validator("endpoints")

@@ -42,7 +42,7 @@ _STATES: Mapping[VerdictName, CandidateState] = {"promote": "promoted", "hold": 
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CycleCandidate:
     """One candidate of a cycle and what became of it.
 
     Attributes:
@@ -62,7 +62,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class CycleWork:
     """What a cycle did for one model and phase.
 
     Attributes:
@@ -75,7 +75,7 @@ class Target:
     baseline: str
     baseline_accuracy: float | None
     baseline_evaluation_id: str | None
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[CycleCandidate, ...]
     winner: str | None = None
     improvement: float | None = None
 
@@ -96,7 +96,7 @@ class Experiment:
     at: str
     ended_at: str | None
     trials: int | None
-    targets: tuple[Target, ...]
+    targets: tuple[CycleWork, ...]
     why: str = ""
 
 
@@ -131,7 +131,7 @@ class ToldRace:
 
 
 @dataclass(frozen=True, slots=True)
-class ToldSearch:
+class OpenedSearch:
     """A search that goes on or is over. batches: in their order."""
 
     start: SearchStart
@@ -151,7 +151,7 @@ class OpenedExperiment:
     experiment: Experiment
     races: tuple[ToldRace, ...]
     tests: tuple[Course, ...]
-    searches: tuple[ToldSearch, ...]
+    searches: tuple[OpenedSearch, ...]
 
 
 _STARTS: KeptFacts[CycleStart, CycleStart] = KeptFacts(CycleStart, lambda record: record)
@@ -208,10 +208,10 @@ def _experiment(ledger: Ledger, start: CycleStart, running: str | None) -> Exper
     return Experiment(start.cycle_id, start.number, state, start.at, None, None, _planned(ledger, start))
 
 
-def _finished(ledger: Ledger, cycle: Cycle) -> tuple[Target, ...]:
+def _finished(ledger: Ledger, cycle: Cycle) -> tuple[CycleWork, ...]:
     decisions = {one.decision_id: one for one in ledger.read(Decision, {"cycle_id": cycle.cycle_id})}
     return tuple(
-        Target(
+        CycleWork(
             model=target.model,
             phase=target.phase,
             baseline=target.baseline_variant,
@@ -225,14 +225,14 @@ def _finished(ledger: Ledger, cycle: Cycle) -> tuple[Target, ...]:
     )
 
 
-def _decided(one: CandidateResult, decision: Decision | None) -> Candidate:
+def _decided(one: CandidateResult, decision: Decision | None) -> CycleCandidate:
     estimate, interval = (one.improvement, None) if decision is None else (decision.estimate, decision.interval)
-    return Candidate(
+    return CycleCandidate(
         one.spec_id, one.changed or one.variant, _STATES[one.verdict], estimate, interval, decision, one.evaluation_id
     )
 
 
-def _planned(ledger: Ledger, start: CycleStart) -> tuple[Target, ...]:
+def _planned(ledger: Ledger, start: CycleStart) -> tuple[CycleWork, ...]:
     """The targets of a cycle that is not finished, by its plan, its races and what it decided so far."""
     plan = _one(ledger, CyclePlan, start.cycle_id)
     changes = plan.changes if isinstance(plan, CyclePlan) else {}
@@ -242,7 +242,7 @@ def _planned(ledger: Ledger, start: CycleStart) -> tuple[Target, ...]:
         racing.update((standing.spec_id, standing.state) for standing, _ in _race(ledger, race).courses)
     targets = plan.targets if isinstance(plan, CyclePlan) else start.targets
     return tuple(
-        Target(
+        CycleWork(
             model=target.model,
             phase=target.phase,
             baseline=_variant(ledger, target.baseline_spec_id),
@@ -259,11 +259,11 @@ def _planned(ledger: Ledger, start: CycleStart) -> tuple[Target, ...]:
 
 def _under_way(
     ledger: Ledger, spec_id: str, changes: Mapping[str, str], decision: Decision | None, state: RaceState | None
-) -> Candidate:
+) -> CycleCandidate:
     name = changes.get(spec_id) or _variant(ledger, spec_id)
     if decision is None:
-        return Candidate(spec_id, name, state or "measured")
-    return Candidate(spec_id, name, _STATES[decision.verdict], decision.estimate, decision.interval, decision)
+        return CycleCandidate(spec_id, name, state or "measured")
+    return CycleCandidate(spec_id, name, _STATES[decision.verdict], decision.estimate, decision.interval, decision)
 
 
 def _variant(ledger: Ledger, spec_id: str) -> str:
@@ -279,7 +279,7 @@ def _race(ledger: Ledger, start: RaceStart) -> ToldRace:
         return ToldRace(start, end, (), str(error))
 
 
-def _search(ledger: Ledger, start: SearchStart) -> ToldSearch:
+def _search(ledger: Ledger, start: SearchStart) -> OpenedSearch:
     end = next(iter(ledger.read(SearchEnd, {"id": start.search_id}, limit=1)), None)
     batches: Sequence[SearchBatch] = sorted(ledger.read(SearchBatch, {"search_id": start.search_id}), key=lambda one: one.number)
-    return ToldSearch(start, end, tuple(batches))
+    return OpenedSearch(start, end, tuple(batches))

@@ -11,7 +11,7 @@ from .kept_facts import KeptFacts
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredFacts:
     """An evaluation without its rows.
 
     Attributes:
@@ -38,8 +38,8 @@ class Measured:
     at: str
 
 
-def _told(one: Evaluation) -> Measured:
-    return Measured(
+def _told(one: Evaluation) -> MeasuredFacts:
+    return MeasuredFacts(
         evaluation_id=one.evaluation_id,
         spec_id=one.spec_id,
         model=one.model,
@@ -60,9 +60,9 @@ def _told(one: Evaluation) -> Measured:
     )
 
 
-_KEPT: KeptFacts[Evaluation, Measured] = KeptFacts(Evaluation, _told)
+_KEPT: KeptFacts[Evaluation, MeasuredFacts] = KeptFacts(Evaluation, _told)
 
 
-def every_measured(app: App) -> tuple[Measured, ...]:
+def every_measured(app: App) -> tuple[MeasuredFacts, ...]:
     """All evaluations, oldest first. A second look reads only what came since."""
     return tuple(_KEPT.of(app.ledger).values()) if app.has_ledger else ()

@@ -25,7 +25,7 @@ from selfopt.records import (
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import require_ledger
 
-from .measured import Measured, every_measured
+from .measured import MeasuredFacts, every_measured
 
 PairFilter = Literal["differs", "wrong", "all"]
 """`differs`: one passes a prompt more often than the other. `wrong`: a run of either did not pass."""
@@ -42,7 +42,7 @@ class ToldStep:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ShownAnswer:
     """How one evaluation answered a prompt, shown by one of its trials.
 
     Attributes:
@@ -69,8 +69,8 @@ class PromptPair:
     prompt_id: str
     kind: str
     needs_call: bool
-    left: Answer | None
-    right: Answer | None
+    left: ShownAnswer | None
+    right: ShownAnswer | None
     prompt: Prompt | None
 
 
@@ -175,7 +175,7 @@ def _pair(app: App, rows: _Rows, left: Evaluation, right: Evaluation, prompt: Pr
     )
 
 
-def answer_of(app: App, evaluation: Evaluation, row: OutcomeRow | None) -> Answer | None:
+def answer_of(app: App, evaluation: Evaluation, row: OutcomeRow | None) -> ShownAnswer | None:
     """How an evaluation answered a prompt; None where it did not."""
     if row is None or not row.trial_ids:
         return None
@@ -184,7 +184,7 @@ def answer_of(app: App, evaluation: Evaluation, row: OutcomeRow | None) -> Answe
     trial = find(app.ledger, Trial, trial_id)
     verdict = find(app.ledger, Verdict, Verdict.make_id(trial_id, evaluation.parser_hash, evaluation.scorer_hash))
     steps = () if trial is None else tuple(ToldStep(item.step, _content(app, item.content)) for item in trial.exchanges)
-    return Answer(row.letters, row.outcomes[at], trial_id, steps, verdict)
+    return ShownAnswer(row.letters, row.outcomes[at], trial_id, steps, verdict)
 
 
 def _content(app: App, blob_hash: str | None) -> ReplyContent | None:
@@ -210,9 +210,9 @@ def suite_of(app: App, evaluation: Evaluation) -> Suite | None:
     return None
 
 
-def comparable_with(app: App, evaluation: Evaluation, most: int = 20) -> Sequence[Measured]:
+def comparable_with(app: App, evaluation: Evaluation, most: int = 20) -> Sequence[MeasuredFacts]:
     """Other evaluations of the same prompts, the newest of each spec, the newest first; at most so many."""
-    found: dict[str, Measured] = {}
+    found: dict[str, MeasuredFacts] = {}
     for one in reversed(every_measured(app)):
         if (one.suite_hash, one.split) == (evaluation.suite_hash, evaluation.split) and one.spec_id != evaluation.spec_id:
             found.setdefault(one.spec_id, one)

@@ -15,7 +15,7 @@ from selfopt.records import Evaluation, OutcomeRow, Phase, Prompt, Suite, ToolDe
 from selfopt.suites import find_suite_file, list_suites, load_suite
 from selfopt.wiring.app import App
 
-from .measured import Measured, every_measured
+from .measured import MeasuredFacts, every_measured
 from .suites import SuiteCheck, checked
 
 V = TypeVar("V")
@@ -95,7 +95,7 @@ class OpenedSuite:
 class SpecRow:
     """How one spec did on a prompt, by its newest evaluation that saw it."""
 
-    measured: Measured
+    measured: MeasuredFacts
     row: OutcomeRow
 
 
@@ -179,7 +179,7 @@ def known_check(app: App, name: str) -> SuiteCheck:
 def suite_overviews(app: App) -> tuple[SuiteOverview, ...]:
     """The built-in suites and the home's. One that cannot be used says why."""
     built_in = list_suites()
-    measured: dict[str, list[Measured]] = {}
+    measured: dict[str, list[MeasuredFacts]] = {}
     for one in every_measured(app):
         measured.setdefault(one.suite, []).append(one)
     rows = []
@@ -273,7 +273,7 @@ def open_prompt(app: App, name: str, prompt_id: str) -> OpenedPrompt:
     if place is None:
         raise UsageError(f"suite {name} has no prompt {prompt_id[:80]!r}")
     prompt, content = suite.prompts[place], suite.content_id()
-    newest: dict[str, Measured] = {}
+    newest: dict[str, MeasuredFacts] = {}
     for one in reversed(every_measured(app)):
         if one.suite_hash == content and one.split in ("all", prompt.split):
             newest.setdefault(one.spec_id, one)
@@ -290,6 +290,6 @@ def open_prompt(app: App, name: str, prompt_id: str) -> OpenedPrompt:
     )
 
 
-def _row(app: App, one: Measured, prompt_id: str) -> OutcomeRow | None:
+def _row(app: App, one: MeasuredFacts, prompt_id: str) -> OutcomeRow | None:
     evaluation = find(app.ledger, Evaluation, one.evaluation_id)
     return None if evaluation is None else next((row for row in evaluation.rows if row.prompt_id == prompt_id), None)

@@ -15,7 +15,7 @@ from selfopt.engine.store import ModelStore
 from selfopt.errors import StoreError, UnknownModelError
 from selfopt.home import NOT_MADE_HERE, Home, KeyFile, escape_control, look_for_home
 from selfopt.reading import needs_logprobs
-from selfopt.records import Environment, Ledger, Phase, Spec, Suite, Variant
+from selfopt.records import Environment, Ledger, Phase, Spec, Suite, Variant, utc_now
 from selfopt.routing import Enforcer, RouteOptions, check_escalations
 from selfopt.settings import Project, Settings, read_settings
 from selfopt.variants import get_variant, load_variants, options_of, rests_on_logprobs
@@ -57,6 +57,7 @@ class App:
         self._engine: EmbeddedEngine | None = None
         self._ledger: SqliteLedger | None = None
         self._seals: LedgerSeals | None = None
+        self._since = utc_now()
         self.on_step: Callable[[str], None] = lambda step: None
 
     @classmethod
@@ -117,9 +118,13 @@ class App:
         self.release()
 
     def release(self) -> None:
-        """Seal and close the ledger. Suffices when no model was asked. May be called twice."""
+        """Seal and close the ledger, and tell a collector of what is new in it. Suffices when no model was asked. May be called twice."""
         if self._ledger is not None:
             ledger, self._ledger = self._ledger, None
+            if self.settings.otel.enabled:
+                from .otel_evaluations import tell_evaluations
+
+                tell_evaluations(self.settings.otel, ledger, self._since, self.environ)
             if self._seals is not None:
                 self._seals.close(ledger)
             ledger.close()

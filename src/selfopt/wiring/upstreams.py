@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from selfopt.dialects.kinds import PASSED_PATHS, EndpointKind
 from selfopt.dialects.openai_client import NAME as OPENAI
@@ -17,6 +18,7 @@ from selfopt.home import secret_texts
 from selfopt.records import HELD_FACTS, Endpoint, EndpointConfig, Environment, ModelStatus
 from selfopt.records.seams import EmbeddingSource
 from selfopt.records.spec import UNKNOWN
+from selfopt.settings import EndpointSettings
 
 from .app import App
 
@@ -93,7 +95,7 @@ class AppUpstreams:
             # `find` has checked the consent, so from here on the request counts as one for this model.
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
             dialect=entry.traits.speaks,
-            speaks=frozenset({entry.traits.speaks} if direct else ()),
+            speaks=frozenset(entry.traits.speaks_at(address.host if address is not None else None) if direct else ()),
             also=frozenset(entry.also if direct else ()),
             gate=model if entry.traits.engine else name,
             concurrency=app.settings.live_concurrency_of(name),
@@ -106,6 +108,8 @@ class AppUpstreams:
             streamed=entry.traits.engine,
             gives_logprobs=entry.may_give_logprobs,
             embeds=partial(self._embedding.answer, model),
+            traced=_traced(app.settings.otel.upstream, entry),
+            provider=_provider(entry),
         )
 
     def _make_beside(self, chats: Upstream, route: Route) -> Upstream:
@@ -230,6 +234,31 @@ def _finish(traits: EndpointKind, config: EndpointConfig) -> Finish | None:
     if first is None or own is None:
         return own or first
     return lambda fields: own(first(fields))
+
+
+def _traced(wanted: Literal["local", "all", "off"], entry: EndpointSettings) -> bool:
+    """Say whether an endpoint is told the trace of a request. It is only an id, but one that a server elsewhere has no use for."""
+    return wanted == "all" or (wanted == "local" and entry.is_local)
+
+
+# As the GenAI conventions name them.
+_PROVIDERS = {
+    "api.openai.com": "openai",
+    "api.anthropic.com": "anthropic",
+    "api.cohere.ai": "cohere",
+    "api.deepseek.com": "deepseek",
+    "api.groq.com": "groq",
+    "api.mistral.ai": "mistral_ai",
+    "api.perplexity.ai": "perplexity",
+    "api.x.ai": "x_ai",
+    "generativelanguage.googleapis.com": "gcp.gemini",
+}
+
+
+def _provider(entry: EndpointSettings) -> str:
+    """Name who serves an endpoint. A server that speaks OpenAI's dialect under any other address counts as `openai`."""
+    host = urlsplit(entry.base_url or "").hostname or ""
+    return _PROVIDERS.get(host) or ("openai" if entry.kind == "openai_compatible" else entry.kind)
 
 
 def _environment_of(model: str, status: ModelStatus) -> Environment:

@@ -17,7 +17,7 @@ from selfopt.errors import SettingsError, UsageError
 from .app import App
 
 if TYPE_CHECKING:
-    from selfopt.gateway import Conversations, DriftMarks
+    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, SharedBreaks, SharedFigures
 
 BACKLOG = 1024
 QUICK_S = 5.0
@@ -37,6 +37,9 @@ class Worker:
         lifeline: a descriptor that becomes readable when the parent process has ended.
         conversations: those that stronger models answer; all processes share them.
         judged: the requests of which it is known whether the answer was sure; likewise.
+        figures: what each process counts; likewise.
+        counters: what keys used; likewise.
+        breaks: the endpoints that are left alone; likewise.
     """
 
     number: int
@@ -46,6 +49,9 @@ class Worker:
     _told: int
     conversations: Conversations | None = None
     judged: DriftMarks | None = None
+    figures: SharedFigures | None = None
+    counters: KeyCounters | None = None
+    breaks: SharedBreaks | None = None
 
     def tell(self, *, warm: bool) -> None:
         """Tell the parent that this process listens, or that its models are warm."""
@@ -93,6 +99,9 @@ class _Crew:
     say: Callable[[str], None]
     conversations: Conversations
     judged: DriftMarks
+    figures: SharedFigures
+    counters: KeyCounters
+    breaks: SharedBreaks
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
     children: dict[int, _Child] = field(default_factory=dict)
     stopping: bool = False
@@ -112,7 +121,8 @@ class _Crew:
         for child in self.children.values():
             os.close(child.hears)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-        return Worker(number, self.count, self.listening, self.lifeline[0], tells, self.conversations, self.judged)
+        shared = (self.conversations, self.judged, self.figures, self.counters, self.breaks)
+        return Worker(number, self.count, self.listening, self.lifeline[0], tells, *shared)
 
     def wait_for(self, child: _Child, what: bytes) -> bool:
         """Wait until a process reports this. False when it ended before, or all are to stop."""
@@ -184,9 +194,10 @@ def in_workers(count: int, listening: socket.socket, say: Callable[[str], None],
     if not hasattr(os, "fork"):
         raise UsageError("--workers needs a system with fork (Linux, macOS)")
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-    from selfopt.gateway import Conversations, DriftMarks
+    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, SharedBreaks, SharedFigures
 
-    crew = _Crew(count, listening, say, Conversations(), DriftMarks())
+    shared = (Conversations(), DriftMarks(), SharedFigures(count), KeyCounters(count), SharedBreaks())
+    crew = _Crew(count, listening, say, *shared)
     if (worker := crew.start(0)) is not None:
         return worker
     first = next(iter(crew.children.values()))

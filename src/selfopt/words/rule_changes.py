@@ -84,7 +84,7 @@ def _more(before: Rule, after: Rule) -> list[str]:
         said.append(f"replies that nothing reads {'now go' if after.fallback_on_unparsed else 'no longer go'} to the fallback")
     if before.source != after.source:
         said.append(f"it came from {_SOURCES[before.source]}, and now comes from {_SOURCES[after.source]}")
-    if not said and before.reason != after.reason:
+    if not said and before.reasons != after.reasons:
         said.append("only its reason changed")
     return said
 

@@ -30,6 +30,8 @@ TERMS: Mapping[str, str] = {
     "race": "Candidates against a shared baseline, block by block, until one is promoted or all are dropped.",
     "evidence": "How much the answers say that a candidate is better (E) or not (F). One that is not reaches E = 40 in at most 1 of 40 cases, however often one looks.",
     "chance of error": "How probable a false promotion is at most, over all looks at a suite.",
+    "border": "How much evidence is enough: to promote a candidate, or to drop it. It follows from the chance of error that the settings allow.",
+    "taken back": "What a rollback took back, or what did not help. The loop does not try it again until somebody lifts the ban.",
     "gate": "One condition of a decision. Each shows what it saw and what it asks for.",
     "cycle": "One turn of the loop: measure, diagnose, recommend, decide, enforce, measure again.",
     "escalated": "The answer of the smaller model was not sure enough, so a stronger model answered.",

@@ -47,7 +47,8 @@ function say(text) {
   if (note) note.textContent = text;
 }
 
-// ---- charts: data-chart holds {"x": [...seconds], "lines": [{"label", "values", "tone"}], "stacked": bool}
+// ---- charts: data-chart holds {"x": [...seconds], "lines": [{"label", "values", "tone", "dash"}]}; with "numbers": "trials", x counts
+// these; "range": [low, high] of the values
 
 const charts = new WeakMap();
 
@@ -73,15 +74,16 @@ function drawChart(place) {
     padding: [8, 8, 0, 0],
     cursor: { y: false, points: { size: 6 } },
     legend: { show: true, live: true },
-    scales: { x: { time: true }, y: { range: (u, low, high) => [0, Math.max(high * 1.1, 1)] } },
-    axes: [{ ...axis, space: 80 }, { ...axis, size: 44, values: (u, ticks) => ticks.map((tick) => shown(tick, "")) }],
+    scales: { x: { time: !told.numbers }, y: { range: (u, low, high) => told.range || (told.numbers ? [Math.min(low, 0) - 0.2, high * 1.05 + 0.2] : [0, Math.max(high * 1.1, 1)]) } },
+    axes: [{ ...axis, space: 80, size: 32 }, { ...axis, size: 44, values: (u, ticks) => ticks.map((tick) => shown(tick, "")) }],
     series: [
-      { value: (u, at) => (at === null ? "–" : new Date(at * 1000).toLocaleTimeString()) },
+      { label: told.numbers || "Time", value: (u, at) => (at === null ? "–" : told.numbers ? String(at) : new Date(at * 1000).toLocaleTimeString()) },
       ...told.lines.map((line) => ({
         label: line.label,
         stroke: colour(line.tone || "accent"),
-        fill: told.lines.length === 1 ? colour((line.tone || "accent") + "-soft") : undefined,
+        fill: told.lines.length === 1 && !told.numbers ? colour((line.tone || "accent") + "-soft") : undefined,
         width: 1.5,
+        dash: line.dash ? [5, 4] : undefined,
         points: { show: false },
         value: (u, value) => shown(value, unit),
       })),
