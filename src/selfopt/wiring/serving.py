@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -55,6 +54,7 @@ from .inventory import Inventory
 from .keep_warm import warmer
 from .otel import span_sink
 from .otel_facts import Here, NamedModels
+from .paging import is_loopback, page_of
 from .upstreams import AppUpstreams
 from .workers import Worker
 
@@ -140,6 +140,7 @@ def build_gateway(
         spent=spent,
         worker=None if worker is None else worker.number,
         figures=None if worker is None else worker.figures,
+        page=page_of(app, options, worker),
     )
     return Gateway(parts)
 
@@ -278,11 +279,7 @@ def _journal(app: App, options: GatewayOptions, audit: TrailSink, allowances: Al
 def _keys(app: App, host: str, allowances: Allowances) -> FileKeys:
     """Return the keys. Raises SettingsError when other machines can reach the host and none is valid."""
     keys = FileKeys(app.keys, changed=allowances.follow)
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback and not keys.valid:
+    if not is_loopback(host) and not keys.valid:
         raise SettingsError(
             f"--host {host!r} can be reached from other machines, and no API key protects it: "
             "make one with `selfopt keys add NAME`, or listen on 127.0.0.1"

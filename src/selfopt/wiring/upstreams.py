@@ -227,15 +227,6 @@ class AppUpstreams:
         return (await source.residency.status(source.model)).digest
 
 
-def _finish(traits: EndpointKind, config: EndpointConfig) -> Finish | None:
-    """What the settings and the kind of an endpoint change in the fields of its requests."""
-    own = partial(with_settings, config) if config.omit or config.extra_body else None
-    first = traits.passable
-    if first is None or own is None:
-        return own or first
-    return lambda fields: own(first(fields))
-
-
 def _traced(wanted: Literal["local", "all", "off"], entry: EndpointSettings) -> bool:
     """Say whether an endpoint is told the trace of a request. It is only an id, but one that a server elsewhere has no use for."""
     return wanted == "all" or (wanted == "local" and entry.is_local)
@@ -259,6 +250,15 @@ def _provider(entry: EndpointSettings) -> str:
     """Name who serves an endpoint. A server that speaks OpenAI's dialect under any other address counts as `openai`."""
     host = urlsplit(entry.base_url or "").hostname or ""
     return _PROVIDERS.get(host) or ("openai" if entry.kind == "openai_compatible" else entry.kind)
+
+
+def _finish(traits: EndpointKind, config: EndpointConfig) -> Finish | None:
+    """What the settings and the kind of an endpoint change in the fields of its requests."""
+    own = partial(with_settings, config) if config.omit or config.extra_body else None
+    first = traits.passable
+    if first is None or own is None:
+        return own or first
+    return lambda fields: own(first(fields))
 
 
 def _environment_of(model: str, status: ModelStatus) -> Environment:
