@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.dialects.anthropic import Anthropic
-from selfopt.dialects.chat_body import BodyLimits, ChatBody, at_once
+from selfopt.dialects.chat_body import BodyLimits, at_once
 from selfopt.dialects.clients import ClientRequest, NoWordsError, RawCall
 from selfopt.dialects.kinds import ENDPOINT_KINDS, Dialect
 from selfopt.dialects.messages_client import MESSAGES_CLIENT
@@ -32,18 +32,14 @@ TOOL = {"name": "t", "description": "d", "input_schema": {"type": "object", "pro
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 
 
-def body_of(**fields: Any) -> ChatBody:
-    """A body with these fields."""
-    body = {"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "x"}], **fields}
-    return at_once(MESSAGES_CLIENT.reading_body(json.dumps(body).encode(), BodyLimits()))
-
-
-ASKED = body_of()
+BODY = at_once(MESSAGES_CLIENT.reading_body(b'{"model":"m","messages":[{"role":"user"}]}', BodyLimits()))
 
 
 def asked(server: str, **fields: Any) -> ClientRequest:
     """What a body is read as for a server of this dialect."""
-    return at_once(MESSAGES_CLIENT.reading_request(body_of(**fields), server))
+    body = {"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "x"}], **fields}
+    chat = at_once(MESSAGES_CLIENT.reading_body(json.dumps(body).encode(), BodyLimits()))
+    return at_once(MESSAGES_CLIENT.reading_request(chat, server))
 
 
 def written(server: str, **fields: Any) -> dict[str, Any]:
@@ -321,14 +317,14 @@ def test_a_conversation_comes_back_from_its_translation(
 )
 def test_an_answer_reads_as_it_was_meant(thinking: str, text: str, calls: list[ToolCall], finish: Any, cuts: int) -> None:
     """Written here and read as a server's: whole and streamed, it is what was said."""
-    writer = MESSAGES_CLIENT.reply("req-1", "m", ASKED)
+    writer = MESSAGES_CLIENT.reply("req-1", "m", BODY)
     writer.thinking = thinking
     usage = Usage(input_tokens=9, output_tokens=4, cached_tokens=3)
     writer.settle(ReplyContent(text=text, tool_calls=tuple(calls), finish_reason=finish), usage)
     server = Anthropic(EndpointConfig(name="it", kind="anthropic"))
     whole = server.decode_reply(json.loads(writer.whole()))
 
-    stream = MESSAGES_CLIENT.reply("req-1", "m", ASKED)
+    stream = MESSAGES_CLIENT.reply("req-1", "m", BODY)
     events = [stream.piece()]
     events += [stream.piece(thinking=thinking[n : n + cuts]) for n in range(0, len(thinking), cuts)]
     events += [stream.piece(text[n : n + cuts]) for n in range(0, len(text), cuts)]
@@ -365,7 +361,7 @@ def test_an_answer_reads_as_it_was_meant(thinking: str, text: str, calls: list[T
 
 def test_arguments_that_nobody_could_read_reach_the_client() -> None:
     """As a text, since a block has to hold an object."""
-    writer = MESSAGES_CLIENT.reply("req-1", "m", ASKED)
+    writer = MESSAGES_CLIENT.reply("req-1", "m", BODY)
     call = RawCall(name="t", raw="{oops")
     writer.settle(ReplyContent(tool_calls=(call,)), Usage())
     (block,) = json.loads(writer.whole())["content"]
