@@ -21,7 +21,6 @@ from .access_log import AccessLog
 from .allowances import Allowances
 from .attempts import Attempts
 from .costs import CostBook
-from .earlier import EarlierResponses
 from .keys import Caller
 from .live_request import LiveRequest
 from .metrics import LiveCounters
@@ -47,7 +46,6 @@ class ChatParts:
         earlier: keeps answers for requests that go on from them; None where none are kept.
         tracing: begins the traces of requests.
         allowances: knows what the key of a request may use.
-        earlier: keeps answers for requests that go on from them; None where none are kept.
     """
 
     options: GatewayOptions
@@ -63,7 +61,6 @@ class ChatParts:
     access_log: AccessLog | None = None
     tracing: Tracing = field(default_factory=Tracing)
     allowances: Allowances = field(default_factory=Allowances)
-    earlier: EarlierResponses | None = None
 
     @property
     def costs(self) -> CostBook:
@@ -99,6 +96,7 @@ class Service(ABC):
             return
         ticket.key = caller.key
         try:
+            ticket.outcome = "rejected"
             if _wants_cost(request):
                 ticket.tells_cost = self._parts.costs.told
             await self._serve(request, reply, caller, ticket)

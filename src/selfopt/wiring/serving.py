@@ -11,7 +11,6 @@ from selfopt.gateway import (
     Allowances,
     Attempts,
     ChatParts,
-    Conversations,
     CostBook,
     DriftFile,
     DriftWatch,
@@ -34,7 +33,6 @@ from selfopt.gateway import (
     RulesInForce,
     RulesWatch,
     SegmentJournal,
-    SharedBreaks,
     SpentElsewhere,
     SureParts,
     ThresholdWatch,
@@ -109,16 +107,15 @@ def build_gateway(
     watch, drift = _threshold_watch(app, options, upstreams, lambda: rules.current.config), _drift(app, thresholds, worker)
     rules: RulesWatch = _watch(app, app.enforcer.load(), options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
-    (conversations, breaks), harness = _shared(worker), Harness(options, Passing(options, upstreams, pool))
-    sure = SureParts(conversations, thresholds.voided, drift)
-    attempts = Attempts(options, upstreams, pool, audit, harness, sure, allowances, breaks)
+    conversations, breaks = (None, None) if worker is None else (worker.conversations, worker.breaks)
+    sure, harness = SureParts(conversations, thresholds.voided, drift), Harness(options, Passing(options, upstreams, pool))
     chat = ChatParts(
         options=options,
         rules=rules,
         resolve=app.full_name,
         one_name=app.settings.one_name,
         find=inventory.find,
-        attempts=attempts,
+        attempts=Attempts(options, upstreams, pool, audit, harness, sure, allowances, breaks),
         audit=audit,
         journal=journal or _journal(app, options, audit, allowances),
         allowances=allowances,
@@ -149,11 +146,6 @@ def _tracing(app: App, options: GatewayOptions, inventory: Inventory) -> Tracing
     otel, one_name = app.settings.otel, app.settings.one_name
     here = Here(options.own.host, options.own.port)
     return Tracing(span_sink(otel, here, lambda: NamedModels(inventory.known_now(), one_name), app.environ), otel.sample)
-
-
-def _shared(worker: Worker | None) -> tuple[Conversations | None, SharedBreaks | None]:
-    """What the parts of several workers share."""
-    return (None, None) if worker is None else (worker.conversations, worker.breaks)
 
 
 def _served_before(app: App, writer: str) -> bool:
