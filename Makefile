@@ -7,7 +7,7 @@ PROBE := .venv-probe
 # Where compiled modules are not kept, each interpreter that the tests start compiles all of them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help quickstart test test-model test-attacks test-probe fuzz verify perf docs clean
+.PHONY: help quickstart test test-model test-attacks test-browser test-probe test-clients fuzz verify perf docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -15,7 +15,9 @@ help:
 	@echo "make test         tests, ruff, strict types, architecture"
 	@echo "make test-model   the tests that need a real model"
 	@echo "make test-attacks hostile clients, servers and files (ATTACKS=long: all of them, half an hour)"
+	@echo "make test-browser the pages in a real browser (Debian's package chromium, or SELFOPT_CHROMIUM)"
 	@echo "make test-probe   a public check of tool calling (canitoolcall) against the gateway, in an environment of its own"
+	@echo "make test-clients the clients that people use, from PyPI and npm, against the gateway (a minute each model)"
 	@echo "make fuzz         random replies against the readers (FUZZ_MINUTES=10 FUZZ_SEED=...)"
 	@echo "make verify       the specification's final checklist"
 	@echo "make perf         performance figures"
@@ -42,18 +44,26 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check src tests bench perf
 	$(BIN)/ruff format --check src tests bench perf
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 3 -m "not model and not attacks"
+	$(BIN)/python -m pytest -q -n 3 -m "not model and not attacks and not browser" --ignore tests/browser
 
 coverage: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 2 -m "not attacks" --cov=selfopt --cov-report=term-missing:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -q -n 2 -m "not attacks and not browser" --ignore tests/browser --cov=selfopt --cov-report=term-missing:skip-covered --cov-fail-under=90
 
 test-model: $(VENV)/.dev
 	$(BIN)/selfopt models pull local/smollm2-135m local/qwen2.5-coder-0.5b
-	$(BIN)/python -m pytest -q -m model
+	$(BIN)/python -m pytest -q -m model --ignore tests/browser
 
 # Alone on the machine, and on its disk: it times the gateway's answers. ATTACKS=long runs all of it.
 test-attacks: $(VENV)/.dev
 	TMPDIR=$${TMPDIR:-/tmp} $(BIN)/python -m pytest -q -n 0 -m "attacks or bytes" --durations=10 tests/attacks tests/cli/test_sealed_rules.py tests/ledger/test_commits.py
+
+$(VENV)/.browser: $(VENV)/.dev requirements/browser.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input -q --only-binary :all: -r requirements/browser.txt
+	@touch $@
+
+# Pictures of every page are kept in SELFOPT_SCREENSHOTS.
+test-browser: $(VENV)/.browser
+	SELFOPT_SCREENSHOTS="$${SELFOPT_SCREENSHOTS:-build/screenshots}" $(BIN)/python -m pytest -q -n 0 -m browser tests/browser
 
 $(PROBE)/.done: requirements/probe.txt
 	@test -x $(PROBE)/bin/python || $(PYTHON) -m venv $(PROBE) || { rm -rf $(PROBE); exit 1; }
@@ -63,6 +73,10 @@ $(PROBE)/.done: requirements/probe.txt
 # One minute. PROBE_FLAGS="--only 'no rule'" is a short form, and PROBE_FLAGS="--model NAME" asks a model of your own home.
 test-probe: $(VENV)/.dev $(PROBE)/.done
 	@$(BIN)/python -m tests.outside.probe --program $(PROBE)/bin/canitoolcall $(PROBE_FLAGS)
+
+# Installs into a temporary folder. CLIENTS_FLAGS="--only 'no rule' --clients openai_node" asks less.
+test-clients: $(VENV)/.dev
+	@$(BIN)/python -m tests.outside.clients $(CLIENTS_FLAGS)
 
 # A short form that has the same result every time, for a check of every change:
 # make fuzz FUZZ_MINUTES=0.3 FUZZ_SEED=1 FUZZ_FLAGS=--untimed

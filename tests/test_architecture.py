@@ -44,7 +44,8 @@ ALLOWED: dict[str, set[str]] = {
     "report": GROUND,
     "wiring": GROUND | PARTS | STAGES | {"settings", "gateway"},
     "verbs": GROUND | PARTS | STAGES | {"authoring", "settings", "loop", "gateway", "report", "search", "simulate", "wiring"},
-    "cli": DOORS | {"report", "home"},
+    "ui": GROUND | {"verbs", "report", "web"},  # a door with a server of its own
+    "cli": DOORS | {"report", "home", "ui"},
     "api": DOORS,
     "__init__": {"api"},
     "__main__": {"cli"},

@@ -141,7 +141,7 @@ def test_every_step_by_hand_works_in_its_order(machine: Machine) -> None:
         machine.say(command)
 
 
-@pytest.mark.parametrize("page", ["docs/GATEWAY.md", "docs/OPERATE.md"])
+@pytest.mark.parametrize("page", ["docs/GATEWAY.md", "docs/OPERATE.md", "docs/TEAMS.md"])
 def test_the_commands_of_other_pages_work(machine: Machine, page: str) -> None:
     """Those that end by themselves."""
     machine.say(f"selfopt models pull {SMALL} {LARGE}")

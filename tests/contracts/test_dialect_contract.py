@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from selfopt.dialects.chat_body import BodyLimits, at_once, reading_body
+from selfopt.dialects.chat_body import BodyLimits, ChatBody, at_once, reading_body
 from selfopt.dialects.events import EventReader
 from selfopt.dialects.jsontext import dump_json
 from selfopt.dialects.kinds import ENDPOINT_KINDS, Dialect
@@ -240,7 +240,7 @@ def test_what_is_written_for_a_server_is_read_from_a_client(request: ChatRequest
     """The same request comes back, and the same body when it is written again: what has no words travels beside."""
     dialect = KNOWN[OPENAI_CLIENT.name]
     body = dialect.write_request(request)
-    asked = at_once(OPENAI_CLIENT.reading_request(at_once(reading_body(dump_json(body), BodyLimits()))))
+    asked = at_once(OPENAI_CLIENT.reading_request(at_once(reading_body(dump_json(body), BodyLimits())), "openai_chat"))
     read = asked.request
     assert (read.model, read.messages, read.tools) == (request.model, request.messages, request.tools)
     assert (read.tool_choice, read.sampling) == (request.tool_choice, request.sampling)
@@ -251,7 +251,7 @@ def test_what_is_written_for_a_server_is_read_from_a_client(request: ChatRequest
 def test_fields_of_a_client_that_nobody_knows_are_kept_as_they_came() -> None:
     """Not a byte of them is changed, and none vanishes."""
     body = b'{"model": "m", "messages": [{"role": "user", "content": "x"}], "logprobs": true, "x_new": {"b": 1, "a": [1.50, 2]}}'
-    asked = at_once(OPENAI_CLIENT.reading_request(at_once(reading_body(body, BodyLimits()))))
+    asked = at_once(OPENAI_CLIENT.reading_request(at_once(reading_body(body, BodyLimits())), "openai_chat"))
     beside = asked.request.beside[OPENAI_CLIENT.name]
     assert {key: bytes(value) for key, value in beside.items()} == {"logprobs": b"true", "x_new": b'{"b": 1, "a": [1.50, 2]}'}
 
@@ -262,7 +262,7 @@ def test_an_answer_for_a_client_reads_as_it_was_meant(text: str, calls: tuple[Sc
     """Written here and read as a server's: whole and streamed, it is what was said."""
     dialect = KNOWN[OPENAI_CLIENT.name]
     made = [ToolCall.model_validate({"name": c.name, "arguments": c.arguments}) for c in calls]
-    writer = OPENAI_CLIENT.reply("req-1", "m")
+    writer = OPENAI_CLIENT.reply("req-1", "m", ChatBody({}, "m", False, 0, "atomic", 0))
     said = ReplyContent.model_validate({"text": text, "tool_calls": tuple(made), "finish_reason": finish})
     writer.settle(said, a_usage := Parts().usage.model_copy(update={"input_tokens": 3, "output_tokens": 4}))
     whole = dialect.decode_reply(json.loads(writer.whole()))

@@ -63,8 +63,8 @@ FIELDS: dict[str, tuple[Any, Any, Any]] = {
     ),
     "format": ("json", "same", None),
     "n": (2, None, None),
-    "logprobs": (True, None, None),
-    "top_logprobs": (2, None, None),
+    "logprobs": (True, "same", None),
+    "top_logprobs": (2, "same", None),
     "logit_bias": ({"5": -100}, None, None),
     "modalities": (["text", "audio"], None, None),
     "audio": ({"voice": "alloy"}, None, None),
@@ -86,7 +86,9 @@ TOOL = {"type": "function", "function": {"name": "t", "parameters": {"type": "ob
 def asked_by(client: str, **fields: Any) -> ChatRequest:
     """What a client's body is read as."""
     body: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x"}], "tools": [TOOL], **fields}
-    read = at_once(CLIENTS[client].reading_request(at_once(reading_body(json.dumps(body).encode(), BodyLimits()))))
+    read = at_once(
+        CLIENTS[client].reading_request(at_once(reading_body(json.dumps(body).encode(), BodyLimits())), OpenAIChat.name)
+    )
     return read.request
 
 

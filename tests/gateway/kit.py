@@ -201,7 +201,7 @@ async def gateway_world(
     """Run a gateway in front of a scripted upstream.
 
     The upstream is `up`, `beside`, and `away`, which counts as remote. on_disk: records go to files
-    instead of memory; log: gets the lines of the access log.
+    instead of memory; settings: `{upstream}` in them is its address; log: gets the lines of the access log.
     """
     script = Script.model_validate({**SCRIPT, "models": {**SCRIPT["models"], **(models or {})}})
     upstream = await serve_scripted(script)
@@ -212,7 +212,7 @@ async def gateway_world(
             f"local = {local}\n"
             for name, local in (("up", "true"), ("beside", "true"), ("away", "false"))
         )
-        config.write_text(f"{settings}\n{entries}", "utf-8")
+        config.write_text(f"{settings.replace('{upstream}', upstream.base_url)}\n{entries}", "utf-8")
         variables = {"SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(tmp_path / "home"), **(environ or {})}
         async with App.open(environ=variables, cwd=tmp_path) as app, aiohttp.ClientSession(timeout=NEVER) as session:
             chosen = options_with(gateway_options(app, None, 0), **(options or {}))

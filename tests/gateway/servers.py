@@ -86,18 +86,20 @@ class Answering(Protocol):
         ...
 
 
-async def read_request(reader: asyncio.StreamReader) -> bytes:
-    """Read a request; return its body."""
+async def read_request(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Read a request; return its head and its body."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length"))
-    return await reader.readexactly(length)
+    return head, await reader.readexactly(length)
 
 
 @asynccontextmanager
-async def raw_upstream(talk: Talk | Answering, bodies: list[bytes] | None = None) -> AsyncIterator[str]:
+async def raw_upstream(
+    talk: Talk | Answering, bodies: list[bytes] | None = None, heads: list[bytes] | None = None
+) -> AsyncIterator[str]:
     """Run a server that handles each connection with `talk`, or answers it; yield its base URL.
 
-    bodies: collects the bodies of requests.
+    bodies, heads: collect those of requests.
     """
     tasks: set[asyncio.Task[None]] = set()
 
@@ -106,7 +108,9 @@ async def raw_upstream(talk: Talk | Answering, bodies: list[bytes] | None = None
         assert task is not None
         tasks.add(task)
         try:
-            body = await read_request(reader)
+            head, body = await read_request(reader)
+            if heads is not None:
+                heads.append(head)
             if bodies is not None:
                 bodies.append(body)
             if isinstance(talk, Answering):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from selfopt.dialects.routes import Route
 from selfopt.gateway.cutting import LONG_RUN
 from selfopt.gateway.gates import EndpointGate
 from selfopt.gateway.seams import Upstream
@@ -67,8 +68,8 @@ async def before(server: Endless, tmp_path: Path, *, variant: str | None = "nati
         upstreams = world.gateway.parts.chat.attempts._upstreams
         find = upstreams.find
 
-        def streamed(model: str, asked: str) -> Upstream:
-            return replace(find(model, asked), streamed=True)
+        def streamed(model: str, asked: str, route: Route | None = None) -> Upstream:
+            return replace(find(model, asked, route), streamed=True)
 
         upstreams.find = streamed  # type: ignore[method-assign]
         yield world

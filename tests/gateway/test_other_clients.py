@@ -89,7 +89,7 @@ async def test_the_jdks_client_is_answered_in_http1(tmp_path: Path) -> None:
         (b"TRACE /health HTTP/1.1\r\nHost: localhost\r\n", b"405"),
         (b"PRI * HTTP/2.0\r\n", b"505"),
         (b"GET http://localhost/health HTTP/1.1\r\nHost: anything\r\n", b"200"),
-        (b"GET http://evil.example/v1/models HTTP/1.1\r\nHost: localhost\r\n", b"403"),
+        (b"GET http://evil.example/metrics HTTP/1.1\r\nHost: localhost\r\n", b"403"),
     ],
 )  # fmt: skip
 async def test_another_protocol_or_form_gets_a_clear_status(tmp_path: Path, head: bytes, status: bytes) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from selfopt.gateway.passing import as_error_body, fault_in
+from selfopt.dialects.openai_client import OPENAI_CLIENT
+from selfopt.gateway.passing import fault_in
 from selfopt.web import HttpAddress, UpstreamReply
 
 
@@ -15,6 +16,6 @@ def test_an_error_in_another_encoding_is_told(said: str, status: int) -> None:
     body = said.encode("gbk")
     fault = fault_in(UpstreamReply(status, {}, body), "x", HttpAddress.of("x", "http://h/v1", None))
     assert (fault.status, "model" in str(fault)) == (status, True)
-    told = as_error_body(body)
+    told = OPENAI_CLIENT.passed.error(body)
     assert (told is not None) == ('"message"' in said)
     assert told is None or b" model" in told

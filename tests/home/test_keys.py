@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from selfopt.errors import AuditError, CorruptError, NewerSchemaError, UsageError
-from selfopt.home import ChainedFile, KeyFile, matching_key
+from selfopt.home import ChainedFile, GatewayKey, KeyFile, KeyTerms, keys_by_hash
+from selfopt.home import matching_key as matching
+
+
+def matching_key(keys: tuple[GatewayKey, ...], presented: str) -> GatewayKey | None:
+    """The valid key that was presented."""
+    return matching(keys_by_hash(keys), presented)
 
 
 @pytest.fixture
@@ -48,6 +54,13 @@ def test_a_revoked_key_is_none_and_its_name_is_free(file: KeyFile) -> None:
     assert matching_key(file.read(), again) is None
     with pytest.raises(UsageError, match="valid keys: none"):
         file.revoke("mine")
+
+
+def test_a_key_can_be_an_administrators(file: KeyFile) -> None:
+    """The scope is one that no other key has."""
+    _, entry = file.add("boss", scopes=["admin"])
+    _, other = file.add("mine", scopes=["phase", "variant", "feedback"])
+    assert (entry.scopes, "admin" in other.scopes, file.check().problems) == (("admin",), False, ())
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 101, "a\nb", "a\x1b[2J"])
@@ -180,6 +193,92 @@ def test_a_damaged_or_newer_file_is_refused_without_showing_it(file: KeyFile) ->
     with pytest.raises(CorruptError) as damaged:
         file.add("other")
     assert key not in str(damaged.value)
-    file.path.write_text('{"schema_version": 2, "keys": []}')
+    file.path.write_text('{"schema_version": 3, "keys": []}')
     with pytest.raises(NewerSchemaError):
         file.read()
+
+
+BLUE = KeyTerms(budget_day=5, budget_month=50, currency="USD", tokens_per_minute=1000, labels={"team": "blue"})
+
+
+def test_terms_are_kept_and_change_with_the_trail(file: KeyFile) -> None:
+    """What is not named stays, None takes a limit away, and so does an empty label."""
+    key, entry = file.add("mine", terms=BLUE)
+    assert (entry.terms, file.check().keys[0].terms) == (BLUE, BLUE)
+    changed = file.change("mine", {"budget_day": None, "requests_per_minute": 60, "labels": {"team": "", "use": "batch"}})
+    expected = BLUE.model_copy(update={"budget_day": None, "requests_per_minute": 60, "labels": {"use": "batch"}})
+    assert changed.terms == expected
+    checked = file.check()
+    assert (checked.keys, checked.problems) == ((changed,), ())
+    assert matching_key(checked.keys, key) == changed
+    assert [record.event for record in trail_of(file).records()] == ["key_added", "key_changed"]
+    file.change("mine", {"requests_per_minute": 60})  # nothing new
+    assert len(list(trail_of(file).records())) == 2
+    with pytest.raises(UsageError, match="no valid key"):
+        file.change("yours", {"budget_day": 1})
+
+
+def test_terms_in_the_file_count_for_nothing_without_the_trail(file: KeyFile) -> None:
+    """The key stays valid under the terms that were sealed, and the next command writes these again."""
+    key, entry = file.add("mine", terms=BLUE)
+    for other in ({"budget_day": 5000.0}, {}):
+        rewrite(file, terms=other)
+        checked = file.check()
+        assert matching_key(checked.keys, key) == entry
+        assert "other terms" in checked.problems[0]
+        file.change("mine", {"labels": {"team": "blue"}})
+        assert file.check().problems == ()
+    assert file.read() == (entry,)
+
+
+def test_a_change_that_was_killed_before_the_file_holds(file: KeyFile) -> None:
+    """The trail is written first."""
+    _, entry = file.add("mine")
+    trail_of(file).append("key_changed", details={"key": entry.id, "terms": {"budget_day": 1.0}})
+    assert file.check().keys[0].terms == KeyTerms(budget_day=1)
+
+
+def test_a_file_without_terms_is_one_that_older_versions_read(file: KeyFile) -> None:
+    """Schema version 1, and no field that they don't know; with terms it is version 2."""
+    file.add("mine")
+    body = json.loads(file.path.read_text())
+    assert (body["schema_version"], set(body["keys"][0])) == (
+        1,
+        {"id", "name", "sha256", "models", "scopes", "created_at", "revoked_at"},
+    )
+    file.change("mine", {"budget_day": 0})
+    assert json.loads(file.path.read_text())["schema_version"] == 2
+    file.change("mine", {"budget_day": None})
+    assert json.loads(file.path.read_text())["schema_version"] == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"budget_day": -1},
+        {"budget_month": float("nan")},
+        {"budget_month": float("inf")},
+        {"requests_per_minute": 0},
+        {"tokens_per_minute": 1.5},
+        {"labels": {"Team": "blue"}},
+        {"labels": {"team": "b\x1b[2J"}},
+        {"labels": {f"l{n}": "x" for n in range(17)}},
+    ],
+    ids=repr,
+)
+def test_terms_that_make_no_sense_are_refused(file: KeyFile, changes: dict[str, object]) -> None:
+    """On one line, and nothing is changed."""
+    _, entry = file.add("mine")
+    with pytest.raises(UsageError) as refused:
+        file.change("mine", changes)
+    assert "\n" not in str(refused.value)
+    assert file.read() == (entry,)
+
+
+def test_keys_are_numbered_in_the_order_in_which_they_were_added(file: KeyFile) -> None:
+    """A number never goes to another key, also when one is revoked."""
+    ids = [file.add(name)[1].id for name in "abc"]
+    file.revoke("b")
+    file.change("a", {"budget_day": 1})
+    ids.append(file.add("d")[1].id)
+    assert file.check().numbers == {key_id: number for number, key_id in enumerate(ids)}

@@ -405,3 +405,19 @@ def test_log_probabilities_are_asked_for_where_there_may_be_some(tmp_path: Path)
     none = {name for name, top in asked.items() if top is None}
     assert none == {"anthropic", "off", "omits", "played"}
     assert {top for name, top in asked.items() if name not in none} == {TOP}
+
+
+@pytest.mark.parametrize(
+    ("kind", "also", "said"),
+    [
+        ("openai_compatible", '["klingon"]', "klingon"),
+        ("openai_compatible", '["openai_chat"]', "openai_chat"),
+        ("ollama", '["anthropic"]', "leave it out"),
+    ],
+)
+def test_only_a_dialect_that_can_be_passed_on_is_spoken_beside(tmp_path: Path, kind: str, also: str, said: str) -> None:
+    """A server's further dialects are those of the gateway's clients, and not its own."""
+    text = '[endpoints.gpu]\nbase_url = "http://gpu:8000/v1"\nkind = '
+    assert load(tmp_path, user=f'{text}"openai_compatible"\nalso = ["anthropic"]\n').endpoints["gpu"].also == ("anthropic",)
+    with pytest.raises(SettingsError, match=said):
+        load(tmp_path, user=f'{text}"{kind}"\nalso = {also}\n')

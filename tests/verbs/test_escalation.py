@@ -377,7 +377,7 @@ def test_the_page_and_the_report_draw_the_curve(home: Project, tmp_path: Path) -
         assert "wrong among the served" in text
         assert "Yes, lab/small may serve when its confidence is" in text
         assert "<script" not in text
-    assert "<h2>Serving when sure</h2>" in report
+    assert "<h3>Serving when sure</h3>" in report
 
 
 def test_the_bound_of_the_settings_counts_and_a_plan_says_what_it_takes(home: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,8 @@ VERBS: dict[str, Verb] = {
     "feedback": Verb("feedback", lambda h, _: h.feedback()),
     "keys add": Verb("keys add desk --scope phase", lambda h, _: h.keys.add("desk", scopes=["phase"])),
     "keys list": Verb("keys list", lambda h, _: h.keys.list()),
+    "keys set": Verb("keys set old --budget-day 5", lambda h, _: h.keys.set("old", {"budget_day": 5.0})),
+    "keys usage": Verb("keys usage --by day", lambda h, _: h.keys.usage(by="day")),
     "keys revoke": Verb("keys revoke old", lambda h, _: h.keys.revoke("old")),
     "loop": Verb(f"loop --max-candidates 1 --baseline {BASELINE}", lambda h, _: h.loop(baselines=[BASELINE], max_candidates=1)),
     "models list": Verb("models list", lambda h, _: h.models.list()),
@@ -143,6 +145,7 @@ ELSEWHERE = {
     "prices show": "`harness.settings.prices` are the prices in force",
     "quickstart": "needs two real models; both doors call run_quickstart (tests/acceptance)",
     "serve": "runs until it is ended; tests/test_api.py and tests/cli/test_servers.py serve through both doors",
+    "ui": "runs until it is ended, for a browser; tests/ui",
     "suites pull bfcl": "fetches from the network and then does what `suites import bfcl` does",
 }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from selfopt.errors import EndpointError
 from selfopt.web import Denied, HttpRequest, Reply, UpstreamReply, WebLimits, WebServer
-from selfopt.web.connection import Answer, Connection, Service
+from selfopt.web.connection import Answer, Connection, Service, error_body
 from selfopt.web.turns import Turns
 from selfopt.web.upstream import UpstreamConnection
 
@@ -119,7 +119,7 @@ class Talk:
         self.server = server or WebServer(self.service, limits)
         self.transport = FakeTransport()
         service: Service = self.service
-        self.connection = Connection(self.server, service, limits, asyncio.get_running_loop())
+        self.connection = Connection(self.server, service, limits, error_body)
         self.transport.protocol = self.connection
         self.connection.connection_made(self.transport)
 

@@ -75,7 +75,7 @@ async def test_a_request_goes_through_the_proxy_with_its_whole_url() -> None:
     assert proxy.asked == [f"GET http://{HOST}/api/v1/models HTTP/1.1"], "the second one went over the kept connection"
     assert f"Host: {HOST}\r\n".encode() in heads[0]
     assert b"Authorization: Bearer sk-0123456789\r\n" in heads[0]
-    assert address.post.startswith(f"POST http://{HOST}/api/v1/chat/completions HTTP/1.1\r\n".encode())
+    assert address.posting(b"/chat/completions").startswith(f"POST http://{HOST}/api/v1/chat/completions HTTP/1.1\r\n".encode())
 
 
 async def test_tls_goes_through_a_tunnel(certificate: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

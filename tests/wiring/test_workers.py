@@ -81,10 +81,12 @@ class Served:
 
 
 @asynccontextmanager
-async def served(tmp_path: Path, upstream: ScriptedServer, workers: int = 3) -> AsyncIterator[Served]:
+async def served(tmp_path: Path, upstream: ScriptedServer, workers: int = 3, settings: str = "") -> AsyncIterator[Served]:
     """Until it is told to end."""
     config = tmp_path / "own.toml"
-    config.write_text(f'[endpoints.up]\nkind = "openai_compatible"\nbase_url = "{upstream.base_url}"\nlocal = true\n', "utf-8")
+    config.write_text(
+        f'{settings}[endpoints.up]\nkind = "openai_compatible"\nbase_url = "{upstream.base_url}"\nlocal = true\n', "utf-8"
+    )
     home = tmp_path / "home"
     environ = {**os.environ, "SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(home)}
     process = await asyncio.create_subprocess_exec(

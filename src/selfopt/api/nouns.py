@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from selfopt.records import AuditRecord, Ban, LedgerReport, RoutingConfig, ToolMatch, Variant
-from selfopt.verbs.keys import add_key, list_keys, revoke_key
+from selfopt.verbs.keys import add_key, list_keys, revoke_key, set_key
 from selfopt.verbs.models import list_models, model_status, pull_model, remove_model
 from selfopt.verbs.routing import (
     Traced,
@@ -23,6 +23,7 @@ from selfopt.verbs.routing import (
 from selfopt.verbs.ruling import RouteChoice, remove_route, set_route
 from selfopt.verbs.tools import Tools
 from selfopt.verbs.trusting import TrustProposal, TrustRow, accept_trust, propose_trust, trusted_folders, withdraw_trust
+from selfopt.verbs.usage import By, KeyUsage, key_usage
 from selfopt.verbs.variants import VariantDifference, diff_variants, list_parts, list_variants, one_variant, render_variant
 from selfopt.verbs.verifying import HomeReport, audit_anchor, verify_audit, verify_home, verify_ledger, verify_requests
 
@@ -144,23 +145,48 @@ class Keys(Noun):
     """API keys of the gateway: `selfopt keys`."""
 
     def list(self) -> tuple[Any, ...]:
-        """Lists all entries, revoked ones too: id, name, models, scopes, created_at, revoked_at.
+        """Lists all entries, revoked ones too: id, name, models, scopes, terms, created_at, revoked_at.
 
         Never the keys.
         """
         return list_keys(self._app).keys
 
-    def add(self, name: str, *, models: Sequence[str] = (), scopes: Sequence[Any] = ()) -> tuple[str, Any]:
+    def add(
+        self, name: str, *, models: Sequence[str] = (), scopes: Sequence[Any] = (), terms: Mapping[str, Any] | None = None
+    ) -> tuple[str, Any]:
         """Makes a key.
 
         Args:
             models: Those it may ask; none means all.
-            scopes: Of "phase", "variant" and "feedback".
+            scopes: Of "phase", "variant", "feedback" and "admin".
+            terms: `budget_day`, `budget_month`, `on_budget`, `requests_per_minute`, `tokens_per_minute`
+                and `labels` by name.
 
         Returns:
             The key, which is stored nowhere, and its entry.
         """
-        return add_key(self._app, name, models=models, scopes=scopes)
+        return add_key(self._app, name, models=models, scopes=scopes, terms=terms)
+
+    def set(self, name: str, terms: Mapping[str, Any]) -> Any:
+        """Changes what a key may use up.
+
+        Args:
+            name: Its id or name.
+            terms: As of `add`. None takes a limit away, and an empty value a label.
+
+        Returns:
+            Its entry.
+        """
+        return set_key(self._app, name, terms)
+
+    def usage(self, *, by: By = "key", since: str | None = None) -> KeyUsage:
+        """Adds up what requests used, cost and saved.
+
+        Args:
+            by: "key", "label", "model" (the one asked for) or "day".
+            since: The first day, as YYYY-MM-DD in UTC; None for the first of this month.
+        """
+        return key_usage(self._app, by=by, since=since)
 
     def revoke(self, name: str) -> Any:
         """Makes a key invalid for good. name: its id or name."""

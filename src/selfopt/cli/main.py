@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "Compare models and variants on the same prompts, in one table."),
     "report": ("report", "Write the reports from the ledger."),
     "serve": ("serve", "Serve live traffic under the rules, OpenAI-compatible."),
+    "ui": ("ui", "Show this home in a browser: live requests, rules, experiments."),
     "keys": ("keys", "Make, list and revoke API keys of the gateway."),
     "routes": ("routes", "Show, set, import or roll back the rules in force."),
     "audit": ("audit", "Show, verify, anchor or trace the audit trail."),

@@ -15,7 +15,7 @@ SHOWN_FAULTS = 10
 @click.pass_context
 def command(ctx: click.Context, /, as_json: bool) -> int:
     """Write SELF_OPTIMIZING_REPORT.md and .html, META_LEARNINGS.md and the cycles' results from the
-    ledger.
+    ledger. The .html shows prompts and replies, so mind who reads it.
 
     Exit code 100 when the ledger is not what was committed to it. The reports say so, too.
     """

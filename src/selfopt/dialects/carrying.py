@@ -126,7 +126,10 @@ def _schema(value: Any) -> Any:
 
 
 def _effort(value: Any) -> Any:
-    return False if value == "none" else value
+    """Ollama's `think`, which has three levels: the nearest one."""
+    return (
+        {"none": False, "minimal": "low", "xhigh": "high", "max": "high"}.get(value, value) if isinstance(value, str) else value
+    )
 
 
 def _reasoning(value: Any) -> Any:
@@ -177,11 +180,12 @@ _OLLAMA_OPTIONS = (
 _OLLAMA_NAMES = {"n_predict": "num_predict", "n_keep": "num_keep", "n_ctx": "num_ctx", "typ_p": "typical_p"}
 _ANTHROPIC_FIELDS = (
     "temperature top_p top_k max_tokens stop_sequences metadata thinking output_config container mcp_servers "
-    "context_management cache_control inference_geo"
+    "context_management cache_control inference_geo billing_policy compaction diagnostics fallback_credit_token fallbacks speed "
+    "thread user_profile_id workspace_id"
 )
 # Fields that shape the answer or ask for more of it, which these servers or the gateway's answers cannot give.
 _NOT_HERE = (
-    "n best_of logprobs top_logprobs logit_bias functions function_call modalities audio prediction web_search_options "
+    "n best_of logit_bias functions function_call modalities audio prediction web_search_options "
     "grammar guided_regex guided_choice guided_grammar structured_outputs prompt_logprobs echo n_probs"
 )
 TABLES: Mapping[str, FieldTable] = {
@@ -195,6 +199,8 @@ TABLES: Mapping[str, FieldTable] = {
             "max_completion_tokens": Goes("options.num_predict"),
             "stop": Goes("options.stop", _as_list),
             "options": Goes("options"),
+            "logprobs": Goes("logprobs"),
+            "top_logprobs": Goes("top_logprobs"),
             "response_format": Goes("format", _format),
             "json_schema": Goes("format"),
             "guided_json": Goes("format"),
@@ -235,7 +241,33 @@ def carried(endpoint: str, dialect: str, request: ChatRequest) -> dict[str, Any]
     Raises:
         EndpointError: `bad_request`, with the name of a field that the server has no words for.
     """
-    fields, table = request.beside.get(CLIENT, {}), TABLES[dialect]
+    table = TABLES[dialect]
+    try:
+        return _written(table, request)
+    except _NoPlaceError as error:
+        said = f"endpoint {endpoint}: {table.server} cannot be asked for {error.key!r}: {error}; leave it out"
+        raise EndpointError(said, kind="bad_request", told=said) from None
+
+
+def refused_field(dialect: str, request: ChatRequest) -> tuple[str, str] | None:
+    """The first field that a server of this dialect has no words for, and why; None if it has some for all."""
+    table = TABLES.get(dialect)
+    try:
+        if table is not None:
+            _written(table, request)
+    except _NoPlaceError as error:
+        return error.key, str(error)
+    return None
+
+
+class _NoPlaceError(ValueError):
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(why)
+        self.key = key
+
+
+def _written(table: FieldTable, request: ChatRequest) -> dict[str, Any]:
+    fields = request.beside.get(CLIENT, {})
     written: dict[str, Any] = {}
     size = 0
     # An object of the server's own options is the most explicit: it comes last.
@@ -244,21 +276,21 @@ def carried(endpoint: str, dialect: str, request: ChatRequest) -> dict[str, Any]
         if isinstance(value, msgspec.Raw):
             size += len(value)
             if size > MAX_FIELDS_BYTES:
-                raise _refusal(endpoint, table, key, f"at most {MAX_FIELDS_BYTES} bytes of such fields are allowed")
+                raise _NoPlaceError(key, f"at most {MAX_FIELDS_BYTES} bytes of such fields are allowed")
             value = msgspec.json.decode(value)
         if value is None:
             continue
         goes = None if key in table.refused else table.goes.get(key) or (Goes(key) if table.others == "same" else None)
         if goes is None:
             if not says_nothing(key, value):
-                raise _refusal(endpoint, table, key, "there is no such field")
+                raise _NoPlaceError(key, "there is no such field")
             continue
         try:
             value = goes.convert(value)
             if value is not UNSAID:
                 put(written, goes.place, value)
         except ValueError as error:
-            raise _refusal(endpoint, table, key, str(error)) from None
+            raise _NoPlaceError(key, str(error)) from None
     return written
 
 
@@ -306,11 +338,6 @@ def says_nothing(key: str, value: Any) -> bool:
     """Whether a field with this value asks for nothing."""
     nothings = SAYS_NOTHING.get(key, ())
     return value is None or any(value == one and isinstance(value, bool) is isinstance(one, bool) for one in nothings)
-
-
-def _refusal(endpoint: str, table: FieldTable, key: str, why: str) -> EndpointError:
-    said = f"endpoint {endpoint}: {table.server} cannot be asked for {key!r}: {why}; leave it out"
-    return EndpointError(said, kind="bad_request", told=said)
 
 
 def put(body: dict[str, Any], place: str, value: Any) -> None:

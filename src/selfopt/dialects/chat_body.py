@@ -112,12 +112,8 @@ class ChatBody:
         return _encode({**fields, **more, "model": server_model})
 
 
-def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:
-    """Read a client's request in steps. No step takes 50 ms for any body within the limits.
-
-    Raises:
-        Refusal: 400, with what is wrong and where.
-    """
+def reading_fields(body: bytes, limits: BodyLimits) -> Generator[None, None, tuple[dict[str, msgspec.Raw], str]]:
+    """Read the fields of a request and the model that it names, in steps. See `reading_body`."""
     yield from _shaped(body, limits)
     try:
         if not body.isascii():
@@ -133,27 +129,48 @@ def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatB
     yield
     if len(fields) > limits.max_fields:
         raise bad_request(f"the body has {len(fields)} keys at the top level, at most {limits.max_fields} are allowed")
-    model = _read(fields, "model", _decode_text, "the name of a model, as text")
+    model = read_field(fields, "model", _decode_text, "the name of a model, as text")
     if not model or len(model) > MAX_MODEL_LENGTH or not model.isprintable():
         raise bad_request(f"model must be a name of 1 to {MAX_MODEL_LENGTH} printable characters", "model")
+    return fields, model
+
+
+def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:
+    """Read a client's request in steps. No step takes 50 ms for any body within the limits.
+
+    Raises:
+        Refusal: 400, with what is wrong and where.
+    """
+    fields, model = yield from reading_fields(body, limits)
     what = "a list of objects that each have a role"
     # In a large body, count the messages first: decoded, they take far more memory.
-    n_messages = len(_read(fields, "messages", _decode_objects, what) or ()) if len(body) > STEP_BYTES else 1
+    n_messages = len(read_field(fields, "messages", _decode_objects, what) or ()) if len(body) > STEP_BYTES else 1
     if n_messages <= limits.max_messages:
         yield
-        messages = _read(fields, "messages", _decode_messages, what)
+        messages = read_field(fields, "messages", _decode_messages, what)
         n_messages = len(messages)
     if not 1 <= n_messages <= limits.max_messages:
         raise bad_request(f"messages must hold 1 to {limits.max_messages} messages, not {n_messages}", "messages")
     yield
-    tools = _read(fields, "tools", _decode_objects, "a list of objects") if "tools" in fields else None
+    n_tools = tools_in(fields, limits)
+    yield
+    stream = wants_stream(fields)
+    used = any(m.role in _TOOL_ROLES or _holds(m.tool_calls) for m in messages)
+    calls_tools = bool(n_tools) or used or _holds(fields.get("functions", _NULL))
+    return ChatBody(fields, model, stream, n_tools, _phase_of(messages), len(body), calls_tools)
+
+
+def tools_in(fields: dict[str, msgspec.Raw], limits: BodyLimits) -> int:
+    """How many tools are offered. Raises Refusal (400)."""
+    tools = read_field(fields, "tools", _decode_objects, "a list of objects") if "tools" in fields else None
     if tools is not None and len(tools) > limits.max_tools:
         raise bad_request(f"{len(tools)} tools, at most {limits.max_tools} are allowed", "tools", "array_above_max_length")
-    yield
-    stream = _read(fields, "stream", _decode_flag, "true or false") if "stream" in fields else False
-    used = any(m.role in _TOOL_ROLES or _holds(m.tool_calls) for m in messages)
-    calls_tools = bool(tools) or used or _holds(fields.get("functions", _NULL))
-    return ChatBody(fields, model, bool(stream), len(tools or ()), _phase_of(messages), len(body), calls_tools)
+    return len(tools or ())
+
+
+def wants_stream(fields: dict[str, msgspec.Raw]) -> bool:
+    """Say whether the client wants a stream. Raises Refusal (400)."""
+    return bool(read_field(fields, "stream", _decode_flag, "true or false")) if "stream" in fields else False
 
 
 def _shaped(body: bytes, limits: BodyLimits) -> Generator[None, None, None]:
@@ -167,7 +184,8 @@ def _shaped(body: bytes, limits: BodyLimits) -> Generator[None, None, None]:
         raise bad_request(f"the body {what} {error}", code="invalid_json") from None
 
 
-def _read(fields: dict[str, msgspec.Raw], key: str, decode: Callable[[msgspec.Raw], T], what: str) -> T:
+def read_field(fields: dict[str, msgspec.Raw], key: str, decode: Callable[[msgspec.Raw], T], what: str) -> T:
+    """One field, decoded. what: what it has to be. Raises Refusal."""
     raw = fields.get(key)
     if raw is None:
         raise bad_request(f"{key} is missing: give {what}", key, "missing_required_parameter")

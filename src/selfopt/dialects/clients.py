@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from selfopt.records import ChatRequest, FinishReason, ReplyContent, ToolCall, Usage
+from selfopt.records import ChatRequest, FinishReason, LogProbs, ReplyContent, ToolCall, Usage
 
 from .chat_body import BodyLimits, ChatBody
+from .jsontext import write_text
 from .refusal import Refusal
 
 PassReason = Literal[
@@ -50,12 +51,14 @@ class NoWordsError(Exception):
     Attributes:
         reason: the part that it lies in.
         param: the field of the request.
+        code: of the refusal, where no server can judge it.
     """
 
-    def __init__(self, reason: PassReason, message: str, param: str) -> None:
+    def __init__(self, reason: PassReason, message: str, param: str, code: str = "unsupported_content") -> None:
         super().__init__(message)
         self.reason = reason
         self.param = param
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class ClientRequest:
         size: the size of the body in bytes.
         tools_kept: whether the next chat with these tools gets the same tool records.
         beyond: what no variant has words for; None if there is nothing of the kind.
+        unkept: whether the client wants its answer to be kept, and it is not.
     """
 
     request: ChatRequest
@@ -81,6 +85,7 @@ class ClientRequest:
     size: int = 0
     tools_kept: bool = True
     beyond: PassReason | None = None
+    unkept: bool = False
 
 
 class RawCall(ToolCall):
@@ -93,6 +98,11 @@ class RawCall(ToolCall):
     raw: str = ""
 
 
+def arguments_text(call: ToolCall) -> str:
+    """The arguments of a call as text."""
+    return call.raw if isinstance(call, RawCall) else write_text(call.arguments)
+
+
 class ReplyWriter(ABC):
     """Writes one answer, whole or streamed. A stream can begin before the reply is settled.
 
@@ -103,15 +113,19 @@ class ReplyWriter(ABC):
         refused: whether the text is a refusal.
         usage: its token counts.
         thinking: what the model thought before it.
+        thoughts: the same in the blocks that the server signed.
+        logprobs: the log probabilities of its tokens, where the client wants them and they came.
     """
 
     def __init__(self) -> None:
         self.text = ""
         self.thinking = ""
+        self.thoughts: Sequence[dict[str, Any]] = ()
         self.calls: Sequence[ToolCall] = ()
         self.finish: FinishReason = "stop"
         self.refused = False
         self.usage = NO_USAGE
+        self.logprobs: LogProbs | None = None
 
     def settle(self, said: ReplyContent, usage: Usage) -> None:
         """Set the whole reply."""
@@ -138,9 +152,67 @@ class ReplyWriter(ABC):
         """
         ...
 
+    def signed(self, thought: dict[str, Any]) -> bytes:
+        """What a stream says of a signed block of thinking, behind the pieces of its text."""
+        return b""
+
     @abstractmethod
     def ending(self, *, with_usage: bool) -> bytes:
         """The end of a stream, once the reply is settled."""
+        ...
+
+    def broken_off(self, refusal: Refusal) -> bytes:
+        """What ends a stream of this writer that breaks off; empty where its dialect says that."""
+        return b""
+
+
+class Counted(NamedTuple):
+    """Token counts of a reply; None where the server does not tell them.
+
+    Attributes:
+        asked: of the request, `cached` among them.
+        said: of the reply.
+        cached: those of the request that came from the server's cache.
+    """
+
+    asked: int | None
+    said: int | None
+    cached: int | None
+
+
+class PassedOn(Protocol):
+    """What is read of requests and replies that are passed on unchanged.
+
+    Attributes:
+        watched: whether calls are looked for in the text of such replies. A request whose reply has
+            to be read so is translated where they are not.
+    """
+
+    watched: bool
+
+    def addressed(self, headers: Mapping[bytes, bytes], query: bytes) -> tuple[bytes, bytes]:
+        """Where below a server's base URL a request goes, and lines of its head that the server gets, each with its end.
+
+        Args:
+            headers: of the client's request, by their names in lower case.
+            query: of its target.
+        """
+        ...
+
+    def counted(self, body: bytes) -> Counted | None:
+        """The token counts of a whole reply; None without any."""
+        ...
+
+    def counted_in(self, first: bytes, last: bytes) -> Counted | None:
+        """Those of a stream, of which these are the first bytes and the last."""
+        ...
+
+    def ended(self, last: bytes) -> bool:
+        """Whether a stream is complete that ends with these bytes."""
+        ...
+
+    def error(self, body: bytes) -> bytes | None:
+        """The error of a server as clients expect it; None if this is none that says anything."""
         ...
 
 
@@ -152,24 +224,30 @@ class ClientDialect(Protocol):
 
     Attributes:
         name: the name of the dialect. Replies of servers that speak it are passed on unchanged.
+        passed: reads of what is passed on.
     """
 
     name: str
+    passed: PassedOn
 
     def reading_body(self, body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:
         """Read a body as far as routing needs it, in steps. Raises Refusal: 400, with what is wrong and where."""
         ...
 
-    def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest]:
+    def reading_request(self, chat: ChatBody, server: str) -> Generator[None, None, ClientRequest]:
         """Read a chat in steps of a few milliseconds.
 
+        Args:
+            server: the dialect of the server that is to be asked.
+
         Raises:
-            NoWordsError: it holds what records cannot express, such as audio.
+            NoWordsError: it holds what records cannot express, such as audio, or what that dialect
+                has no words for.
         """
         ...
 
-    def reply(self, request_id: str, model: str) -> ReplyWriter:
-        """Make the writer of the answer."""
+    def reply(self, request_id: str, model: str, chat: ChatBody) -> ReplyWriter:
+        """Make the writer of the answer to a chat."""
         ...
 
     def fault(self, refusal: Refusal) -> bytes:
@@ -177,5 +255,5 @@ class ClientDialect(Protocol):
         ...
 
     def broken_off(self, refusal: Refusal) -> bytes:
-        """What ends a stream that breaks off."""
+        """What ends a stream of a server that breaks off."""
         ...

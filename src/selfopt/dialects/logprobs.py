@@ -84,6 +84,31 @@ def read_logprobs(entries: list[Any]) -> LogProbs | None:
     )
 
 
+def written_logprobs(found: LogProbs, text: str) -> list[dict[str, Any]]:
+    """The entries of an answer's tokens in the form of OpenAI's replies.
+
+    text: the answer. The tokens before it, of what the model thought, are left out.
+    """
+    at = "".join(found.tokens).rfind(text.strip()) if text.strip() else 0
+    entries: list[dict[str, Any]] = []
+    for place, token in enumerate(found.tokens):
+        at -= len(token)
+        if at < 0 or not text.strip():
+            top = zip(found.top_tokens[place], found.top_logprobs[place], strict=True)
+            data = bytes.fromhex(found.raw[place]) if place in found.raw else token.encode("utf-8", "replace")
+            entries.append(
+                {
+                    **_written(token, found.logprobs[place], data),
+                    "top_logprobs": [_written(other, value, other.encode("utf-8", "replace")) for other, value in top],
+                }
+            )
+    return entries
+
+
+def _written(token: str, logprob: float, data: bytes) -> dict[str, Any]:
+    return {"token": token, "logprob": logprob, "bytes": list(data)}
+
+
 def _token(entry: dict[str, Any]) -> tuple[str | None, bytes | None]:
     """The text of a token, None where it has none; and its bytes where they are no text alone."""
     text, listed = entry.get("token"), entry.get("bytes")

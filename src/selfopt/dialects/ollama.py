@@ -235,6 +235,7 @@ def one_name(name: str) -> str:
 KIND = EndpointKind(
     dialect=Ollama,
     speaks=Ollama.name,
+    openai_path="/v1",
     writes_grammars=False,
     any_schema=True,
     ignores_choice=True,

@@ -29,7 +29,7 @@ from .carrying import LIMIT_KEYS, merged, wants_thinking
 from .faults import refuse_error
 from .finish import finish_of
 from .jsontext import as_dict, as_int, as_list, as_ms, as_str, as_text, write_text
-from .kinds import EndpointKind
+from .kinds import OPENAI_HOST, EndpointKind
 from .logprobs import add_entries, entries_of
 from .openai_client import NAME
 from .parts import Parts, StreamDecoder, beside_of, calls_of, given, numbered
@@ -57,7 +57,7 @@ class OpenAIChat:
         self.root = url if urlsplit(url).path else f"{url}/v1"
         self.url = f"{self.root}/chat/completions"
         self.headers = bearer(config)
-        self._renamed_limit = urlsplit(self.root).hostname == "api.openai.com"
+        self._renamed_limit = urlsplit(self.root).hostname == OPENAI_HOST
         here = config.local or is_loopback(self.root)
         self.server: ServerKind | None = config.server or (None if here else "other")
         if config.kind in ("embedded", "scripted"):

@@ -13,8 +13,9 @@ from selfopt.records import ChatRequest, Message, Sampling, ToolCall
 from .chat_body import STEP_BYTES, BodyLimits, ChatBody, reading_body
 from .client_messages import plain_messages, reading_message
 from .client_tools import KEPT_TOOLS_BYTES, chosen, offered
-from .clients import ClientDialect, ClientRequest, PassReason, RawCall, ReplyWriter
-from .jsontext import write_text
+from .clients import ClientDialect, ClientRequest, PassedOn, PassReason, ReplyWriter, arguments_text
+from .logprobs import written_logprobs
+from .passed_chat import PassedChat
 from .refusal import Refusal
 
 NAME = "openai_chat"
@@ -163,7 +164,7 @@ class Completion(ReplyWriter):
         return {
             "id": call.id or f"call_{self.id.removeprefix('chatcmpl-')}_{number}",
             "type": "function",
-            "function": {"name": call.name, "arguments": _arguments(call)},
+            "function": {"name": call.name, "arguments": arguments_text(call)},
         }
 
     def _usage(self) -> dict[str, Any]:
@@ -184,9 +185,11 @@ class Completion(ReplyWriter):
             message["refusal"] = self.text
         if self.thinking:
             message["reasoning_content"] = self.thinking
+        if self.thoughts:
+            message["thinking_blocks"] = list(self.thoughts)
         if self.calls:
             message["tool_calls"] = [self._call(number, call) for number, call in enumerate(self.calls)]
-        choice = {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": None}
+        choice = {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": self._logprobs()}
         return _encode({**self._head("chat.completion"), "choices": [choice], "usage": self._usage()})
 
     def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None, *, thinking: str = "") -> bytes:
@@ -197,15 +200,22 @@ class Completion(ReplyWriter):
             return self._delta({"tool_calls": [{"index": call[0], **self._call(*call)}]})
         return self._delta({"refusal" if self.refused else "content": text} if text else {"role": "assistant", "content": ""})
 
+    def signed(self, thought: dict[str, Any]) -> bytes:
+        """See `ReplyWriter`: in a field that clients of LiteLLM know, too."""
+        return self._delta({"thinking_blocks": [thought]})
+
     def ending(self, *, with_usage: bool) -> bytes:
         """See `ReplyWriter`: the finish reason, the token counts, and [DONE]."""
-        events = [self._delta({}, self.finish)]
+        events = [self._delta({}, self.finish, self._logprobs())]
         if with_usage:
             events.append(self._event({**self._head("chat.completion.chunk"), "choices": [], "usage": self._usage()}))
         return b"".join(events) + b"data: [DONE]\n\n"
 
-    def _delta(self, delta: dict[str, Any], finish: str | None = None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+    def _logprobs(self) -> dict[str, Any] | None:
+        return {"content": written_logprobs(self.logprobs, self.text), "refusal": None} if self.logprobs is not None else None
+
+    def _delta(self, delta: dict[str, Any], finish: str | None = None, logprobs: dict[str, Any] | None = None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": logprobs}
         return self._event({**self._head("chat.completion.chunk"), "choices": [choice]})
 
     def _event(self, body: dict[str, Any]) -> bytes:
@@ -215,20 +225,17 @@ class Completion(ReplyWriter):
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
 
-def _arguments(call: ToolCall) -> str:
-    return call.raw if isinstance(call, RawCall) else write_text(call.arguments)
-
-
 class _OpenAIClient:
     name = NAME
+    passed: PassedOn = PassedChat()
 
     def reading_body(self, body: bytes, limits: BodyLimits) -> Generator[None, None, ChatBody]:
         return reading_body(body, limits)
 
-    def reading_request(self, chat: ChatBody) -> Generator[None, None, ClientRequest]:
+    def reading_request(self, chat: ChatBody, server: str) -> Generator[None, None, ClientRequest]:
         return reading_request(chat)
 
-    def reply(self, request_id: str, model: str) -> ReplyWriter:
+    def reply(self, request_id: str, model: str, chat: ChatBody) -> ReplyWriter:
         return Completion(request_id, model)
 
     def fault(self, refusal: Refusal) -> bytes:

@@ -12,7 +12,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Refusal(Exception):
-    """An error to send to the client. It is raised where it is found and sent in one place."""
+    """An error to send to the client. It is raised where it is found and sent in one place.
+
+    Attributes:
+        closing: what ends the client's stream, if that has begun and only its writer knows; else empty.
+        request_id: of the request, once it is known.
+    """
 
     def __init__(
         self,
@@ -31,16 +36,22 @@ class Refusal(Exception):
         self.kind = kind
         self.param = param
         self.headers = tuple(headers)
+        self.closing = b""
+        self.request_id: str | None = None
 
     def for_good(self) -> Self:
         """Tell clients not to send the same request again by themselves, as SDKs do after many errors."""
         self.headers = (*self.headers, b"x-should-retry: false")
         return self
 
+    def told(self) -> dict[str, str | None]:
+        """The error object."""
+        text = self.message.encode("utf-8", "replace").decode("utf-8")
+        return {"message": text, "type": self.kind, "param": self.param, "code": self.code}
+
     def body(self) -> bytes:
         """The error as JSON."""
-        text = self.message.encode("utf-8", "replace").decode("utf-8")
-        return _encode({"error": {"message": text, "type": self.kind, "param": self.param, "code": self.code}})
+        return _encode({"error": self.told()})
 
 
 def bad_request(message: str, param: str | None = None, code: str = "invalid_value") -> Refusal:

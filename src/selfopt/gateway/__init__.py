@@ -3,26 +3,33 @@
 from selfopt.web import HttpAddress, Pool, WebLimits
 
 from .access_log import AccessLog
+from .allowances import Allowances
 from .attempts import Attempts, SureParts
-from .chat import ChatParts
 from .conversations import Conversations
 from .costs import CostBook
 from .drift import DriftMarks, DriftWatch
 from .drift_file import DriftFile
+from .earlier import EarlierResponses
 from .gateway import Gateway, GatewayParts, fast_loop
 from .harness import Harness
 from .journal import JournalOptions, SegmentJournal
+from .kept_responses import KeptLimits, KeptResponses
+from .key_counters import KeyCounters
 from .keys import FileKeys
 from .metrics import LiveCounters
 from .model_metrics import ModelCounters
 from .options import GatewayOptions
+from .page_process import PagePlace, PageProcess
 from .passing import Passing
 from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
+from .service import ChatParts
+from .shared_breaks import SharedBreaks
 from .shared_figures import SharedFigures
 from .similar import EmbeddingSteps
 from .sinks import TrailSink
+from .spent_elsewhere import SpentElsewhere
 from .thresholds import ThresholdWatch
 from .ticket import this_writer
 from .tracing import AttemptSpan, SpanSink, TracedRequest, Tracing
@@ -30,6 +37,7 @@ from .warmth import KeepWarm, Warmed, Warmer
 
 __all__ = [
     "AccessLog",
+    "Allowances",
     "AttemptSpan",
     "Attempts",
     "ChatParts",
@@ -38,6 +46,7 @@ __all__ = [
     "DriftFile",
     "DriftMarks",
     "DriftWatch",
+    "EarlierResponses",
     "EmbeddingSteps",
     "FileKeys",
     "Gateway",
@@ -47,8 +56,13 @@ __all__ = [
     "HttpAddress",
     "JournalOptions",
     "KeepWarm",
+    "KeptLimits",
+    "KeptResponses",
+    "KeyCounters",
     "LiveCounters",
     "ModelCounters",
+    "PagePlace",
+    "PageProcess",
     "Passing",
     "Pool",
     "PooledEndpoint",
@@ -56,8 +70,10 @@ __all__ = [
     "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
+    "SharedBreaks",
     "SharedFigures",
     "SpanSink",
+    "SpentElsewhere",
     "SureParts",
     "ThresholdWatch",
     "TracedRequest",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 
 from selfopt.dialects.refusal import Refusal
 from selfopt.web import HttpRequest
@@ -12,7 +13,17 @@ from .options import GatewayOptions
 from .origins import Origins
 
 # These headers decide who may do what, so a repeated one is refused.
-ONCE = frozenset({b"origin", b"authorization", b"content-type", b"x-selfopt-phase", b"x-selfopt-variant"})
+ONCE = frozenset(
+    {
+        b"origin",
+        b"authorization",
+        b"x-api-key",
+        b"content-type",
+        b"x-selfopt-phase",
+        b"x-selfopt-variant",
+        b"x-selfopt-cost",
+    }
+)
 OPEN_PATHS = frozenset({b"/health", b"/ready"})
 """Balancers and supervisors ask these, without a key and under any Host. The answers say nothing else."""
 NOBODY = Caller()
@@ -50,20 +61,24 @@ class Access:
             said = "requests from web pages are not served, unless gateway.allowed_origins names their origin"
             raise Refusal(403, said, code="origin_refused", kind="permission_error")
         if self._keys.required or origin is not None:
-            return self._with_key(headers.get(b"authorization", b""))
+            return self._with_key(headers)
         if not self._is_own(headers.get(b"host", b"")):
             raise Refusal(
                 403, "this Host is not allowed; add it to gateway.allowed_hosts", code="host_refused", kind="permission_error"
             )  # fmt: skip
         return LOCAL_USER
 
-    def _with_key(self, authorization: bytes) -> Caller:
-        kind, _, presented = authorization.partition(b" ")
-        caller = self._keys.find(presented.strip().decode("latin-1")) if kind.lower() == b"bearer" else None
+    def _with_key(self, headers: Mapping[bytes, bytes]) -> Caller:
+        kind, _, bearer = headers.get(b"authorization", b"").partition(b" ")
+        presented, given = bearer.strip() if kind.lower() == b"bearer" else b"", headers.get(b"x-api-key")
+        if given is not None and presented and given != presented:
+            raise Refusal(400, "Authorization and x-api-key hold different keys: send one of them", code="two_api_keys")
+        presented = given or presented
+        caller = self._keys.find(presented.decode("latin-1")) if presented else None
         if caller is None:
             raise Refusal(
                 401,
-                "no valid API key: send Authorization: Bearer KEY (selfopt keys add makes one)",
+                "no valid API key: send Authorization: Bearer KEY, or x-api-key: KEY (selfopt keys add makes one)",
                 code="invalid_api_key",
                 kind="authentication_error",
                 headers=(b"WWW-Authenticate: Bearer",),

@@ -143,7 +143,7 @@ def _told(record: RequestRecord) -> str:
         record.outcome,
         str(record.status),
         f"{record.model[:LONGEST_NAME] or '-'}{served}",
-        record.phase,
+        record.phase if record.route is None else record.route,
         f"rule {record.rule}" if record.rule is not None else "",
         f"version {record.version}",
         f"variant {record.variant}" if record.variant is not None else "",

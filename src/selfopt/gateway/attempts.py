@@ -18,9 +18,10 @@ from selfopt.records import RouteDecision, Rule, Voided
 from selfopt.web import Pool
 from selfopt.words.unsure import nobody_surer_text, not_served_text
 
+from .allowances import Allowances
 from .conversations import Conversations
 from .escalation import Escalating
-from .gates import EndpointGate
+from .gates import LONGEST_PROBE_S, EndpointGate
 from .harness import Harness
 from .live_request import LiveRequest
 from .offered import may_call
@@ -29,6 +30,7 @@ from .refusal import from_endpoint_error
 from .rival import Rival
 from .rules import RulesInForce
 from .seams import Upstream, Upstreams
+from .shared_breaks import SharedBreaks
 from .sinks import TrailSink
 
 # Another model may answer after these. The other faults lie in the request or in the settings.
@@ -36,7 +38,6 @@ FALLS_BACK: frozenset[EndpointFault] = frozenset({"timeout", "connect", "loading
 # With a fallback at hand, a retry after these would only cost time.
 ASKED_ONCE: frozenset[EndpointFault] = frozenset({"timeout", "connect"})
 LONGEST_PATIENCE_S = 2.0
-PROBE_TIMEOUT_S = 5.0
 SHORTEST_ATTEMPT_S = 0.02
 
 
@@ -108,6 +109,8 @@ class Attempts:
         audit: TrailSink,
         answerer: Harness,
         sure: SureParts,
+        allowances: Allowances | None = None,
+        breaks: SharedBreaks | None = None,
     ) -> None:
         """Keep the parts."""
         self._options = options
@@ -118,6 +121,8 @@ class Attempts:
         self._conversations = sure.conversations or Conversations()
         self._voided = sure.voided
         self._judges = sure.judges
+        self._allowances = allowances or Allowances()
+        self._breaks = breaks
         self._loop = asyncio.get_running_loop()
         self.gates: dict[str, EndpointGate] = {}
 
@@ -125,7 +130,7 @@ class Attempts:
         """Answer the client. Raises Refusal when nobody could, or the request may go to nobody."""
         if decision.outcome == "fallback":
             self._divert(exchange, decision, "rule")
-        line = _Line(decision, deque(rules.standbys(decision, calls_tools=exchange.chat.calls_tools, tools=exchange.tools)))
+        line = _Line(decision, deque(self._standbys(exchange, decision, rules)))
         try:
             while not await self._served(exchange, line, rules):
                 pass
@@ -134,6 +139,12 @@ class Attempts:
         finally:
             if line.rival is not None:
                 await line.rival.end(exchange.ticket)
+
+    def _standbys(self, exchange: LiveRequest, decision: RouteDecision, rules: RulesInForce) -> tuple[RouteDecision, ...]:
+        """Return who may answer if the model fails: nobody beside chats, where another model's answer means another thing."""
+        if exchange.route is not None:
+            return ()
+        return rules.standbys(decision, calls_tools=exchange.chat.calls_tools, tools=exchange.tools)
 
     async def _served(self, exchange: LiveRequest, line: _Line, rules: RulesInForce) -> bool:
         """Ask the next model. Returns whether the client was answered. Raises Refusal."""
@@ -275,9 +286,10 @@ class Attempts:
         retries = limits.retries if limits is not None and limits.retries is not None else options.limits.retries
         timeout_s = limits.timeout_s if limits is not None and limits.timeout_s is not None else options.limits.timeout_s
         try:
-            upstream = self._upstreams.find(decision.model or "", decision.original_model)
+            upstream = self._upstreams.find(decision.model or "", decision.original_model, exchange.route)
         except UsageError as unknown:  # a rule names a model that the settings do not know
             return EndpointError(str(unknown), kind="connect", final=True)
+        self._allowances.hold(exchange, upstream.model)
         exchange.upstream, exchange.rule, exchange.helped = upstream, rule, helped
         gate = self._gate(upstream)
         for number in range(retries + 1):
@@ -301,7 +313,8 @@ class Attempts:
     def _gate(self, upstream: Upstream) -> EndpointGate:
         gate = self.gates.get(upstream.gate)
         if gate is None:
-            gate = EndpointGate(upstream.gate, upstream.concurrency, self._options, lambda: self._probe(upstream))
+            shared = None if self._breaks is None else self._breaks.of(upstream.gate)
+            gate = EndpointGate(upstream.gate, upstream.concurrency, self._options, lambda: self._probe(upstream), shared)
             self.gates[upstream.gate] = gate
         return gate
 
@@ -326,6 +339,7 @@ class Attempts:
             raise
         exchange.crowded = lambda: bool(gate.waiting)
         entered, trace = perf_counter(), ticket.trace
+        ticket.bill.begin(upstream.model, entered)
         span = None if trace is None else trace.begin_attempt(upstream, entered)
         try:
             await self._answerer.answer(exchange)
@@ -364,7 +378,7 @@ class Attempts:
             reply = await self._pool.ask(
                 upstream.address,
                 upstream.address.get,
-                timeout_s=PROBE_TIMEOUT_S,
+                timeout_s=LONGEST_PROBE_S,
                 connect_timeout_s=self._options.limits.connect_timeout_s,
                 max_bytes=upstream.max_reply_bytes,
             )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from selfopt.records import Price, Usage, cost_of
 
 from .adding import NO_USAGE
+from .savings import SavingCounters
 
 if TYPE_CHECKING:
     from .ticket import RequestRecord, Ticket
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 # Faults after which a model may have worked, and its server been paid, though it told no counts.
 _PAID_UNTOLD = frozenset({"", "timeout", "protocol", "broken_off", "outrun"})
 _NOTHING = Usage(input_tokens=0, output_tokens=0)
+_MILLION_IN = Usage(input_tokens=1_000_000, output_tokens=0)
+_MILLION_OUT = Usage(input_tokens=0, output_tokens=1_000_000)
 _ANSWERED = frozenset({"served", "diverted"})
 
 
@@ -49,13 +53,22 @@ class Bill:
     Attempts that run at the same time need a bill each, whose rows are then put together.
     """
 
-    __slots__ = ("_beside", "_usage", "_work", "rows")
+    __slots__ = ("_at", "_beside", "_model", "_usage", "_work", "rows")
 
     def __init__(self) -> None:
         self.rows: list[BillRow] = []
+        self._model, self._at = "", 0.0
         self._beside: list[BillRow] = []
         self._usage = NO_USAGE
         self._work: CountsTokens | None = None
+
+    def begin(self, model: str, at: float) -> None:
+        """Note the model of the current attempt, and when it was asked, in seconds of `perf_counter`."""
+        self._model, self._at = model, at
+
+    def so_far(self, now: float) -> list[BillRow]:
+        """Return the rows as they are if the current attempt serves and ends now."""
+        return [*self.rows, *self._current(self._model, now - self._at, "")] if self._model else self.rows
 
     def told(self, input_tokens: int | None, output_tokens: int | None, cached_tokens: int | None) -> None:
         """Note the counts of the current attempt."""
@@ -72,11 +85,15 @@ class Bill:
 
     def close(self, model: str, busy_s: float, fault: str) -> None:
         """End the current attempt. fault: empty if it answered."""
+        self.rows += self._current(model, busy_s, fault)
+        self._usage, self._work, self._beside, self._model = NO_USAGE, None, [], ""
+
+    def _current(self, model: str, busy_s: float, fault: str) -> list[BillRow]:
+        """The rows of the current attempt. The last one is who served."""
         usage = _told_or_nothing(self._usage if self._work is None else self._work.usage, fault)
         again = usage not in (NO_USAGE, _NOTHING) and any(row.usage is usage for row in self.rows)
         busy_s -= sum(row.busy_s for row in self._beside)
-        self.rows += [*self._beside, BillRow(model, usage, max(0.0, busy_s), again)]  # the last row is who served
-        self._usage, self._work, self._beside = NO_USAGE, None, []
+        return [*self._beside, BillRow(model, usage, max(0.0, busy_s), again)]
 
 
 def _told_or_nothing(usage: Usage, fault: str) -> Usage:
@@ -84,8 +101,21 @@ def _told_or_nothing(usage: Usage, fault: str) -> Usage:
     return _NOTHING if untold and fault not in _PAID_UNTOLD else usage
 
 
+LATER = b"later"
+"""Stands for a cost that is not known before the answer is at its end. The record of the request holds it."""
+
+
+def told_later(ticket: Ticket) -> bytes:
+    """Say that a cost is not known yet."""
+    return LATER
+
+
 class CostBook:
-    """Says what requests cost."""
+    """Says what requests cost.
+
+    Attributes:
+        saved: adds up what they would have cost on the models asked for.
+    """
 
     def __init__(
         self,
@@ -105,24 +135,47 @@ class CostBook:
         self._is_local = is_local
         self._one_name = one_name
         self._prices: dict[str, Price | None] = {}
+        self.saved = SavingCounters(self.of, one_name)
+        self._units: dict[str, tuple[float, float, float] | None] = {}
 
     def priced(self, record: RequestRecord, ticket: Ticket) -> RequestRecord:
         """Return the record with what the request cost."""
         if not ticket.bill.rows:
             return record
-        total = 0.0
-        for row in (row for row in ticket.bill.rows if not row.again):
-            cost = self._cost(row.model, row.usage, row.busy_s)
-            if cost is None:
-                return msgspec.structs.replace(record, cost_alone=self._alone(record, ticket))
-            total += cost
-        return msgspec.structs.replace(record, cost=total, cost_alone=self._alone(record, ticket))
+        return msgspec.structs.replace(record, cost=self._sum(ticket.bill.rows), cost_alone=self._alone(record, ticket))
 
-    def _cost(self, model: str, usage: Usage, busy_s: float | None) -> float | None:
+    def told(self, ticket: Ticket) -> bytes:
+        """Return what a request cost so far, for the head of its answer: an amount, `unknown`, or `later`."""
+        if ticket.stream:
+            return LATER
+        cost = self._sum(ticket.bill.so_far(perf_counter()))
+        return b"unknown" if cost is None else b"%.10g" % cost
+
+    def _sum(self, rows: Iterable[BillRow]) -> float | None:
+        total = 0.0
+        for row in rows:
+            if not row.again:
+                cost = self.of(row.model, row.usage, row.busy_s)
+                if cost is None:
+                    return None
+                total += cost
+        return total
+
+    def of(self, model: str, usage: Usage, busy_s: float | None) -> float | None:
+        """Return what so many tokens and so much time cost at a model's price; None where that is not known."""
         if model not in self._prices:  # rules and settings name the models: they are few
             self._prices[model] = self._price_of(model)
         price = self._prices[model]
         return 0.0 if price is None and self._is_local(model) else cost_of(price, usage, busy_s)
+
+    def expected(self, model: str, input_tokens: int, output_tokens: int, busy_s: float) -> float | None:
+        """Return what `of` returns for such a request, in a fraction of the time."""
+        if model not in self._units:
+            units = [self.of(model, usage, s) for usage, s in ((_MILLION_IN, 0.0), (_MILLION_OUT, 0.0), (_NOTHING, 1.0))]
+            told = [unit for unit in units if unit is not None]
+            self._units[model] = (told[0] / 1e6, told[1] / 1e6, told[2]) if len(told) == len(units) else None
+        unit = self._units[model]
+        return None if unit is None else input_tokens * unit[0] + output_tokens * unit[1] + busy_s * unit[2]
 
     def _alone(self, record: RequestRecord, ticket: Ticket) -> float | None:
         """Return what the rule's stronger model alone would have cost; None without one, or where that is not known.
@@ -135,7 +188,7 @@ class CostBook:
             return None
         last = ticket.bill.rows[-1]
         served = self._one_name(last.model) == self._one_name(rule.fallback)
-        return self._cost(rule.fallback, last.usage, last.busy_s if served else None)
+        return self.of(rule.fallback, last.usage, last.busy_s if served else None)
 
 
 class _Cascade:

@@ -188,12 +188,19 @@ class DeltaRedactors:
 
 def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
     """Yield each piece of text in an event, unless it is empty: its place, the object that holds it, and its name."""
-    choices = body.get("choices") if isinstance(body, dict) else None
+    if not isinstance(body, dict):
+        return
+    choices = body.get("choices")
+    if choices is None:
+        yield from _texts_of_delta(body)
     for choice in choices if isinstance(choices, list) else ():
-        delta = choice.get("delta") if isinstance(choice, dict) else None
+        if not isinstance(choice, dict):
+            continue
+        number, said, delta = str(choice.get("index")), choice.get("text"), choice.get("delta")
+        if isinstance(said, str) and said:  # of a completion
+            yield (number, "text"), choice, "text"
         if not isinstance(delta, dict):
             continue
-        number = str(choice.get("index"))
         for name, value in delta.items():
             if isinstance(value, str) and value and name != "role":
                 yield (number, name), delta, name
@@ -205,3 +212,15 @@ def _texts_of(body: Any) -> Iterator[tuple[Place, dict[str, Any], str]]:
                 for name, value in function.items():
                     if isinstance(value, str) and value:
                         yield (number, "tool_calls", call_number, name), function, name
+
+
+def _texts_of_delta(body: dict[str, Any]) -> Iterator[tuple[Place, dict[str, Any], str]]:
+    """The same in an event of Anthropic's Messages, which adds to one block, or of the Responses API."""
+    delta, number = body.get("delta"), str(body.get("index"))
+    if isinstance(delta, str) and delta:
+        yield (str(body.get("type")), str(body.get("item_id")), str(body.get("output_index"))), body, "delta"
+    if not isinstance(delta, dict):
+        return
+    for name, value in delta.items():
+        if isinstance(value, str) and value and name != "type":
+            yield (number, name), delta, name

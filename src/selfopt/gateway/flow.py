@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from selfopt.dialects.clients import ReplyWriter
+from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.reading import HeldText
 from selfopt.reading.chain import LONGEST_WORD
@@ -45,7 +47,7 @@ class Flow:
         self._watch: HeldText | None = None
         self._since = 0.0
         self._sent_chars = 0
-        self._thought: list[str] = []
+        self._thought: list[str | dict[str, Any]] = []
         self._thinks = False
         self.calls: tuple[ToolCall, ...] = ()
         self.watched = True
@@ -60,11 +62,11 @@ class Flow:
         self._held, self._fed, self._in_doubt, self.watched = [], False, False, watch is not None
         self._watch, self._thought = watch, []
 
-    async def think(self, text: str) -> None:
-        """Take a piece of thinking. It begins no answer, so that another attempt may still follow."""
-        self._thought.append(text)
+    async def think(self, piece: str | dict[str, Any]) -> None:
+        """Take a piece of thinking, or the signed block that one ends. It begins no answer: another attempt may follow."""
+        self._thought.append(piece)
         if self._spoke or self.calls:
-            await self._write(b"")
+            await self._write()
 
     async def feed(self, text: str) -> None:
         """Take a piece of the reply."""
@@ -105,26 +107,40 @@ class Flow:
         if text:
             self._spoke = True
             self._sent_chars += len(text)
-            await self._write(self._completion.piece(text))
+            await self._write(text)
 
-    async def _write(self, event: bytes) -> None:
+    async def _write(self, text: str = "", call: tuple[int, ToolCall] | None = None) -> None:
+        """Send a piece of the answer, and before it what was thought."""
         await self._begin()
-        reply = self._exchange.reply
-        thought = "".join(self._thought)
-        if thought.strip():
-            event = self._completion.piece(thinking=thought if self._thinks else thought.strip()) + event
-            self._thought, self._thinks = [], True
+        reply, event = self._exchange.reply, self._thoughts()
+        if text or call is not None:
+            event += self._completion.piece(text, call)
         reply.write(event)
         if reply.stuck:
             taken = asyncio.get_running_loop().create_future()
             reply.when_writable(lambda: None if taken.done() else taken.set_result(None))
             await taken
 
+    def _thoughts(self) -> bytes:
+        """What was thought since the last piece. Blanks alone wait."""
+        events, text = [], ""
+        for piece in [*self._thought, None]:
+            if isinstance(piece, str):
+                text += piece
+                continue
+            if text.strip():
+                events.append(self._completion.piece(thinking=text if self._thinks else text.strip()))
+                self._thinks, text = True, ""
+            if piece is not None:
+                events.append(self._completion.signed(piece))
+        self._thought = [text] if text else []
+        return b"".join(events)
+
     async def say_calls(self, calls: Sequence[ToolCall]) -> None:
         """Send those of the answer's first calls that were not sent yet."""
         for number in range(len(self.calls), len(calls)):
             self.calls = (*self.calls, calls[number])
-            await self._write(self._completion.piece(call=(number, calls[number])))
+            await self._write(call=(number, calls[number]))
 
     def check(self, calls: Sequence[ToolCall]) -> None:
         """Raise EndpointError unless the reply's calls begin with those that were sent."""
@@ -137,10 +153,15 @@ class Flow:
             self._exchange.reply.begin(200, [STREAM, *self._exchange.ticket.headers()])
             self._exchange.reply.write(self._completion.piece())
 
+    def closed(self, refusal: Refusal) -> Refusal:
+        """Say how the stream ends that breaks off with this error."""
+        refusal.closing = self._completion.broken_off(refusal)
+        return refusal
+
     async def end(self, *, with_usage: bool) -> None:
         """Send the rest of the settled completion: held text, calls, and the end."""
         if not self._thinks:
-            self._thought = [self._completion.thinking]
+            self._thought = [self._completion.thinking, *self._completion.thoughts]
         if not self._fed:  # it came in one piece
             await self._text(self._completion.text)
         elif not self._completion.calls or not self.watched:
@@ -148,6 +169,7 @@ class Flow:
         else:
             await self._text(self._completion.text[self._sent_chars :])
         await self.say_calls(self._completion.calls)
-        await self._write(b"")
+        await self._write()
+        await self._exchange.keep(self._completion)
         self._exchange.reply.write(self._completion.ending(with_usage=with_usage))
         self._exchange.reply.end()

@@ -13,19 +13,28 @@ from urllib.parse import unquote
 import msgspec
 
 from selfopt.dialects.clients import ClientDialect
+from selfopt.dialects.messages_client import MESSAGES_CLIENT
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
+from selfopt.dialects.responses_client import RESPONSES_CLIENT
+from selfopt.dialects.routes import DIALECTS, Route
 from selfopt.errors import AuditError
-from selfopt.web import Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
+from selfopt.web import BadMessage, Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
 
 from .access import Access, require_json
-from .chat import ChatParts, ChatService
+from .chat import ChatService
 from .drift import DriftWatch
+from .earlier import PATH as RESPONSES
 from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
+from .page import PageDoor, StateOfGateway
+from .page_process import PageProcess
+from .pass_through import PassThroughService
 from .refusal import JSON, not_audited
+from .service import ChatParts
 from .shared_figures import SharedFigures, merged
+from .spent_elsewhere import SpentElsewhere
 from .thresholds import ThresholdWatch
 from .ticket import header_value
 from .told_outcomes import FeedbackService
@@ -33,10 +42,22 @@ from .warmth import KeepWarm
 
 PRUNE_S = 2.0
 NAMES_S = 1.0
+MOST_TOLD, MOST_SAID = 10, 300
+FREE = frozenset({b"/v1/feedback", b"/v1/messages/count_tokens"})
+"""What is asked for by POST and costs nothing, so that it does not count as a request of its key."""
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]
-CHAT_PATHS: Mapping[bytes, ClientDialect] = {b"/v1/chat/completions": OPENAI_CLIENT}
+CHAT_PATHS: Mapping[bytes, ClientDialect] = {
+    b"/v1/chat/completions": OPENAI_CLIENT,
+    b"/v1/responses": RESPONSES_CLIENT,
+    b"/v1/messages": MESSAGES_CLIENT,
+}
 """Where clients of each dialect ask. Every error on such a path has the form that the dialect's clients expect."""
+CLIENTS: Mapping[str, ClientDialect] = {dialect.name: dialect for dialect in CHAT_PATHS.values()}
+BESIDE: Mapping[bytes, tuple[ClientDialect, Route]] = {
+    b"/v1/%s" % route.encode(): (CLIENTS[name], route) for route, name in DIALECTS.items()
+}
+"""Where clients ask for something beside chats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +67,10 @@ class GatewayParts:
     Attributes:
         models: returns the full names and aliases that can be asked now, for `/v1/models`.
         served_before: whether a process of that name has recorded requests in this home.
+        spent: follows what keys spend elsewhere, in one process.
         worker: the number of this process among several; None for the only one.
         figures: those of all processes, where several serve.
+        page: draws what is below `/ui`; None where that is off.
     """
 
     chat: ChatParts
@@ -58,8 +81,10 @@ class GatewayParts:
     warmth: KeepWarm | None = None
     thresholds: ThresholdWatch | None = None
     drift: DriftWatch | None = None
+    spent: SpentElsewhere | None = None
     worker: int | None = None
     figures: SharedFigures | None = None
+    page: PageProcess | None = None
 
 
 class Gateway:
@@ -76,8 +101,10 @@ class Gateway:
         self._learning: asyncio.Future[list[str]] | None = None
         self._resident = MemoryTrimmer()
         self.server: WebServer | None = None
+        self._page = PageDoor(parts.page, parts.pool, self._state) if parts.page is not None else None
         self._table: dict[bytes, dict[bytes, Answer]] = {
             **{path: {b"POST": ChatService(parts.chat, dialect).answer} for path, dialect in CHAT_PATHS.items()},
+            **{path: {b"POST": PassThroughService(parts.chat, *beside).answer} for path, beside in BESIDE.items()},
             b"/v1/feedback": {b"POST": feedback.answer},
             b"/openapi.json": {b"GET": self._openapi},
             b"/v1/models": {b"GET": self._models},
@@ -103,13 +130,15 @@ class Gateway:
         self.parts.keys.start()
         if self.parts.thresholds is not None:
             await self.parts.thresholds.begin(self.parts.chat.rules.current.config)
-        self.server = WebServer(self.admit, self._options.web)
+        self.server = WebServer(self.admit, self._options.web, _unreadable)
         await self.server.listen(self._options.own.host, self._options.own.port, shared)
         self._prune()
         if self.parts.warmth is not None:
             self.parts.warmth.start(self.parts.chat.rules.current.config)
         if self.parts.drift is not None:
             self.parts.drift.follow(self.parts.chat.rules.current.config)
+        if self.parts.spent is not None:
+            self.parts.spent.start()
 
     def _prune(self) -> None:
         self.parts.pool.prune()
@@ -148,24 +177,33 @@ class Gateway:
             for recorder in (chat.tracing.sink, chat.access_log, chat.audit, chat.journal, self.parts.drift):
                 if recorder is not None:
                     closing.push_async_callback(recorder.close)
+            if self.parts.page is not None:
+                closing.push_async_callback(self.parts.page.close)
             closing.callback(self.parts.pool.close)
             closing.callback(self.parts.chat.attempts.close_gates)
+            if self.parts.chat.earlier is not None:
+                closing.push_async_callback(self.parts.chat.earlier.close)
             if self.server is not None:
                 closing.push_async_callback(self.server.close, self._options.own.drain_s)
-            for keeper in (self.parts.thresholds, self.parts.warmth):
+            for keeper in (self.parts.thresholds, self.parts.warmth, self.parts.spent):
                 if keeper is not None:
                     closing.push_async_callback(keeper.close)
 
     def admit(self, request: HttpRequest) -> Callable[[HttpRequest, Reply], Awaitable[None]]:
         """Return who answers a request, by its head. Raises Denied if nobody does."""
+        if self._page is not None and self._page.has(request.path):
+            self._page.admit(request)
+            return self._page.answer
         preflight = self._access.origins.preflight(request)
         if preflight is not None:
             raise Denied(204, preflight, b"")
         try:
             caller = self._access.admit(request)
-            methods = self._table.get(request.path)
+            methods, earlier = self._table.get(request.path), self.parts.chat.earlier
             if methods is None and request.path.startswith(b"/v1/models/"):
                 methods = {b"GET": self._model}
+            if methods is None and request.path.startswith(RESPONSES):
+                methods = {b"GET": earlier.answer, b"DELETE": earlier.forget} if earlier is not None else _NONE_KEPT
             if methods is None:
                 raise Refusal(404, "nothing is served at this path; see /openapi.json", code="not_found")
             answer = methods.get(b"GET" if request.method == b"HEAD" else request.method)
@@ -174,20 +212,39 @@ class Gateway:
                 raise Refusal(405, "this path does not take that method", code="method_not_allowed", headers=(allowed,))
             require_json(request)
         except Refusal as refusal:
-            self.parts.chat.metrics.turned_away(refusal.status)
-            if self.parts.chat.access_log is not None:
-                self.parts.chat.access_log.turned_away(request, refusal.status, refusal.code)
+            self._note(request, refusal)
             lines = self._access.origins.lines(request)
             raise Denied(refusal.status, [JSON, *refusal.headers, *lines], _told(request, refusal)) from None
         return partial(self._answer, answer, caller)
 
+    def _note(self, request: HttpRequest, refusal: Refusal) -> None:
+        """Count and log a request that was turned away before it became a chat."""
+        self.parts.chat.metrics.turned_away(refusal.status)
+        if self.parts.chat.access_log is not None:
+            self.parts.chat.access_log.turned_away(request, refusal.status, refusal.code)
+
     async def _answer(self, answer: Answer, caller: Caller, request: HttpRequest, reply: Reply) -> None:
         reply.always = self._access.origins.lines(request)
         try:
+            if request.method == b"POST" and request.path.startswith(b"/v1/") and request.path not in FREE:
+                reply.always = [*reply.always, *self.parts.chat.allowances.enter(caller.key)]
             await answer(request, reply, caller)
         except (AuditError, Refusal) as error:
             refusal = error if isinstance(error, Refusal) else not_audited(error)
+            self._note(request, refusal)
             reply.send(refusal.status, [JSON, *refusal.headers], _told(request, refusal))
+
+    def _state(self) -> StateOfGateway:
+        """What the page tells of this process."""
+        chat = self.parts.chat
+        alone = [gate.name for gate in chat.attempts.gates.values() if gate.state == "open"]
+        alone += [model for gate in chat.attempts.gates.values() for model, one in gate.models.items() if one.state == "open"]
+        fault = ""
+        try:
+            chat.journal.check()
+        except AuditError as error:
+            fault = str(error)
+        return StateOfGateway(tuple(alone[:MOST_TOLD]), fault[:MOST_SAID], chat.rules.faults, self.parts.worker or 0)
 
     async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         reply.send(200, [JSON], b'{"status":"ok"}')
@@ -232,7 +289,8 @@ class Gateway:
         }
         config = chat.rules.current.config
         ruled = {chat.one_name(rule.model) for rule in config.rules}
-        more = [] if self.parts.drift is None else [*self.parts.drift.lines(config)]
+        more = [*chat.costs.saved.lines(), *chat.allowances.lines()]
+        more += [] if self.parts.drift is None else self.parts.drift.lines(config)
         more += [] if chat.tracing.sink is None else chat.tracing.sink.lines()
         worker = "" if self.parts.worker is None else str(self.parts.worker)
         return chat.metrics.text(chat.attempts.gates.values(), gauges, worker, ruled, more)
@@ -258,7 +316,24 @@ class Gateway:
 
 
 def _told(request: HttpRequest, refusal: Refusal) -> bytes:
-    return CHAT_PATHS.get(request.path, OPENAI_CLIENT).fault(refusal)
+    return _spoken_at(request.path).fault(refusal)
+
+
+def _spoken_at(path: bytes) -> ClientDialect:
+    return CHAT_PATHS.get(path) or (BESIDE[path][0] if path in BESIDE else OPENAI_CLIENT)
+
+
+def _unreadable(path: bytes, bad: BadMessage) -> bytes:
+    """The body of the error for a request that could not be read."""
+    kind = "server_error" if bad.status >= 500 else "invalid_request_error"
+    return _spoken_at(path).fault(Refusal(bad.status, bad.message.decode(), code=bad.code.decode(), kind=kind))
+
+
+async def _none_kept(request: HttpRequest, reply: Reply, caller: Caller) -> None:
+    raise Refusal(404, "the gateway keeps no answers; its setting keep_responses would", code="not_found", param="response_id")
+
+
+_NONE_KEPT: dict[bytes, Answer] = {b"GET": _none_kept, b"DELETE": _none_kept}
 
 
 def _model_object(name: str) -> dict[str, object]:

@@ -8,9 +8,10 @@ import time
 from selfopt.dialects.client_tools import MAX_TOOLS, MAX_TOOLS_BYTES
 from selfopt.dialects.clients import ClientRequest, NoWordsError, PassReason
 from selfopt.dialects.refusal import Refusal
+from selfopt.dialects.routes import Route
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
-from selfopt.records import ServeWhen, Variant, tool_set_name
+from selfopt.records import LogProbs, ReplyContent, ServeWhen, Variant, tool_set_name
 
 from .behind import demanding, kept_by, swayed, unsent, why_past
 from .bounded import by_steps
@@ -19,7 +20,7 @@ from .flow import Flow
 from .leanings import Leanings
 from .live_request import LiveRequest
 from .observing import BlindModels, Observing
-from .offered import wants_other_form
+from .offered import offered_by, wants_logprobs, wants_other_form
 from .options import GatewayOptions
 from .passing import Passing
 from .refusal import JSON, from_endpoint_error
@@ -35,14 +36,16 @@ MAX_VARIANT_BYTES = MAX_TOOLS_BYTES
 class Harness:
     """Chooses how one attempt reaches the model.
 
-    A request with tools goes through the rule's variant. A request to a server of another dialect
-    goes through the endpoint's adapter. Every other request is passed on unchanged.
+    A chat with tools goes through the rule's variant. A chat to a server of another dialect goes
+    through the endpoint's adapter. Every other one is passed on unchanged, and so are requests of other
+    routes, to servers that have them.
     """
 
     def __init__(self, options: GatewayOptions, passing: Passing) -> None:
         self._options = options
         self._passing = passing
         self._blind, self._leanings = BlindModels(time.monotonic), Leanings(time.monotonic)
+        self._untold = BlindModels(time.monotonic)  # models that gave none to clients who asked for log probabilities
 
     async def answer(self, exchange: LiveRequest) -> None:
         """Make one attempt, and answer the client.
@@ -52,11 +55,21 @@ class Harness:
             Escalating: the answer has to be sure and is not, or nothing says how sure it is.
             Refusal: it failed for good.
         """
+        if exchange.route is None:
+            await self._chat(exchange)
+            return
+        exchange.ticket.begin_attempt()
+        if exchange.dialect.name not in exchange.upstream.speaks:
+            exchange.ticket.outcome = "rejected"
+            raise _no_route(exchange.route, exchange.upstream)
+        await self._passing.answer(exchange)
+
+    async def _chat(self, exchange: LiveRequest) -> None:
         upstream, ticket = exchange.upstream, exchange.ticket
-        direct = exchange.dialect.name in upstream.speaks
+        passes, direct = self._passes(exchange)
         ticket.begin_attempt()
         variant, ticket.passed = self._variant(exchange)
-        asked = await self._read(exchange, direct=direct) if variant is not None or not direct else None
+        asked = await self._read(exchange, passes=passes) if variant is not None or not direct else None
         if asked is not None and variant is not None:
             if asked.request.tool_choice == "none":
                 variant = None
@@ -73,8 +86,10 @@ class Harness:
             ticket.variant, ticket.kept = variant.name, kept_by(variant, asked, judged=when is not None)
         else:
             variant = None
-        completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "")
+        ticket.unmet = "store" if asked.unkept else None
+        completion = exchange.dialect.reply(exchange.ticket.id, exchange.ticket.served or "", exchange.chat)
         flow = Flow(exchange, completion) if exchange.chat.stream else None
+        self._foretell(exchange)
         try:
             async with asyncio.timeout(exchange.timeout_s) as limit:
                 work = AttemptWork(self._options, exchange, upstream, flow, limit)
@@ -89,29 +104,61 @@ class Harness:
             raise _final(error, upstream, flow) from None
         except EndpointError as error:
             raise _final(error, upstream, flow) from error
-        completion.thinking = work.thinking
+        completion.thinking, completion.thoughts = work.thinking, work.thoughts
         completion.settle(outcome, work.usage)
+        completion.logprobs = self._wanted_logprobs(exchange, work.logprobs, outcome)
         ticket.finish = "tool_calls" if outcome.tool_calls else outcome.finish_reason
         exchange.ticket.input_tokens, exchange.ticket.output_tokens = work.usage.input_tokens, work.usage.output_tokens
         if flow is not None:
             await flow.end(with_usage=asked.wants_usage)
             return
         await exchange.settle()
+        await exchange.keep(completion)
         exchange.reply.send(200, [JSON, *exchange.ticket.headers()], completion.whole())
 
-    async def _read(self, exchange: LiveRequest, *, direct: bool) -> ClientRequest | None:
-        """Read the request; None if it cannot be read, and the server is to judge it.
+    def _passes(self, exchange: LiveRequest) -> tuple[bool, bool]:
+        """Say whether a request can be passed on unchanged, and whether it can without a loss.
+
+        A call in the text of the reply is not read where a server speaks the client's dialect beside
+        its own. Where it has to be read, the request is translated, as far as it can be.
+        """
+        name, upstream = exchange.dialect.name, exchange.upstream
+        if name in upstream.speaks:
+            return True, True
+        if name not in upstream.also:
+            return False, False
+        return True, offered_by(exchange, self._options) is None
+
+    def _foretell(self, exchange: LiveRequest) -> None:
+        """Say in the headers of a stream what its model did not give just before."""
+        if wants_logprobs(exchange.chat) and exchange.upstream.known_as in self._untold:
+            exchange.ticket.unmet = "logprobs"
+
+    def _wanted_logprobs(self, exchange: LiveRequest, found: LogProbs | None, answer: ReplyContent) -> LogProbs | None:
+        """Return the log probabilities for a client that asked, and note if none came: old servers ignore the question."""
+        if not wants_logprobs(exchange.chat):
+            return None
+        ticket = exchange.ticket
+        if found is not None and ticket.unmet == "logprobs":
+            ticket.unmet = None
+        elif found is None and answer.text:
+            self._untold.add(exchange.upstream.known_as)
+            ticket.unmet = ticket.unmet or "logprobs"
+        return found
+
+    async def _read(self, exchange: LiveRequest, *, passes: bool) -> ClientRequest | None:
+        """Read the request; None if it cannot be read, and the server is to judge it. passes: whether it can get there.
 
         Raises Refusal where only a request that is read can reach the server.
         """
         try:
-            return await by_steps(exchange.dialect.reading_request(exchange.chat))
+            return await by_steps(exchange.dialect.reading_request(exchange.chat, exchange.upstream.dialect))
         except NoWordsError as odd:
-            if not direct and exchange.serve_when is not None:
+            if not passes and exchange.serve_when is not None:
                 raise Escalating("unmeasured") from None
-            if not direct:
+            if not passes:
                 said = f"endpoint {exchange.upstream.name} cannot be asked so: {odd}"
-                raise Refusal(400, escape_control(said, 1000), code="unsupported_content", param=odd.param) from None
+                raise Refusal(400, escape_control(said, 1000), code=odd.code, param=odd.param) from None
             exchange.ticket.passed = odd.reason
             return None
 
@@ -155,8 +202,13 @@ def _tool_set(asked: ClientRequest, exchange: LiveRequest) -> str:
     return exchange.tools.tool_set or tools_offered(exchange.chat).tool_set
 
 
+def _no_route(route: Route, upstream: Upstream) -> Refusal:
+    message = f"endpoint {upstream.name} has no /v1/{route}: ask for a model of a server that has it"
+    return Refusal(404, message, code="route_not_served", param="model")
+
+
 def _final(error: EndpointError, upstream: Upstream, flow: Flow | None) -> Exception:
     """Return the error to raise: a Refusal once the client has a part of the answer."""
     if flow is None or not flow.sent:
         return error
-    return from_endpoint_error(error, f"endpoint {upstream.name}")
+    return flow.closed(from_endpoint_error(error, f"endpoint {upstream.name}"))

@@ -74,6 +74,7 @@ class SegmentJournal:
 
     Attributes:
         fault: why nothing can be written now; empty while it can.
+        writer: what the files are named after.
     """
 
     def __init__(
@@ -102,7 +103,7 @@ class SegmentJournal:
         """
         self._folder = folder
         self._audit = audit
-        self._writer = writer = writer if (folder, writer) not in _writing_now else os.urandom(5).hex()
+        self.writer = self._writer = writer = writer if (folder, writer) not in _writing_now else os.urandom(5).hex()
         _writing_now.add((folder, writer))
         self._options = options or JournalOptions()
         self._clock = clock

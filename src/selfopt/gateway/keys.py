@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from selfopt.dialects.refusal import Refusal
 from selfopt.errors import StoreError
-from selfopt.home import CheckedKeys, GatewayKey, KeyFile, escape_control, matching_key
+from selfopt.home import CheckedKeys, GatewayKey, KeyFile, escape_control, keys_by_hash, matching_key
 
 log = logging.getLogger("selfopt.gateway")
 LOOK_S = 0.25
@@ -48,12 +48,23 @@ class Caller:
 class FileKeys:
     """The keys in force. Once there were any, a missing or damaged file lets nobody in."""
 
-    def __init__(self, file: KeyFile, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """Read the file. Raises StoreError when it or the trail cannot be read."""
+    def __init__(
+        self,
+        file: KeyFile,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        changed: Callable[[CheckedKeys], None] = lambda checked: None,
+    ) -> None:
+        """Read the file. changed: gets the keys whenever they were read.
+
+        Raises StoreError when the file or the trail cannot be read.
+        """
         self._file = file
         self._clock = clock
         self._seen = self._stamp()
-        self._keys: tuple[GatewayKey, ...] = ()
+        self._changed = changed
+        self._by_hash: dict[str, GatewayKey] = {}
+        self._callers: dict[str, Caller] = {}
         self._required = False
         self._reading: asyncio.Future[CheckedKeys] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -80,16 +91,13 @@ class FileKeys:
     def valid(self) -> tuple[GatewayKey, ...]:
         """The keys that are not revoked."""
         self._look()
-        return tuple(entry for entry in self._keys if entry.revoked_at is None)
+        return tuple(self._by_hash.values())
 
     def find(self, presented: str) -> Caller | None:
         """Return whose key this is; None for a wrong or revoked one."""
         self._look()
-        entry = matching_key(self._keys, presented) if len(presented) <= MAX_KEY_LENGTH else None
-        if entry is None:
-            return None
-        models = frozenset(entry.models) if entry.models is not None else None
-        return Caller(key=entry.id, scopes=frozenset(entry.scopes), models=models)
+        entry = matching_key(self._by_hash, presented) if len(presented) <= MAX_KEY_LENGTH else None
+        return None if entry is None else self._callers[entry.id]
 
     def _look(self) -> None:
         now = self._clock()
@@ -114,11 +122,13 @@ class FileKeys:
         try:
             self._take(check())
         except StoreError as error:
-            self._keys, self._required = (), True
+            self._by_hash, self._required = {}, True
             log.error("no key is accepted until this is fixed: %s", escape_control(str(error), 500))
 
     def _take(self, checked: CheckedKeys) -> None:
-        self._keys = checked.keys
+        self._by_hash = keys_by_hash(checked.keys)
+        self._callers = {entry.id: _caller(entry) for entry in self._by_hash.values()}
+        self._changed(checked)
         self._required = self._required or checked.required
         for problem in checked.problems[:SHOWN]:
             log.error("API keys: %s", escape_control(problem, 500))
@@ -129,3 +139,8 @@ class FileKeys:
         except OSError:
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _caller(entry: GatewayKey) -> Caller:
+    models = frozenset(entry.models) if entry.models is not None else None
+    return Caller(key=entry.id, scopes=frozenset(entry.scopes), models=models)

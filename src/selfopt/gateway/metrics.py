@@ -34,6 +34,7 @@ class LiveCounters:
         self._requests: dict[tuple[str, int, bool], int] = {}
         self._fallbacks: dict[str, int] = {}
         self._turned_away: dict[int, int] = {}
+        self._routes: dict[tuple[str, str, int], int] = {}
         self._attempts: dict[str, int] = {}
         self._tokens = [0, 0]
         self._mended = self._passed_calls = self._read = 0
@@ -47,7 +48,10 @@ class LiveCounters:
         self._first_byte = Histogram()
 
     def add(self, record: RequestRecord, ticket: Ticket) -> None:
-        """Count a chat that ended. ticket: what the record does not hold."""
+        """Count a request that ended. ticket: what the record does not hold."""
+        if record.route is not None:
+            self._add_beside(record.route, record, ticket)
+            return
         self._mended += ticket.mended_calls
         self._passed_calls += ticket.passed_calls
         self._read += ticket.read_calls
@@ -80,6 +84,23 @@ class LiveCounters:
         self._costs.add(record, ticket)
         self.models.add(record)
 
+    def _add_beside(self, route: str, record: RequestRecord, ticket: Ticket) -> None:
+        """Count a request beside chats: it has no place in their figures, but in those of tokens, costs and faults."""
+        key = (route, record.outcome, record.status)
+        self._routes[key] = self._routes.get(key, 0) + 1
+        for attempt in record.attempts:
+            if attempt.fault:
+                self._attempts[attempt.fault] = self._attempts.get(attempt.fault, 0) + 1
+        self._tokens[0] += record.input_tokens or 0
+        self._tokens[1] += record.output_tokens or 0
+        self._costs.add(record, ticket)
+        self.models.add(record)
+
+    def _route_lines(self) -> Iterator[str]:
+        yield from head("selfopt_route_requests_total", "counter", "Requests beside chats, by route, outcome and HTTP status.")
+        for (route, outcome, status), count in sorted(self._routes.items()):
+            yield f'selfopt_route_requests_total{{route="{route}",outcome="{outcome}",status="{status}"}} {count}'
+
     def turned_away(self, status: int) -> None:
         """Count a request that was refused by its head: no key, a web page, an unknown path."""
         self._turned_away[status] = self._turned_away.get(status, 0) + 1
@@ -107,6 +128,7 @@ class LiveCounters:
             f'selfopt_requests_total{{outcome="{outcome}",status="{status}",stream="{str(stream).lower()}"}} {count}'
             for (outcome, status, stream), count in sorted(self._requests.items())
         ]
+        lines += self._route_lines()
         lines += head("selfopt_refusals_total", "counter", "Chats that the rules refused.")
         lines.append(f"selfopt_refusals_total {sum(n for key, n in self._requests.items() if key[0] == 'refused')}")
         lines += self._latency.lines("selfopt_request_seconds", "From a chat's first byte to the end of its answer.")

@@ -66,6 +66,11 @@ def offered_by(exchange: LiveRequest, options: GatewayOptions) -> OfferedTools |
     return OfferedTools(tools, exchange.upstream.family(), required, parallel, choices) if tools else None
 
 
+def wants_logprobs(chat: ChatBody) -> bool:
+    """Say whether the client asks for the log probabilities of the answer's tokens."""
+    return bytes(chat.fields.get("logprobs", b"")) == b"true"
+
+
 def may_call(chat: ChatBody) -> bool:
     """Say whether the answer to a chat may hold a call."""
     return bool(chat.n_tools) and _choice(chat)[0] is not None

@@ -1,4 +1,4 @@
-"""Passes a chat on to an OpenAI-compatible server unchanged, and the answer back as it comes."""
+"""Passes a request on unchanged to a server that speaks its dialect, and the answer back as it comes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from dataclasses import replace
 import msgspec
 
 from selfopt.dialects.causes import cause_of
+from selfopt.dialects.clients import Counted
 from selfopt.dialects.faults import status_fault
-from selfopt.dialects.openai_edit import UNREADABLE, Count
+from selfopt.dialects.openai_edit import UNREADABLE
+from selfopt.dialects.passed_chat import counted, readable
+from selfopt.dialects.refusal import Refusal
 from selfopt.errors import EndpointError
 from selfopt.home import escape_control
 from selfopt.records.trace import onward_lines
@@ -25,6 +28,7 @@ from .offered import OfferedTools, offered_by
 from .options import GatewayOptions
 from .refusal import JSON, from_endpoint_error
 from .relay import Relay
+from .route_usage import note_route_usage
 from .seams import Upstream, Upstreams
 from .ticket import Ticket
 from .watched_stream import WatchedStream
@@ -33,10 +37,7 @@ from .whole_answer import WholeAnswer, with_calls
 SHOWN_TYPE_BYTES = 200
 SHOWN_ERROR_BYTES = 2000
 READ_ERROR_BYTES = 65_536
-
-
-class _Answer(msgspec.Struct):
-    usage: Count | None = None
+NOT_IMPLEMENTED = 501  # llama.cpp: it was started without what the route needs
 
 
 class _Choice(msgspec.Struct):
@@ -56,15 +57,13 @@ class _Message(msgspec.Struct):
     message: str
 
 
-_read_answer = msgspec.json.Decoder(_Answer).decode
 _read_ending = msgspec.json.Decoder(_Ending).decode
 _read_fault = msgspec.json.Decoder(_Fault).decode
-_read_error = msgspec.json.Decoder(dict[str, dict[str, object]]).decode
 _read_message = msgspec.json.Decoder(_Message | str).decode
 
 
 class Passing:
-    """Passes chats on over kept connections. Of a good answer, it reads the token counts only."""
+    """Passes requests on over kept connections. Of a good answer, it reads the token counts only."""
 
     def __init__(self, options: GatewayOptions, upstreams: Upstreams, pool: Pool) -> None:
         self._options = options
@@ -76,14 +75,17 @@ class Passing:
         """Make one attempt. Raises EndpointError if it failed before anything was sent."""
         upstream = exchange.upstream
         address = upstream.address or await self._start(exchange, upstream)
-        joined = upstream.streamed and not exchange.chat.stream and can_be_joined(exchange.chat)
-        joined = joined and offered_by(exchange, self._options) is not None
+        joined = upstream.streamed and not exchange.chat.stream and exchange.dialect.passed.watched
+        joined = joined and can_be_joined(exchange.chat) and self._offered(exchange) is not None
         body = exchange.chat.forwarded(upstream.server_model, upstream.finish, streamed=joined)
-        payload = b"%s%d%s\r\n\r\n%s" % (address.post, len(body), onward_lines(), body)
+        payload = b"%s%d%s\r\n\r\n%s" % (address.posting(exchange.path, exchange.lines), len(body), onward_lines(), body)
         if exchange.chat.stream:
             await self._streamed(exchange, upstream, address, payload)
         else:
             await self._whole(exchange, upstream, address, payload, joined=joined)
+
+    def _offered(self, exchange: LiveRequest) -> OfferedTools | None:
+        return offered_by(exchange, self._options) if exchange.dialect.passed.watched else None
 
     async def _start(self, exchange: LiveRequest, upstream: Upstream) -> HttpAddress:
         try:
@@ -138,12 +140,15 @@ class Passing:
             await self._error(exchange, upstream, address, answer)
             return
         body = await redacted(answer.body, address.answers)
-        offered = offered_by(exchange, self._options)
+        offered = self._offered(exchange)
         if (
             offered is None
             or (found := await with_calls(body, offered, call_ids(exchange), once=exchange.ticket.cut is not None)) is None
         ):
-            note_usage(body, exchange.ticket)
+            if exchange.route is None:
+                _count(exchange.dialect.passed.counted(body), exchange.ticket)
+            else:
+                note_route_usage(body, exchange.ticket)
         else:
             # A call may spell a key in a way that the text does not.
             body = body if found.body is body else await redacted(found.body, address.answers)
@@ -173,7 +178,7 @@ class Passing:
             inflater = inflater_for(answer)
             await exchange.settle()
             events = answer.headers.get(b"content-type", b"").lower().startswith(b"text/event-stream")
-            offered = offered_by(exchange, self._options)
+            offered = self._offered(exchange)
             deltas = DeltaRedactors(address.secrets if events or offered is not None else ())
             watch = WatchedStream(offered, call_ids(exchange), self._loop.time) if offered is not None else None
             relay = Relay(exchange, _lines(exchange, answer, address), stream, deltas, address.answers, watch)
@@ -188,8 +193,7 @@ class Passing:
                     raise
                 relay.break_off()
                 raise from_endpoint_error(error, f"endpoint {upstream.name}") from None
-            if (usage := await relay.end()) is not None:
-                note_usage(usage, exchange.ticket)
+            _count(await relay.end(), exchange.ticket)
         finally:
             if relay is not None:
                 relay.close()
@@ -202,7 +206,11 @@ class Passing:
         """
         status = answer.status
         fault = fault_in(answer, upstream.name, address)
-        told = as_error_body(answer.body[:READ_ERROR_BYTES]) if fault.kind in ("bad_request", "not_found") else None
+        if exchange.route is not None and status == NOT_IMPLEMENTED:
+            exchange.ticket.outcome = "rejected"
+            raise Refusal(404, str(fault), code="route_not_served", param="model")
+        own = fault.kind in ("bad_request", "not_found")
+        told = exchange.dialect.passed.error(answer.body[:READ_ERROR_BYTES]) if own else None
         if told is None or exchange.answered:
             raise fault
         await exchange.settle()
@@ -247,19 +255,9 @@ def call_ids(exchange: LiveRequest) -> str:
 def _note(found: WholeAnswer, offered: OfferedTools, ticket: Ticket) -> None:
     """Note what an answer held."""
     if found.usage is not None:
-        _count(found.usage, ticket)
+        _count(counted(found.usage), ticket)
     ticket.read_calls, ticket.mended_calls = found.read, found.mended
     ticket.unmet = "tool_choice" if offered.required and not found.called else None
-
-
-def note_usage(body: bytes, ticket: Ticket) -> None:
-    """Note the token counts of an answer in the ticket."""
-    try:
-        usage = _read_answer(body).usage
-    except UNREADABLE:
-        return
-    if usage is not None:
-        _count(usage, ticket)
 
 
 def _note_finish(body: bytes, ticket: Ticket) -> None:
@@ -269,9 +267,10 @@ def _note_finish(body: bytes, ticket: Ticket) -> None:
         ticket.finish = choices[0].finish_reason if choices else None
 
 
-def _count(usage: Count, ticket: Ticket) -> None:
-    ticket.input_tokens, ticket.output_tokens = usage.prompt_tokens, usage.completion_tokens
-    ticket.bill.told(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens)
+def _count(counted: Counted | None, ticket: Ticket) -> None:
+    if counted is not None:
+        ticket.input_tokens, ticket.output_tokens = counted.asked, counted.said
+        ticket.bill.told(counted.asked, counted.said, counted.cached)
 
 
 def fault_in(answer: UpstreamReply, name: str, address: HttpAddress) -> EndpointError:
@@ -290,26 +289,10 @@ def fault_in(answer: UpstreamReply, name: str, address: HttpAddress) -> Endpoint
     ).because(cause_of(status, None, message, ""), message)
 
 
-def _readable(body: bytes) -> bytes:
-    """The bytes of an error, whatever its encoding."""
-    return body.decode("utf-8", "replace").encode()
-
-
-def as_error_body(body: bytes) -> bytes | None:
-    """Complete a server's error object to the form that clients expect; None if it sent none."""
-    try:
-        error = _read_error(_readable(body))["error"]
-    except (*UNREADABLE, KeyError):
-        return None
-    if not isinstance(error.get("message"), str):
-        return None
-    return msgspec.json.encode({"error": {"message": "", "type": "upstream_error", "param": None, "code": None, **error}})
-
-
 def error_message(body: bytes, address: HttpAddress) -> str:
     """Return what the server says went wrong, on one line, without its key and address."""
     text = ""
-    body = _readable(address.told(body[:READ_ERROR_BYTES]))
+    body = readable(address.told(body[:READ_ERROR_BYTES]))
     try:
         fault = _read_fault(body)
         said = _read_message(fault.error if len(fault.error) else fault.message)

@@ -10,7 +10,7 @@ import msgspec
 
 from selfopt.dialects.asked_logprobs import AskedLogProbs
 from selfopt.dialects.jsontext import dump_json, parse_json
-from selfopt.dialects.kinds import Dialect
+from selfopt.dialects.kinds import PASSED_PATHS, Dialect
 from selfopt.dialects.known_server import KnownServer
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.ordinary_reply import ordinary_reply
@@ -27,6 +27,7 @@ from .passing import fault_in
 _encode = msgspec.json.Encoder().encode
 RECORDED_FAULT_BYTES = 64_000
 PROBE_TIMEOUT_S = 5.0
+KEYS = frozenset({"Authorization", "x-api-key"})  # which the address has
 MARGIN = 8_000  # a key may begin before the end of what is recorded
 
 
@@ -64,6 +65,8 @@ class PooledEndpoint:
         self._adapter = adapter
         self._max_reply_bytes = max_reply_bytes
         self._finish = finish
+        self._path = PASSED_PATHS.get(dialect.name, PASSED_PATHS[OpenAIChat.name]).encode()
+        self._lines = "".join(f"{name}: {dialect.headers[name]}\r\n" for name in dialect.headers if name not in KEYS).encode()
         self._known = KnownServer(dialect) if isinstance(dialect, OpenAIChat) else None
         self._logprobs = AskedLogProbs(max_reply_bytes)
         # A dialect that is almost this one may read its replies in another way.
@@ -115,7 +118,7 @@ class PooledEndpoint:
         try:
             answer = await self._pool.ask(
                 address,
-                b"%s%d%s\r\n\r\n%s" % (address.post, len(body), onward_lines(), body),
+                b"%s%d%s\r\n\r\n%s" % (address.posting(self._path, self._lines), len(body), onward_lines(), body),
                 timeout_s=request.timeout_s,
                 connect_timeout_s=request.connect_timeout_s,
                 max_bytes=self._max_reply_bytes,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from selfopt.dialects.clients import Counted
 from selfopt.home import Redactor
 from selfopt.web import UpstreamStream
 
@@ -12,13 +13,27 @@ from .live_request import LiveRequest
 from .watched_stream import WatchedStream
 
 TAIL_BYTES = 4096
+FIRST_BYTES = 4096
 EVENTS = b"content-type: text/event-stream"
 
 
 class Relay:
     """Hands the bytes of one stream on."""
 
-    __slots__ = ("_begun", "_clean", "_deltas", "_exchange", "_held", "_lines", "_loop", "_stream", "_tail", "_timer", "_watch")
+    __slots__ = (
+        "_begun",
+        "_clean",
+        "_deltas",
+        "_exchange",
+        "_first",
+        "_held",
+        "_lines",
+        "_loop",
+        "_stream",
+        "_tail",
+        "_timer",
+        "_watch",
+    )
 
     def __init__(
         self,
@@ -38,7 +53,7 @@ class Relay:
         self._watch = watch
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._tail = b""
+        self._first = self._tail = b""
         self._held = self._begun = False
 
     def take(self, data: bytes) -> None:
@@ -64,6 +79,8 @@ class Relay:
         if not reply.status:
             self._begin()
         reply.write(data)
+        if len(self._first) < FIRST_BYTES:
+            self._first += data[:FIRST_BYTES]
         self._tail = data[-TAIL_BYTES:] if len(data) >= TAIL_BYTES else (self._tail + data)[-TAIL_BYTES:]
         if not self._held and reply.stuck:
             self._held = True
@@ -97,19 +114,17 @@ class Relay:
     @property
     def said_all(self) -> bool:
         """Whether the last event was handed on."""
-        return self._tail.rstrip().endswith(b"data: [DONE]")
+        return self._exchange.dialect.passed.ended(self._tail)
 
     def break_off(self) -> None:
         """Send what was held back in a stream that ended too early."""
         self._finish(self._watch.broken_off() if self._watch is not None else b"")
 
-    async def end(self) -> bytes | None:
-        """End the answer after a complete stream. Returns the event with the token counts, if there is one."""
+    async def end(self) -> Counted | None:
+        """End the answer after a complete stream. Returns the token counts, if it has any."""
         self._finish(await self._watch.end() if self._watch is not None else b"")
         self._exchange.reply.end()
-        at = self._tail.rfind(b'"usage"')
-        start = self._tail.rfind(b"data:", 0, at) if at >= 0 else -1
-        return self._tail[start + 5 :].partition(b"\n")[0] if start >= 0 else None
+        return self._exchange.dialect.passed.counted_in(self._first, self._tail)
 
     def _finish(self, rest: bytes) -> None:
         reply, ticket = self._exchange.reply, self._exchange.ticket

@@ -10,6 +10,7 @@ from dataclasses import replace
 from selfopt.errors import EndpointError
 from selfopt.records import RouteDecision
 
+from .costs import told_later
 from .live_request import LiveRequest
 from .ticket import OUTRUN, LiveAttempt, Ticket
 
@@ -33,6 +34,8 @@ class Rival:
         """Begin to ask. ask: makes all attempts at the model."""
         self.model = decision.model
         self.gone = False
+        if exchange.ticket.tells_cost is not None:
+            exchange.ticket.tells_cost = told_later  # what both cost is known once both have ended
         self._wanted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ticket = replace(exchange.ticket, attempts=[], served=decision.model)
         self._shadow = replace(exchange, ticket=self._ticket, audited=self._wanted, serve_when=None)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from selfopt.dialects.routes import Route
 from selfopt.records import Endpoint, ModelStatus, ReplyContent
 from selfopt.variants import RenderedStep
 from selfopt.web import HttpAddress
@@ -23,7 +24,9 @@ class Upstream:
         known_as: one name for all names of the model.
         server_model: what the server calls it.
         adapter: makes the endpoint that speaks to the server.
+        dialect: the one that the adapter speaks.
         speaks: the dialects of chats that can be passed on unchanged; empty where none can.
+        also: further ones that can, where no call has to be read from the text of the reply.
         address: where these go; None for a server that `Upstreams.connect` has to start first.
         gate: the name that endpoints share a limit and a breaker under.
         concurrency: how many requests the gate lets through at once.
@@ -40,6 +43,7 @@ class Upstream:
         traced: whether the server is told which trace a request belongs to.
         provider: who serves, as the GenAI conventions name it.
         streamed: whether the server is always asked for a stream, so that a reply can be ended early.
+        route: the route beside chats that it is for; None for chats.
         family: tells the family that the model's chat template showed; "unknown" before any did.
     """
 
@@ -47,7 +51,9 @@ class Upstream:
     model: str
     server_model: str
     adapter: Callable[[], Endpoint]
+    dialect: str = "openai_chat"
     speaks: frozenset[str] = frozenset({"openai_chat"})
+    also: frozenset[str] = frozenset()
     address: HttpAddress | None = None
     gate: str = ""
     concurrency: int = 64
@@ -59,6 +65,7 @@ class Upstream:
     family: Callable[[], str] = lambda: "unknown"
     known_as: str = ""
     streamed: bool = False
+    route: Route | None = None
     gives_logprobs: bool = True
     traced: bool = False
     provider: str = ""
@@ -68,12 +75,14 @@ class Upstream:
 class Upstreams(Protocol):
     """Finds who serves a model. It is told the model's name and nothing else of a request."""
 
-    def find(self, model: str, asked: str) -> Upstream:
+    def find(self, model: str, asked: str, route: Route | None = None) -> Upstream:
         """Return who serves a model.
 
         Args:
             model: full name of the model that is to serve.
             asked: full name of the model that the client asked for.
+            route: what it is asked for beside chats. Where its server has nothing of the kind, the upstream speaks
+                no dialect.
 
         Raises:
             UnknownModelError: the settings do not know the model.

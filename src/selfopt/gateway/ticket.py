@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
 
 from selfopt.dialects.clients import PassReason
+from selfopt.dialects.routes import Route
 from selfopt.home import AuditEvent
 from selfopt.records import RouteDecision, VoidedBy
 from selfopt.routing import event_of
 
+from .allowances import Reserved
 from .costs import Bill
 from .cutting import Cut
 from .escalation import Escalating, EscalationReason
 from .tracing import LiveTrace
 
-Unmet = Literal["tool_choice"]
+Unmet = Literal["tool_choice", "logprobs", "store"]
 Read = Literal["text", "mended"]
 ToolsBy = Literal["meaning", "words"]
 Raced = Literal["cancelled", "used", "failed"]
@@ -96,7 +99,9 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
         voided: why a threshold does not hold any more, where that is the reason.
         cost: of all attempts, by the prices of the settings; left out where it is not known.
         cost_alone: what the rule's stronger model alone would have cost: an estimate, unless it served.
+        route: the route beside chats that it came on; left out for a chat.
         trace_id, span_id: the gateway's span, or the client's where the gateway makes none; left out without a trace.
+        charged: what counted against the budget of the key where the cost is not known: an estimate.
     """
 
     at: str
@@ -121,8 +126,10 @@ class RequestRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="
     voided: VoidedBy | None = None
     cost: float | None = None
     cost_alone: float | None = None
+    route: Route | None = None
     trace_id: str | None = None
     span_id: str | None = None
+    charged: float | None = None
 
 
 class FeedbackRecord(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="kind", tag="feedback"):
@@ -154,6 +161,7 @@ class Ticket:
         began, first_byte: seconds of `perf_counter`.
         fallback: why another model than the one asked for serves; empty where none does.
         version: of the rules in force.
+        route: the route beside chats that it came on; None for a chat.
         mended_calls: calls that the server reported damaged, and that were mended.
         read_calls: calls that were read from the text of a reply that no variant asked for.
         unmet: the field of the request that the answer does not follow; None where it follows all.
@@ -175,12 +183,15 @@ class Ticket:
         trace: which the request belongs to; None without one.
         finish: why the model ended its answer, as far as somebody looked.
         bill: what the attempts used. A copy of the ticket begins with one of its own.
+        tells_cost: says what the request cost so far, where its client wants to hear it.
+        held: what they were expected to use; copies share it.
     """
 
     began: float
     id: str = field(default_factory=new_request_id)
     model: str = ""
     phase: str | None = None
+    route: Route | None = None
     decision: RouteDecision | None = None
     version: int = 0
     served: str | None = None
@@ -215,6 +226,8 @@ class Ticket:
     trace: LiveTrace | None = None
     finish: str | None = None
     bill: Bill = field(default_factory=Bill, init=False)
+    tells_cost: Callable[[Ticket], bytes] | None = None
+    held: Reserved = field(default_factory=Reserved)
 
     @property
     def read(self) -> Read | None:
@@ -277,6 +290,7 @@ class Ticket:
             reason=self.reason or (f"cut: {self.cut}" if self.cut else ""),
             escalated=tuple(self.escalated),
             voided=self.voided,
+            route=self.route,
             trace_id=None if trace is None else trace.trace_id,
             span_id=None if trace is None else trace.span_id,
         )
@@ -287,7 +301,8 @@ class Ticket:
         if self.served is not None:
             lines.append(b"x-selfopt-model: %s" % header_value(self.served))
         if self.decision is not None:
-            lines.append(b"x-selfopt-phase: %s" % self.decision.phase.encode())
+            if self.route is None:
+                lines.append(b"x-selfopt-phase: %s" % self.decision.phase.encode())
             if self.decision.rule is not None:
                 lines.append(b"x-selfopt-rule: %s" % header_value(self.decision.rule.rule_id))
         if self.fallback:
@@ -298,18 +313,17 @@ class Ticket:
             lines.append(b"x-selfopt-read: %s" % self.read.encode())
         if self.passed is not None:
             lines.append(b"x-selfopt-passed: %s" % self.passed.encode())
-        if self.tools_by is not None:
-            lines.append(b"x-selfopt-tools-by: %s" % self.tools_by.encode())
+        for name, said in ((b"tools-by", self.tools_by), (b"unmet", self.unmet), (b"cut", self.cut)):
+            if said is not None:
+                lines.append(b"x-selfopt-%s: %s" % (name, said.encode()))
         if self.kept:
             lines.append(b"x-selfopt-kept: %s" % ", ".join(self.kept).encode())
-        if self.unmet is not None:
-            lines.append(b"x-selfopt-unmet: %s" % self.unmet.encode())
-        if self.cut is not None:
-            lines.append(b"x-selfopt-cut: %s" % self.cut.encode())
         if self.confidence is not None:
             lines.append(b"x-selfopt-confidence: %.4f" % (math.floor(self.confidence * 10_000 + 1e-6) / 10_000))
         if self.escalated:
             lines.append(b"x-selfopt-escalated: %s" % self.escalated[-1].encode())
+        if self.tells_cost is not None:
+            lines.append(b"x-selfopt-cost: %s" % self.tells_cost(self))
         return lines
 
     def audit_event(self, decision: RouteDecision) -> AuditEvent:

@@ -15,17 +15,20 @@ from .files import (
     read_text_bounded,
 )
 from .json_shape import JsonShape, ShapeLimits, TooDeepError, TooFullError, shape_steps
-from .keys import KEY_SCOPES, CheckedKeys, GatewayKey, KeyFile, KeyScope, matching_key
+from .key_terms import NO_TERMS, KeyTerms, OnBudget
+from .keys import KEY_SCOPES, MAX_KEYS, CheckedKeys, GatewayKey, KeyFile, KeyScope, keys_by_hash, matching_key
 from .lock import LockOwner, ProcessLock
 from .paths import FoundHome, Home, counts_as_home, find_home, look_for_home
 from .redact import SHORTEST_SECRET, RedactedStream, Redactor, is_secret_name, secret_texts
 from .segments import (
+    MAX_LINE_BYTES,
     SEALED_EVENT,
     SEGMENT_SCHEMA_VERSION,
     Seal,
     SegmentReport,
     SegmentsReport,
     chain_line,
+    is_segment_name,
     read_seals,
     segment_name,
     verify_segment,
@@ -38,7 +41,10 @@ from .vouched import NOT_MADE_HERE, HomeRegister, TrustedFolder, TrustStore
 __all__ = [
     "GENESIS_HASH",
     "KEY_SCOPES",
+    "MAX_KEYS",
+    "MAX_LINE_BYTES",
     "NOT_MADE_HERE",
+    "NO_TERMS",
     "SEALED_EVENT",
     "SEGMENT_SCHEMA_VERSION",
     "SHORTEST_SECRET",
@@ -55,7 +61,9 @@ __all__ = [
     "JsonShape",
     "KeyFile",
     "KeyScope",
+    "KeyTerms",
     "LockOwner",
+    "OnBudget",
     "ProcessLock",
     "RedactedStream",
     "Redactor",
@@ -77,7 +85,9 @@ __all__ = [
     "find_home",
     "guarded",
     "is_secret_name",
+    "is_segment_name",
     "is_temporary",
+    "keys_by_hash",
     "look_for_home",
     "matching_key",
     "parse_json_object",

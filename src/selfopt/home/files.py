@@ -215,12 +215,12 @@ def parse_json_object(text: str, *, what: str, path: Path, advice: str = _LEFT) 
     return body
 
 
-def read_model(path: Path, *, what: str, model: type[M]) -> M:
-    """Returns the content of a JSON file of schema version 1 as a model.
+def read_model(path: Path, *, what: str, model: type[M], schema_version: int = 1) -> M:
+    """Returns the content of a JSON file as a model. schema_version: the newest that is read.
 
     Raises like `read_json_file`.
     """
-    body = read_json_file(path, what=what, schema_version=1)
+    body = read_json_file(path, what=what, schema_version=schema_version)
     try:
         return model.model_validate_json(json.dumps(body))
     except ValidationError as error:

@@ -54,6 +54,7 @@ class Home:
     reports = _Place("reports")  # folder of reports
     suites = _Place("suites")  # folder of the user's own suites; made when the first is imported
     requests = _Place("requests")  # folder of live requests, one chain per writer
+    responses = _Place("responses.sqlite3")  # answers that the gateway keeps for clients, where the settings want it
     drift = _Place("drift.json")  # how far the detectors of live traffic are; `drift-<n>.json` of worker n
     keys = _Place("gateway_keys.json")  # hashes of the gateway's API keys
     lock = _Place("lock")  # held by the one supervisor or loop that runs

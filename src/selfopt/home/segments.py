@@ -39,6 +39,11 @@ _START, _BEFORE_HASH, _END = b'{"previous_hash":"', b',"hash":"', b'"}\n'
 _TAIL = len(_BEFORE_HASH) + 64 + len(_END)
 
 
+def is_segment_name(name: str) -> bool:
+    """Returns whether a file is called like one of live requests."""
+    return _NAME.fullmatch(name) is not None
+
+
 def segment_name(writer: str, number: int) -> str:
     """Returns the name of a writer's n-th file. writer: hex digits. number: from 1."""
     return f"{writer}-{number}.jsonl"

@@ -30,6 +30,9 @@ def resolve(ledger: Ledger, record_type: type[R], id_prefix: str) -> R:
     typed = id_prefix.strip().lower()
     if not typed:
         raise UsageError(f"no {kind} id given; give at least its first or last characters")
+    whole = next(iter(ledger.read(record_type, {"id": typed}, limit=1)), None)
+    if whole is not None:  # pages and programs name whole ids, and a long ledger has many
+        return whole
     known = (
         ledger.ids(record_type) if isinstance(ledger, _ListsIds) else [record.record_id for record in ledger.read(record_type)]
     )

@@ -185,7 +185,8 @@ class SqliteLedger:
         kind = kind_of(record_type)
         if kind == Blob.ledger_kind:
             return [str(row[0]) for row in self._fetch("SELECT hash FROM blobs ORDER BY seq", ())]
-        return [str(row[0]) for row in self._fetch("SELECT id FROM records WHERE kind = ? ORDER BY seq", (kind,))]
+        few = "" if kind in MANY_KINDS else f" AND {FEW}"
+        return [str(row[0]) for row in self._fetch(f"SELECT id FROM records WHERE kind = ?{few} ORDER BY seq", (kind,))]
 
     def check(self) -> list[str]:
         """Returns the faults that sqlite's own integrity check finds. Reads the whole file."""

@@ -7,7 +7,7 @@ from .cycle import run_cycle
 from .diagnosis import present_feedback
 from .enforce import keep_feedback, served_specs, synthetic_specs
 from .remedies import withdrawn_remedies
-from .rollback import note_rollback
+from .rollback import note_rollback, rollback_records
 from .series import run_cycles
 from .store import (
     baselines,
@@ -40,6 +40,7 @@ __all__ = [
     "outcomes_of",
     "plan_of",
     "present_feedback",
+    "rollback_records",
     "run_cycle",
     "run_cycles",
     "served_specs",

@@ -33,7 +33,15 @@ async def note_rollback(
     Returns:
         The records.
     """
-    at = now()
+    records = rollback_records(ledger, current, earlier, now(), one_name)
+    await ledger.append(records)
+    return records
+
+
+def rollback_records(
+    ledger: Ledger, current: RoutingConfig, earlier: RoutingConfig, at: str, one_name: Callable[[str], str] = str
+) -> list[Record]:
+    """What `note_rollback` would append: new baselines, and warm-ups that are not recommended again."""
     records: list[Record] = []
     for (model, phase), spec_id in baselines(ledger).items():
         wanted = _wanted(ledger, earlier.rule_for(model, phase, one_name), model, phase)
@@ -54,7 +62,6 @@ async def note_rollback(
         if rule.when is None and rule.warm_up and not (before is not None and before.warm_up):
             reason = f"{rule.model} on {rule.phase}: the warm-up was rolled back by hand at {at}"
             records.append(no_warm_up(rule.model, rule.phase, reason))
-    await ledger.append(records)
     return records
 
 

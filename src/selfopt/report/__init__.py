@@ -18,10 +18,11 @@ from .terminal import (
     outcome_table,
     to_text,
 )
-from .write import write_reports
+from .write import Beside, write_reports
 
 __all__ = [
     "BeforeAfter",
+    "Beside",
     "Course",
     "CoursePoint",
     "ReportData",

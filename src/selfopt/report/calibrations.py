@@ -81,7 +81,7 @@ def curve_svg(one: Calibration) -> str:
     if chosen is not None and chosen.served:
         parts.append(svg.dot(x(chosen.served / n), y(chosen.bad / chosen.served), "dot"))
     frame = [
-        svg.label(LEFT, 12, "wrong among the served", kind="head"),
+        svg.label(LEFT, 12, f"wrong among the served; {share_text(one.max_bad_share)} may be wrong (dotted)", kind="head"),
         svg.line(LEFT, _TOP, LEFT, _BOTTOM, "axis"),
         svg.line(LEFT, _BOTTOM, RIGHT, _BOTTOM, "axis"),
         svg.label(LEFT - 4, y(most) + 4, f"{100 * most:.0f} %", anchor="end", kind="small"),
@@ -90,9 +90,6 @@ def curve_svg(one: Calibration) -> str:
         svg.label(x(1.0), _BOTTOM + 14, "100 %", anchor="end", kind="small"),
         svg.label((LEFT + RIGHT) / 2, _BOTTOM + 28, "share of prompts that is served", anchor="middle", kind="small"),
     ]
-    # Over the band, which would hide it.
-    allowed = f"{share_text(one.max_bad_share)} may be wrong"
-    parts.append(svg.label(x(0.0) + 4, y(one.max_bad_share) - 4, allowed, anchor="start", kind="small"))
     title = f"{text(one.model)}: wrong answers over served ones"
     head = f'<svg viewBox="0 0 {WIDTH:.0f} {_HEIGHT}" role="img" aria-label="{title}">'
     return "\n".join([head, f"<title>{title}</title>", *frame, *parts, "</svg>"])

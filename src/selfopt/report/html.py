@@ -1,174 +1,184 @@
-"""SELF_OPTIMIZING_REPORT.html: the Markdown report as one page, with figures of the evidence.
+"""SELF_OPTIMIZING_REPORT.html: what may serve, a picture, prompt by prompt, and the evidence behind it.
 
-The page has no scripts and loads nothing.
+The page has no scripts and loads nothing. Its evidence says what the Markdown report says, with figures.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from selfopt.records import CycleTargetResult, Escalation
+from selfopt.home import counted
+from selfopt.records import Decision, Escalation
+from selfopt.words.decisions import REASONS
 from selfopt.words.evidence import CLAIMS, on_prompts
+from selfopt.words.kinds import VERDICTS, plain
+from selfopt.words.rules import when_text
+from selfopt.words.serving import ServingState
+from selfopt.words.thresholds import verdict_text
 
+from .blocks import blocks, inline
 from .calibrations import calibration_figures, escalation_markdown
 from .gather import ReportData
+from .pages import render
+from .picture import LEGEND, picture_rows
+from .prompt_rows import PromptList
 from .race_figures import Course, GainBar, course_svg, gains_svg
 from .search_figures import search_figures
-from .summary import report_text
+from .standings import ServingStanding, headline, standings
+from .summary import as_of, damage, sections
 from .svg import text
 
-_FIGURES_AFTER = "## Warm-up impact"
-_CYCLES = 3
-_ENTITY = re.compile(r"&(?!#\d+;)")
-_SHARE = re.compile(r"[\d.]{1,9} %(?: \(\d{1,9}\))?")
-_CODE = re.compile(r"`([^`]*)`")
-
-_STYLE = """
-:root { --ink: #1b1b1b; --faint: #6b6b6b; --paper: #fff; --for: #1558b0; --against: #b85a00; --band: #cfe0f5; --rule: #d5d5d5; }
-@media screen and (prefers-color-scheme: dark) {
-  :root { --ink: #e8e8e8; --faint: #a5a5a5; --paper: #16181b; --for: #7fb2ff; --against: #ffae5e; --band: #24384f; --rule: #3a3d42; }
+_TONES: dict[ServingState, str] = {
+    "serves": "good",
+    "when_sure": "attention",
+    "replaced": "bad",
+    "refused": "bad",
+    "undecided": "calm",
 }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 1rem; max-width: 60rem; color: var(--ink); background: var(--paper);
-  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.2rem; margin-top: 2rem; } h3 { font-size: 1rem; margin: 1.2rem 0 .4rem; }
-code { font: .9em ui-monospace, monospace; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: .85rem; overflow-wrap: normal; }
-th, td { text-align: left; vertical-align: top; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--rule); min-width: 3.5rem; }
-.n { white-space: nowrap; }
-.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(20rem, 100%), 1fr)); gap: 1rem 2rem; }
-figure { margin: 0; break-inside: avoid; } figcaption { font-size: .9rem; margin-bottom: .3rem; }
-svg { width: 100%; max-width: 32rem; height: auto; display: block; font-size: 11px; }
-svg text { fill: var(--ink); } svg .small { fill: var(--faint); font-size: 10px; }
-svg path, svg line { fill: none; stroke: var(--ink); stroke-width: 1; }
-svg .axis { stroke: var(--faint); } svg .border { stroke: var(--ink); stroke-dasharray: 1 3; }
-svg .for { stroke: var(--for); stroke-width: 2; } svg .against { stroke: var(--against); stroke-width: 2; stroke-dasharray: 5 3; }
-svg .band { fill: var(--band); stroke: none; } svg .interval { stroke: var(--for); stroke-width: 3; } svg .dot { fill: var(--for); } svg .against-dot { fill: var(--against); } svg .other { fill: var(--faint); opacity: .6; }
-@media print {
-  body { max-width: none; padding: 0; font-size: 10pt; } .wide { overflow: visible; } table { font-size: 7.5pt; }
-  th, td { min-width: 0; } td code { overflow-wrap: anywhere; } tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
-  svg { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
-}
-"""
+_DECISIONS = 30
+_VERDICT_TONES = {"promote": "good", "hold": "attention", "reject": "bad"}
+_PASSED = {True: "passed", False: "not passed", None: "no data"}
+_STEPS, _LISTED = "Next steps", "Evidence"
 
 
-def report_html(data: ReportData, courses: Sequence[Course] = ()) -> str:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """A standing as it is shown."""
+
+    sentence: str
+    details: Sequence[str]
+    tone: str
+    finer: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Gate:
+    name: str
+    saw: str
+    needs: str
+    passed: str
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A decision as it is shown."""
+
+    decision_id: str
+    name: str
+    about: str
+    verdict: str
+    tone: str
+    whys: Sequence[str]
+    gates: Sequence[_Gate]
+    at: str
+
+
+def report_html(data: ReportData, courses: Sequence[Course] = (), prompts: Sequence[PromptList] = ()) -> str:
     """The page. Equal inputs give equal text, and nothing in it is active, whatever models wrote.
 
     Args:
         courses: the candidates of the newest races.
+        prompts: of each model and phase.
     """
-    body: list[str] = []
-    for title, lines in _sections(report_text(data)):
-        if title == _FIGURES_AFTER:
-            body += _figures(data, courses)
-        body += _blocks(lines)
-        if title == "## Searches":
-            body += search_figures(data.searches)
-        if title == "## Serving when sure":
-            body += calibration_figures(data.calibrations)
-    return page("Self-Optimizing Report", body)
+    found = standings(data)
+    parts = dict(sections(data))
+    steps, listed = parts.pop(_STEPS), parts.pop(_LISTED, [])
+    figures = {
+        "Improvements made": lambda: _figures(data, courses),
+        "Searches": lambda: search_figures(data.searches),
+        "Serving when sure": lambda: calibration_figures(data.calibrations),
+    }
+    evidence = [
+        (title, _html([blocks(body, level_by=1), *(figures[title]() if title in figures else [])]))
+        for title, body in parts.items()
+    ]
+    rows = picture_rows(found)
+    decided = [_decided(one) for one in list(data.decisions.values())[: -_DECISIONS - 1 : -1]]
+    places = [("serving", "What may serve"), *([("picture", "Picture")] if rows else []), ("steps", "What to do next")]
+    places += [*([("prompts", "Prompt by prompt")] if prompts else []), ("evidence", "Evidence")]
+    return render(
+        "report.html",
+        title=f"Self-optimizing report: {headline(found)}",
+        headline=headline(found),
+        as_of=_html([inline(as_of(data))]),
+        places=[*places, ("auditors", "For auditors"), ("terms", "Terms")],
+        damage=_html([blocks(damage(data))]) if data.faults else "",
+        standings=[_told(data, one) for one in found],
+        nothing=_html([inline(as_of(data))]),
+        bars=[(row.name, row.told, _html([row.strip])) for row in rows],
+        legend=[(_html([sign]), words) for sign, words in LEGEND[0 if any(one.before for one in found) else 1 :]],
+        steps=_html([blocks(steps)]),
+        prompts=prompts,
+        evidence=evidence,
+        decided=decided,
+        audited=[("Evaluations", _html([blocks(listed)]))] if listed else [],
+    )
 
 
 def escalation_html(found: Escalation) -> str:
     """The page of `selfopt escalation --html`. Nothing in it is active."""
-    title = f"{found.calibration.model} {found.calibration.phase}: serving when sure"
     answer, rest = escalation_markdown(found)
-    body = [f"<h1>{text(title)}</h1>", *_blocks(answer), *calibration_figures([found.calibration]), *_blocks(rest)]
-    return page(title, body)
-
-
-def page(title: str, body: Sequence[str]) -> str:
-    """A page without scripts that loads nothing. The caller escapes the body."""
-    return "\n".join(
-        [
-            "<!DOCTYPE html>",
-            '<html lang="en">',
-            "<head>",
-            '<meta charset="utf-8">',
-            "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{text(title)}</title>",
-            f"<style>{_STYLE}</style>",
-            "</head>",
-            "<body>",
-            *body,
-            "</body>",
-            "</html>",
-            "",
-        ]
+    return render(
+        "escalation.html",
+        title=f"{found.calibration.model} {found.calibration.phase}",
+        tone="good" if found.calibration.serve_when is not None else "attention",
+        answer=_html([blocks(answer)]),
+        figures=_html(calibration_figures([found.calibration])),
+        rest=_html([blocks(rest)]),
     )
 
 
-def _sections(markdown: str) -> Iterable[tuple[str, list[str]]]:
-    """The heading and the lines of each section. The lines include the heading."""
-    found: list[tuple[str, list[str]]] = []
-    for line in markdown.splitlines():
-        if not found or line.startswith("## "):
-            found.append((line, []))
-        found[-1][1].append(line)
-    return found
+def _html(parts: Sequence[str]) -> Any:
+    """Parts that this room has made and escaped."""
+    from markupsafe import Markup
+
+    return Markup("\n".join(parts))
 
 
-def _blocks(lines: Sequence[str]) -> list[str]:
-    """Turns the Markdown subset of our reports into HTML. Anything else is shown literally."""
-    made: list[str] = []
-    kind, held = "", list[str]()
-
-    def close() -> None:
-        if kind == "list":
-            made.append(f"<ul>{''.join(f'<li>{_inline(line[2:])}</li>' for line in held)}</ul>")
-        elif kind == "table":
-            made.append(_table(held))
-        elif kind == "text":
-            made.append(f"<p>{_inline(' '.join(held))}</p>")
-        held.clear()
-
-    for line in [*lines, ""]:
-        level = len(line) - len(line.lstrip("#"))
-        now = "list" if line.startswith("- ") else "table" if line.startswith("|") else "text" if line.strip() else ""
-        if now != kind or level:
-            close()
-            kind = now
-        if 0 < level <= 3 and line[level : level + 1] == " ":
-            made.append(f"<h{level}>{_inline(line[level + 1 :])}</h{level}>")
-            kind = ""
-        elif now:
-            held.append(line)
-    return made
+def _told(data: ReportData, one: ServingStanding) -> _Told:
+    finer = [f"{when_text(rule.when, data.set_names)}: {verdict_text(rule)}" for rule in one.finer if rule.when is not None]
+    known = one.after.metrics if one.after is not None else None
+    weak = one.state == "serves" and (known is None or known.accuracy <= known.silent.accuracy)
+    return _Told(one.sentence, one.details, "attention" if weak else _TONES[one.state], finer)
 
 
-def _table(lines: Sequence[str]) -> str:
-    rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
-    head = "".join(f"<th>{_inline(cell)}</th>" for cell in rows[0])
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows[2:])
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+def _decided(one: Decision) -> _Decided:
+    gain = [] if one.estimate is None else [f"the gain is {one.estimate * 100:+.1f} points"]
+    gates = [
+        _Gate(
+            plain(gate.name),
+            _value(gate.observed),
+            _value(gate.threshold),
+            _PASSED[gate.passed] + ("" if gate.binding else " (advice)"),
+            gate.detail or REASONS.get(gate.reason_code, plain(gate.reason_code)),
+        )
+        for gate in one.gates
+    ]
+    claim = f"it claims: {on_prompts(CLAIMS[one.claim], synthetic=one.synthetic)}"
+    whys = [*(REASONS.get(code, plain(code)) for code in one.reason_codes), *gain, claim]
+    name = one.candidate_variant or one.candidate_spec_id
+    about = f"{one.model} {one.phase}, {counted(len(one.gates), 'gate')}"
+    return _Decided(one.decision_id, name, about, VERDICTS[one.verdict], _VERDICT_TONES[one.verdict], whys, gates, one.at)
 
 
-def _cell(markdown: str) -> str:
-    return f"<td{' class=n' if _SHARE.fullmatch(markdown) else ''}>{_inline(markdown)}</td>"
-
-
-def _inline(markdown: str) -> str:
-    """Escapes a line, except for entities that were escaped before, and marks up code in backticks."""
-    safe = _ENTITY.sub("&amp;", markdown).replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
-    return _CODE.sub(r"<code>\1</code>", safe.replace("-&gt;", "&rarr;"))
+def _value(value: float | str | None) -> str:
+    return "no data" if value is None else value if isinstance(value, str) else f"{value:.4g}"
 
 
 def _figures(data: ReportData, courses: Sequence[Course]) -> list[str]:
-    """The figures: what each candidate of the newest cycles gained, and how the newest races went."""
+    """What each candidate gained, once, and how the newest races went."""
     made = []
-    for cycle in list(reversed(data.cycles))[:_CYCLES]:
-        for target in cycle.targets:
-            if bars := _bars(data, target):
-                caption = f"cycle {cycle.number}, {text(target.model)} {target.phase}: gain over {text(target.baseline_variant)}"
-                made.append(f"<figure><figcaption>{caption}</figcaption>{gains_svg(bars)}</figure>")
+    for (model, phase), bars in _bars(data).items():
+        made.append(
+            f"<figure><figcaption>{text(model)} {text(phase)}: gain over the baseline</figcaption>{gains_svg(bars)}</figure>"
+        )
     for course in courses:
         where = f"cycle {course.cycle}, " if course.cycle is not None else ""
-        prompts = on_prompts("held-out prompts" if course.purpose == "heldout" else "search prompts", synthetic=course.synthetic)
-        caption = f"{where}{text(course.model)} {text(course.phase)}, {prompts}: <b>{text(course.name)}</b>, {text(course.ended)}"
+        kind = on_prompts("held-out prompts" if course.purpose == "heldout" else "search prompts", synthetic=course.synthetic)
+        caption = f"{where}{text(course.model)} {text(course.phase)}, {kind}: <b>{text(course.name)}</b>, {text(course.ended)}"
         made.append(f"<figure><figcaption>{caption}</figcaption>{course_svg(course)}</figure>")
     if not made:
         return []
@@ -178,14 +188,17 @@ def _figures(data: ReportData, courses: Sequence[Course]) -> list[str]:
             " Over trials and held-out prompts, E grows while a candidate does better than the baseline, F while it does not; the first to "
             "reach its border decides, and neither is fooled by looking often. The band is where the true gain lies."
         )
-    return ["<h2>Evidence over trials</h2>", f"<p>{reading}</p>", f'<div class="figures">{"".join(made)}</div>']
+    return ["<h4>Evidence over trials</h4>", f"<p>{reading}</p>", f'<div class="figures">{"".join(made)}</div>']
 
 
-def _bars(data: ReportData, target: CycleTargetResult) -> list[GainBar]:
-    found = []
-    for candidate in target.candidates:
-        decision = data.decisions.get(candidate.decision_id)
-        if decision is not None and decision.estimate is not None:
-            note = on_prompts(f"{decision.verdict}, {CLAIMS[decision.claim]}", synthetic=decision.synthetic)
-            found.append(GainBar(candidate.changed or candidate.variant, decision.estimate, decision.interval, note))
-    return found
+def _bars(data: ReportData) -> dict[tuple[str, str], list[GainBar]]:
+    """The newest decision about each candidate of a model and phase."""
+    found: dict[tuple[str, str], dict[str, GainBar]] = {}
+    for target in (target for cycle in data.cycles for target in cycle.targets):
+        for candidate in target.candidates:
+            decision = data.decisions.get(candidate.decision_id)
+            if decision is not None and decision.estimate is not None:
+                note = on_prompts(f"{VERDICTS[decision.verdict]}, {CLAIMS[decision.claim]}", synthetic=decision.synthetic)
+                bar = GainBar(candidate.changed or candidate.variant, decision.estimate, decision.interval, note)
+                found.setdefault((target.model, target.phase), {})[candidate.spec_id] = bar
+    return {key: list(bars.values()) for key, bars in found.items()}

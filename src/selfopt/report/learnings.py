@@ -9,6 +9,7 @@ from selfopt.home import counted
 from selfopt.records import CandidateResult, Cycle, CycleTargetResult, Rule
 from selfopt.words.evidence import on_prompts
 from selfopt.words.findings import HELPED
+from selfopt.words.kinds import FINDINGS, VERDICTS
 from selfopt.words.rules import when_text
 from selfopt.words.thresholds import verdict_text
 
@@ -173,7 +174,7 @@ def _cycle(data: ReportData, evidence: Evidence, cycle: Cycle) -> list[str]:
 def _target(data: ReportData, evidence: Evidence, target: CycleTargetResult) -> str:
     baseline = data.evaluations.get(target.baseline_evaluation_id or "")
     winner = next((c for c in target.candidates if c.spec_id == target.winner_spec_id), None)
-    tested = ", ".join(f"{_named(c, target)} {share(c.accuracy)} ({c.verdict})" for c in target.candidates) or "none"
+    tested = ", ".join(f"{_named(c, target)} {share(c.accuracy)} ({VERDICTS[c.verdict]})" for c in target.candidates) or "none"
     after = data.evaluations.get((winner.evaluation_id if winner else None) or "")
     won = f"winner {_named(winner, target)}, improvement {signed(target.improvement)}" if winner else "no winner"
     won = on_prompts(won, synthetic=any(candidate.synthetic for candidate in target.candidates))
@@ -196,7 +197,9 @@ def _priorities(data: ReportData) -> list[str]:
     open_targets = [t for t in last.targets if t.winner_spec_id is None]
     items = [f"{code(t.model)} {t.phase}: find a candidate that beats {share(t.baseline_accuracy)}" for t in open_targets]
     items += [
-        f"{code(f.model)} {f.phase}: {f.type}: {safe_markdown(f.summary)}" for f in data.findings if f.finding_id in last.findings
+        f"{code(f.model)} {f.phase}: {FINDINGS[f.type]}: {safe_markdown(f.summary)}"
+        for f in data.findings
+        if f.finding_id in last.findings
     ]
     items += [
         f"replace the withdrawn {safe_markdown(r.claim)} for {code(r.model)} {r.phase}" for r in last.remedies if r.withdrawn

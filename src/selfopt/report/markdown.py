@@ -29,6 +29,10 @@ class Evidence:
 
     def lines(self) -> list[str]:
         """The section that says where each figure comes from."""
+        return ["## Evidence", "", *listed, ""] if (listed := self.table()) else []
+
+    def table(self) -> list[str]:
+        """The table of that section; empty where no evaluation was referred to."""
         if not self._known:
             return []
         rows = [
@@ -46,7 +50,7 @@ class Evidence:
             ]
             for number, e in enumerate(self._known.values(), 1)
         ]
-        return ["## Evidence", "", *table(["", "evaluation", "of", "measured", "runs"], rows), ""]
+        return table(["", "evaluation", "of", "measured", "runs"], rows)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

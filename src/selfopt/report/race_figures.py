@@ -96,7 +96,7 @@ def course_svg(course: Course) -> str:
 
 
 def _evidence(course: Course, x: Callable[[float], float]) -> list[str]:
-    top, bottom = 22.0, 140.0
+    top, bottom = 22.0, 132.0
     ours = [(p.trials, p.log_e / course.log_e_needed) for p in course.points]
     needed = course.log_f_needed
     theirs = [(p.trials, p.log_f / needed) for p in course.points if p.log_f is not None] if needed is not None else []
@@ -111,11 +111,12 @@ def _evidence(course: Course, x: Callable[[float], float]) -> list[str]:
     return [
         svg.label(LEFT, 12, head, kind="head"),
         svg.line(LEFT, y(1), RIGHT, y(1), "border"),
-        svg.label(LEFT + 4, y(1) - 3, borders, kind="small"),
         svg.line(LEFT, y(0), RIGHT, y(0), "axis"),
         svg.label(LEFT - 4, y(1) + 4, "border", anchor="end", kind="small"),
         svg.label(LEFT - 4, y(0) + 4, "none", anchor="end", kind="small"),
         *svg.cut(top, bottom, [*_way(dashed, "against", "dot against-dot"), *_way(solid, "for", "dot")]),
+        # Beside the lines, which would run through it.
+        svg.label(LEFT, bottom + 13, borders, kind="small"),
     ]
 
 

@@ -18,8 +18,10 @@ from selfopt.records import (
     Recommendation,
     Rule,
 )
+from selfopt.words.decisions import REASONS
 from selfopt.words.evidence import METRICS, on_prompts
 from selfopt.words.findings import HELPED, experiment_text, not_confirmed_yet
+from selfopt.words.kinds import ACTIONS, BASELINE_SOURCES, EVENTS, FINDINGS, VERDICTS, plain
 from selfopt.words.rules import ban_text, when_text
 from selfopt.words.spending import spent_text
 
@@ -30,6 +32,7 @@ from .figures import NOT_MEASURED, arrow, milliseconds, prompts, share, signed
 from .gather import ReportData, WarmUpPair
 from .markdown import Evidence, bullets, measured, table
 from .searches import searches_text
+from .standings import standings
 
 _FAULTS = 10
 RUN_LOOP = "run `selfopt loop --cycles 1`"
@@ -39,9 +42,22 @@ RUN_ENFORCE = "run `selfopt feedback`, then `selfopt enforce`"
 
 def report_text(data: ReportData) -> str:
     """The text of SELF_OPTIMIZING_REPORT.md."""
+    lines = ["# Self-Optimizing Report", "", *damage(data), as_of(data), "", *serving_lines(data)]
+    for title, body in sections(data):
+        lines += [f"## {title}", "", *body, ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def serving_lines(data: ReportData) -> list[str]:
+    """Whether each model may serve, and how well it does."""
+    told = [safe_markdown(" ".join([f"{one.sentence}.", *one.details]), limit=1000) for one in standings(data)]
+    return ["## What may serve", "", *bullets(told, ""), ""] if told else []
+
+
+def sections(data: ReportData) -> list[tuple[str, list[str]]]:
+    """The title and the lines of each section, the evaluations behind the figures last."""
     evidence = Evidence()
-    lines = ["# Self-Optimizing Report", "", *_damage(data), _as_of(data), ""]
-    for title, body in (
+    made = [
         ("Improvements made", _improvements(data, evidence)),
         *((("Searches", searches_text(data.searches)),) if data.searches else ()),
         *(
@@ -54,29 +70,32 @@ def report_text(data: ReportData) -> str:
         ("New baseline", _baselines(data, evidence)),
         *((("Costs", costs),) if (costs := costs_text(data)) else ()),
         ("Next steps", _next_steps(data)),
-    ):
-        lines += [f"## {title}", "", *body, ""]
-    return "\n".join([*lines, *evidence.lines()]).rstrip() + "\n"
+    ]
+    return [*made, *((("Evidence", listed),) if (listed := evidence.table()) else ())]
 
 
-def _damage(data: ReportData) -> list[str]:
+def damage(data: ReportData) -> list[str]:
     """The warning about a changed ledger, which readers need first."""
     if not data.faults:
         return []
     told = [safe_markdown(fault.sentence()) for fault in data.faults[:_FAULTS]]
     if len(data.faults) > _FAULTS:
         told.append(f"and {len(data.faults) - _FAULTS} more")
-    intro = "The ledger is not what was committed to it. What follows may be wrong. `selfopt audit verify` lists everything:"
+    intro = (
+        "The ledger is not what was committed to it. What follows may be wrong. `selfopt audit verify` lists every record that is not "
+        "as it was committed. It can't list a record that others name and that was never committed."
+    )
     return ["## Changed evidence", "", intro, "", *bullets(told, ""), ""]
 
 
-def _as_of(data: ReportData) -> str:
+def as_of(data: ReportData) -> str:
     if not data.cycles:
         return f"No cycle has been finished yet: {RUN_LOOP}."
     last = data.cycles[-1]
     count = f"{len(data.cycles)} cycle" + ("" if len(data.cycles) == 1 else "s")
     version = "no rules in force" if data.config is None else f"rules version {data.config.version}"
-    return f"As of {safe_markdown(last.ended_at)}: {count}, {counted(sum(c.trials for c in data.cycles), 'trial')}, {version}."
+    at = safe_markdown(last.ended_at[:16].replace("T", " "))
+    return f"As of {at} UTC: {count}, {counted(sum(c.trials for c in data.cycles), 'trial')}, {version}."
 
 
 # Improvements made
@@ -139,7 +158,7 @@ def _promoted(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleT
     p50 = arrow(*(milliseconds(e.metrics.p50_ms if e else None) for e in (before, after)))
     change = arrow(code(target.baseline_variant), code(target.winner_variant or ""))
     if candidate is not None:
-        change = on_prompts(f"{change} ({safe_markdown(candidate.changed)})", synthetic=candidate.synthetic)
+        change = on_prompts(safe_markdown(candidate.changed) or change, synthetic=candidate.synthetic)
     name = f"{code(target.model)} {target.phase}"
     return [str(cycle.number), name, change, pairs[0], signed(target.improvement), *pairs[1:], p50, evidence.ref(before, after)]
 
@@ -155,18 +174,19 @@ def _on_heldout(data: ReportData, target: CycleTargetResult) -> bool:
 def _held(data: ReportData, evidence: Evidence, cycle: Cycle, target: CycleTargetResult) -> str:
     best = max(target.candidates, key=lambda c: -1.0 if c.accuracy is None else c.accuracy)
     decision = data.decisions.get(best.decision_id)
-    why = _failed_gates(decision) if decision else ", ".join(code(r) for r in best.reason_codes)
+    why = _failed_gates(decision) if decision else "; ".join(safe_markdown(REASONS.get(r, plain(r))) for r in best.reason_codes)
     shares = f"accuracy {share(best.accuracy)}, baseline {share(target.baseline_accuracy)}"
     return (
         f"cycle {cycle.number}, {code(target.model)} {target.phase}: best candidate {code(best.variant)} "
-        f"({on_prompts(shares, synthetic=best.synthetic)}): {best.verdict}, {why or 'no reason recorded'} "
+        f"({on_prompts(shares, synthetic=best.synthetic)}): {VERDICTS[best.verdict]}, {why or 'no reason recorded'} "
         f"({evidence.ref(data.evaluations.get(best.evaluation_id or ''))})"
     )
 
 
 def _failed_gates(decision: Decision) -> str:
     return "; ".join(
-        f"{code(g.name)} saw {_value(g.observed)}, needs {_value(g.threshold)} ({code(g.reason_code)})"
+        f"the gate {safe_markdown(plain(g.name))} saw {_value(g.observed)} and needs {_value(g.threshold)} "
+        f"({safe_markdown(REASONS.get(g.reason_code, plain(g.reason_code)))})"
         for g in decision.gates
         if g.binding and g.passed is not True
     )
@@ -210,7 +230,7 @@ def _pair(pair: WarmUpPair, evidence: Evidence) -> list[str]:
     changed = [row for row in cold.rows if row.prompt_id in after and after[row.prompt_id] != row.letters]
     if changed:
         pairs = [[safe_markdown(r.prompt_id), code(r.letters), code(after[r.prompt_id])] for r in changed]
-        lines += ["", "Rows that changed:", "", *table(["prompt", "without", "with"], pairs)]
+        lines += ["", "Rows that changed, run by run (P: right, F: not right):", "", *table(["prompt", "without", "with"], pairs)]
     return [*lines, "", f"That warm-up helps is {confirmation_text(pair)}."]
 
 
@@ -262,8 +282,8 @@ def _diverted(data: ReportData) -> list[str]:
     counts = Counter(record.event for record in data.audit)
     if not counts:
         return []
-    listed = ", ".join(f"{safe_markdown(event)} {count}" for event, count in sorted(counts.items()))
-    return ["", f"Audit trail by event: {listed}."]
+    listed = ", ".join(f"{safe_markdown(EVENTS.get(event, plain(event)))}: {count}" for event, count in sorted(counts.items()))
+    return ["", f"The audit trail holds {listed}."]
 
 
 # New baseline
@@ -279,7 +299,15 @@ def _baselines(data: ReportData, evidence: Evidence) -> list[str]:
         variant = code(evaluation.variant) if evaluation else NOT_MEASURED
         warm_up = NOT_MEASURED if evaluation is None else "yes" if evaluation.warm_up else "no"
         rows.append(
-            [name, variant, warm_up, measured(evaluation), baseline.source, code(baseline.spec_id), evidence.ref(evaluation)]
+            [
+                name,
+                variant,
+                warm_up,
+                measured(evaluation),
+                BASELINE_SOURCES[baseline.source],
+                code(baseline.spec_id),
+                evidence.ref(evaluation),
+            ]
         )
     return table(["model and phase", "variant", "warm-up", "accuracy", "by", "spec", "evidence"], rows)
 
@@ -292,12 +320,10 @@ def _next_steps(data: ReportData) -> list[str]:
         return [f"- {RUN_LOOP}"]
     last = data.cycles[-1]
     # That a model may keep serving is not a step.
-    steps = [
-        _recommended(r)
-        for r in data.recommendations
-        if r.id in last.recommendations and r.action != "allow" and not _in_force(data, r)
-    ]
-    steps += [_found(f) for f in data.findings if f.finding_id in last.findings]
+    advice = [r for r in data.recommendations if r.id in last.recommendations and r.action != "allow" and not _in_force(data, r)]
+    steps = [_recommended(r) for r in advice]
+    told = {item for r in advice for item in r.evidence}
+    steps += [_found(f) for f in data.findings if f.finding_id in last.findings and f.finding_id not in told]
     steps += [
         f"{code(t.model)} {t.phase}: nothing beat {code(t.baseline_variant)}; try other candidates (`selfopt loop --candidates FILE`)"
         for t in last.targets
@@ -321,9 +347,11 @@ def _in_force(data: ReportData, item: Recommendation) -> bool:
 
 
 def _recommended(item: Recommendation) -> str:
-    fallback = f", fallback {code(item.fallback)}" if item.fallback else ""
-    return f"{code(item.model)} {item.phase}: {item.action}{fallback}: {safe_markdown(item.reason)} ({code(item.id)})"
+    fallback = f", with {code(item.fallback)} in its place" if item.fallback else ""
+    action = ACTIONS[item.action]
+    # The reason names the model and the phase.
+    return f"{action[0].upper()}{action[1:]}{fallback}: {safe_markdown(item.reason)} ({code(item.id)})"
 
 
 def _found(item: Finding) -> str:
-    return f"{code(item.model)} {item.phase}: {item.type}: {safe_markdown(item.summary)} ({code(item.finding_id)})"
+    return f"{code(item.model)} {item.phase}: {FINDINGS[item.type]}: {safe_markdown(item.summary)} ({code(item.finding_id)})"

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from selfopt.records import Decision, Evaluation, Finding, GateResult, Outcome, OutcomeRow
 from selfopt.words.evidence import CLAIMS, SYNTHETIC, on_prompts
+from selfopt.words.kinds import OUTCOMES, plain
 
 from .escape import safe_terminal, safe_text
 from .figures import NOT_MEASURED, milliseconds, runs, share, signed
@@ -35,16 +36,6 @@ _VERDICT_WORDS = {
     "reject": "the baseline stays; a gate says no",
 }
 _IN_SUMMARY = {"example", "title", "server_parser"}  # figures that a finding's sentence or the advice shows whole
-_WORDS = {
-    Outcome.WRONG: "wrong tool call",
-    Outcome.UNCALLED_FOR: "called uncalled for",
-    Outcome.MISSED: "missed call",
-    Outcome.UNPARSED: "unread format",
-    Outcome.TRUNCATED: "truncated",
-    Outcome.TIMEOUT: "timed out",
-    Outcome.LOADING: "still loading",
-    Outcome.ERROR: "error",
-}
 
 
 def outcome_letters(row: OutcomeRow) -> Text:
@@ -104,7 +95,7 @@ def _wrong(row: OutcomeRow | None) -> str:
     outcomes = row.outcomes if row else ()
     counts = Counter(o for o in outcomes if o is not Outcome.PASS)
     ordered = sorted(counts, key=lambda o: (-counts[o], o.value))
-    return ", ".join(_WORDS[o] + (f" x{counts[o]}" if len(outcomes) > 1 else "") for o in ordered)
+    return ", ".join(OUTCOMES[o] + (f" x{counts[o]}" if len(outcomes) > 1 else "") for o in ordered)
 
 
 def evaluation_table(evaluations: Sequence[Evaluation], *, width: int = _WIDE) -> Table:
@@ -227,7 +218,7 @@ def findings_list(findings: Sequence[Finding]) -> Group:
     for finding in findings:
         sure = "confirmed" if finding.confirmed else f"confidence {finding.confidence}"
         where = safe_terminal(f"{finding.model} {finding.phase}", limit=100)
-        lines.append(Text.assemble(("* ", "bold"), (finding.type.replace("_", " "), FAIL_STYLE), f", {where} ({sure})"))
+        lines.append(Text.assemble(("* ", "bold"), (plain(finding.type), FAIL_STYLE), f", {where} ({sure})"))
         lines.append(Text.assemble("  ", safe_text(finding.summary, limit=400)))
         figures = sorted(finding.figures.model_dump(exclude=_IN_SUMMARY).items())
         lines.append(Text("  " + ", ".join(_named(*figure) for figure in figures), "dim"))

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from selfopt.home import ChainedFile, Home, atomic_write_text
-from selfopt.records import Ban, Ledger, LedgerFault, RoutingConfig
-from selfopt.words.rules import NO_NAMES
+from selfopt.records import Ban, Ledger, LedgerFault, RoutingConfig, Suite
 
 from .costs import CostFigures
 from .gather import gather
 from .html import report_html
 from .learnings import learnings_text
+from .prompt_rows import prompt_lists
 from .race_figures import Course
 from .results import cycle_results, history, warm_up_results
+from .standings import standings
 from .summary import report_text
 
 RENDERING = "written from the ledger, which alone counts; `selfopt report` writes it anew"
@@ -27,39 +28,50 @@ RENDERING = "written from the ledger, which alone counts; `selfopt report` write
 logger = logging.getLogger("selfopt.report")
 
 
-def write_reports(
-    ledger: Ledger,
-    home_paths: Home,
-    config: RoutingConfig | None,
-    courses: Sequence[Course] = (),
-    faults: Sequence[LedgerFault] = (),
-    bans: Sequence[Ban] = (),
-    costs: CostFigures | None = None,
-    set_names: Mapping[str, str] = NO_NAMES,
-) -> list[Path]:
-    """Write every report, each file whole, and return their paths.
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the reports tell beside what the ledger and the rules say.
 
-    The warm-up results are left out while no warm-up has been measured.
-
-    Args:
+    Attributes:
         courses: of the newest races, for the figures.
         faults: what of the ledger is not as it was committed.
         bans: what was taken back and is not tried again.
         costs: what requests cost; None to leave costs out.
         set_names: what the suites call the tool sets that rules are about, by content name.
+        suites: that are at hand, by their content ids, for the prompts.
+    """
+
+    courses: Sequence[Course] = ()
+    faults: Sequence[LedgerFault] = ()
+    bans: Sequence[Ban] = ()
+    costs: CostFigures | None = None
+    set_names: Mapping[str, str] = field(default_factory=dict)
+    suites: Mapping[str, Suite] = field(default_factory=dict)
+
+
+def write_reports(ledger: Ledger, home_paths: Home, config: RoutingConfig | None, beside: Beside | None = None) -> list[Path]:
+    """Write every report, each file whole, and return their paths.
+
+    The warm-up results are left out while no warm-up has been measured.
 
     Raises:
         CorruptError: the ledger or the audit trail cannot be read.
         StoreError: a file cannot be written.
     """
+    beside = beside or Beside()
+    faults = tuple(beside.faults)
     home_paths.ensure()
     _say_if_damaged(home_paths.loop_history)
     audit = ChainedFile(home_paths.audit_trail).records() if home_paths.audit_trail.exists() else ()
-    data = replace(gather(ledger, config, audit), faults=tuple(faults), bans=tuple(bans), costs=costs, set_names=set_names)
+    data = replace(
+        gather(ledger, config, audit), faults=faults, bans=tuple(beside.bans), costs=beside.costs, set_names=beside.set_names
+    )
     texts: dict[Path, str] = {
         home_paths.reports / "SELF_OPTIMIZING_REPORT.md": report_text(data),
         home_paths.reports / "META_LEARNINGS.md": learnings_text(data),
-        home_paths.reports / "SELF_OPTIMIZING_REPORT.html": report_html(data, courses),
+        home_paths.reports / "SELF_OPTIMIZING_REPORT.html": report_html(
+            data, beside.courses, prompt_lists(ledger, standings(data), beside.suites)
+        ),
     }
     for cycle in data.cycles:
         texts[home_paths.reports / f"CYCLE_{cycle.number}_RESULTS.json"] = _rendering(cycle_results(cycle), faults)

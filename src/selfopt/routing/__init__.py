@@ -12,7 +12,7 @@ from .rules import RuleOptions, generate_routing_rules
 from .store import SCHEMA_PATH, read_config, routing_config_schema
 from .trail import differing_log, event_of, log_routing_decision, render_log
 from .verifying import RulesReport
-from .versions import VersionEntry
+from .versions import VersionEntry, version_records
 
 __all__ = [
     "SCHEMA_PATH",
@@ -45,6 +45,7 @@ __all__ = [
     "rule_id_of",
     "standby_decisions",
     "validate_model_phase_compatibility",
+    "version_records",
     "void_event",
     "voided_by",
 ]

@@ -45,6 +45,14 @@ class VersionEntry:
     aborted: bool
 
 
+def version_records(trail: ChainedFile) -> Iterator[AuditRecord]:
+    """What the trail says about versions of the rules, the newest first; what it says of requests is not read.
+
+    Raises AuditError for a damaged record.
+    """
+    return (record for record in trail.newest_first(_RULES, _VERSIONS) if record.config_version is not None)
+
+
 def history_of(records: Iterable[AuditRecord], in_force: int) -> tuple[VersionEntry, ...]:
     """Every version in these records, oldest first. in_force: the number of the present one."""
     found: dict[int, VersionEntry] = {}

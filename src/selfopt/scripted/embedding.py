@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import zlib
+from base64 import b64encode
+from struct import pack
 
 SIZE = 64
 _WORD = re.compile(r"[a-z]+|\d+")
@@ -15,3 +17,8 @@ def embedding_of(text: str) -> list[float]:
     for word in _WORD.findall(text.lower()):
         vector[zlib.crc32(word.encode()) % SIZE] += 1.0
     return vector
+
+
+def packed_of(vector: list[float]) -> str:
+    """A vector as base64 of its numbers in four bytes each, as OpenAI's clients ask for it."""
+    return b64encode(pack(f"<{len(vector)}f", *vector)).decode()

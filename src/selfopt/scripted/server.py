@@ -16,7 +16,8 @@ from selfopt.errors import SettingsError
 from selfopt.reading.thinking_marks import thinks_by_template
 
 from . import vendors
-from .embedding import embedding_of
+from .completions import completion_chat, completion_pieces, completion_reply, ranked
+from .embedding import embedding_of, packed_of
 from .player import Clock, JournalEntry, ScriptedChat, ScriptEngine, Turn
 from .script import Script
 
@@ -115,7 +116,9 @@ class _Routes:
             web.post("/v1/messages", anthropic),
             web.post("/api/chat", ollama),
             web.post("/api/generate", generate),
+            web.post("/v1/completions", self._chatting(completion_chat, completion_reply, completion_pieces)),
             web.post("/v1/embeddings", self._embeddings),
+            web.post("/v1/rerank", self._rerank),
             web.post("/api/embed", self._embed),
             web.post("/api/show", self._ollama_show),
             web.get("/api/ps", self._ollama_ps),
@@ -193,25 +196,38 @@ class _Routes:
     # embeddings
 
     async def _embeddings(self, request: web.Request) -> web.Response:
-        vectors = await self._vectors(request)
-        if isinstance(vectors, web.Response):
-            return vectors
+        texts = await self._texts(request, "input")
+        if isinstance(texts, web.Response):
+            return texts
+        packed = (await _body_of(request) or {}).get("encoding_format") == "base64"
+        vectors = [packed_of(embedding_of(text)) if packed else embedding_of(text) for text in texts]
         data = [{"object": "embedding", "index": place, "embedding": vector} for place, vector in enumerate(vectors)]
-        return _json({"object": "list", "data": data, "usage": {"prompt_tokens": 0, "total_tokens": 0}})
+        return _json({"object": "list", "data": data, "usage": _tokens(texts)})
 
     async def _embed(self, request: web.Request) -> web.Response:
-        vectors = await self._vectors(request)
-        return vectors if isinstance(vectors, web.Response) else _json({"embeddings": vectors})
+        texts = await self._texts(request, "input")
+        return texts if isinstance(texts, web.Response) else _json({"embeddings": list(map(embedding_of, texts))})
 
-    async def _vectors(self, request: web.Request) -> list[list[float]] | web.Response:
+    async def _rerank(self, request: web.Request) -> web.Response:
+        texts = await self._texts(request, "documents")
+        if isinstance(texts, web.Response):
+            return texts
         body = await _body_of(request) or {}
-        model, texts = str(body.get("model", "")), body.get("input")
+        query, top = body.get("query"), body.get("top_n")
+        if not isinstance(query, str):
+            return _error(400, "query is no text", "invalid_request_error")
+        results = ranked(query, texts)
+        return _json({"object": "list", "results": results[: top if isinstance(top, int) else None], "usage": _tokens(texts)})
+
+    async def _texts(self, request: web.Request, field: str) -> list[str] | web.Response:
+        body = await _body_of(request) or {}
+        model, texts = str(body.get("model", "")), body.get(field)
         if model not in self._engine.script.models:
             return _error(404, f"model '{model}' not found", "not_found_error")
-        texts = [texts] if isinstance(texts, str) else texts
+        texts = [texts] if field == "input" and isinstance(texts, str) else texts
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            return _error(400, "input is no text and no list of texts", "invalid_request_error")
-        return [embedding_of(text) for text in texts]
+            return _error(400, f"{field} is no list of texts", "invalid_request_error")
+        return texts
 
     # the state of models
 
@@ -284,6 +300,11 @@ class _Routes:
 
     async def _journal(self, _request: web.Request) -> web.Response:
         return _json({"requests": [asdict(entry) for entry in self._engine.journal]})
+
+
+def _tokens(texts: list[str]) -> dict[str, int]:
+    total = sum(map(len, texts)) // 4
+    return {"prompt_tokens": total, "total_tokens": total}
 
 
 async def _body_of(request: web.Request) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from selfopt.dialects.kinds import ENDPOINT_KINDS, EndpointKind
+from selfopt.dialects.kinds import ENDPOINT_KINDS, PASSED_PATHS, EndpointKind
 from selfopt.dialects.logprobs import TOP
 from selfopt.records import Record, ServerKind, is_loopback
 
@@ -33,6 +33,7 @@ class Table(Record):
         return value
 
 
+CHAT = "openai_chat"
 _CHAT = frozenset({"model", "messages", "tools", "tool_choice", "stream", "stream_options"})
 
 
@@ -50,6 +51,8 @@ class EndpointSettings(Table):
         server: The program that answers at an OpenAI-compatible address. `llama.cpp`, `vllm` and
             `sglang` get fields that others refuse (`chat_template_kwargs`, `cache_prompt`). None:
             local servers are asked what they are, and remote ones count as `other`.
+        also: Further dialects that the server of an OpenAI-compatible address speaks, such as `anthropic`
+            (llama.cpp and vLLM do). The gateway passes chats of their clients on unchanged.
         omit: Fields that its requests are sent without, such as `temperature` or `options.seed`.
         extra_body: Fields that all its requests get, in place of their own.
         logprobs: Measurements ask for the log probabilities of tokens, which change no reply and no
@@ -69,6 +72,7 @@ class EndpointSettings(Table):
     local: bool | None = None
     grammar: bool | None = None
     server: ServerKind | None = None
+    also: tuple[str, ...] = ()
     omit: tuple[str, ...] = ()
     extra_body: dict[str, Any] = Field(default_factory=dict)
     logprobs: bool | None = None
@@ -82,6 +86,19 @@ class EndpointSettings(Table):
     def _known(cls, value: str) -> str:
         if value not in ENDPOINT_KINDS.builtin and ENDPOINT_KINDS.get(value) is None:
             raise ValueError(f"must be one of {', '.join(ENDPOINT_KINDS.names())}, or a kind that an installed package offers")
+        return value
+
+    @field_validator("also")
+    @classmethod
+    def _spoken_beside(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        kind = ENDPOINT_KINDS.get(str(info.data.get("kind")))
+        own = kind.speaks if kind is not None else ""
+        known = [name for name in PASSED_PATHS if name != own]
+        if value and own != CHAT:
+            raise ValueError("is only for kinds of endpoints that speak openai_chat; leave it out")
+        for name in value:
+            if name not in known:
+                raise ValueError(f"can name {', '.join(known)}, not {name!r}")
         return value
 
     @field_validator("omit", "extra_body")

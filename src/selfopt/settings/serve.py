@@ -49,6 +49,12 @@ class GatewaySettings(Table):
         keep_warm_s: How often to warm up the models that the rules want warm.
         read_calls: Read tool calls from a reply's text where no variant serves: unless the server
             itself reports one, or never.
+        keep_responses: Answers of the Responses API that are kept, prompts and all, in the home's
+            `responses.sqlite3`, so that `previous_response_id` finds them. 0 keeps none.
+        keep_responses_bytes: Their size with all that they answer.
+        keep_responses_days: Their age.
+        ui: Serve the page at /ui to readers with a key of scope admin: unless the gateway listens beyond
+            loopback, also then, or never.
         access_log: Write a line to standard error for each chat and each refused request.
     """
 
@@ -67,6 +73,10 @@ class GatewaySettings(Table):
     drain_s: float = Field(default=30.0, ge=0, le=3600)
     keep_warm_s: float = Field(default=60.0, ge=1, le=3600)
     read_calls: Literal["unless_native", "off"] = "unless_native"
+    keep_responses: int = Field(default=0, ge=0, le=1_000_000)
+    keep_responses_bytes: int = Field(default=200_000_000, ge=1_000, le=100_000_000_000)
+    keep_responses_days: float = Field(default=30.0, gt=0, le=3650)
+    ui: Literal["loopback", "on", "off"] = "loopback"
     access_log: bool = True
     log_format: Literal["text", "json"] = "text"
 

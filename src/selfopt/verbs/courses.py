@@ -41,14 +41,18 @@ def newest_courses(ledger: Ledger) -> list[Course]:
         start = next(iter(ledger.read(RaceStart, {"id": end.race_id}, limit=1)), None)
         if start is not None and end.blocks:
             with suppress(SelfoptError):
-                found += _courses(ledger, start)
+                found += [course for _, course in race_courses(ledger, start)]
     for test in reversed(list(ledger.read(PromptTest, newest_first=True, limit=_RACES))):
         with suppress(SelfoptError):
-            found += _tested(ledger, test)
+            found += tested_courses(ledger, test)
     return sorted(found, key=lambda course: (-(course.cycle or 0), course.purpose == "heldout"))
 
 
-def _courses(ledger: Ledger, start: RaceStart) -> list[Course]:
+def race_courses(ledger: Ledger, start: RaceStart) -> list[tuple[RaceStanding, Course]]:
+    """Return the way of each candidate through a race that goes on or is over, and how it stands.
+
+    Raises EvidenceError when the race cannot be replayed.
+    """
     blocks = _blocks(ledger, start.race_id)
     wanted = _spread(len(blocks))
     points: dict[str, list[CoursePoint]] = {entrant.spec_id: [] for entrant in start.entrants}
@@ -62,19 +66,22 @@ def _courses(ledger: Ledger, start: RaceStart) -> list[Course]:
     measured = ledger.read(Evaluation, {"spec_id": start.baseline_spec_id}, limit=1)
     synthetic = any(evaluation.synthetic for evaluation in measured)
     return [
-        Course(
-            name=_name(ledger, standing.spec_id, changes),
-            model=start.model,
-            phase=start.phase,
-            purpose=start.purpose,
-            cycle=cycle,
-            ended=f"{_WORDS[standing.state]}{f': {standing_text(standing)}' if standing.why not in ('', 'decided') else ''}",
-            log_e_needed=standing.log_e_needed,
-            log_f_needed=standing.log_f_needed,
-            null_mean=standing.null_mean,
-            confidence=standing.confidence,
-            points=tuple(points[standing.spec_id]),
-            synthetic=synthetic,
+        (
+            standing,
+            Course(
+                name=_name(ledger, standing.spec_id, changes),
+                model=start.model,
+                phase=start.phase,
+                purpose=start.purpose,
+                cycle=cycle,
+                ended=f"{_WORDS[standing.state]}{f': {standing_text(standing)}' if standing.why not in ('', 'decided') else ''}",
+                log_e_needed=standing.log_e_needed,
+                log_f_needed=standing.log_f_needed,
+                null_mean=standing.null_mean,
+                confidence=standing.confidence,
+                points=tuple(points[standing.spec_id]),
+                synthetic=synthetic,
+            ),
         )
         for standing in _ended(ledger, start, last)
         if points[standing.spec_id]
@@ -90,8 +97,11 @@ def _cycle(ledger: Ledger, cycle_id: str | None) -> tuple[int | None, Mapping[st
     return cycle.number if cycle is not None else None, plan.changes if plan is not None else {}
 
 
-def _tested(ledger: Ledger, test: PromptTest) -> list[Course]:
-    """Return the course of a held-out test, one point per prompt in the order of the test."""
+def tested_courses(ledger: Ledger, test: PromptTest) -> list[Course]:
+    """Return the course of a held-out test, one point per prompt in the order of the test.
+
+    Raises EvidenceError when the test cannot be repeated; empty where its evaluations are missing.
+    """
     both = [_measured(ledger, spec_id, test.at) for spec_id in (test.key.candidate_spec_id, test.key.baseline_spec_id)]
     if None in both:
         return []
@@ -109,7 +119,7 @@ def _tested(ledger: Ledger, test: PromptTest) -> list[Course]:
         points.append(CoursePoint(n, log_e, None, so_far.gain if n else None, interval))
     return [
         Course(
-            name=_name(ledger, test.key.candidate_spec_id, {}),
+            name=ours.variant,
             model=ours.model,
             phase=ours.phase,
             purpose="heldout",

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from selfopt.errors import CorruptError, StoreError
+from selfopt.errors import CorruptError, StoreError, SuiteError
 from selfopt.feedback import load_feedback
 from selfopt.home import parse_json_object, read_text_bounded
 from selfopt.loop import baselines, newest_evaluation
@@ -20,9 +21,11 @@ from selfopt.records import (
     LedgerReport,
     Recommendation,
     Record,
+    Spec,
+    Suite,
     WarmUpExperiment,
 )
-from selfopt.report import cycle_results, history, write_reports
+from selfopt.report import Beside, cycle_results, history, write_reports
 from selfopt.report.write import json_text
 from selfopt.routing import differing_log
 from selfopt.wiring.app import App
@@ -87,7 +90,20 @@ def write_artefacts(app: App, faults: Sequence[LedgerFault] | None = None) -> li
         faults = faults_of(app, {pair for kind in _SHOWN for record in app.ledger.read(kind) for pair in ids_of(record)})
     rules, courses = app.enforcer.load(), newest_courses(app.ledger)
     called = set_names(app, rules.rules)
-    return write_reports(app.ledger, app.home, rules, courses, faults, bans_in_force(app), cost_figures(app), called)
+    beside = Beside(courses, faults, bans_in_force(app), cost_figures(app), called, _suites_at_hand(app))
+    return write_reports(app.ledger, app.home, rules, beside)
+
+
+def _suites_at_hand(app: App) -> dict[str, Suite]:
+    """The suites that were measured and are still as they were, by their content ids."""
+    found: dict[str, Suite] = {}
+    specs = {evaluation.suite_hash: evaluation.spec_id for evaluation in app.ledger.read(Evaluation)}
+    for suite_hash, spec_id in specs.items():
+        spec = next(iter(app.ledger.read(Spec, {"id": spec_id}, limit=1)), None)
+        with suppress(SuiteError):
+            if spec is not None and (suite := app.suite_for(spec)).content_id() == suite_hash:
+                found[suite_hash] = suite
+    return found
 
 
 def differing_renderings(app: App) -> tuple[str, ...]:

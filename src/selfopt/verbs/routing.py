@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from selfopt.errors import AuditError, UsageError
+from selfopt.errors import AuditError, StoreError, UsageError
 from selfopt.records import (
     AuditRecord,
     Ban,
@@ -129,14 +129,16 @@ def _feedback(path: Path | None, default: Path) -> Feedback:
         raise UsageError(f"no file {path or default}; {how}") from None
 
 
-async def roll_back(app: App, version: int) -> RoutingConfig:
+async def roll_back(app: App, version: int, expected_version: int | None = None) -> RoutingConfig:
     """Restore the rules of an earlier version. The next cycle starts from what they serve.
 
     Args:
         version: 0 restores the state without rules.
+        expected_version: the version in force that the caller has seen.
 
     Raises:
         UsageError: the version is not kept.
+        StoreError: another version than the expected one is in force, or a file cannot be written.
         CorruptError: the version is not what was sealed. Otherwise raises as `Enforcer.rollback`.
     """
     app.home.ensure()
@@ -145,6 +147,10 @@ async def roll_back(app: App, version: int) -> RoutingConfig:
         current = app.enforcer.load()
     except AuditError:  # the rules are lost, and a rollback restores them
         current = RoutingConfig()
+    if expected_version is not None and current.version != expected_version:
+        raise StoreError(
+            f"the rules were changed meanwhile (version {current.version}, not {expected_version}); look at what would change now"
+        )
     # Baselines first: after a kill in between, the next cycle still starts where the user wanted.
     if app.has_ledger:
         from selfopt.loop import note_rollback
@@ -184,6 +190,11 @@ async def lift_bans(app: App, model: str, phase: str | None = None) -> list[Ban]
 def rules_in_force(app: App) -> RoutingConfig:
     """Return the rules in force."""
     return app.enforcer.load()
+
+
+def rules_of_version(app: App, version: int) -> tuple[Rule, ...]:
+    """Return the exact rules of a version. Raises as `Enforcer.version`."""
+    return app.enforcer.version(version).rules
 
 
 def rule_history(app: App) -> tuple[VersionEntry, ...]:

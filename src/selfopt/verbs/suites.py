@@ -15,6 +15,7 @@ __all__ = [
     "SuiteCheck",
     "SuiteWarning",
     "check_suite",
+    "checked",
     "one_suite",
     "suite_document",
     "suite_problems",
@@ -115,6 +116,11 @@ def check_suite(app: App, name: str) -> SuiteCheck:
         suite = app.suite(name)
     except SuiteError:
         return SuiteCheck(tuple(suite_problems(app, name)), (), ())
+    return checked(suite)
+
+
+def checked(suite: Suite) -> SuiteCheck:
+    """Check a suite that can be used."""
     passes = _passes_of(suite)
     return SuiteCheck((), tuple(find_warnings(suite, passes)), tuple(trivial_scores(suite, passes)))
 

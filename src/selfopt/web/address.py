@@ -43,13 +43,15 @@ Origin = tuple[str, int, bool, ProxyAddress | None]
 
 @dataclass(frozen=True, slots=True)
 class HttpAddress:
-    """One server. Its key is in `post`, `get`, `props`, `authorization` and `secrets`, which are never shown.
+    """One server. Its key is in `get`, `props`, `heads`, `common` and `secrets`, which are never shown.
 
     Attributes:
-        path: the base of `/chat/completions`.
-        post: the head of a POST, up to the digits of Content-Length.
+        path: the base of `/chat/completions` and its kin.
         get: a whole request for the list of models.
         props: a whole request for llama.cpp's /props.
+        target: what every target begins with.
+        common: the headers of all requests.
+        heads: beginnings of POSTs by their path; see `posting`.
         secrets: the key and what else is never shown: the proxy's password, secrets in `extra_body`.
         answers: removes them from what a model says.
         errors: removes it from everything else that the server says, even if it is short.
@@ -62,15 +64,29 @@ class HttpAddress:
     port: int
     tls: bool
     path: str
-    post: bytes = field(repr=False)
     get: bytes = field(repr=False)
     props: bytes = field(repr=False)
-    authorization: bytes = field(repr=False)
+    target: bytes
+    common: bytes = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
     answers: Redactor = field(repr=False, compare=False)
     errors: Redactor = field(repr=False, compare=False)
     place: re.Pattern[bytes] = field(repr=False, compare=False)
     via: ProxyAddress | None = None
+    heads: dict[bytes, bytes] = field(default_factory=dict, repr=False, compare=False)
+
+    def posting(self, path: bytes, lines: bytes = b"") -> bytes:
+        """Return the head of a POST, up to the digits of Content-Length.
+
+        Args:
+            path: below the base, such as `/messages`. It is one of few, which are kept.
+            lines: further headers, each with its end. They are not kept.
+        """
+        begun = self.heads.get(path)
+        if begun is None:
+            begun = b"POST %s%s HTTP/1.1\r\n%sContent-Type: application/json\r\n" % (self.target, path, self.common)
+            self.heads[path] = begun
+        return b"%s%sContent-Length: " % (begun, lines)
 
     @property
     def origin(self) -> Origin:
@@ -88,13 +104,21 @@ class HttpAddress:
 
     @classmethod
     def of(
-        cls, name: str, api_root: str, api_key: str | None, proxy: str | None = None, *, hidden: Iterable[str] = ()
+        cls,
+        name: str,
+        api_root: str,
+        api_key: str | None,
+        proxy: str | None = None,
+        *,
+        hidden: Iterable[str] = (),
+        key_header: str = "Authorization: Bearer",
     ) -> HttpAddress:
         """Make one from the URL below which `/chat/completions` is. Raises SettingsError.
 
         Args:
             proxy: URL of a proxy with host and port.
             hidden: further secrets, which requests to the server hold.
+            key_header: what stands before the key in the head of a request.
         """
         try:
             parts = urlsplit(api_root)
@@ -116,25 +140,22 @@ class HttpAddress:
         # A proxy is asked for the whole URL, unless it only connects (TLS).
         target = f"http://{authority}{path}" if via is not None and not tls else path
         common = [f"Host: {authority}", "Accept: */*", "Accept-Encoding: identity", "User-Agent: selfopt"]
-        authorization = f"Authorization: Bearer {key}" if key else ""
-        if authorization:
-            common.append(authorization)
+        if key:
+            common.append(f"{key_header} {key}")
         if via is not None and via.authorization and not tls:
             common.append(via.authorization.decode().rstrip())
         secrets = tuple(filter(None, [key, via.password if via is not None else "", *hidden]))
-        post = [f"POST {target}/chat/completions HTTP/1.1", *common, "Content-Type: application/json", "Content-Length: "]
-        get = [f"GET {target}/models HTTP/1.1", *common, "", ""]
-        props = [f"GET {target.removesuffix('/v1')}/props HTTP/1.1", *common, "", ""]
+        headers = "".join(f"{line}\r\n" for line in common)
         return cls(
             name=name,
             host=host,
             port=port if port is not None else 443 if tls else 80,
             tls=tls,
             path=path,
-            post="\r\n".join(post).encode(),
-            get="\r\n".join(get).encode(),
-            props="\r\n".join(props).encode(),
-            authorization=authorization.encode(),
+            get=f"GET {target}/models HTTP/1.1\r\n{headers}\r\n".encode(),
+            props=f"GET {target.removesuffix('/v1')}/props HTTP/1.1\r\n{headers}\r\n".encode(),
+            target=target.encode(),
+            common=headers.encode(),
             secrets=secrets,
             answers=Redactor(secrets),
             errors=Redactor(secrets, shortest=SHORTEST_IN_ERRORS),

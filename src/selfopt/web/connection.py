@@ -23,6 +23,8 @@ log = logging.getLogger("selfopt.web")
 Answer = Callable[[HttpRequest, Reply], Awaitable[None]]
 Service = Callable[[HttpRequest], Answer]
 """Says by its head who answers a request, or raises Denied. Never waits."""
+Told = Callable[[bytes, BadMessage], bytes]
+"""Writes the body of an error for a request that cannot be read. Its path is empty where that is not known."""
 
 LINGER_S = 5.0
 MAX_AHEAD = 65_536
@@ -48,11 +50,12 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, owner: WebServer, service: Service, limits: WebLimits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: WebServer, service: Service, limits: WebLimits, told: Told) -> None:
         self._owner = owner
         self._service = service
         self._limits = limits
-        self._loop = loop
+        self._told = told
+        self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._when_writable: Callable[[], None] | None = None
@@ -261,7 +264,8 @@ class Connection(asyncio.Protocol):
                 reply.abort()
             else:
                 reply.keep_alive = False
-                reply.send(500, [_JSON], _error(b"internal", b"an error inside the server", b"server_error"))
+                broken = BadMessage(500, b"internal", b"an error inside the server")
+                reply.send(500, [_JSON], self._told(request.path, broken))
         self._reader.begin()
         self._answer = None
         if not reply.ended:
@@ -303,8 +307,8 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, bad: BadMessage) -> None:
         """Answer a message that cannot be read, after all answers before it."""
-        kind = b"server_error" if bad.status >= 500 else b"invalid_request_error"
-        body = _error(bad.code, bad.message, kind)
+        request = self._reader.request
+        body = self._told(request.path if request is not None else b"", bad)
         lines = [_JSON, b"Content-Length: %d" % len(body), b"Connection: close"]
         if bad.status == 503:
             lines.append(_RETRY)
@@ -343,5 +347,7 @@ async def _deny(denied: Denied, request: HttpRequest, reply: Reply) -> None:
     reply.send(denied.status, denied.headers, denied.body)
 
 
-def _error(code: bytes, message: bytes, kind: bytes) -> bytes:
-    return b'{"error":{"message":"%s","type":"%s","param":null,"code":"%s"}}' % (message, kind, code)
+def error_body(path: bytes, bad: BadMessage) -> bytes:
+    """The same form on every path: see `Told`."""
+    kind = b"server_error" if bad.status >= 500 else b"invalid_request_error"
+    return b'{"error":{"message":"%s","type":"%s","param":null,"code":"%s"}}' % (bad.message, kind, bad.code)

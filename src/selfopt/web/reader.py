@@ -103,6 +103,7 @@ class RequestReader:
         start = 2 if data.startswith(b"\r\n") else 0  # skips an empty line before a request (RFC 9112, 2.2)
         end = data.find(b"\r\n\r\n", max(start, self._scanned - 3))
         if (len(data) if end < 0 else end) - start > self._limits.max_head_bytes:
+            self.request.path = _named_path(bytes(data[start : data.find(b"\r\n", start)]))
             raise BadMessage.too_large()
         if end < 0:
             if not may_begin_request(data, start, self._scanned):
@@ -169,6 +170,12 @@ class RequestReader:
         return BadMessage(413, b"body_too_large", b"the body is larger than %d bytes" % self._limits.max_body_bytes)
 
 
+def _named_path(line: bytes) -> bytes:
+    """Return the path that a request line names, as far as it can be told."""
+    target = line.partition(b" ")[2].partition(b" ")[0]
+    return target.partition(b"?")[0] if target.startswith(b"/") else b""
+
+
 def _read_request(request: HttpRequest, head: bytes, max_headers: int) -> int:
     """Fill in a request from its head; return the length of its body, or CHUNKED.
 
@@ -176,6 +183,7 @@ def _read_request(request: HttpRequest, head: bytes, max_headers: int) -> int:
     """
     line, _, block = head.partition(b"\r\n")
     request.method, target, request.http11 = request_line(line)
+    request.path = _named_path(line)  # for the error, if the rest cannot be read
     request.headers, request.repeated = headers, repeated = fields_of(block, max_headers)
     check_host(headers, repeated, request.http11)
     request.path, request.query = target_of(request.method, target, headers)

@@ -11,7 +11,7 @@ from functools import partial
 
 from selfopt.errors import SettingsError
 
-from .connection import Connection, Service
+from .connection import Connection, Service, Told, error_body
 from .limits import WebLimits
 from .memory import Held, keep_large_blocks_apart
 from .turns import Turns
@@ -41,8 +41,10 @@ class WebServer:
         held: bytes of bodies being read and answers not yet sent.
     """
 
-    def __init__(self, service: Service, limits: WebLimits) -> None:
+    def __init__(self, service: Service, limits: WebLimits, told: Told = error_body) -> None:
+        """told: writes the error for a request that cannot be read."""
         self._service = service
+        self._told = told
         self._limits = limits
         self._loop = asyncio.get_running_loop()
         self._listening: list[socket.socket] = []
@@ -96,7 +98,7 @@ class WebServer:
 
     async def _let_in(self, client: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(lambda: Connection(self, self._service, self._limits, self._loop), client)
+            await self._loop.connect_accepted_socket(lambda: Connection(self, self._service, self._limits, self._told), client)
         except OSError:  # gone already
             client.close()
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable
 from functools import partial
 
 from selfopt.errors import SettingsError
 from selfopt.gateway import (
     AccessLog,
+    Allowances,
     Attempts,
     ChatParts,
+    Conversations,
     CostBook,
     DriftFile,
     DriftWatch,
+    EarlierResponses,
     FileKeys,
     Gateway,
     GatewayOptions,
@@ -21,6 +23,9 @@ from selfopt.gateway import (
     Harness,
     JournalOptions,
     KeepWarm,
+    KeptLimits,
+    KeptResponses,
+    KeyCounters,
     LiveCounters,
     ModelCounters,
     Passing,
@@ -29,6 +34,8 @@ from selfopt.gateway import (
     RulesInForce,
     RulesWatch,
     SegmentJournal,
+    SharedBreaks,
+    SpentElsewhere,
     SureParts,
     ThresholdWatch,
     Tracing,
@@ -47,6 +54,7 @@ from .inventory import Inventory
 from .keep_warm import warmer
 from .otel import span_sink
 from .otel_facts import Here, NamedModels
+from .paging import is_loopback, page_of
 from .upstreams import AppUpstreams
 from .workers import Worker
 
@@ -94,17 +102,16 @@ def build_gateway(
     """
     app.home.ensure()
     config = app.enforcer.load()
-    app.home.check_room()
-    audit, pool, keys = _audit(app), Pool(), _keys(app, options.own.host)
+    audit, pool, allowances = _audit(app), Pool(), _allowances(app, worker)
+    keys, spent = _keys(app, options.own.host, allowances), _spent(app, allowances, worker)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
     warmth = _warmth(app, options, upstreams, lambda: rules.current.config, worker)
-    watch = ThresholdWatch(partial(_look, app, upstreams, lambda: rules.current.config), options.own.keep_warm_s)
-    drift = _drift(app, thresholds, worker)
+    watch, drift = _threshold_watch(app, options, upstreams, lambda: rules.current.config), _drift(app, thresholds, worker)
     rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
-    harness, shared = Harness(options, Passing(options, upstreams, pool)), None if worker is None else worker.conversations
-    attempts = Attempts(options, upstreams, pool, audit, harness, SureParts(shared, thresholds.voided, drift))
+    harness, sure = Harness(options, Passing(options, upstreams, pool)), SureParts(_shared(worker)[0], thresholds.voided, drift)
+    attempts = Attempts(options, upstreams, pool, audit, harness, sure, allowances, _shared(worker)[1])
     chat = ChatParts(
         options=options,
         rules=rules,
@@ -113,26 +120,29 @@ def build_gateway(
         find=inventory.find,
         attempts=attempts,
         audit=audit,
-        journal=journal or _journal(app, options, audit),
-        costs=_costs(app.settings),
+        journal=journal or _journal(app, options, audit, allowances),
+        costs=allowances.costs,
+        allowances=allowances,
+        earlier=_earlier(app, options),
         tracing=_tracing(app, options, inventory),
         metrics=LiveCounters(ModelCounters(inventory.known_now, app.settings.one_name)),
         access_log=AccessLog(log, as_json=options.own.log_format == "json") if log and options.own.access_log else None,
     )
-    return Gateway(
-        GatewayParts(
-            chat=chat,
-            keys=keys,
-            pool=pool,
-            models=inventory.names,
-            served_before=lambda writer: any(app.home.requests.glob(f"{writer}-*.jsonl")),
-            warmth=warmth,
-            thresholds=watch,
-            drift=drift,
-            worker=None if worker is None else worker.number,
-            figures=None if worker is None else worker.figures,
-        )
+    parts = GatewayParts(
+        chat=chat,
+        keys=keys,
+        pool=pool,
+        models=inventory.names,
+        served_before=partial(_served_before, app),
+        warmth=warmth,
+        thresholds=watch,
+        drift=drift,
+        spent=spent,
+        worker=None if worker is None else worker.number,
+        figures=None if worker is None else worker.figures,
+        page=page_of(app, options, worker),
     )
+    return Gateway(parts)
 
 
 def _tracing(app: App, options: GatewayOptions, inventory: Inventory) -> Tracing:
@@ -142,8 +152,27 @@ def _tracing(app: App, options: GatewayOptions, inventory: Inventory) -> Tracing
     return Tracing(span_sink(otel, here, lambda: NamedModels(inventory.known_now(), one_name), app.environ), otel.sample)
 
 
+def _shared(worker: Worker | None) -> tuple[Conversations | None, SharedBreaks | None]:
+    """What the parts of several workers share."""
+    return (None, None) if worker is None else (worker.conversations, worker.breaks)
+
+
+def _served_before(app: App, writer: str) -> bool:
+    return any(app.home.requests.glob(f"{writer}-*.jsonl"))
+
+
+def _earlier(app: App, options: GatewayOptions) -> EarlierResponses | None:
+    """What keeps answers for clients; None unless the settings want it."""
+    own = options.own
+    if not own.keep_responses:
+        return None
+    limits = KeptLimits(own.keep_responses, own.keep_responses_bytes, own.keep_responses_days)
+    return EarlierResponses(KeptResponses(app.home.responses, limits), options.body)
+
+
 def _audit(app: App) -> TrailSink:
     """What writes to the audit trail. Raises AuditError if nothing can be written, or the trail was cut."""
+    app.home.check_room()
     trail = ChainedFile(app.home.audit_trail)
     trail.check()
     return TrailSink(trail)
@@ -193,6 +222,29 @@ def _costs(settings: Settings) -> CostBook:
     return CostBook(settings.price_of, is_local=settings.is_local, one_name=settings.one_name)
 
 
+def _allowances(app: App, worker: Worker | None) -> Allowances:
+    """What holds keys to their budgets, in all workers together."""
+    costs = _costs(app.settings)
+    counters, number = (None, 0) if worker is None else (worker.counters, worker.number)
+    return Allowances(costs, counters or KeyCounters(number + 1), worker=number, currency=app.settings.currency)
+
+
+def _spent(app: App, allowances: Allowances, worker: Worker | None) -> SpentElsewhere | None:
+    """What follows the records that others wrote, in one process. It has counted those of before."""
+    if worker is not None and worker.number:
+        return None
+    spent = SpentElsewhere(app.home.requests, allowances)
+    spent.look()
+    return spent
+
+
+def _threshold_watch(
+    app: App, options: GatewayOptions, upstreams: AppUpstreams, now: Callable[[], RoutingConfig]
+) -> ThresholdWatch:
+    """What asks who serves the models of thresholds. now: the rules in force."""
+    return ThresholdWatch(partial(_look, app, upstreams, now), options.own.keep_warm_s)
+
+
 async def _look(app: App, upstreams: AppUpstreams, now: Callable[[], RoutingConfig], model: str) -> None:
     """Ask what serves a model of a rule, and what embeds for it where the rule's variant needs that. now: the rules in force."""
     full = app.known_model(model)
@@ -218,18 +270,16 @@ def _watch(app: App, config: RoutingConfig, options: GatewayOptions, changed: Ca
     )
 
 
-def _journal(app: App, options: GatewayOptions, audit: TrailSink) -> RequestJournal:
-    return SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes))
+def _journal(app: App, options: GatewayOptions, audit: TrailSink, allowances: Allowances) -> RequestJournal:
+    journal = SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes))
+    allowances.begin(journal.writer)
+    return journal
 
 
-def _keys(app: App, host: str) -> FileKeys:
+def _keys(app: App, host: str, allowances: Allowances) -> FileKeys:
     """Return the keys. Raises SettingsError when other machines can reach the host and none is valid."""
-    keys = FileKeys(app.keys)
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback and not keys.valid:
+    keys = FileKeys(app.keys, changed=allowances.follow)
+    if not is_loopback(host) and not keys.valid:
         raise SettingsError(
             f"--host {host!r} can be reached from other machines, and no API key protects it: "
             "make one with `selfopt keys add NAME`, or listen on 127.0.0.1"

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from selfopt.dialects.openai_chat import OpenAIChat
+from selfopt.dialects.kinds import PASSED_PATHS, EndpointKind
+from selfopt.dialects.openai_client import NAME as OPENAI
+from selfopt.dialects.routes import DIALECTS, Route
 from selfopt.dialects.servers import with_settings
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError, UsageError
 from selfopt.gateway import EmbeddingSteps, HttpAddress, Pool, PooledEndpoint, Upstream
 from selfopt.home import secret_texts
-from selfopt.records import HELD_FACTS, Endpoint, Environment, ModelStatus
+from selfopt.records import HELD_FACTS, Endpoint, EndpointConfig, Environment, ModelStatus
 from selfopt.records.seams import EmbeddingSource
 from selfopt.records.spec import UNKNOWN
 from selfopt.settings import EndpointSettings
 
 from .app import App
+
+Finish = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class AppUpstreams:
@@ -41,6 +46,7 @@ class AppUpstreams:
         self._pool = pool
         self._alone = alone
         self._known: dict[str, Upstream] = {}
+        self._beside: dict[tuple[str, Route], Upstream] = {}
         self._asked: dict[str, Endpoint] = {}
         self._families: dict[str, str] = {}
         self._observed = observed
@@ -52,12 +58,13 @@ class AppUpstreams:
             self._families[self._app.settings.one_name(model)] = status.family
         self._observed(model, _environment_of(model, status))
 
-    def find(self, model: str, asked: str) -> Upstream:
+    def find(self, model: str, asked: str, route: Route | None = None) -> Upstream:
         """Return the upstream of a model.
 
         Args:
             model: full name of the model that serves.
             asked: full name of the model that the request names.
+            route: as of `Upstreams.find`.
 
         Raises:
             UnknownModelError: no endpoint has the model.
@@ -68,20 +75,17 @@ class AppUpstreams:
         if known is None:
             if len(self._known) >= 4096:
                 self._known.clear()
+                self._beside.clear()
                 self._asked.clear()
             known = self._known[model] = self._make(model)
-        return known
+        return known if route is None else self._beside.get((model, route)) or self._make_beside(known, route)
 
     def _make(self, model: str) -> Upstream:
         app = self._app
         name, entry = app.settings.endpoint_of(app.full_name(model))
         config = app.settings.endpoint_config(name, app.environ)
         self._require_alone(model)
-        address = None
-        if entry.traits.speaks == OpenAIChat.name and config.base_url and not entry.traits.engine:
-            key = config.api_key.get_secret_value() if config.api_key is not None else None
-            proxy = config.proxy.get_secret_value() if config.proxy is not None else None
-            address = HttpAddress.of(name, entry.traits.dialect(config).root, key, proxy, hidden=secret_texts(config.extra_body))
+        address = self._address_of(name)
         direct = address is not None or entry.traits.engine
         return Upstream(
             name=name,
@@ -90,13 +94,15 @@ class AppUpstreams:
             address=address,
             # `find` has checked the consent, so from here on the request counts as one for this model.
             adapter=(lambda: self._endpoint(model)) if direct else (lambda: app.sender.endpoint(model, asked=model)),
-            speaks=frozenset({entry.traits.speaks} if direct else ()),
+            dialect=entry.traits.speaks,
+            speaks=frozenset(entry.traits.speaks_at(address.host if address is not None else None) if direct else ()),
+            also=frozenset(entry.also if direct else ()),
             gate=model if entry.traits.engine else name,
             concurrency=app.settings.live_concurrency_of(name),
             max_reply_bytes=config.max_reply_bytes,
             ignores_choice=entry.traits.ignores_choice,
             writes_grammars=entry.traits.writes_grammars,
-            finish=partial(with_settings, config) if config.omit or config.extra_body else None,
+            finish=_finish(entry.traits, config),
             family=lambda: self._families.get(app.settings.one_name(model), "unknown"),
             known_as=app.settings.one_name(model),
             streamed=entry.traits.engine,
@@ -105,6 +111,48 @@ class AppUpstreams:
             traced=_traced(app.settings.otel.upstream, entry),
             provider=_provider(entry),
         )
+
+    def _make_beside(self, chats: Upstream, route: Route) -> Upstream:
+        """Return the upstream of a route. What fails there says nothing of the model's chats."""
+        traits = self._app.settings.endpoints[chats.name].traits
+        name = DIALECTS[route]
+        engine = traits.engine and name == OPENAI
+        if name == traits.speaks or name in chats.also:
+            address = chats.address
+        else:
+            address = self._address_below(chats.name) if name == OPENAI else None
+        found = self._beside[chats.model, route] = replace(
+            chats,
+            address=address,
+            speaks=frozenset({name} if address is not None or engine else ()),
+            gate=f"{chats.gate} ({route})" if engine and route == "embeddings" else chats.gate,  # a server of its own
+            known_as=f"{chats.known_as} ({route})",
+            max_reply_bytes=chats.max_stream_bytes,
+            route=route,
+        )
+        return found
+
+    def _address_of(self, name: str) -> HttpAddress | None:
+        """Where an endpoint's server takes what is passed on; None where it takes nothing, or the engine starts it."""
+        entry, config = self._app.settings.endpoints[name], self._app.settings.endpoint_config(name, self._app.environ)
+        traits = entry.traits
+        path = PASSED_PATHS.get(traits.speaks)
+        if path is None or traits.engine or not (config.base_url or traits.base_url):
+            return None
+        return self._place(name, traits.dialect(config).url.removesuffix(path))
+
+    def _address_below(self, name: str) -> HttpAddress | None:
+        """Where an endpoint's server, which speaks another dialect, answers OpenAI's API; None where it does not."""
+        entry, config = self._app.settings.endpoints[name], self._app.settings.endpoint_config(name, self._app.environ)
+        below = entry.traits.openai_path
+        return None if below is None else self._place(name, f"{entry.traits.dialect(config).root}{below}")
+
+    def _place(self, name: str, root: str) -> HttpAddress:
+        entry, config = self._app.settings.endpoints[name], self._app.settings.endpoint_config(name, self._app.environ)
+        key = config.api_key.get_secret_value() if config.api_key is not None else None
+        proxy = config.proxy.get_secret_value() if config.proxy is not None else None
+        hidden = secret_texts(config.extra_body)
+        return HttpAddress.of(name, root, key, proxy, hidden=hidden, key_header=entry.traits.key_header)
 
     def _embedding_source(self, embedding: str, served: str) -> EmbeddingSource:
         """Return what embeds requests to a model. Errors as of `Sender.embedding`."""
@@ -152,8 +200,8 @@ class AppUpstreams:
         if not self._app.settings.endpoints[upstream.name].traits.engine:
             return None
         try:
-            found = await self._app.engine.connect(upstream.model)
-            if upstream.known_as not in self._families:
+            found = await self._app.engine.connect(upstream.model, embedding=upstream.route == "embeddings")
+            if upstream.route is None and upstream.known_as not in self._families:
                 self.tell(upstream.model, await self._app.engine.status(upstream.model))
         except ModelStoreError as error:
             raise EndpointError(str(error), kind="not_found", told=f"{upstream.model} is not installed") from error
@@ -202,6 +250,15 @@ def _provider(entry: EndpointSettings) -> str:
     """Name who serves an endpoint. A server that speaks OpenAI's dialect under any other address counts as `openai`."""
     host = urlsplit(entry.base_url or "").hostname or ""
     return _PROVIDERS.get(host) or ("openai" if entry.kind == "openai_compatible" else entry.kind)
+
+
+def _finish(traits: EndpointKind, config: EndpointConfig) -> Finish | None:
+    """What the settings and the kind of an endpoint change in the fields of its requests."""
+    own = partial(with_settings, config) if config.omit or config.extra_body else None
+    first = traits.passable
+    if first is None or own is None:
+        return own or first
+    return lambda fields: own(first(fields))
 
 
 def _environment_of(model: str, status: ModelStatus) -> Environment:

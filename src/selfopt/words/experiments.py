@@ -1,0 +1,61 @@
+"""Cycles, races and comparisons, in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from selfopt.home import counted
+from selfopt.records import RaceEnd, RaceStanding, RaceStart
+
+from .evidence import ended_text, points
+
+
+def experiments_sentence(cycles: int, promoted: int, running: str | None) -> str:
+    """What the loop has done so far, in a sentence without a full stop.
+
+    Args:
+        cycles: how many there are. promoted: candidates that were promoted in those that are shown.
+        running: what measures now.
+    """
+    now = f"{running} is running now" if running else "nothing is running now"
+    if not cycles:
+        return f"No cycle was begun yet; {now}"
+    return f"{counted(cycles, 'cycle')} so far; {counted(promoted, 'candidate')} promoted in the newest; {now}"
+
+
+def race_sentence(start: RaceStart, end: RaceEnd | None, standings: Sequence[RaceStanding]) -> str:
+    """How a race goes or ended, in a sentence without a full stop."""
+    trials = max((one.trials for one in standings), default=0)
+    where = "held-out prompts" if start.purpose == "heldout" else "search prompts"
+    racing = f"{counted(len(start.entrants), 'candidate')} over {len(start.prompt_ids)} {where}"
+    if end is None:
+        return f"{racing}, {counted(trials, 'trial')} of each candidate so far"
+    after = f"after {counted(end.blocks, 'block')}, {counted(end.trials, 'trial')}"
+    if end.winner_spec_id is not None:
+        return f"{racing}: one was promoted {after}"
+    return f"{racing}: {ended_text(end.ended_by, end.detail)} {after}"
+
+
+def standing_sentence(one: RaceStanding) -> str:
+    """How far the evidence on a candidate is from its border, in a sentence without a full stop."""
+    said = (
+        f"the evidence for it is {_factor(one.log_e)} of {_factor(one.log_e_needed)} needed, against it {_factor(one.log_f)} of "
+        f"{_factor(one.log_f_needed)}; {points(one.estimate)} after {counted(one.trials, 'trial')}"
+    )
+    return said if one.more_trials is None else f"{said}; about {one.more_trials} more trials would decide"
+
+
+def _factor(log: float) -> str:
+    return f"{math.exp(min(log, 700.0)):.3g}"
+
+
+def pairs_sentence(prompts: int, better: int, worse: int) -> str:
+    """Which of two evaluations passes more, in a sentence without a full stop."""
+    alike = prompts - better - worse
+    if not better and not worse:
+        return f"Both pass the same of {counted(prompts, 'prompt')}"
+    return (
+        f"The right one passes {counted(better, 'prompt')} more often than the left one, and {worse} less often; on {alike} they "
+        "are alike"
+    )
