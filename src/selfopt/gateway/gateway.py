@@ -202,8 +202,8 @@ class Gateway:
             methods, earlier = self._table.get(request.path), self.parts.chat.earlier
             if methods is None and request.path.startswith(b"/v1/models/"):
                 methods = {b"GET": self._model}
-            if methods is None and request.path.startswith(RESPONSES) and earlier is not None:
-                methods = {b"GET": earlier.answer, b"DELETE": earlier.forget}
+            if methods is None and request.path.startswith(RESPONSES):
+                methods = {b"GET": earlier.answer, b"DELETE": earlier.forget} if earlier is not None else _NONE_KEPT
             if methods is None:
                 raise Refusal(404, "nothing is served at this path; see /openapi.json", code="not_found")
             answer = methods.get(b"GET" if request.method == b"HEAD" else request.method)
@@ -327,6 +327,13 @@ def _unreadable(path: bytes, bad: BadMessage) -> bytes:
     """The body of the error for a request that could not be read."""
     kind = "server_error" if bad.status >= 500 else "invalid_request_error"
     return _spoken_at(path).fault(Refusal(bad.status, bad.message.decode(), code=bad.code.decode(), kind=kind))
+
+
+async def _none_kept(request: HttpRequest, reply: Reply, caller: Caller) -> None:
+    raise Refusal(404, "the gateway keeps no answers; its setting keep_responses would", code="not_found", param="response_id")
+
+
+_NONE_KEPT: dict[bytes, Answer] = {b"GET": _none_kept, b"DELETE": _none_kept}
 
 
 def _model_object(name: str) -> dict[str, object]:

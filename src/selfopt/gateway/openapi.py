@@ -16,6 +16,38 @@ from .ticket import Read, Unmet
 _NAMES = {"type": "string", "minLength": 1, "maxLength": 256}
 _MODEL = {**_NAMES, "description": "provider/name, or an alias of the settings"}
 _TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_TEXT = {"type": "string"}
+_FILLED = {"type": "string", "minLength": 1}
+
+
+def _item(required: str, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": required.split(), "additionalProperties": False, "properties": properties}
+
+
+_ITEMS = [
+    _item(
+        "role content",
+        type={"const": "message"},
+        role={"enum": ["user", "assistant", "system", "developer"]},
+        content={"anyOf": [_TEXT, {"type": "array", "items": _item("type text", type={"const": "input_text"}, text=_TEXT)}]},
+    ),
+    _item(
+        "type call_id name arguments",
+        type={"const": "function_call"},
+        call_id=_FILLED,
+        name=_FILLED,
+        arguments={"type": "string", "description": "an object, as text"},
+    ),
+    _item("type call_id output", type={"const": "function_call_output"}, call_id=_FILLED, output=_TEXT),
+]
+_FUNCTION = _item(
+    "type name",
+    type={"const": "function"},
+    name=_FILLED,
+    description={"type": ["string", "null"]},
+    parameters={"type": ["object", "null"]},
+    strict={"type": ["boolean", "null"]},
+)
 SCHEMAS: dict[str, Any] = {
     "Error": {
         "type": "object",
@@ -70,6 +102,39 @@ SCHEMAS: dict[str, Any] = {
         "properties": {"model": _MODEL, "query": {"type": "string"}, "documents": {"type": "array", "items": {"type": "string"}}},
     },
     "Passed": {"type": "object", "description": "What the server answers."},
+    "ResponsesRequest": {
+        "type": "object",
+        "description": "A request as OpenAI's Responses API takes it. What its server has no words for is refused by name.",
+        "required": ["model", "input"],
+        "properties": {
+            "model": {**_NAMES, "description": "provider/name, or an alias of the settings"},
+            "input": {
+                "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {"anyOf": _ITEMS}}],
+                "description": "a text, or items; servers that speak this API themselves get items of any type",
+            },
+            "instructions": {"type": ["string", "null"]},
+            "tools": {"type": ["array", "null"], "items": _FUNCTION},
+            "stream": {"type": ["boolean", "null"]},
+            "store": {"type": ["boolean", "null"]},
+            "previous_response_id": {"type": ["string", "null"]},
+        },
+        "additionalProperties": False,
+    },
+    "Response": {
+        "type": "object",
+        "required": ["id", "object", "status", "output"],
+        "properties": {
+            "id": {"type": "string"},
+            "object": {"const": "response"},
+            "status": {"enum": ["completed", "incomplete", "failed", "in_progress", "queued", "cancelled"]},
+            "output": {"type": "array", "items": {"type": "object", "required": ["type"]}},
+        },
+    },
+    "ResponseForgotten": {
+        "type": "object",
+        "required": ["id", "object", "deleted"],
+        "properties": {"id": {"type": "string"}, "object": {"const": "response"}, "deleted": {"const": True}},
+    },
     "Completion": {
         "type": "object",
         "required": ["choices"],
@@ -180,8 +245,8 @@ def _responses(done: dict[str, Any], *faults: str) -> dict[str, Any]:
     return {"200": {"description": "Done", "content": done}, **told}
 
 
-def _chat_responses() -> dict[str, Any]:
-    content = {**_json("Completion"), "text/event-stream": {}}
+def _chat_responses(answer: str = "Completion") -> dict[str, Any]:
+    content = {**_json(answer), "text/event-stream": {}}
     responses = _responses(content, "404", "415", "422", "429", "4XX", "502", "504")
     responses["200"]["headers"] = _SERVED
     return responses
@@ -199,6 +264,12 @@ def _header(name: str, values: list[str], what: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": what, "schema": {"type": "string", "enum": values}}
 
 
+_CHOICES = [
+    _header("x-selfopt-phase", ["atomic", "extended"], "the kind of work; needs the scope phase"),
+    _header("x-selfopt-variant", ["off"], "without the promoted variant; needs the scope variant"),
+    _header("x-selfopt-cost", ["on"], "say what the answer cost"),
+]
+_RESPONSE_ID = {"name": "id", "in": "path", "required": True, "schema": _NAMES}
 OPENAPI: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "selfopt gateway", "version": __version__},
@@ -207,14 +278,30 @@ OPENAPI: dict[str, Any] = {
         "/v1/chat/completions": {
             "post": {
                 "summary": "A chat, served as the rules in force say",
-                "parameters": [
-                    _header("x-selfopt-phase", ["atomic", "extended"], "the kind of work; needs the scope phase"),
-                    _header("x-selfopt-variant", ["off"], "without the promoted variant; needs the scope variant"),
-                    _header("x-selfopt-cost", ["on"], "say what the answer cost"),
-                ],
+                "parameters": _CHOICES,
                 "requestBody": {"required": True, "content": _json("ChatRequest")},
                 "responses": _chat_responses(),
             }
+        },
+        "/v1/responses": {
+            "post": {
+                "summary": "The same in OpenAI's Responses API",
+                "parameters": _CHOICES,
+                "requestBody": {"required": True, "content": _json("ResponsesRequest")},
+                "responses": _chat_responses("Response"),
+            }
+        },
+        "/v1/responses/{id}": {
+            "get": {
+                "summary": "An earlier answer, where gateway.keep_responses keeps some, to the key that asked for it",
+                "parameters": [_RESPONSE_ID],
+                "responses": _responses(_json("Response"), "404"),
+            },
+            "delete": {
+                "summary": "Forget an earlier answer",
+                "parameters": [_RESPONSE_ID],
+                "responses": _responses(_json("ResponseForgotten"), "404"),
+            },
         },
         "/v1/embeddings": _passed("EmbeddingsRequest", "Vectors of texts, by the model that is named"),
         "/v1/completions": _passed("CompletionRequest", "The continuation of a text, by the model that is named", streams=True),
