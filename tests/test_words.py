@@ -9,7 +9,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "selfopt"
 
 # A file of these is named after the command, the verb or the noun that it stands for, as the rooms are.
-DOORS = {"cli", "api", "verbs"}
+DOORS = {"cli", "api", "verbs", "ui"}
 
 
 def public_classes() -> dict[str, list[str]]:

@@ -21,6 +21,7 @@ from selfopt.variants.space import composed, point_from
 from tests.endpoints.test_embedding import serving
 from tests.looptime import pass_time
 
+from .heard import hear
 from .kit import World, gateway_world, until
 from .test_escalation import serve_when
 from .test_harness import promote
@@ -59,6 +60,16 @@ async def test_the_model_is_shown_the_most_similar_tools(tmp_path: Path) -> None
             assert (answer.status, answer.headers["x-selfopt-tools-by"]) == (200, "meaning")
             assert offered(world) == ["play"]
         assert 'selfopt_tools_by_total{by="meaning"} 2' in (await world.get("/metrics")).text
+
+
+async def test_the_embedding_model_hears_of_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be elsewhere. The model that answers does hear of it."""
+    heard = hear(monkeypatch)
+    async with gateway_world(tmp_path, MODELS, settings=UP) as world:
+        await promote(world, variant(), "up/m")
+        heard.clear()
+        assert (await world.post(asking("a song"), {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})).status == 200
+    assert ["traceparent" in headers for headers in heard] == [False, True]
 
 
 @pytest.mark.parametrize("name", ["up/nobody", "up/embedder", "dead/m", "alias"])

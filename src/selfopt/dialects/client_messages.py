@@ -69,6 +69,7 @@ class _Picture(msgspec.Struct):
 class _CalledFunction(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     arguments: msgspec.Raw = _NULL
+    parsed_arguments: msgspec.Raw = _NULL  # OpenAI's SDK says the arguments again in what it read, which clients send back
 
 
 class _Call(msgspec.Struct, forbid_unknown_fields=True):

@@ -11,6 +11,7 @@ from selfopt.errors import EndpointError, SelfoptError
 from selfopt.home import escape_control
 from selfopt.records import ChatRequest, ReplyContent
 from selfopt.records.seams import EmbeddingSource
+from selfopt.records.trace import onward_trace
 from selfopt.variants import RenderedStep
 
 from .escalation import Escalating
@@ -70,7 +71,12 @@ async def similar_to(upstream: Upstream, exchange: LiveRequest, step: RenderedSt
     Raises Escalating where the answer has to be sure: no threshold was measured with words.
     """
     half_s = exchange.timeout_s / 2  # the model itself has to answer as well
-    content = await upstream.embeds(step, half_s) if upstream.embeds is not None else None
+    told = onward_trace.get()
+    onward_trace.set(None)  # the embedding model may be elsewhere, and its request has no span
+    try:
+        content = await upstream.embeds(step, half_s) if upstream.embeds is not None else None
+    finally:
+        onward_trace.set(told)
     exchange.ticket.tools_by = "words" if content is None else "meaning"
     if content is None and exchange.serve_when is not None:
         raise Escalating("unmeasured")

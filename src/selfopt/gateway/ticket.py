@@ -313,14 +313,11 @@ class Ticket:
             lines.append(b"x-selfopt-read: %s" % self.read.encode())
         if self.passed is not None:
             lines.append(b"x-selfopt-passed: %s" % self.passed.encode())
-        if self.tools_by is not None:
-            lines.append(b"x-selfopt-tools-by: %s" % self.tools_by.encode())
+        for name, said in ((b"tools-by", self.tools_by), (b"unmet", self.unmet), (b"cut", self.cut)):
+            if said is not None:
+                lines.append(b"x-selfopt-%s: %s" % (name, said.encode()))
         if self.kept:
             lines.append(b"x-selfopt-kept: %s" % ", ".join(self.kept).encode())
-        if self.unmet is not None:
-            lines.append(b"x-selfopt-unmet: %s" % self.unmet.encode())
-        if self.cut is not None:
-            lines.append(b"x-selfopt-cut: %s" % self.cut.encode())
         if self.confidence is not None:
             lines.append(b"x-selfopt-confidence: %.4f" % (math.floor(self.confidence * 10_000 + 1e-6) / 10_000))
         if self.escalated:

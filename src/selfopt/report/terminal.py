@@ -19,7 +19,7 @@ from rich.text import Text
 
 from selfopt.records import Decision, Evaluation, Finding, GateResult, Outcome, OutcomeRow
 from selfopt.words.evidence import CLAIMS, SYNTHETIC, on_prompts
-from selfopt.words.kinds import FINDINGS, OUTCOMES
+from selfopt.words.kinds import OUTCOMES, plain
 
 from .escape import safe_terminal, safe_text
 from .figures import NOT_MEASURED, milliseconds, runs, share, signed
@@ -218,7 +218,7 @@ def findings_list(findings: Sequence[Finding]) -> Group:
     for finding in findings:
         sure = "confirmed" if finding.confirmed else f"confidence {finding.confidence}"
         where = safe_terminal(f"{finding.model} {finding.phase}", limit=100)
-        lines.append(Text.assemble(("* ", "bold"), (FINDINGS[finding.type], FAIL_STYLE), f", {where} ({sure})"))
+        lines.append(Text.assemble(("* ", "bold"), (plain(finding.type), FAIL_STYLE), f", {where} ({sure})"))
         lines.append(Text.assemble("  ", safe_text(finding.summary, limit=400)))
         figures = sorted(finding.figures.model_dump(exclude=_IN_SUMMARY).items())
         lines.append(Text("  " + ", ".join(_named(*figure) for figure in figures), "dim"))

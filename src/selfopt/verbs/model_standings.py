@@ -121,6 +121,12 @@ def decisions_about(app: App, model: str, phase: str, most: int = 10) -> tuple[D
     return tuple(found)
 
 
+def newest_calibration(app: App, model: str, phase: Phase) -> Calibration | None:
+    """The newest answer to whether a model may serve what it is sure of; None where nobody asked."""
+    found = ledger_or_none(app).read(Calibration, {"model": model, "phase": phase}, newest_first=True, limit=1)
+    return next(iter(found), None)
+
+
 def thresholds_of(app: App, rules: Sequence[Rule]) -> Mapping[str, Calibration]:
     """The calibrations behind the thresholds of rules, by the id of the rule; those that the ledger holds."""
     ledger = ledger_or_none(app)

@@ -28,13 +28,15 @@ def effect_of(rule: Rule) -> RuleEffect:
 def effect_text(rule: Rule, set_names: Mapping[str, str] = NO_NAMES) -> str:
     """What a rule does, completing "it": `may serve calendar_* tools, and escalates to local/large when unsure`."""
     other = "" if rule.fallback is None else f" to {escape_control(rule.fallback, 200)}"
-    about = "" if rule.when is None else f" {when_text(rule.when, set_names)}"
+    tools = "" if rule.when is None else when_text(rule.when, set_names)
+    about = tools or "every request"
+    requests = f"requests with {tools}{',' if ',' in tools else ''}" if tools else about
     return {
-        "serves": f"may serve{about or ' every request'}",
-        "serves_sure": f"may serve{about or ' every request'}, and escalates{other} when unsure",
-        "escalates": f"escalates{about or ' every request'}{other}, since its threshold is void",
-        "diverts": f"hands{about or ' every request'} over{other}",
-        "refuses": f"is refused{f' for{about}' if about else ''}",
+        "serves": f"may serve {about}",
+        "serves_sure": f"may serve {about}, and escalates{other} when unsure",
+        "escalates": f"escalates {requests}{other}, since its threshold is void",
+        "diverts": f"hands {requests} over{other}",
+        "refuses": f"is refused{f' for {tools}' if tools else ''}",
     }[effect_of(rule)]
 
 
@@ -58,12 +60,13 @@ def verdict_sentence(rules: Sequence[Rule], evaluations: int, set_names: Mapping
     return "; ".join(told)
 
 
-def models_sentence(effects: Sequence[RuleEffect], unruled: int, version: int) -> str:
+def models_sentence(effects: Sequence[RuleEffect], unruled: int, version: int, void: int = 0) -> str:
     """The answer on top: how many models may serve, are diverted or refused.
 
     Args:
         effects: what becomes of each model and phase that has rules.
         unruled: how many were measured and have no rule.
+        void: how many thresholds do not hold any more.
     """
     if not effects and not unruled:
         return "Nothing was measured yet, so no rule is in force"
@@ -79,4 +82,5 @@ def models_sentence(effects: Sequence[RuleEffect], unruled: int, version: int) -
     pairs = len(effects) + unruled
     what = "model was measured or has a rule" if pairs == 1 else "pairs of a model and a phase were measured or have rules"
     rules = f"version {version} of the rules is in force" if version else "no rules are in force"
-    return f"{pairs} {what}: {told}; {rules}"
+    broken = f"; {void} threshold{' is' if void == 1 else 's are'} void" if void else ""
+    return f"{pairs} {what}: {told}; {rules}{broken}"

@@ -10,6 +10,7 @@ from selfopt.ui.asked import Asked, Page, PageAnswer, PageError, Route, redirect
 from selfopt.ui.drawing import url
 
 if TYPE_CHECKING:
+    from selfopt.verbs.model_standings import ModelStanding
     from selfopt.verbs.opening import App
 
 PER_PAGE = 50
@@ -43,7 +44,7 @@ def _models(app: App, asked: Asked) -> dict[str, Any]:
     return {
         "title": "Models and rules",
         "active": "models",
-        "answer": models_sentence(effects, len(found.standings) - len(effects), found.config.version),
+        "answer": models_sentence(effects, len(found.standings) - len(effects), found.config.version, void),
         "tone": "attention" if void else "good" if effects else "calm",
         "found": found,
         "shown": shown[(page - 1) * PER_PAGE : page * PER_PAGE],
@@ -71,8 +72,15 @@ async def show_one(asked: Asked) -> PageAnswer:
 
 def _model(app: App, model: str, phase: str) -> dict[str, Any]:
     from selfopt.verbs.costing import rules_pay
-    from selfopt.verbs.model_standings import decisions_about, measured_of, model_standings, thresholds_of
+    from selfopt.verbs.model_standings import (
+        decisions_about,
+        measured_of,
+        model_standings,
+        newest_calibration,
+        thresholds_of,
+    )
     from selfopt.verbs.rule_versions import rule_versions
+    from selfopt.words.escalation import answer_text
     from selfopt.words.models import effect_of, effect_text, verdict_sentence
     from selfopt.words.money import pays_text
     from selfopt.words.rules import ban_text
@@ -85,6 +93,8 @@ def _model(app: App, model: str, phase: str) -> dict[str, Any]:
             404, f"{model[:100]} {phase[:20]} was never measured here", "The page Models and rules lists those that were."
         )
     pays = rules_pay(app, standing.rules)
+    surely = any(rule.serve_when is not None for rule in standing.rules)
+    asked = None if surely else newest_calibration(app, standing.model, standing.phase)
     return {
         "title": model,
         "active": "models",
@@ -98,6 +108,8 @@ def _model(app: App, model: str, phase: str) -> dict[str, Any]:
         "evaluations": measured_of(app, model, phase),
         "decisions": decisions_about(app, model, phase),
         "thresholds": thresholds_of(app, standing.rules),
+        "calibration": asked,
+        "calibration_sentences": () if asked is None else answer_text(asked),
         "history": rule_versions(app, most=8, about=(model, phase)),
         "pays": {
             name: pays_text(next(r.fallback or "" for r in standing.rules if r.rule_id == name), one.cost_below, one.time_below)
@@ -113,6 +125,14 @@ def _model(app: App, model: str, phase: str) -> dict[str, Any]:
         "only_sets": lambda when: only_sets_text(when, found.set_names),
         "age": age,
     }
+
+
+def _tone(standing: ModelStanding) -> str:
+    """How the verdict on a model is coloured."""
+    if not standing.rules:
+        return "calm"
+    fine = standing.effect in ("serves", "serves_sure") and not any(rule.voided for rule in standing.rules)
+    return "good" if fine else "attention"
 
 
 async def show_versions(asked: Asked) -> PageAnswer:

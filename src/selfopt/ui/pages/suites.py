@@ -23,7 +23,7 @@ async def show(asked: Asked) -> PageAnswer:
 
 def _suites(app: App) -> dict[str, Any]:
     from selfopt.verbs.suite_facts import suite_overviews
-    from selfopt.words.suites import suites_sentence
+    from selfopt.words.coverage import suites_sentence
 
     found = suite_overviews(app)
     broken = sum(bool(one.problem) for one in found)
@@ -45,7 +45,7 @@ async def show_one(asked: Asked) -> PageAnswer:
 
 def _suite(app: App, asked: Asked) -> dict[str, Any]:
     from selfopt.verbs.suite_facts import open_suite
-    from selfopt.words.suites import coverage_sentence
+    from selfopt.words.coverage import coverage_sentence
 
     name, query = asked.parts["name"], asked.query
     try:
@@ -88,7 +88,7 @@ async def show_warnings(asked: Asked) -> PageAnswer:
 
 def _warnings(app: App, name: str) -> dict[str, Any]:
     from selfopt.verbs.suite_facts import known_check
-    from selfopt.words.suites import WARNINGS_EXPLAINED, warnings_sentence
+    from selfopt.words.coverage import WARNINGS_EXPLAINED, warnings_sentence
 
     try:
         found = known_check(app, name)
@@ -114,7 +114,7 @@ async def show_prompt(asked: Asked) -> PageAnswer:
 def _prompt(app: App, name: str, prompt_id: str) -> dict[str, Any]:
     from selfopt.verbs.suite_facts import open_prompt
     from selfopt.words.calls import call_text, expected_text, tool_text
-    from selfopt.words.suites import prompt_sentence
+    from selfopt.words.coverage import prompt_sentence
 
     try:
         found = open_prompt(app, name, prompt_id)
