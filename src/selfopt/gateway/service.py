@@ -21,6 +21,7 @@ from .access_log import AccessLog
 from .allowances import Allowances
 from .attempts import Attempts
 from .costs import CostBook
+from .earlier import EarlierResponses
 from .keys import Caller
 from .live_request import LiveRequest
 from .metrics import LiveCounters
@@ -61,6 +62,7 @@ class ChatParts:
     access_log: AccessLog | None = None
     tracing: Tracing = field(default_factory=Tracing)
     allowances: Allowances = field(default_factory=Allowances)
+    earlier: EarlierResponses | None = None
 
     @property
     def costs(self) -> CostBook:
