@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from selfopt.dialects.carrying import TABLES, FieldTable
+from selfopt.dialects.chat_body import BodyLimits, at_once
+from selfopt.dialects.clients import NoWordsError
 from selfopt.dialects.kinds import ENDPOINT_KINDS, Dialect
 from selfopt.dialects.openai_client import UNDERSTOOD
+from selfopt.dialects.refusal import Refusal
+from selfopt.dialects.responses_client import RESPONSES_CLIENT
 from selfopt.errors import EndpointError
 from selfopt.records import ChatRequest, Constraint, EndpointConfig, Message, Sampling, ToolCall, ToolDefinition
 
@@ -42,9 +49,19 @@ What `kind` in `[endpoints.NAME]` may be. A package can offer more: entry points
 CLIENTS = """
 ## What clients of the gateway may send
 
-The gateway's clients speak `openai_chat`. Without a variant, and to a server that speaks it too, a body is passed on as it came,
+Most of the gateway's clients speak `openai_chat`. Without a variant, and to a server that speaks it too, a body is passed on as it came,
 with the server's own name of the model. Otherwise these fields are read. All others are kept beside,
 and forwarded or translated as they came:
+
+"""
+
+RESPONSES = """
+## What clients of the Responses API may send
+
+Clients of `openai_responses` ask at `/v1/responses`. Without a variant, a server that speaks it gets the body as it came:
+OpenAI's own, and others that `also` names. For all others the request becomes a chat. Each row comes from two requests
+that differ in one thing: where a server finds it, or that the gateway answers it itself. "refused" means a 400 that names the
+field. A field that is in no row is refused, unless it is null or one that servers of chats know (`seed`, `stop`, `top_k` and others).
 
 """
 
@@ -136,6 +153,113 @@ def _leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
         yield place, value
 
 
+_ASKED = {"model": "m", "input": [{"role": "user", "content": "x"}]}
+_CALL_ITEMS = [
+    {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+    {"type": "function_call_output", "call_id": "c", "output": "r"},
+]
+_PLAIN_TOOL = {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object", "properties": {}}}
+
+
+def _item_row(*items: Any) -> dict[str, Any]:
+    return {"input": [*_ASKED["input"], *items]}
+
+
+def _with_tool(**fields: Any) -> dict[str, Any]:
+    return {"tools": [_PLAIN_TOOL], **fields}
+
+
+# What a client may add to the plain request; with two of them, to the first.
+_RESPONSES_ROWS: dict[str, tuple[dict[str, Any], ...]] = {
+    "`instructions`": ({"instructions": "i"},),
+    "`input`: a picture (`input_image`)": (
+        {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "data:image/png;base64,AA=="}]}]},
+    ),
+    "`input`: a file (`input_file`)": ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]},),
+    "`input`: calls and results": (_item_row(*_CALL_ITEMS),),
+    "`input`: thinking (`reasoning`)": (
+        _item_row({"role": "assistant", "content": "a"}),
+        _item_row(
+            {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "t"}]},
+            {"role": "assistant", "content": "a"},
+        ),
+    ),
+    "`input`: sealed thinking (`encrypted_content`)": (
+        _item_row({"role": "assistant", "content": "a"}),
+        _item_row({"type": "reasoning", "summary": [], "encrypted_content": "e"}, {"role": "assistant", "content": "a"}),
+    ),
+    "`input`: items of other types": (_item_row({"type": "web_search_call", "id": "w"}),),
+    "`tools`: functions": (_with_tool(),),
+    "`tools`: `strict`": (_with_tool(), {"tools": [{**_PLAIN_TOOL, "strict": True}]}),
+    "`tools`: of the server's own (`web_search`, `mcp`, `custom`)": ({"tools": [{"type": "web_search"}]},),
+    "`tool_choice` `required`": (_with_tool(), _with_tool(tool_choice="required")),
+    "`tool_choice`: one function": (_with_tool(), _with_tool(tool_choice={"type": "function", "name": "f"})),
+    "`parallel_tool_calls` false": (_with_tool(), _with_tool(parallel_tool_calls=False)),
+    "`max_output_tokens`": ({"max_output_tokens": 7},),
+    "`temperature`": ({"temperature": 0.5},),
+    "`top_p`": ({"top_p": 0.5},),
+    "`text.format` `json_schema`": (
+        {"text": {"format": {"type": "json_schema", "name": "n", "schema": {"type": "object"}, "strict": True}}},
+    ),
+    "`text.format` `json_object`": ({"text": {"format": {"type": "json_object"}}},),
+    "`text.verbosity`": ({"text": {"verbosity": "low"}},),
+    "`reasoning.effort`": ({"reasoning": {"effort": "high"}},),
+    "`reasoning.summary` `auto`": ({"reasoning": {"summary": "auto"}},),
+    "`reasoning.summary` `concise`, `detailed`": ({"reasoning": {"summary": "detailed"}},),
+    "`include` `message.output_text.logprobs`": ({"include": ["message.output_text.logprobs"]},),
+    "`include` `reasoning.encrypted_content`": ({"include": ["reasoning.encrypted_content"]},),
+    "`top_logprobs`": ({"top_logprobs": 2},),
+    "`user`": ({"user": "u"},),
+    "`safety_identifier`": ({"safety_identifier": "u"},),
+    "`prompt_cache_key`": ({"prompt_cache_key": "k"},),
+    "`service_tier`": ({"service_tier": "flex"},),
+    "`metadata`": ({"metadata": {"a": "b"}},),
+    "`store`": ({"store": False},),
+    "`stream_options.include_obfuscation`": ({"stream_options": {"include_obfuscation": False}},),
+    "`truncation` `auto`": ({"truncation": "auto"},),
+    "`background` true": ({"background": True},),
+    "`max_tool_calls`": ({"max_tool_calls": 2},),
+    "`previous_response_id`, unless the gateway keeps that answer": ({"previous_response_id": "resp_1"},),
+    "`conversation`": ({"conversation": "conv_1"},),
+    "`prompt`": ({"prompt": {"id": "p"}},),
+}
+
+
+def _written_for(dialect: Dialect, fields: dict[str, Any]) -> dict[str, Any]:
+    """The body that a server gets. Raises NoWordsError or Refusal where it gets none."""
+    body = at_once(RESPONSES_CLIENT.reading_body(json.dumps({**_ASKED, **fields}).encode(), BodyLimits()))
+    asked = at_once(RESPONSES_CLIENT.reading_request(body, dialect.name))
+    return dict(_leaves(json.loads(msgspec.json.encode(dialect.write_request(asked.request)))))
+
+
+def responses_table() -> str:
+    """Where servers of each dialect find what clients of the Responses API say."""
+    known = {name: dialect for name, dialect in dialects().items() if name in ("openai_chat", *TABLES)}
+    rows = [["of a request", *(f"`{name}`" for name in known)]]
+    for what, given in _RESPONSES_ROWS.items():
+        before, after = ({}, given[0]) if len(given) == 1 else given
+        found = []
+        for dialect in known.values():
+            try:
+                one, other = _written_for(dialect, before), _written_for(dialect, after)
+            except (NoWordsError, Refusal) as odd:
+                found.append(f"refused: `{odd.param}`")
+                continue
+            places = sorted({place for place in one.keys() | other.keys() if one.get(place) != other.get(place)})
+            found.append(", ".join(f"`{place}`" for place in places) or _ANSWERED_HERE.get(what, "not carried"))
+        rows.append([what, *found])
+    return table(rows)
+
+
+_ANSWERED_HERE = {
+    "`metadata`": "repeated in the answer",
+    "`store`": "answered by the gateway",
+    "`stream_options.include_obfuscation`": "streams have none",
+    "`include` `reasoning.encrypted_content`": "thinking comes unsealed",
+    "`reasoning.summary` `auto`": "the thinking itself comes",
+}
+
+
 def cell(found: tuple[str, ...] | None) -> str:
     """One cell of the table."""
     if found is None:
@@ -184,6 +308,8 @@ def page() -> str:
         + CLIENTS
         + ", ".join(f"`{name}`" for name in sorted(UNDERSTOOD))
         + ".\n"
+        + RESPONSES
+        + responses_table()
     )
 
 

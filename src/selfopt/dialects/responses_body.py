@@ -91,18 +91,12 @@ class ResponsesBody(ChatBody):
     @property
     def wants_keeping(self) -> bool | None:
         """Whether the client wants the answer to be kept; None if it does not say."""
-        try:
-            wanted: bool | None = _decode_flag(self.given.get("store", _NULL))
-        except msgspec.DecodeError:
-            return None
+        wanted: bool | None = _decode_flag(self.given.get("store", _NULL))
         return wanted
 
     def previous(self) -> str | None:
         """The id of the response that the request goes on from."""
-        try:
-            name: str | None = _decode_name(self.given.get("previous_response_id", _NULL))
-        except msgspec.DecodeError:
-            return None
+        name: str | None = _decode_name(self.given.get("previous_response_id", _NULL))
         return name
 
     def named_items(self) -> tuple[str, ...]:
@@ -159,6 +153,9 @@ def reading_body(body: bytes, limits: BodyLimits) -> Generator[None, None, Respo
 
 def _reading(given: dict[str, msgspec.Raw], model: str, size: int, limits: BodyLimits) -> Generator[None, None, ResponsesBody]:
     read = ResponsesBody(given, model, size)
+    read_field({"store": _NULL, **given}, "store", _decode_flag, "true or false")
+    read_field({"instructions": _NULL, **given}, "instructions", _decode_name, "a text")
+    read_field({"previous_response_id": _NULL, **given}, "previous_response_id", _decode_name, "the id of a response")
     if read_field({"background": _NULL, **given}, "background", _decode_flag, "true or false"):
         raise bad_request("background must be false: the gateway answers at once", "background", "unsupported_value")
     elsewhere = any(not is_empty(given.get(key, _NULL)) for key in _ELSEWHERE)

@@ -35,7 +35,8 @@ class _ResponsesClient:
             raise NoWordsError(odd.reason, str(odd), MOVED.get(odd.param, odd.param)) from None
         refused = refused_field(server, found.request)
         if refused is not None:
-            key, why = MOVED.get(refused[0], refused[0]), refused[1]
+            key, why = refused
+            key = "top_logprobs" if key == "logprobs" and "include" not in chat.given else MOVED.get(key, key)
             raise NoWordsError("fields", f"{key}: {why}", key)
         return replace(found, unkept=True) if chat.wants_keeping and not chat.keeps else found
 

@@ -85,6 +85,13 @@ class _Reasoning(msgspec.Struct, forbid_unknown_fields=True):
     generate_summary: str | None = None
 
 
+class _Function(msgspec.Struct, omit_defaults=True):
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
 class _Named(msgspec.Struct):
     type: str
     name: str = ""
@@ -101,6 +108,7 @@ _decode_text = msgspec.json.Decoder(_Text | None).decode
 _decode_format = msgspec.json.Decoder(_Format | None).decode
 _decode_reasoning = msgspec.json.Decoder(_Reasoning | None).decode
 _decode_choice = msgspec.json.Decoder(_Choice | str | None).decode
+_decode_function = msgspec.json.Decoder(_Function).decode
 _decode_names = msgspec.json.Decoder(list[str] | None).decode
 _decode_number = msgspec.json.Decoder(int | float | None).decode
 _decode_tools = msgspec.json.Decoder(list[dict[str, msgspec.Raw]] | None).decode
@@ -186,7 +194,7 @@ _known_tools = lru_cache(maxsize=64)(_read_tools)
 
 
 def _function(entry: Fields, place: int) -> dict[str, Any] | Odd:
-    kind = bytes(entry.get("type", b'"function"'))
+    kind = bytes(entry.get("type", _NULL))
     if kind != b'"function"':
         return (
             "tools",
@@ -195,15 +203,14 @@ def _function(entry: Fields, place: int) -> dict[str, Any] | Odd:
         )
     if "function" in entry:  # as a chat offers it
         return dict(entry)
-    if "name" not in entry:
-        return ("tools", f"tools[{place}].name", "it is missing")
+    try:
+        function = _decode_function(_encode({key: raw for key, raw in entry.items() if key in _Function.__struct_fields__}))
+    except msgspec.DecodeError as error:
+        return ("tools", f"tools[{place}]", str(error))
     for key, value in entry.items():
-        if key not in ("type", "name", "description", "parameters", "strict") and bytes(value) not in _NO_CHANGE:
+        if key != "type" and key not in _Function.__struct_fields__ and bytes(value) not in _NO_CHANGE:
             return ("tools", f"tools[{place}].{key[:80]}", "functions of chats have no such field")
-    kept = {
-        key: value for key, value in entry.items() if key in ("name", "description", "parameters", "strict") and value != _NULL
-    }
-    return {"type": "function", "function": kept}
+    return {"type": "function", "function": function}
 
 
 def _tool_choice(raw: msgspec.Raw, found: Fields) -> None:

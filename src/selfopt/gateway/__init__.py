@@ -19,11 +19,13 @@ from .keys import FileKeys
 from .metrics import LiveCounters
 from .model_metrics import ModelCounters
 from .options import GatewayOptions
+from .page_process import PagePlace, PageProcess
 from .passing import Passing
 from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
 from .seams import RequestJournal, Upstream, Upstreams
 from .service import ChatParts
+from .shared_breaks import SharedBreaks
 from .shared_figures import SharedFigures
 from .similar import EmbeddingSteps
 from .sinks import TrailSink
@@ -59,6 +61,8 @@ __all__ = [
     "KeyCounters",
     "LiveCounters",
     "ModelCounters",
+    "PagePlace",
+    "PageProcess",
     "Passing",
     "Pool",
     "PooledEndpoint",
@@ -66,6 +70,7 @@ __all__ = [
     "RulesInForce",
     "RulesWatch",
     "SegmentJournal",
+    "SharedBreaks",
     "SharedFigures",
     "SpanSink",
     "SpentElsewhere",

@@ -21,7 +21,7 @@ from selfopt.words.unsure import nobody_surer_text, not_served_text
 from .allowances import Allowances
 from .conversations import Conversations
 from .escalation import Escalating
-from .gates import EndpointGate
+from .gates import LONGEST_PROBE_S, EndpointGate
 from .harness import Harness
 from .live_request import LiveRequest
 from .offered import may_call
@@ -30,6 +30,7 @@ from .refusal import from_endpoint_error
 from .rival import Rival
 from .rules import RulesInForce
 from .seams import Upstream, Upstreams
+from .shared_breaks import SharedBreaks
 from .sinks import TrailSink
 
 # Another model may answer after these. The other faults lie in the request or in the settings.
@@ -37,7 +38,6 @@ FALLS_BACK: frozenset[EndpointFault] = frozenset({"timeout", "connect", "loading
 # With a fallback at hand, a retry after these would only cost time.
 ASKED_ONCE: frozenset[EndpointFault] = frozenset({"timeout", "connect"})
 LONGEST_PATIENCE_S = 2.0
-PROBE_TIMEOUT_S = 5.0
 SHORTEST_ATTEMPT_S = 0.02
 
 
@@ -110,6 +110,7 @@ class Attempts:
         answerer: Harness,
         sure: SureParts,
         allowances: Allowances | None = None,
+        breaks: SharedBreaks | None = None,
     ) -> None:
         """Keep the parts."""
         self._options = options
@@ -121,6 +122,7 @@ class Attempts:
         self._voided = sure.voided
         self._judges = sure.judges
         self._allowances = allowances or Allowances()
+        self._breaks = breaks
         self._loop = asyncio.get_running_loop()
         self.gates: dict[str, EndpointGate] = {}
 
@@ -311,7 +313,8 @@ class Attempts:
     def _gate(self, upstream: Upstream) -> EndpointGate:
         gate = self.gates.get(upstream.gate)
         if gate is None:
-            gate = EndpointGate(upstream.gate, upstream.concurrency, self._options, lambda: self._probe(upstream))
+            shared = None if self._breaks is None else self._breaks.of(upstream.gate)
+            gate = EndpointGate(upstream.gate, upstream.concurrency, self._options, lambda: self._probe(upstream), shared)
             self.gates[upstream.gate] = gate
         return gate
 
@@ -375,7 +378,7 @@ class Attempts:
             reply = await self._pool.ask(
                 upstream.address,
                 upstream.address.get,
-                timeout_s=PROBE_TIMEOUT_S,
+                timeout_s=LONGEST_PROBE_S,
                 connect_timeout_s=self._options.limits.connect_timeout_s,
                 max_bytes=upstream.max_reply_bytes,
             )

@@ -13,11 +13,13 @@ from selfopt.home import escape_control
 
 from .breakers import DOWN, LONGEST_BREAK_S, BreakerState, ModelBreaker, down
 from .options import GatewayOptions
+from .shared_breaks import SharedBreak
 
 log = logging.getLogger("selfopt.gateway")
 
 Probe = Callable[[], Awaitable[bool]]
 MAX_BREAKERS = 256
+LONGEST_PROBE_S = 5.0
 
 
 class EndpointGate:
@@ -29,18 +31,21 @@ class EndpointGate:
 
     Attributes:
         state: `closed` lets requests through, `open` does not. It is `half_open` while a probe,
-            which never generates, asks whether the endpoint is back.
+            which never generates, asks whether the endpoint is back. While another worker leaves the
+            endpoint alone, it is `open`.
         models: the breakers of the models that failed last, by full name.
         active: requests at the endpoint.
         waiting: one future for each request in the queue.
     """
 
-    def __init__(self, name: str, limit: int, options: GatewayOptions, probe: Probe) -> None:
+    def __init__(self, name: str, limit: int, options: GatewayOptions, probe: Probe, shared: SharedBreak | None = None) -> None:
+        """shared: what other workers say of the endpoint; None for the only one."""
         self.name = name
         self.limit = limit
         self.active = 0
         self.waiting: deque[asyncio.Future[None]] = deque()
-        self.state: BreakerState = "closed"
+        self._state: BreakerState = "closed"
+        self._shared = shared
         self.models: dict[str, ModelBreaker] = {}
         self._options = options
         self._probe = probe
@@ -52,10 +57,17 @@ class EndpointGate:
         self._until = 0.0
         self._probing: asyncio.Task[None] | None = None
 
+    @property
+    def state(self) -> BreakerState:
+        """See the class."""
+        return "open" if self._state == "closed" and self._shared is not None and self._shared.left_s else self._state
+
     def check(self, model: str) -> None:
         """Raise EndpointError while the endpoint or the model is down. model: its full name."""
-        if self.state != "closed":
+        if self._state != "closed":
             raise down(f"endpoint {self.name}", self._until - self._loop.time())
+        if self._shared is not None and (left_s := self._shared.left_s):
+            raise down(f"endpoint {self.name}", left_s)
         if self.models and (breaker := self.models.get(model)) is not None:
             breaker.check(model)
 
@@ -138,7 +150,7 @@ class EndpointGate:
             self._failing.add(model)
         self._model_faults += 1
         several = self._model_faults >= own.breaker_faults and len(self._failing) > 1
-        if (opened or several) and self.state == "closed" and (self._probing is None or self._probing.done()):
+        if (opened or several) and self._state == "closed" and (self._probing is None or self._probing.done()):
             self._probing = self._loop.create_task(self._look(kind))
 
     def _time(self) -> float:
@@ -154,7 +166,7 @@ class EndpointGate:
         await self._come_back()
 
     def _open(self, kind: EndpointFault) -> None:
-        if self.state != "closed":
+        if self._state != "closed":
             return
         if self._probing is not None:
             self._probing.cancel()
@@ -162,20 +174,27 @@ class EndpointGate:
         self._probing = self._loop.create_task(self._come_back())
 
     def _begin_break(self, kind: EndpointFault) -> None:
-        self.state = "open"
-        self._until = self._loop.time() + self._break_s
+        self._state = "open"
+        self._leave_alone()
         log.warning("endpoint %s keeps failing (%s) and gets no request for %g s", self.name, kind, self._break_s)
+
+    def _leave_alone(self) -> None:
+        self._until = self._loop.time() + self._break_s
+        if self._shared is not None:
+            self._shared.begin(self._break_s + LONGEST_PROBE_S)  # the others wait for what this worker's probe finds
 
     async def _come_back(self) -> None:
         while True:
             await asyncio.sleep(max(0.0, self._until - self._loop.time()))
-            self.state = "half_open"
+            self._state = "half_open"
             if await self._probe():
                 break
             self._break_s = min(self._break_s * 2, LONGEST_BREAK_S)
-            self._until = self._loop.time() + self._break_s
-            self.state = "open"
-        self.state = "closed"
+            self._leave_alone()
+            self._state = "open"
+        self._state = "closed"
+        if self._shared is not None:
+            self._shared.end()
         self._faults = self._model_faults = 0
         self._failing.clear()
         self.models.clear()

@@ -11,12 +11,46 @@ from selfopt.dialects.clients import PassReason
 
 from .cutting import Cut
 from .escalation import EscalationReason
+from .openapi_messages import SCHEMAS as MESSAGES_SCHEMAS
 from .ticket import Read, Unmet
 
 _NAMES = {"type": "string", "minLength": 1, "maxLength": 256}
 _MODEL = {**_NAMES, "description": "provider/name, or an alias of the settings"}
 _TEXTS = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
+_TEXT = {"type": "string"}
+_FILLED = {"type": "string", "minLength": 1}
+
+
+def _item(required: str, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": required.split(), "additionalProperties": False, "properties": properties}
+
+
+_ITEMS = [
+    _item(
+        "role content",
+        type={"const": "message"},
+        role={"enum": ["user", "assistant", "system", "developer"]},
+        content={"anyOf": [_TEXT, {"type": "array", "items": _item("type text", type={"const": "input_text"}, text=_TEXT)}]},
+    ),
+    _item(
+        "type call_id name arguments",
+        type={"const": "function_call"},
+        call_id=_FILLED,
+        name=_FILLED,
+        arguments={"type": "string", "description": "an object, as text"},
+    ),
+    _item("type call_id output", type={"const": "function_call_output"}, call_id=_FILLED, output=_TEXT),
+]
+_FUNCTION = _item(
+    "type name",
+    type={"const": "function"},
+    name=_FILLED,
+    description={"type": ["string", "null"]},
+    parameters={"type": ["object", "null"]},
+    strict={"type": ["boolean", "null"]},
+)
 SCHEMAS: dict[str, Any] = {
+    **MESSAGES_SCHEMAS,
     "Error": {
         "type": "object",
         "required": ["error"],
@@ -70,6 +104,39 @@ SCHEMAS: dict[str, Any] = {
         "properties": {"model": _MODEL, "query": {"type": "string"}, "documents": {"type": "array", "items": {"type": "string"}}},
     },
     "Passed": {"type": "object", "description": "What the server answers."},
+    "ResponsesRequest": {
+        "type": "object",
+        "description": "A request as OpenAI's Responses API takes it. What its server has no words for is refused by name.",
+        "required": ["model", "input"],
+        "properties": {
+            "model": {**_NAMES, "description": "provider/name, or an alias of the settings"},
+            "input": {
+                "anyOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {"anyOf": _ITEMS}}],
+                "description": "a text, or items; servers that speak this API themselves get items of any type",
+            },
+            "instructions": {"type": ["string", "null"]},
+            "tools": {"type": ["array", "null"], "items": _FUNCTION},
+            "stream": {"type": ["boolean", "null"]},
+            "store": {"type": ["boolean", "null"]},
+            "previous_response_id": {"type": ["string", "null"]},
+        },
+        "additionalProperties": False,
+    },
+    "Response": {
+        "type": "object",
+        "required": ["id", "object", "status", "output"],
+        "properties": {
+            "id": {"type": "string"},
+            "object": {"const": "response"},
+            "status": {"enum": ["completed", "incomplete", "failed", "in_progress", "queued", "cancelled"]},
+            "output": {"type": "array", "items": {"type": "object", "required": ["type"]}},
+        },
+    },
+    "ResponseForgotten": {
+        "type": "object",
+        "required": ["id", "object", "deleted"],
+        "properties": {"id": {"type": "string"}, "object": {"const": "response"}, "deleted": {"const": True}},
+    },
     "Completion": {
         "type": "object",
         "required": ["choices"],
@@ -174,23 +241,30 @@ def _json(name: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
 
 
-def _responses(done: dict[str, Any], *faults: str) -> dict[str, Any]:
-    """Return the responses of a path. done: content of a 200; faults: beyond those of every path."""
-    told = {status: {"description": _FAULTS[status], "content": _json("Error")} for status in sorted({*_ANYWHERE, *faults})}
+def _responses(done: dict[str, Any], *faults: str, error: str = "Error") -> dict[str, Any]:
+    """Return the responses of a path. done: content of a 200; faults: beyond those of every path; error: their schema."""
+    told = {status: {"description": _FAULTS[status], "content": _json(error)} for status in sorted({*_ANYWHERE, *faults})}
     return {"200": {"description": "Done", "content": done}, **told}
 
 
-def _chat_responses() -> dict[str, Any]:
-    content = {**_json("Completion"), "text/event-stream": {}}
-    responses = _responses(content, "404", "415", "422", "429", "4XX", "502", "504")
+def _chats(summary: str, request: str, answer: str, error: str = "Error") -> dict[str, Any]:
+    """Return the path of chats in one dialect."""
+    content = {**_json(answer), "text/event-stream": {}}
+    responses = _responses(content, "404", "415", "422", "429", "4XX", "502", "504", error=error)
     responses["200"]["headers"] = _SERVED
-    return responses
+    parameters = [
+        _header("x-selfopt-phase", ["atomic", "extended"], "the kind of work; needs the scope phase"),
+        _header("x-selfopt-variant", ["off"], "without the promoted variant; needs the scope variant"),
+        _header("x-selfopt-cost", ["on"], "say what the answer cost"),
+    ]
+    body = {"required": True, "content": _json(request)}
+    return {"post": {"summary": summary, "parameters": parameters, "requestBody": body, "responses": responses}}
 
 
-def _passed(request: str, summary: str, *, streams: bool = False) -> dict[str, Any]:
+def _passed(request: str, summary: str, *, streams: bool = False, answer: str = "Passed", error: str = "Error") -> dict[str, Any]:
     """Return the path of a route beside chats."""
-    content = {**_json("Passed"), **({"text/event-stream": {}} if streams else {})}
-    responses = _responses(content, "404", "415", "429", "4XX", "502", "504")
+    content = {**_json(answer), **({"text/event-stream": {}} if streams else {})}
+    responses = _responses(content, "404", "415", "429", "4XX", "502", "504", error=error)
     responses["200"]["headers"] = {key: _SERVED[key] for key in ("x-request-id", "x-selfopt-model")}
     return {"post": {"summary": summary, "requestBody": {"required": True, "content": _json(request)}, "responses": responses}}
 
@@ -199,22 +273,32 @@ def _header(name: str, values: list[str], what: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": what, "schema": {"type": "string", "enum": values}}
 
 
+_RESPONSE_ID = {"name": "id", "in": "path", "required": True, "schema": _NAMES}
 OPENAPI: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "selfopt gateway", "version": __version__},
     "security": [{}, {"key": []}],
     "paths": {
-        "/v1/chat/completions": {
-            "post": {
-                "summary": "A chat, served as the rules in force say",
-                "parameters": [
-                    _header("x-selfopt-phase", ["atomic", "extended"], "the kind of work; needs the scope phase"),
-                    _header("x-selfopt-variant", ["off"], "without the promoted variant; needs the scope variant"),
-                    _header("x-selfopt-cost", ["on"], "say what the answer cost"),
-                ],
-                "requestBody": {"required": True, "content": _json("ChatRequest")},
-                "responses": _chat_responses(),
-            }
+        "/v1/chat/completions": _chats("A chat, served as the rules in force say", "ChatRequest", "Completion"),
+        "/v1/messages": _chats("The same in Anthropic's dialect", "MessagesRequest", "Message", "MessagesError"),
+        "/v1/messages/count_tokens": _passed(
+            "CountRequest",
+            "How many tokens a request has, by a server that counts them",
+            answer="TokenCount",
+            error="MessagesError",
+        ),
+        "/v1/responses": _chats("The same in OpenAI's Responses API", "ResponsesRequest", "Response"),
+        "/v1/responses/{id}": {
+            "get": {
+                "summary": "An earlier answer, where gateway.keep_responses keeps some, to the key that asked for it",
+                "parameters": [_RESPONSE_ID],
+                "responses": _responses(_json("Response"), "404"),
+            },
+            "delete": {
+                "summary": "Forget an earlier answer",
+                "parameters": [_RESPONSE_ID],
+                "responses": _responses(_json("ResponseForgotten"), "404"),
+            },
         },
         "/v1/embeddings": _passed("EmbeddingsRequest", "Vectors of texts, by the model that is named"),
         "/v1/completions": _passed("CompletionRequest", "The continuation of a text, by the model that is named", streams=True),

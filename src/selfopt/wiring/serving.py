@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -53,6 +52,7 @@ from .inventory import Inventory
 from .keep_warm import warmer
 from .otel import span_sink
 from .otel_facts import Here, NamedModels
+from .paging import is_loopback, page_of
 from .upstreams import AppUpstreams
 from .workers import Worker
 
@@ -99,27 +99,25 @@ def build_gateway(
         StoreError: the rules cannot be read, or the audit trail or requests not written.
     """
     app.home.ensure()
-    config = app.enforcer.load()
     audit, pool, allowances = _audit(app), Pool(), _allowances(app, worker)
-    keys, spent = _keys(app, options.own.host, allowances), _spent(app, allowances, worker)
+    keys = _keys(app, options.own.host, allowances)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
     warmth = _warmth(app, options, upstreams, lambda: rules.current.config, worker)
     watch, drift = _threshold_watch(app, options, upstreams, lambda: rules.current.config), _drift(app, thresholds, worker)
-    rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
+    rules: RulesWatch = _watch(app, app.enforcer.load(), options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
-    sure = SureParts(None if worker is None else worker.conversations, thresholds.voided, drift)
-    attempts = Attempts(options, upstreams, pool, audit, Harness(options, Passing(options, upstreams, pool)), sure, allowances)
+    conversations, breaks = (None, None) if worker is None else (worker.conversations, worker.breaks)
+    sure, harness = SureParts(conversations, thresholds.voided, drift), Harness(options, Passing(options, upstreams, pool))
     chat = ChatParts(
         options=options,
         rules=rules,
         resolve=app.full_name,
         one_name=app.settings.one_name,
         find=inventory.find,
-        attempts=attempts,
+        attempts=Attempts(options, upstreams, pool, audit, harness, sure, allowances, breaks),
         audit=audit,
         journal=journal or _journal(app, options, audit, allowances),
-        costs=allowances.costs,
         allowances=allowances,
         earlier=_earlier(app, options),
         tracing=_tracing(app, options, inventory),
@@ -135,9 +133,10 @@ def build_gateway(
         warmth=warmth,
         thresholds=watch,
         drift=drift,
-        spent=spent,
+        spent=_spent(app, allowances, worker),
         worker=None if worker is None else worker.number,
         figures=None if worker is None else worker.figures,
+        page=page_of(app, options, worker),
     )
     return Gateway(parts)
 
@@ -271,11 +270,7 @@ def _journal(app: App, options: GatewayOptions, audit: TrailSink, allowances: Al
 def _keys(app: App, host: str, allowances: Allowances) -> FileKeys:
     """Return the keys. Raises SettingsError when other machines can reach the host and none is valid."""
     keys = FileKeys(app.keys, changed=allowances.follow)
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback and not keys.valid:
+    if not is_loopback(host) and not keys.valid:
         raise SettingsError(
             f"--host {host!r} can be reached from other machines, and no API key protects it: "
             "make one with `selfopt keys add NAME`, or listen on 127.0.0.1"
