@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway_parts.ours import VARIANT, World, our_gateway, rule_of
+from gateway_parts.ours import PHASES, VARIANT, World, our_gateway, rule_of
 from gateway_parts.processes import start_upstream
 from gateway_parts.requests import TOOLS
 from selfopt.variants import get_variant
@@ -59,6 +59,7 @@ KINDS: Mapping[str, Kind] = {
     "chat, passed on, streamed": Kind(CHATS, _chat("chats/plain", SAID, stream=True), "[DONE]"),
     "chat, through a variant": Kind(CHATS, _chat("chats/harness", CALLED, tools=TOOLS), '"tool_calls"'),
     "chat, through a variant, streamed": Kind(CHATS, _chat("chats/harness", CALLED, tools=TOOLS, stream=True), '"tool_calls"'),
+    "chat, text through a variant, streamed": Kind(CHATS, _chat("chats/talks", SAID, tools=TOOLS, stream=True), "[DONE]"),
     "responses, passed on": Kind(RESPONSES, _response("both/plain", SAID), SENTENCE, "chat, passed on", PASSED_AIM),
     "responses, passed on, streamed": Kind(
         RESPONSES, _response("both/plain", SAID, stream=True), "response.completed", "chat, passed on, streamed", PASSED_AIM
@@ -68,7 +69,7 @@ KINDS: Mapping[str, Kind] = {
         RESPONSES,
         _response("chats/plain", SAID, stream=True),
         "response.completed",
-        "chat, through a variant, streamed",
+        "chat, text through a variant, streamed",
         TRANSLATED_AIM,
     ),
     "responses, through a variant": Kind(
@@ -127,8 +128,8 @@ def measured(requests: int, rounds: int) -> dict[str, float]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="selfopt-perf-")))
         upstream, url = start_upstream(folder)
         stack.callback(upstream.end)
-        variant = get_variant(VARIANT)
-        rules = [rule_of("chats/harness", phase, variant=variant) for phase in ("atomic", "extended")]
+        variants = {"chats/harness": get_variant(VARIANT), "chats/talks": get_variant("native_parsed")}
+        rules = [rule_of(model, phase, variant=own) for model, own in variants.items() for phase in PHASES]
         world = World({"chats": url, "both": url}, rules, {"both": 'also = ["openai_responses"]\n'})
         ours = stack.enter_context(our_gateway(folder / "ours", world))
         asker = Asker(ours.url, ours.key)
