@@ -16,4 +16,11 @@ await check("message streamed", async () => said(await client.messages.stream({ 
 await check("message tool", async () => said(await client.messages.create({ ...asked, messages: weather, tools })));
 await check("message tool streamed", async () =>
   said(await client.messages.stream({ ...asked, messages: weather, tools }).finalMessage()));
-await check("count of tokens", async () => (await client.messages.countTokens({ model, messages: hello })).input_tokens);
+await check("count of tokens", async () => {
+  try {
+    return (await client.messages.countTokens({ model, messages: hello })).input_tokens;
+  } catch (error) {
+    if (error.status !== 404) throw error; // only servers that speak Anthropic's API count
+    return error.message;
+  }
+});

@@ -21,6 +21,13 @@ def streamed(**more):
         return said(stream.get_final_message())
 
 
+def counted():
+    try:
+        return client.messages.count_tokens(model=MODEL, messages=hello).input_tokens
+    except anthropic.NotFoundError as missing:  # only servers that speak Anthropic's API count
+        return missing.body["error"]["message"]
+
+
 def answered():
     first = client.messages.create(**asked, messages=weather, tools=tools)
     call = next(block for block in first.content if block.type == "tool_use")
@@ -34,5 +41,5 @@ checks.check("message streamed", lambda: streamed(messages=hello))
 checks.check("message tool", lambda: said(client.messages.create(**asked, messages=weather, tools=tools)))
 checks.check("message tool streamed", lambda: streamed(messages=weather, tools=tools))
 checks.check("answer after a result", answered)
-checks.check("count of tokens", lambda: client.messages.count_tokens(model=MODEL, messages=hello).input_tokens)
+checks.check("count of tokens", counted)
 checks.done()

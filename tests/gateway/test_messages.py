@@ -12,7 +12,9 @@ from typing import Any
 import anthropic
 import pytest
 
+from selfopt.dialects.anthropic import Anthropic
 from selfopt.home import ChainedFile, KeyFile
+from selfopt.records import ChatRequest, EndpointConfig, Message, ToolCall
 
 from .kit import World, gateway_world
 from .servers import SSE_HEAD, chunk, raw_upstream, whole
@@ -404,3 +406,87 @@ async def test_a_conversation_with_tools_and_pictures_reaches_every_server(tmp_p
             assert part in body
         assert ("is_error" in body) == (endpoint == "claude")
         assert ("Error: no such city" in body) == (endpoint != "claude")
+
+
+@STREAMED
+async def test_signed_thinking_comes_through_a_variant_and_goes_back(tmp_path: Path, stream: bool) -> None:
+    """The next turn carries it; thinking that nobody signed is left out where the server would refuse it."""
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    async with gateway_world(tmp_path, MODELS, settings=SERVERS) as world:
+        await promote(world, "native_parsed", model="claude/thinker")
+        asked: dict[str, Any] = {"model": "claude/thinker", "max_tokens": 2000, "thinking": thinking, "tools": [WEATHER]}
+        message = await told(world, stream=stream, **asked)
+        first = message.content[0]
+        assert isinstance(first, anthropic.types.ThinkingBlock)
+        assert (first.thinking, first.signature) == ("Six times seven.", "c2NyaXB0ZWQ=")
+        assert (sent(world)["thinking"], sent(world)["max_tokens"]) == (thinking, 2000)
+        unsigned = {"type": "thinking", "thinking": "Mine.", "signature": ""}
+        turns = [
+            {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": [unsigned, *(block.model_dump(exclude_none=True) for block in message.content)]},
+            {"role": "user", "content": "why?"},
+        ]
+        for more in ({}, {"extra_headers": {"x-selfopt-variant": "off"}}):
+            await told(world, stream=stream, messages=turns, **asked, **more)
+            content = sent(world)["messages"][1]["content"]
+            assert [block.get("thinking") for block in content] == ["Six times seven.", None]
+
+
+async def test_signed_thinking_reaches_clients_of_the_other_dialect(tmp_path: Path) -> None:
+    """Whole and streamed, in the field in which they may send it back."""
+    async with gateway_world(tmp_path, MODELS, settings=SERVERS) as world:
+        block = {"type": "thinking", "thinking": "Six times seven.", "signature": "c2NyaXB0ZWQ="}
+        body = {"model": "claude/thinker", "messages": [{"role": "user", "content": "hi"}], "reasoning_effort": "low"}
+        whole_answer = await world.post(body)
+        assert whole_answer.body["choices"][0]["message"]["thinking_blocks"] == [block]
+        streamed = await world.post({**body, "stream": True})
+        events = [json.loads(line[6:]) for line in streamed.text.split("\n") if line.startswith("data: {")]
+        deltas = [choice["delta"] for event in events for choice in event["choices"]]
+        assert [delta["thinking_blocks"] for delta in deltas if "thinking_blocks" in delta] == [[block]]
+
+
+async def test_a_variants_request_keeps_what_only_the_dialect_says(tmp_path: Path) -> None:
+    """Fields, pictures in results, and wishes to keep what was read arrive at a server of the dialect."""
+    async with gateway_world(tmp_path, MODELS, settings=SERVERS) as world:
+        await promote(world, "native_api", model="claude/caller")
+        kept = {"type": "ephemeral"}
+        picture = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PIXEL}}
+        result = {"type": "tool_result", "tool_use_id": "a1", "content": "none", "is_error": True, "cache_control": kept}
+        call = {"type": "tool_use", "id": "a1", "name": "get_weather", "input": {}}
+        await told(
+            world,
+            stream=False,
+            model="claude/caller",
+            system=[{"type": "text", "text": "s", "cache_control": kept}],
+            messages=[
+                {"role": "user", "content": "x"},
+                {"role": "assistant", "content": [call]},
+                {"role": "user", "content": [result]},
+            ],
+            tools=[{**WEATHER, "cache_control": kept, "defer_loading": True}],
+            tool_choice={"type": "any", "disable_parallel_tool_use": True},
+            metadata={"user_id": "u"},
+            extra_body={"container": "c", "inference_geo": "us", "speed": "fast", "context_management": {"edits": []}},
+        )
+        body = sent(world)
+        assert world.records[-1].variant == "native_api"
+        assert body["system"] == [{"type": "text", "text": "s", "cache_control": kept}]
+        assert body["messages"][2]["content"] == [result]
+        (tool,) = body["tools"]
+        assert (tool["cache_control"], tool["defer_loading"]) == (kept, True)
+        assert body["tool_choice"] == {"type": "any", "disable_parallel_tool_use": True}
+        more = {"metadata": {"user_id": "u"}, "container": "c", "inference_geo": "us", "speed": "fast"}
+        assert more.items() <= body.items()
+        assert body["context_management"] == {"edits": []}
+        pictured = {"type": "tool_result", "tool_use_id": "a1", "content": [picture]}
+        written = Anthropic(EndpointConfig(name="x", kind="anthropic")).write_request(
+            ChatRequest(
+                model="m",
+                messages=(
+                    Message(role="user", content="x"),
+                    Message(role="assistant", tool_calls=(ToolCall(name="t", id="a1"),)),
+                    Message(role="tool", tool_call_id="a1", pictures=(f"data:image/png;base64,{PIXEL}",)),
+                ),
+            )
+        )
+        assert written["messages"][2]["content"] == [pictured]

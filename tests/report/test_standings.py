@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -92,7 +93,11 @@ def test_one_model_is_the_headline_and_many_are_a_list() -> None:
         headline(standings(many)) == "b and c may serve single requests with tools; a may not serve single requests with tools."
     )
     assert headline(()) == "Nothing is measured yet."
-    assert headline(standings(data()))[0] == "I"
+    assert headline(standings(data())).startswith(
+        "It is not known yet whether qwen2.5-coder-0.5b and smollm2-135m may serve single"
+    )
+    full = gather(world.full_ledger(), world.CONFIG)
+    assert headline(standings(full)) == "Of 4 models and kinds of request, 1 may serve, 1 may not and 2 are not known yet."
 
 
 def test_repeats_do_not_narrow_the_interval() -> None:
@@ -130,11 +135,18 @@ def test_the_picture_draws_both_intervals_and_the_silent_model_once() -> None:
     found = data(rule(world.SMALL, spec_id=world.BETTER.spec_id))
     rows = picture_rows(standings(found))
     assert len(rows) == len({row.name for row in rows}) == 4
-    drawn = next(row for row in rows if row.name == f"{world.SMALL} atomic")
+    drawn = next(row for row in rows if row.name == f"{world.SMALL}, single requests")
     assert drawn.told == "25 % -> 75 %"
     assert drawn.strip.count("<circle") == 2
     assert drawn.strip.count('class="silent"') == 1
     assert report_html(found).count('class="strip"') == 4
+
+
+def test_what_serves_without_being_better_than_silence_wants_attention() -> None:
+    """Whoever allowed it."""
+    page = report_html(data(rule(world.TINY, spec_id=world.TINY_BASE.spec_id), rule(world.SMALL, spec_id=world.BETTER.spec_id)))
+    tones = re.findall(r'<li class="verdict (\w+)">\s*<p><b>(\S+) may serve', page)
+    assert tones == [("good", world.SMALL), ("attention", world.TINY)]
 
 
 def test_both_reports_begin_with_the_same_sentences() -> None:

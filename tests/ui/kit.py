@@ -49,9 +49,9 @@ class Browser:
         """Send a request. headers: underscores stand for hyphens, None leaves one out."""
         told: dict[str, str | None] = {"host": f"127.0.0.1:{self.port}", "connection": "close", **self.headers}
         told["cookie"] = self.cookie or None
-        told |= {name.replace("_", "-"): value for name, value in headers.items()}
         if body or method == "POST":
             told["content-length"] = str(len(body))
+        told |= {name.replace("_", "-"): value for name, value in headers.items()}
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in told.items() if value is not None)]
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
@@ -119,4 +119,4 @@ async def running(home: Path, keys: dict[str, str] | None = None) -> AsyncIterat
             yield Running(site, clock, server.port)
         finally:
             await server.close(0.0)
-            site.close()
+            await site.close()

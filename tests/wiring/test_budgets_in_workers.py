@@ -30,10 +30,17 @@ async def behind() -> AsyncIterator[ScriptedServer]:
 
 
 async def new_key(gateway: Served, *terms: str) -> str:
-    """A key with these terms."""
+    """A key with these terms, one of them a budget, once both workers know it: until then, nobody needs one."""
     code, text = await gateway.command("keys", "add", "mine", "--json", *terms)
     assert code == 0, text
-    return str(json.loads(text)["key"])
+    made = json.loads(text)
+    told = re.compile(rb'selfopt_budget_used_share\{key="%s".*?worker="(\d)"\}' % made["id"].encode())
+
+    async def known() -> bool:
+        return len({*told.findall(await gateway.ask(request(made["key"], b"GET", b"/metrics", b"")))}) == 2
+
+    await gateway.until(known)
+    return str(made["key"])
 
 
 def request(key: str, method: bytes = b"POST", path: bytes = b"/v1/chat/completions", body: bytes = BODY) -> bytes:
@@ -59,18 +66,17 @@ async def ask(gateway: Served, key: str) -> str:
     return found
 
 
-async def shares(gateway: Served, key: str) -> dict[str, float]:
-    """What each of two workers says of how much of the budget is spent."""
+async def both_say(gateway: Served, key: str, expected: float) -> None:
+    """Wait until each of two workers says that so much of the budget is spent. What one shows of the other is seconds old."""
     found: dict[str, float] = {}
 
     async def both() -> bool:
         text = await gateway.ask(request(key, b"GET", b"/metrics", b""))
         for worker, share in re.findall(rb'selfopt_budget_used_share\{.*?worker="(\d)"\} (\S+)', text):
             found[worker.decode()] = float(share)
-        return len(found) == 2
+        return found == {"0": expected, "1": expected}
 
     await gateway.until(both)
-    return found
 
 
 async def test_workers_share_what_was_spent_and_a_dead_one_leaves_it(tmp_path: Path, behind: ScriptedServer) -> None:
@@ -78,7 +84,7 @@ async def test_workers_share_what_was_spent_and_a_dead_one_leaves_it(tmp_path: P
     async with served(tmp_path, behind, workers=2, settings=PRICES) as gateway:
         key = await new_key(gateway, "--budget-day", str(8 * COST))
         assert [await ask(gateway, key) for _ in range(5)] == ["served"] * 5
-        assert await shares(gateway, key) == {"0": 0.625, "1": 0.625}
+        await both_say(gateway, key, 0.625)
         before = set(gateway.workers())
         for pid in before:
             os.kill(pid, signal.SIGKILL)
@@ -87,9 +93,9 @@ async def test_workers_share_what_was_spent_and_a_dead_one_leaves_it(tmp_path: P
             return len(set(gateway.workers()) - before) == 2
 
         await gateway.until(replaced)
-        assert await shares(gateway, key) == {"0": 0.625, "1": 0.625}
+        await both_say(gateway, key, 0.625)
         assert [await ask(gateway, key) for _ in range(4)] == [*["served"] * 3, "insufficient_quota"]
-        assert await shares(gateway, key) == {"0": 1.0, "1": 1.0}
+        await both_say(gateway, key, 1.0)
 
 
 async def test_what_was_spent_survives_the_sudden_end_of_all(tmp_path: Path, behind: ScriptedServer) -> None:
@@ -112,7 +118,7 @@ async def test_what_was_spent_survives_the_sudden_end_of_all(tmp_path: Path, beh
 async def test_workers_share_the_requests_of_a_minute(tmp_path: Path, behind: ScriptedServer) -> None:
     """At most twice the limit where a minute of the clock begins in between; never that of each worker."""
     async with served(tmp_path, behind, workers=2, settings=PRICES) as gateway:
-        key = await new_key(gateway, "--requests-per-minute", "5")
+        key = await new_key(gateway, "--requests-per-minute", "5", "--budget-month", "1000")
         assert await ask(gateway, key) == "served"
         answers = [await gateway.ask(request(key)) for _ in range(30)]
         allowed = 1 + sum(b"Hello." in answer for answer in answers)

@@ -29,7 +29,7 @@ def _started(ctx: click.Context, host: str | None, port: int | None, count: int,
     Returns the worker in each of them, and the exit code in the process that supervises them.
     """
     from selfopt.verbs.opening import App
-    from selfopt.verbs.serving import in_workers, listening_socket, refuse_embedded
+    from selfopt.verbs.serving import in_workers, listening_socket, page_is_on, refuse_embedded
 
     options = ctx.find_root().obj or {}
     app = App.open(options.get("home"))
@@ -39,7 +39,8 @@ def _started(ctx: click.Context, host: str | None, port: int | None, count: int,
     shown = f"[{address}]" if ":" in address else address
     base_url = f"http://{shown}:{listening.getsockname()[1]}/v1"
     app.release()
-    return in_workers(count, listening, lambda line: _log(f"{line}\n"), lambda: ready(base_url))
+    page = page_is_on(app.settings.gateway.ui, address)
+    return in_workers(count, listening, lambda line: _log(f"{line}\n"), lambda: ready(base_url), page=page)
 
 
 @click.command("serve")

@@ -8,9 +8,7 @@ from .common import emit, json_option, run_with_app
 
 
 @click.command("ui")
-@click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; one of this machine's own, not of a network."
-)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of this machine to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8485, show_default=True, help="0 chooses a free one.")
 @click.option("--open/--no-open", "opens", default=True, help="Open it in your browser.  [default: open]")
 @json_option

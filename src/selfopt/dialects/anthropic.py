@@ -16,6 +16,7 @@ from .finish import finish_of
 from .jsontext import as_dict, as_int, as_list, as_str, as_text
 from .kinds import EndpointKind
 from .parts import MAX_CALLS, Parts, StreamDecoder, beside_of, given, numbered, refuse_grammar
+from .passed_messages import without_unsigned
 
 DEFAULT_BASE_URL = "https://api.anthropic.com"
 API_VERSION = "2023-06-01"
@@ -30,6 +31,8 @@ _FAULTS: dict[str, EndpointFault] = {
     "timeout_error": "timeout",
 }
 MIN_THINKING_TOKENS = 1024
+TOOL_KEYS = ("strict", "cache_control", "allowed_callers", "defer_loading", "eager_input_streaming", "input_examples")
+"""What the API knows of a tool beside its name, its description and its schema."""
 _CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _VERSION = re.compile(r"claude-([a-z]+)-(\d{1,2})(?:[-.](\d{1,2}))?(?!\d)")
 # The thinking budgets of OpenAI's efforts, for models that want a number.
@@ -72,9 +75,9 @@ class Anthropic:
         unthinking = model.switched_off if model.version >= (5, 0) and not thinking and not request.as_said else None
         always = model.version >= (5, 0) and not thinking and unthinking is None
         limit = said.pop("max_tokens", sampling.max_tokens)
-        room = ALWAYS_THINKING_TOKENS if always else thinking
+        room = 0 if own.get("type") == "adaptive" else ALWAYS_THINKING_TOKENS if always else thinking
         body: dict[str, Any] = {"model": request.model, "max_tokens": limit + room if type(limit) is int and room else limit}
-        system = "\n\n".join(m.content for m in request.messages if m.role == "system")
+        system = _system([m for m in request.messages if m.role == "system"])
         if system:
             body["system"] = system
         thinks = bool(thinking or always or own.get("type") in ("enabled", "adaptive"))
@@ -161,7 +164,20 @@ def _budget(effort: str | bool) -> int:
 def _around(tool: ToolDefinition) -> dict[str, Any]:
     """Keys of a client's tool that the API knows too."""
     told = {**as_dict(tool.beside.get("function")), **as_dict(tool.beside.get("tool"))}
-    return {key: told[key] for key in ("strict", "cache_control") if key in told}
+    return {key: told[key] for key in TOOL_KEYS if key in told}
+
+
+def _system(messages: list[Message]) -> Any:
+    """The system prompt: a text, or blocks where the server is to keep what it has read up to one of them."""
+    if not any(message.beside.get("cache_control") for message in messages):
+        return "\n\n".join(message.content for message in messages)
+    return [_kept({"type": "text", "text": message.content}, message) for message in messages if message.content]
+
+
+def _kept(block: dict[str, Any], message: Message) -> dict[str, Any]:
+    """The last block of a message, with the wish to keep what was read so far."""
+    wish = message.beside.get("cache_control")
+    return {**block, "cache_control": wish} if wish else block
 
 
 def _messages(messages: list[Message], *, thinks: bool) -> list[dict[str, Any]]:
@@ -182,11 +198,18 @@ def _messages(messages: list[Message], *, thinks: bool) -> list[dict[str, Any]]:
 
 def _blocks(message: Message) -> list[dict[str, Any]]:
     if message.role == "tool":
-        return [{"type": "tool_result", "tool_use_id": message.tool_call_id, "content": message.content}]
-    blocks = [_picture(url) for url in message.pictures]
-    blocks += [{"type": "text", "text": message.content}] if message.content else []
+        failed = {"is_error": True} if message.beside.get("is_error") is True else {}
+        content: Any = message.content
+        if message.pictures:
+            content = [*_text(message), *map(_picture, message.pictures)]
+        return [_kept({"type": "tool_result", "tool_use_id": message.tool_call_id, "content": content, **failed}, message)]
+    blocks = [*map(_picture, message.pictures), *_text(message)]
     blocks.extend({"type": "tool_use", "id": c.id, "name": c.name, "input": c.arguments} for c in message.tool_calls)
-    return blocks
+    return [*blocks[:-1], _kept(blocks[-1], message)] if blocks else []
+
+
+def _text(message: Message) -> list[dict[str, Any]]:
+    return [{"type": "text", "text": message.content}] if message.content else []
 
 
 def _picture(url: str) -> dict[str, Any]:
@@ -200,8 +223,9 @@ def _add_block(parts: Parts, block: dict[str, Any]) -> None:
     kind = block.get("type")
     if kind == "text":
         parts.text += as_text(block.get("text"))
-    elif kind == "thinking":
+    elif kind in ("thinking", "redacted_thinking"):
         parts.thinking += as_str(block.get("thinking"))
+        parts.thoughts += signed_thinking({"thinking_blocks": [block]})
     elif kind == "tool_use":
         parts.add_call(block.get("name"), block.get("input"), block.get("id"))
 
@@ -231,7 +255,7 @@ class _Events(StreamDecoder):
         refuse_error(data, _FAULTS)
         event = as_dict(data)
         kind = event.get("type")
-        self.calling = as_str(as_dict(event.get("delta")).get("partial_json"))
+        self.calling, self.thought = as_str(as_dict(event.get("delta")).get("partial_json")), None
         if kind == "message_start":
             self.head = as_dict(event.get("message"))
             self.usage.update(as_dict(self.head.get("usage")))
@@ -245,6 +269,10 @@ class _Events(StreamDecoder):
             return self._add_delta(block, as_dict(event.get("delta")))
         elif kind == "content_block_stop":
             self._stopped = self._block(event)
+            if self._stopped is not None and self._stopped.get("type") in ("thinking", "redacted_thinking"):
+                fresh = Parts()
+                self._add(fresh, self._stopped)
+                self.thought = fresh.thoughts[0] if fresh.thoughts else None
         elif kind == "message_delta":
             self._stop(as_dict(event.get("delta")).get("stop_reason"))
             self.usage.update(as_dict(event.get("usage")))
@@ -289,6 +317,8 @@ class _Events(StreamDecoder):
             if added:
                 block["type"] = kind
                 block[known].append(added)
+        if signature := as_str(delta.get("signature")):
+            block["signature"] = signature
         block["partial"].append(as_str(delta.get("partial_json")))
         return text, thinking
 
@@ -333,4 +363,5 @@ KIND = EndpointKind(
     logprobs=False,
     thinks=_thinks,
     takes_temperature=lambda model: not _Model(model).adaptive,
+    passable=without_unsigned,
 )

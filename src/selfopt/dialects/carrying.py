@@ -180,7 +180,8 @@ _OLLAMA_OPTIONS = (
 _OLLAMA_NAMES = {"n_predict": "num_predict", "n_keep": "num_keep", "n_ctx": "num_ctx", "typ_p": "typical_p"}
 _ANTHROPIC_FIELDS = (
     "temperature top_p top_k max_tokens stop_sequences metadata thinking output_config container mcp_servers "
-    "context_management cache_control inference_geo"
+    "context_management cache_control inference_geo billing_policy compaction diagnostics fallback_credit_token fallbacks speed "
+    "thread user_profile_id workspace_id"
 )
 # Fields that shape the answer or ask for more of it, which these servers or the gateway's answers cannot give.
 _NOT_HERE = (

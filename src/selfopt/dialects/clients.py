@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from selfopt.records import ChatRequest, FinishReason, LogProbs, ReplyContent, ToolCall, Usage
 
@@ -113,12 +113,14 @@ class ReplyWriter(ABC):
         refused: whether the text is a refusal.
         usage: its token counts.
         thinking: what the model thought before it.
+        thoughts: the same in the blocks that the server signed.
         logprobs: the log probabilities of its tokens, where the client wants them and they came.
     """
 
     def __init__(self) -> None:
         self.text = ""
         self.thinking = ""
+        self.thoughts: Sequence[dict[str, Any]] = ()
         self.calls: Sequence[ToolCall] = ()
         self.finish: FinishReason = "stop"
         self.refused = False
@@ -149,6 +151,10 @@ class ReplyWriter(ABC):
         With none of them, the piece begins the stream.
         """
         ...
+
+    def signed(self, thought: dict[str, Any]) -> bytes:
+        """What a stream says of a signed block of thinking, behind the pieces of its text."""
+        return b""
 
     @abstractmethod
     def ending(self, *, with_usage: bool) -> bytes:

@@ -95,6 +95,8 @@ class EndpointKind:
         slots: requests that a server on this machine is asked at the same time while something is
             measured, unless the settings say otherwise. It mostly works on one at a time.
         slots_elsewhere: the same for a server elsewhere, which works for many.
+        passable: takes out of the fields of a request that is passed on what its servers would refuse and
+            only the gateway wrote; None where there is nothing of the kind.
         one_name: one name for all that its servers understand as the same model. It is compared,
             and never sent. By default every name is a model of its own.
     """
@@ -121,6 +123,7 @@ class EndpointKind:
     url_variable: str | None = None
     slots: int = 1
     slots_elsewhere: int = 4
+    passable: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     one_name: Callable[[str], str] = str
 
     def speaks_at(self, host: str | None) -> tuple[str, ...]:

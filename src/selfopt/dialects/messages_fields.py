@@ -24,6 +24,7 @@ _NULL = msgspec.Raw(b"null")
 _decode = msgspec.json.Decoder().decode
 _encode = msgspec.json.Encoder().encode
 MAX_FIELD_BYTES = 1_000_000
+MIN_THINKING_TOKENS = 1024  # the least that the API takes
 _TOOL_KEYS = frozenset({"type", "name", "description", "input_schema", "strict", "cache_control"})
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 # Fields that are translated before the server is known, and those that every request has.
@@ -158,7 +159,18 @@ def words(own: Fields, server: str) -> Fields:
             raise _no_words(key, "there is no such field there")
         else:
             fields[key] = raw
-    return fields | _effort(own, server)
+    fields |= _effort(own, server)
+    if server == NAME and (limit := _without_thinking(own)) is not None:
+        fields["max_tokens"] = _raw(limit)
+    return fields
+
+
+def _without_thinking(own: Fields) -> int | None:
+    """The limit on the answer alone, as the gateway counts; None where the limit holds no budget of thinking."""
+    budget, limit = as_dict(_value(own, "thinking")).get("budget_tokens"), _value(own, "max_tokens")
+    if type(budget) is not int or type(limit) is not int or not MIN_THINKING_TOKENS <= budget < limit:
+        return None
+    return limit - budget
 
 
 def _named(key: str) -> Callable[[msgspec.Raw, str], Fields]:

@@ -62,7 +62,9 @@ class MessageWriter(ReplyWriter):
     def whole(self) -> bytes:
         """See `ReplyWriter`."""
         content: list[dict[str, Any]] = []
-        if self.thinking:
+        if self.thoughts:
+            content += self.thoughts
+        elif self.thinking:
             content.append({"type": "thinking", "thinking": self.thinking, "signature": ""})
         if self.text:
             content.append({"type": "text", "text": self.text})
@@ -87,6 +89,13 @@ class MessageWriter(ReplyWriter):
             return begun + self._delta({"type": "text_delta", "text": text})
         usage = {"input_tokens": 0, "output_tokens": 0, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
         return event("message_start", message=self._head([], None, usage)) + PING
+
+    def signed(self, thought: dict[str, Any]) -> bytes:
+        """See `ReplyWriter`. A block that nobody can read is one of its own."""
+        if thought["type"] != "thinking":
+            return self._close() + self._block("redacted", thought) + self._close()
+        begun = self._block("thinking", {"type": "thinking", "thinking": "", "signature": ""})
+        return begun + self._delta({"type": "signature_delta", "signature": thought["signature"]}) + self._close()
 
     def ending(self, *, with_usage: bool) -> bytes:
         """See `ReplyWriter`: the stop reason with the token counts, which clients always expect."""

@@ -73,6 +73,35 @@ def _blocks(raw: msgspec.Raw, where: str) -> list[dict[str, Any]]:
     raise NoWordsError("content", f"{where} must be a text or a list of blocks", "messages")
 
 
+# What a block may hold beside what is read of it; all else has to be nothing.
+_KNOWN = frozenset(
+    [
+        "type",
+        "text",
+        "source",
+        "tool_use_id",
+        "content",
+        "is_error",
+        "id",
+        "name",
+        "input",
+        "thinking",
+        "signature",
+        "data",
+        "cache_control",
+        "caller",
+        "toolset_name",
+    ]
+)
+
+
+def _whole(block: dict[str, Any], where: str) -> None:
+    """Raise NoWordsError for a block with a key that would be lost."""
+    for key in block.keys() - _KNOWN:
+        if block[key] not in (None, False, [], {}):
+            raise NoWordsError("content", f"{where}: no {key[:60]!r} can be sent there in a block", "messages")
+
+
 def _odd(block: dict[str, Any], where: str) -> NoWordsError:
     return NoWordsError("content", f"{where}: no block of type {str(block.get('type'))[:60]!r} can be sent there", "messages")
 
@@ -115,6 +144,8 @@ def _user(blocks: list[dict[str, Any]], where: str, server: str) -> dict[str, An
 
 def _content(blocks: list[dict[str, Any]], where: str) -> Any:
     """Texts as one text; with pictures among them, a list of parts."""
+    for block in blocks:
+        _whole(block, where)
     if all(block.get("type") == "text" for block in blocks):
         return "\n".join(_text_of(block, where) for block in blocks)
     parts: list[dict[str, Any]] = []
@@ -137,6 +168,7 @@ def _picture(block: dict[str, Any], where: str) -> str:
 
 
 def _result(block: dict[str, Any], where: str, server: str) -> dict[str, Any]:
+    _whole(block, where)
     content = block.get("content")
     if isinstance(content, list):
         content = _content([as_dict(inner) for inner in as_list(content)], where)
@@ -158,6 +190,7 @@ def _said(blocks: list[dict[str, Any]], where: str, server: str) -> list[dict[st
     calls: list[dict[str, Any]] = []
     thoughts: list[dict[str, Any]] = []
     for block in blocks:
+        _whole(block, where)
         kind = block.get("type")
         if kind == "tool_use":
             calls.append(_call(block, where))

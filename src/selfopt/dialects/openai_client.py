@@ -185,6 +185,8 @@ class Completion(ReplyWriter):
             message["refusal"] = self.text
         if self.thinking:
             message["reasoning_content"] = self.thinking
+        if self.thoughts:
+            message["thinking_blocks"] = list(self.thoughts)
         if self.calls:
             message["tool_calls"] = [self._call(number, call) for number, call in enumerate(self.calls)]
         choice = {"index": 0, "message": message, "finish_reason": self.finish, "logprobs": self._logprobs()}
@@ -197,6 +199,10 @@ class Completion(ReplyWriter):
         if call is not None:
             return self._delta({"tool_calls": [{"index": call[0], **self._call(*call)}]})
         return self._delta({"refusal" if self.refused else "content": text} if text else {"role": "assistant", "content": ""})
+
+    def signed(self, thought: dict[str, Any]) -> bytes:
+        """See `ReplyWriter`: in a field that clients of LiteLLM know, too."""
+        return self._delta({"thinking_blocks": [thought]})
 
     def ending(self, *, with_usage: bool) -> bytes:
         """See `ReplyWriter`: the finish reason, the token counts, and [DONE]."""

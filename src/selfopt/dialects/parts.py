@@ -39,6 +39,7 @@ class Parts:
 
     Attributes:
         logprobs: the entry of each token, as received.
+        thoughts: blocks of thinking that the server signed; it takes them again with the next turn.
     """
 
     text: str = ""
@@ -52,6 +53,7 @@ class Parts:
     timings: Timings = _NO_TIMINGS
     load: LoadEvidence = _NO_EVIDENCE
     logprobs: list[Any] = field(default_factory=list)
+    thoughts: list[dict[str, Any]] = field(default_factory=list)
 
     def add_calls(self, message: dict[str, Any]) -> None:
         """Add the native tool calls of a message: see `calls_of`. Raises what `add_call` raises."""
@@ -104,6 +106,7 @@ class Parts:
             "broken_tool_calls": tuple(self.broken),
             "finish_reason": "tool_calls" if self.finish == "stop" and (self.tool_calls or self.broken) else self.finish,
             "refused": self.refused,
+            "thoughts": tuple(self.thoughts),
         }
 
 
@@ -161,11 +164,13 @@ class StreamDecoder(ABC):
         finished: whether the reply is complete.
         over: whether reading can stop.
         calling: what the last piece added to the names and arguments of calls; see `ChatChunk`.
+        thought: the signed block of thinking that the last piece ended, if it did.
     """
 
     finished = False
     over = False
     calling = ""
+    thought: dict[str, Any] | None = None
 
     @abstractmethod
     def add(self, data: Any) -> tuple[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -26,6 +28,10 @@ class _Tokens(msgspec.Struct):
     cache_creation_input_tokens: int | None = None
 
 
+class _Kind(msgspec.Struct):
+    type: str = ""
+
+
 class _Message(msgspec.Struct):
     usage: _Tokens | None = None
 
@@ -35,6 +41,9 @@ class _Event(msgspec.Struct):
     usage: _Tokens | None = None
 
 
+_UNSIGNED = re.compile(rb'"signature"\s*:\s*""')
+_read_any = msgspec.json.Decoder(list[dict[str, Any]]).decode
+_read_kind = msgspec.json.Decoder(_Kind).decode
 _read_message = msgspec.json.Decoder(_Message).decode
 _read_event = msgspec.json.Decoder(_Event).decode
 
@@ -106,10 +115,33 @@ class PassedMessages:
         error = error_in(body)
         if error is None:
             return None
-        kind = error.get("type")
-        if isinstance(kind, str) and kind in TYPES:
-            return body if body.lstrip()[:1] == b"{" and b'"type"' in body else error_body(kind, str(error["message"]))
-        return error_body("invalid_request_error", str(error["message"]))
+        kind = str(error.get("type"))
+        if kind in TYPES and _is_own(body):
+            return body
+        return error_body(kind if kind in TYPES else "invalid_request_error", str(error["message"]))
+
+
+def without_unsigned(fields: dict[str, Any]) -> dict[str, Any]:
+    """A request without the thinking that no server signed: another model thought it, and Anthropic's refuse it."""
+    raw = fields.get("messages")
+    if not isinstance(raw, msgspec.Raw) or _UNSIGNED.search(bytes(raw)) is None:
+        return fields
+    turns = _read_any(raw)
+    for turn in turns:
+        if isinstance(turn.get("content"), list):
+            turn["content"] = [block for block in turn["content"] if not _is_unsigned(block)]
+    return {**fields, "messages": [turn for turn in turns if turn.get("content") != []]}
+
+
+def _is_own(body: bytes) -> bool:
+    try:
+        return _read_kind(body).type == "error"
+    except UNREADABLE:
+        return False
+
+
+def _is_unsigned(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") == "thinking" and not block.get("signature")
 
 
 def _counted(usage: _Tokens) -> Counted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from selfopt.home import Redactor
 from selfopt.records import ChatChunk, ChatReply, ReplyContent, ToolCall
@@ -12,13 +13,20 @@ def without_secrets(content: ReplyContent, secrets: Redactor) -> ReplyContent:
     """The content without secrets, including those that were split over pieces of a stream."""
     if not secrets.active:
         return content
-    clean = {
+    clean: dict[str, Any] = {
+        "thoughts": tuple(thought for thought in content.thoughts if _holds_none(thought, secrets)),
         "text": secrets.text(content.text),
         "thinking": secrets.text(content.thinking),
         "tool_calls": _clean_calls(content.tool_calls, secrets),
         "broken_tool_calls": tuple(map(secrets.text, content.broken_tool_calls)),
     }
     return content.model_copy(update=clean)
+
+
+def _holds_none(thought: dict[str, Any], secrets: Redactor) -> bool:
+    """Whether a signed block holds no secret. Without it, the signature would be wrong."""
+    said = json.dumps(thought, ensure_ascii=False)
+    return secrets.text(said) == said
 
 
 def _clean_calls(calls: tuple[ToolCall, ...], secrets: Redactor) -> tuple[ToolCall, ...]:
@@ -44,12 +52,20 @@ class CleanPieces:
         self._text = secrets.stream()
         self._thinking = secrets.stream()
 
-    def chunk(self, text: str, thinking: str, calls: tuple[ToolCall, ...], calling: str = "") -> ChatChunk:
+    def chunk(
+        self,
+        text: str,
+        thinking: str,
+        calls: tuple[ToolCall, ...],
+        calling: str = "",
+        thought: dict[str, Any] | None = None,
+    ) -> ChatChunk:
         """The next piece. calling: see `ChatChunk`; nobody is shown it."""
         if self._secrets.active:
             text, thinking = self._text.feed_text(text), self._thinking.feed_text(thinking)
             calls = _clean_calls(calls, self._secrets)
-        return ChatChunk(text=text, thinking=thinking, tool_calls=calls, calling=calling)
+            thought = thought if thought is None or _holds_none(thought, self._secrets) else None
+        return ChatChunk(text=text, thinking=thinking, tool_calls=calls, calling=calling, thought=thought)
 
     def last(self, text: str, thinking: str, final: ChatReply) -> ChatChunk:
         """The last piece, with the whole reply."""

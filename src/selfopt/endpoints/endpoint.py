@@ -86,10 +86,10 @@ class HttpEndpoint:
                 text, reasoning = self._understood(stream, decoder.add, value)
                 answer, thought = splitter.feed(text)
                 calls = decoder.ended()
-                if not (answer or thought or reasoning or calls or decoder.calling):
+                if not (answer or thought or reasoning or calls or decoder.calling or decoder.thought):
                     continue
                 try:
-                    yield clean.chunk(answer, reasoning + thought, calls, decoder.calling)
+                    yield clean.chunk(answer, reasoning + thought, calls, decoder.calling, decoder.thought)
                 except EnoughError:
                     parts = self._understood(stream, lambda _: decoder.done(), None)
                     parts.finish = "length"

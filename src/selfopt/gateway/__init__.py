@@ -19,6 +19,7 @@ from .keys import FileKeys
 from .metrics import LiveCounters
 from .model_metrics import ModelCounters
 from .options import GatewayOptions
+from .page_process import PagePlace, PageProcess
 from .passing import Passing
 from .pooled import PooledEndpoint
 from .rules import RulesInForce, RulesWatch
@@ -60,6 +61,8 @@ __all__ = [
     "KeyCounters",
     "LiveCounters",
     "ModelCounters",
+    "PagePlace",
+    "PageProcess",
     "Passing",
     "Pool",
     "PooledEndpoint",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from selfopt.dialects.clients import ReplyWriter
 from selfopt.dialects.refusal import Refusal
@@ -46,7 +47,7 @@ class Flow:
         self._watch: HeldText | None = None
         self._since = 0.0
         self._sent_chars = 0
-        self._thought: list[str] = []
+        self._thought: list[str | dict[str, Any]] = []
         self._thinks = False
         self.calls: tuple[ToolCall, ...] = ()
         self.watched = True
@@ -61,9 +62,9 @@ class Flow:
         self._held, self._fed, self._in_doubt, self.watched = [], False, False, watch is not None
         self._watch, self._thought = watch, []
 
-    async def think(self, text: str) -> None:
-        """Take a piece of thinking. It begins no answer, so that another attempt may still follow."""
-        self._thought.append(text)
+    async def think(self, piece: str | dict[str, Any]) -> None:
+        """Take a piece of thinking, or the signed block that one ends. It begins no answer: another attempt may follow."""
+        self._thought.append(piece)
         if self._spoke or self.calls:
             await self._write()
 
@@ -111,11 +112,7 @@ class Flow:
     async def _write(self, text: str = "", call: tuple[int, ToolCall] | None = None) -> None:
         """Send a piece of the answer, and before it what was thought."""
         await self._begin()
-        reply, event = self._exchange.reply, b""
-        thought = "".join(self._thought)
-        if thought.strip():
-            event = self._completion.piece(thinking=thought if self._thinks else thought.strip())
-            self._thought, self._thinks = [], True
+        reply, event = self._exchange.reply, self._thoughts()
         if text or call is not None:
             event += self._completion.piece(text, call)
         reply.write(event)
@@ -123,6 +120,21 @@ class Flow:
             taken = asyncio.get_running_loop().create_future()
             reply.when_writable(lambda: None if taken.done() else taken.set_result(None))
             await taken
+
+    def _thoughts(self) -> bytes:
+        """What was thought since the last piece. Blanks alone wait."""
+        events, text = [], ""
+        for piece in [*self._thought, None]:
+            if isinstance(piece, str):
+                text += piece
+                continue
+            if text.strip():
+                events.append(self._completion.piece(thinking=text if self._thinks else text.strip()))
+                self._thinks, text = True, ""
+            if piece is not None:
+                events.append(self._completion.signed(piece))
+        self._thought = [text] if text else []
+        return b"".join(events)
 
     async def say_calls(self, calls: Sequence[ToolCall]) -> None:
         """Send those of the answer's first calls that were not sent yet."""
@@ -149,7 +161,7 @@ class Flow:
     async def end(self, *, with_usage: bool) -> None:
         """Send the rest of the settled completion: held text, calls, and the end."""
         if not self._thinks:
-            self._thought = [self._completion.thinking]
+            self._thought = [self._completion.thinking, *self._completion.thoughts]
         if not self._fed:  # it came in one piece
             await self._text(self._completion.text)
         elif not self._completion.calls or not self.watched:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +28,8 @@ from .earlier import PATH as RESPONSES
 from .keys import Caller, FileKeys
 from .metrics import CONTENT_TYPE
 from .openapi import OPENAPI_JSON
+from .page import PageDoor, StateOfGateway
+from .page_process import PageProcess
 from .pass_through import PassThroughService
 from .refusal import JSON, not_audited
 from .service import ChatParts
@@ -40,6 +42,7 @@ from .warmth import KeepWarm
 
 PRUNE_S = 2.0
 NAMES_S = 1.0
+MOST_TOLD, MOST_SAID = 10, 300
 FREE = frozenset({b"/v1/feedback", b"/v1/messages/count_tokens"})
 """What is asked for by POST and costs nothing, so that it does not count as a request of its key."""
 _encode = msgspec.json.Encoder().encode
@@ -67,6 +70,7 @@ class GatewayParts:
         spent: follows what keys spend elsewhere, in one process.
         worker: the number of this process among several; None for the only one.
         figures: those of all processes, where several serve.
+        page: draws what is below `/ui`; None where that is off.
     """
 
     chat: ChatParts
@@ -80,6 +84,7 @@ class GatewayParts:
     spent: SpentElsewhere | None = None
     worker: int | None = None
     figures: SharedFigures | None = None
+    page: PageProcess | None = None
 
 
 class Gateway:
@@ -96,6 +101,7 @@ class Gateway:
         self._learning: asyncio.Future[list[str]] | None = None
         self._resident = MemoryTrimmer()
         self.server: WebServer | None = None
+        self._page = PageDoor(parts.page, parts.pool, self._state) if parts.page is not None else None
         self._table: dict[bytes, dict[bytes, Answer]] = {
             **{path: {b"POST": ChatService(parts.chat, dialect).answer} for path, dialect in CHAT_PATHS.items()},
             **{path: {b"POST": PassThroughService(parts.chat, *beside).answer} for path, beside in BESIDE.items()},
@@ -171,6 +177,8 @@ class Gateway:
             for recorder in (chat.tracing.sink, chat.access_log, chat.audit, chat.journal, self.parts.drift):
                 if recorder is not None:
                     closing.push_async_callback(recorder.close)
+            if self.parts.page is not None:
+                closing.push_async_callback(self.parts.page.close)
             closing.callback(self.parts.pool.close)
             closing.callback(self.parts.chat.attempts.close_gates)
             if self.parts.chat.earlier is not None:
@@ -183,6 +191,9 @@ class Gateway:
 
     def admit(self, request: HttpRequest) -> Callable[[HttpRequest, Reply], Awaitable[None]]:
         """Return who answers a request, by its head. Raises Denied if nobody does."""
+        if self._page is not None and self._page.has(request.path):
+            self._page.admit(request)
+            return self._page.answer
         preflight = self._access.origins.preflight(request)
         if preflight is not None:
             raise Denied(204, preflight, b"")
@@ -212,16 +223,35 @@ class Gateway:
         if self.parts.chat.access_log is not None:
             self.parts.chat.access_log.turned_away(request, refusal.status, refusal.code)
 
+    def _let_in(self, caller: Caller, request: HttpRequest) -> Sequence[bytes]:
+        """Count a request of a key, and return the headers that say what is left. Raises Refusal where nothing is."""
+        try:
+            return self.parts.chat.allowances.enter(caller.key)
+        except Refusal as refusal:
+            self._note(request, refusal)
+            raise
+
     async def _answer(self, answer: Answer, caller: Caller, request: HttpRequest, reply: Reply) -> None:
         reply.always = self._access.origins.lines(request)
         try:
             if request.method == b"POST" and request.path.startswith(b"/v1/") and request.path not in FREE:
-                reply.always = [*reply.always, *self.parts.chat.allowances.enter(caller.key)]
+                reply.always = [*reply.always, *self._let_in(caller, request)]
             await answer(request, reply, caller)
         except (AuditError, Refusal) as error:
             refusal = error if isinstance(error, Refusal) else not_audited(error)
-            self._note(request, refusal)
             reply.send(refusal.status, [JSON, *refusal.headers], _told(request, refusal))
+
+    def _state(self) -> StateOfGateway:
+        """What the page tells of this process."""
+        chat = self.parts.chat
+        alone = [gate.name for gate in chat.attempts.gates.values() if gate.state == "open"]
+        alone += [model for gate in chat.attempts.gates.values() for model, one in gate.models.items() if one.state == "open"]
+        fault = ""
+        try:
+            chat.journal.check()
+        except AuditError as error:
+            fault = str(error)
+        return StateOfGateway(tuple(alone[:MOST_TOLD]), fault[:MOST_SAID], chat.rules.faults, self.parts.worker or 0)
 
     async def _health(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         reply.send(200, [JSON], b'{"status":"ok"}')
@@ -266,8 +296,8 @@ class Gateway:
         }
         config = chat.rules.current.config
         ruled = {chat.one_name(rule.model) for rule in config.rules}
-        more = [*chat.costs.saved.lines(), *chat.allowances.lines()]
-        more += [] if self.parts.drift is None else self.parts.drift.lines(config)
+        drift = () if self.parts.drift is None else self.parts.drift.lines(config)
+        more = [*chat.costs.saved.lines(), *chat.allowances.lines(), *drift]
         more += [] if chat.tracing.sink is None else chat.tracing.sink.lines()
         worker = "" if self.parts.worker is None else str(self.parts.worker)
         return chat.metrics.text(chat.attempts.gates.values(), gauges, worker, ruled, more)

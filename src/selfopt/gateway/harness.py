@@ -104,7 +104,7 @@ class Harness:
             raise _final(error, upstream, flow) from None
         except EndpointError as error:
             raise _final(error, upstream, flow) from error
-        completion.thinking = work.thinking
+        completion.thinking, completion.thoughts = work.thinking, work.thoughts
         completion.settle(outcome, work.usage)
         completion.logprobs = self._wanted_logprobs(exchange, work.logprobs, outcome)
         ticket.finish = "tool_calls" if outcome.tool_calls else outcome.finish_reason

@@ -6,6 +6,7 @@ one may be half a record.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -165,6 +166,19 @@ def _record_of(line: bytes) -> JournalRecord | None:
     try:
         if kind.startswith(b'request"'):
             return _REQUEST.decode(line)
-        return _FEEDBACK.decode(line) if kind.startswith(b'feedback"') else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if kind.startswith(b'feedback"'):
+            return _FEEDBACK.decode(line)
+        return _odd_record_of(line) if b'"kind": "' in line[:120] else None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _odd_record_of(line)
+
+
+def _odd_record_of(line: bytes) -> JournalRecord:
+    """Return the record of a line with invalid Unicode in it, which the fast decoder refuses. Raises AuditError."""
+    try:
+        found = json.loads(line)
+        kind = {"request": RequestRecord, "feedback": FeedbackRecord}[found["kind"]]
+        record: JournalRecord = msgspec.convert(found, kind)
+        return record
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise AuditError("a record of a request cannot be read; see `selfopt audit verify`") from error

@@ -69,6 +69,7 @@ class AttemptWork:
         self._other: OtherCalls | None = None  # what the second way of asking called
         self.usage = NO_USAGE
         self.thinking = ""
+        self.thoughts: tuple[dict[str, Any], ...] = ()
         self.logprobs: LogProbs | None = None
 
     async def through(self, variant: Variant, asked: ClientRequest, observing: Observing) -> ReplyContent:
@@ -167,7 +168,7 @@ class AttemptWork:
         held = self._exchange.held
         if held is None:
             return None
-        self.usage, self.thinking = held.usage, held.thinking
+        self.usage, self.thinking, self.thoughts = held.usage, held.thinking, held.content.thoughts
         return held.content
 
     async def _sure(
@@ -357,7 +358,7 @@ class AttemptWork:
         whole = take is None and not flows
         reply = await (endpoint.chat(request) if whole else self._flowing(endpoint, request, take, watched=watched))
         self.usage, self.thinking = added(self.usage, reply.usage), reply.content.thinking
-        self.logprobs = reply.logprobs
+        self.logprobs, self.thoughts = reply.logprobs, reply.content.thoughts
         return reply.content if logprobs is None else reply.content.model_copy(update={"logprobs": reply.logprobs})
 
     async def _flowing(self, endpoint: Endpoint, request: ChatRequest, take: Taker | None, *, watched: bool) -> ChatReply:
@@ -370,6 +371,8 @@ class AttemptWork:
             async for chunk in chunks:
                 if chunk.thinking and self._flow is not None:
                     await self._flow.think(chunk.thinking)
+                if chunk.thought is not None and self._flow is not None:
+                    await self._flow.think(chunk.thought)
                 if take is not None and (chunk.text or chunk.tool_calls):
                     await take(chunk)
                 if chunk.final is not None:

@@ -157,6 +157,8 @@ class ReplyContent(Record):
     # How likely each tool was, by its name, and none, by "", where the model was asked to choose first: log
     # probabilities in nats. They follow from the replies to the steps, and are not written down either.
     picked: dict[str, float] | None = Field(default=None, exclude=True, repr=False)
+    # Blocks of thinking as their server signed them: clients send them back to it. They are not written down.
+    thoughts: tuple[dict[str, Any], ...] = Field(default=(), exclude=True, repr=False)
 
 
 class ChatReply(Record):
@@ -187,6 +189,7 @@ class ChatChunk(Record):
     Attributes:
         tool_calls: native tool calls that ended with this piece, in the order of the whole reply.
             Empty when the server reports tool calls only at the end.
+        thought: a signed block of thinking that ended with this piece.
         calling: what it adds to the names and arguments of native tool calls, in any form.
         final: in the last piece, the whole reply.
     """
@@ -195,4 +198,5 @@ class ChatChunk(Record):
     thinking: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     calling: str = ""
+    thought: dict[str, Any] | None = None
     final: ChatReply | None = None

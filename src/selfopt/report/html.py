@@ -140,7 +140,9 @@ def _html(parts: Sequence[str]) -> Any:
 
 def _told(data: ReportData, one: ServingStanding) -> _Told:
     finer = [f"{when_text(rule.when, data.set_names)}: {verdict_text(rule)}" for rule in one.finer if rule.when is not None]
-    return _Told(one.sentence, one.details, _TONES[one.state], finer)
+    known = one.after.metrics if one.after is not None else None
+    weak = one.state == "serves" and (known is None or known.accuracy <= known.silent.accuracy)
+    return _Told(one.sentence, one.details, "attention" if weak else _TONES[one.state], finer)
 
 
 def _decided(one: Decision) -> _Decided:

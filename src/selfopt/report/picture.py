@@ -36,7 +36,7 @@ LEGEND: tuple[tuple[str, str], ...] = (
 def picture_rows(found: Sequence[ServingStanding]) -> list[PictureRow]:
     """A row for each model and phase that was measured."""
     return [
-        PictureRow(f"{one.model} {one.phase}", _told(one.before, one.after), _strip(one.before, one.after))
+        PictureRow(one.name, _told(one.before, one.after), _strip(one.before, one.after))
         for one in found
         if one.after is not None
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from selfopt.records import Evaluation, Phase, Rule, whole_evaluations
 from selfopt.stats import Interval, wilson_interval
+from selfopt.words.first_run import KINDS
 from selfopt.words.serving import (
     ServingState,
     before_text,
@@ -38,6 +39,11 @@ class ServingStanding:
     finer: tuple[Rule, ...] = ()
     before: Evaluation | None = None
     after: Evaluation | None = None
+
+    @property
+    def name(self) -> str:
+        """The model and what it is asked, in words. Not escaped."""
+        return f"{self.model}, {KINDS[self.phase]}"
 
     @property
     def sentence(self) -> str:

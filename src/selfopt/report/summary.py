@@ -230,7 +230,7 @@ def _pair(pair: WarmUpPair, evidence: Evidence) -> list[str]:
     changed = [row for row in cold.rows if row.prompt_id in after and after[row.prompt_id] != row.letters]
     if changed:
         pairs = [[safe_markdown(r.prompt_id), code(r.letters), code(after[r.prompt_id])] for r in changed]
-        lines += ["", "Rows that changed:", "", *table(["prompt", "without", "with"], pairs)]
+        lines += ["", "Rows that changed, run by run (P: right, F: not right):", "", *table(["prompt", "without", "with"], pairs)]
     return [*lines, "", f"That warm-up helps is {confirmation_text(pair)}."]
 
 

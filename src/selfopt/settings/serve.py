@@ -53,6 +53,8 @@ class GatewaySettings(Table):
             `responses.sqlite3`, so that `previous_response_id` finds them. 0 keeps none.
         keep_responses_bytes: Their size with all that they answer.
         keep_responses_days: Their age.
+        ui: Serve the page at /ui to readers with a key of scope admin: unless the gateway listens beyond
+            loopback, also then, or never.
         access_log: Write a line to standard error for each chat and each refused request.
     """
 
@@ -74,6 +76,7 @@ class GatewaySettings(Table):
     keep_responses: int = Field(default=0, ge=0, le=1_000_000)
     keep_responses_bytes: int = Field(default=200_000_000, ge=1_000, le=100_000_000_000)
     keep_responses_days: float = Field(default=30.0, gt=0, le=3650)
+    ui: Literal["loopback", "on", "off"] = "loopback"
     access_log: bool = True
     log_format: Literal["text", "json"] = "text"
 

@@ -22,8 +22,8 @@ NONE = "–"
 def url(path: str, *parts: object, **query: object) -> str:
     """Return an address below `/ui`. parts: appended, each escaped; empty query values are left out."""
     told = {name.rstrip("_"): str(value) for name, value in query.items() if value not in (None, "")}
-    whole = "/ui" + path + "".join("/" + quote(str(part), safe="") for part in parts)
-    return whole + ("?" + urlencode(told) if told else "")
+    whole = "/ui" + path + "".join("/" + quote(str(part), safe="", errors="replace") for part in parts)
+    return whole + ("?" + urlencode(told, errors="replace") if told else "")
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -72,6 +72,11 @@ def when(at: str | float | None) -> str:
     return at[:19].replace("T", " ")
 
 
+def short(at: float) -> str:
+    """Return a time as `Nov 30 19:48:07` in UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%b %d %H:%M:%S")
+
+
 def clock(at: float) -> str:
     """Return the time of day, UTC."""
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
@@ -101,7 +106,7 @@ class Drawing:
             auto_reload=False,
         )
         self._jinja.filters |= {
-            "number": number, "share": share, "duration": duration, "money": money, "when": when, "clock": clock, "ago": ago,
+            "number": number, "share": share, "duration": duration, "money": money, "when": when, "clock": clock, "short": short, "ago": ago,
             "compact_json": lambda value: json.dumps(value, separators=(",", ":")),
         }  # fmt: skip
         self._jinja.globals |= {"url": url, "TERMS": TERMS, "pages": pages, **assets}

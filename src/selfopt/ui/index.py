@@ -57,6 +57,7 @@ class SeenRequest(msgspec.Struct, gc=False):
     tokens: int
     cost: float | None
     cost_alone: float | None
+    cost_as_asked: float | None
     confidence: float | None
     least: float | None
     fault: str
@@ -64,7 +65,12 @@ class SeenRequest(msgspec.Struct, gc=False):
 
 
 class Bucket(msgspec.Struct, gc=False):
-    """Counts of ten seconds. compared: the cost of those whose `alone` is known."""
+    """Counts of ten seconds.
+
+    Attributes:
+        alone: what the stronger model alone would have cost. compared: what those did cost of which that is known.
+        as_asked: what the models that were asked for would have cost. beside: what those did cost.
+    """
 
     n: int = 0
     local: int = 0
@@ -78,6 +84,8 @@ class Bucket(msgspec.Struct, gc=False):
     cost: float = 0.0
     compared: float = 0.0
     alone: float = 0.0
+    beside: float = 0.0
+    as_asked: float = 0.0
     tokens: int = 0
 
     def __iadd__(self, other: Bucket) -> Bucket:
@@ -90,21 +98,21 @@ class Filter:
     """Which requests a list shows.
 
     Attributes:
-        told: what was asked for, by field; empty values are left out.
+        asked: what was asked for, by field; empty values are left out.
     """
 
-    def __init__(self, told: Mapping[str, str]) -> None:
-        """told: `NAMED` fields, `errors`, `since` and `until` (seconds since the epoch), and `q` for a part of any name."""
-        self.told = {name: value for name, value in told.items() if value}
-        same = [(attrgetter(name), value) for name, value in self.told.items() if name in NAMED and name != "version"]
+    def __init__(self, asked: Mapping[str, str]) -> None:
+        """asked: `NAMED` fields, `errors`, `since` and `until` (seconds since the epoch), and `q` for a part of any name."""
+        self.asked = {name: value for name, value in asked.items() if value}
+        same = [(attrgetter(name), value) for name, value in self.asked.items() if name in NAMED and name != "version"]
         self._same = same
-        self._version = _whole(self.told.get("version", ""))
-        self._part = self.told.get("q", "").strip().lower()
-        self._errors = bool(self.told.get("errors"))
-        self._any_reason = self.told.get("escalated") == "any"
+        self._version = _whole(self.asked.get("version", ""))
+        self._part = self.asked.get("q", "").strip().lower()
+        self._errors = bool(self.asked.get("errors"))
+        self._any_reason = self.asked.get("escalated") == "any"
         if self._any_reason:
             self._same = [(get, value) for get, value in same if value != "any"]
-        self._since, self._until = _seconds(self.told.get("since", "")), _seconds(self.told.get("until", ""))
+        self._since, self._until = _seconds(self.asked.get("since", "")), _seconds(self.asked.get("until", ""))
 
     def __call__(self, seen: SeenRequest) -> bool:
         """Say whether the list has this request."""
@@ -132,8 +140,21 @@ class RequestIndex:
         dropped: requests that are not in the list any more, though they count in the buckets.
     """
 
-    def __init__(self, is_local: Callable[[str], bool] = lambda model: True, most: int = MOST) -> None:
+    def __init__(
+        self,
+        is_local: Callable[[str], bool] = lambda model: True,
+        as_asked: Callable[[RequestRecord], float | None] = lambda record: None,
+        most: int = MOST,
+    ) -> None:
+        """Begin empty.
+
+        Args:
+            is_local: whether a model is on this machine.
+            as_asked: what a request would have cost on the model that was asked for.
+            most: requests that are kept in the list.
+        """
         self._is_local = is_local
+        self._as_asked = as_asked
         self._most = most
         self._rows: list[SeenRequest] = []
         self._next = 1
@@ -151,7 +172,7 @@ class RequestIndex:
             if isinstance(record, FeedbackRecord):
                 self._hear(record)
             else:
-                rows.append(_seen(place, record))
+                rows.append(_seen(place, record, None if record.cost is None else self._as_asked(record)))
         rows.sort(key=attrgetter("at"))
         for row in rows:
             row.number = self._next
@@ -163,7 +184,7 @@ class RequestIndex:
         self._rows += rows
         if len(self._rows) > self._most + SPARE:
             self.dropped += len(self._rows) - self._most
-            del self._rows[: -self._most]
+            self._rows = self._rows[-self._most :]  # a new list: another thread may be looking through this one
         return len(rows)
 
     def __len__(self) -> int:
@@ -182,11 +203,12 @@ class RequestIndex:
     def page(self, wanted: Filter, before: int | None = None, most: int = 100) -> tuple[Sequence[SeenRequest], bool]:
         """Return the newest requests that fit, and whether there are more. before: only those with a lower number."""
         found: list[SeenRequest] = []
-        end = len(self._rows)
-        if before is not None and self._rows:
-            end = max(0, min(end, before - self._rows[0].number))
+        rows = self._rows
+        end = len(rows)
+        if before is not None and rows:
+            end = max(0, min(end, before - rows[0].number))
         for place in range(end - 1, -1, -1):
-            row = self._rows[place]
+            row = rows[place]
             if wanted(row):
                 if len(found) == most:
                     return found, True
@@ -210,7 +232,7 @@ class RequestIndex:
         """Return the counts of a time, by whole buckets."""
         first, last = int(since) // BUCKET_S, int(until) // BUCKET_S
         whole = Bucket()
-        for n, bucket in self._buckets.items():
+        for n, bucket in list(self._buckets.items()):
             if first <= n <= last:
                 whole += bucket
         return whole
@@ -224,6 +246,12 @@ class RequestIndex:
             if row.outcome == "failed":
                 found[row.served or row.model, row.fault] += 1
         return found
+
+    def quantile(self, since: float, share: float, most: int = 5000) -> float | None:
+        """Return the time in ms within which such a share of the answers since then came; None without one."""
+        rows = self._rows
+        found = sorted(row.latency_ms for row in rows[-most:] if row.at >= since and row.outcome in ANSWERED)
+        return found[min(len(found) - 1, int(share * len(found)))] if found else None
 
     def is_local(self, model: str) -> bool:
         """Say whether a model is on this machine."""
@@ -268,9 +296,12 @@ class RequestIndex:
             if row.cost_alone is not None:
                 bucket.compared += row.cost
                 bucket.alone += row.cost_alone
+            if row.cost_as_asked is not None:
+                bucket.beside += row.cost
+                bucket.as_asked += row.cost_as_asked
 
 
-def _seen(place: RecordPlace, record: RequestRecord) -> SeenRequest:
+def _seen(place: RecordPlace, record: RequestRecord, as_asked: float | None) -> SeenRequest:
     name = sys.intern
     judged, fault = None, ""
     for attempt in record.attempts:
@@ -297,6 +328,7 @@ def _seen(place: RecordPlace, record: RequestRecord) -> SeenRequest:
         (record.input_tokens or 0) + (record.output_tokens or 0),
         record.cost,
         record.cost_alone,
+        as_asked,
         judged.confidence if judged is not None else None,
         judged.least if judged is not None else None,
         name(fault),
@@ -318,9 +350,10 @@ def _second(at: str) -> float:
 
 
 def _seconds(text: str) -> float | None:
+    """Return a time in seconds since the epoch, also of `2026-11-30T20:00` (UTC); None for anything else."""
     try:
-        found = float(text)
-    except ValueError:
+        found = float(text) if "T" not in text else datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+    except (ValueError, OverflowError):
         return None
     return found if abs(found) < 1e11 else None
 

@@ -17,8 +17,10 @@ from selfopt.web import Denied, HttpRequest, Reply
 from .asked import HTML, Asked, Fields, Page, PageAnswer, PageError, Route, redirect
 from .drawing import Drawing, url
 from .guard import HEADERS, Guard, check_token, cookie_of
+from .live import LiveRequests
 from .pages import ALSO, PAGES
 from .sessions import Sessions, Tickets
+from .shared import Shared
 from .static_files import StaticFiles
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class Site:
     Attributes:
         app: the open home, for verbs.
         by_key: one signs in with an API key of the gateway; else by the link that the terminal shows.
+        live: the requests.
+        shared: what is made once for all readers.
         find_key: returns the id of a key that may sign in.
         link_used: called when somebody came in by the link.
     """
@@ -58,14 +62,22 @@ class Site:
         self.find_key = find_key or (lambda presented: None)
         self.link_used: Callable[[], None] = lambda: None
         self.files = StaticFiles()
+        self.shared = Shared()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ui")
-        self._drawing = Drawing(pages, {"static": self.files.url})
+        self._drawing = Drawing(pages, {"static": self.files.url, "has_page": {page.name for page in pages}.__contains__})
+        self.live = LiveRequests(app, self.in_thread, self.shared)
         files = [Route(f"/static/{{version}}/{name}", self.files.show, is_open=True) for name in ("{name}", "{folder}/{name}")]
         routes = (*(route for page in pages for route in page.routes), *ALSO, *files)
         self._routes = [(route, _pattern(route.pattern)) for route in routes]
 
-    def close(self) -> None:
-        """End the threads."""
+    def start(self) -> None:
+        """Begin to read the requests of before."""
+        self.live.start()
+
+    async def close(self) -> None:
+        """End what is under way, and the threads."""
+        await self.live.close()
+        await self.shared.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     # what pages use

@@ -92,12 +92,13 @@ def _as_json(call: ToolCall) -> str:
 def _with_system(parts: Sequence[str], messages: Sequence[Message], spoken: Sequence[Message]) -> list[Message]:
     """Put one system message in front.
 
-    It has the parts that are not empty, then the system messages of the conversation.
+    It has the parts that are not empty, then the system messages of the conversation, and what the
+    last of these says beside its text.
     """
-    own = [message.content for message in messages if message.role == "system"]
-    text = "\n\n".join(part for part in (*parts, *own) if part.strip())
+    own = [message for message in messages if message.role == "system"]
+    text = "\n\n".join(part for part in (*parts, *(message.content for message in own)) if part.strip())
     rest = [message for message in spoken if message.role != "system"]
-    return [Message(role="system", content=text), *rest] if text else rest
+    return [Message(role="system", content=text, beside=own[-1].beside if own else {}), *rest] if text else rest
 
 
 def _turns(

@@ -13,6 +13,8 @@ from selfopt.engine.meter import PullProgress
 from selfopt.errors import SelfoptError, UsageError
 from selfopt.wiring.app import App
 
+PLACE_S = 3.0
+
 
 class _PullStopped(Exception):
     """Stops a pull; raised in its progress callback."""
@@ -133,3 +135,33 @@ def remove_model(app: App, name: str) -> bool:
     if any(m.name == name for m in app.store.installed()):
         return app.store.remove(name)
     return app.store.remove(_embedded(app, name))
+
+
+async def places_of(app: App, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return where models are and whether they are loaded, without loading any. No remote endpoint is asked.
+
+    Returns:
+        Rows of name, where (`here`, `remote`, `engine` for a child of the process that serves, `unknown`), state
+        (as of `ModelStatus`) and problem (why a server could not be asked).
+    """
+    return list(await asyncio.gather(*(_place(app, name) for name in names)))
+
+
+async def _place(app: App, name: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": name, "where": "unknown", "state": "unknown", "problem": ""}
+    model = app.known_model(name)
+    if model is None:
+        return row | {"problem": "no endpoint of the settings has it"}
+    if not app.settings.is_local(model):
+        return row | {"where": "remote"}
+    if app.settings.endpoint_of(model)[1].traits.engine:
+        return row | {"where": "engine"}
+    try:
+        async with asyncio.timeout(PLACE_S):
+            status = await app.sender.residency(model, asked=model).status(app.sender.server_model(model))
+    except TimeoutError:
+        return row | {"where": "here", "problem": "its server did not answer in time"}
+    except SelfoptError as error:
+        return row | {"where": "here", "problem": str(error)}
+    problem = "its server does not answer" if status.answers is False else ""
+    return row | {"where": "here", "state": status.state, "problem": problem}

@@ -192,6 +192,11 @@ def rules_in_force(app: App) -> RoutingConfig:
     return app.enforcer.load()
 
 
+def rules_of_version(app: App, version: int) -> tuple[Rule, ...]:
+    """Return the exact rules of a version. Raises as `Enforcer.version`."""
+    return app.enforcer.version(version).rules
+
+
 def rule_history(app: App) -> tuple[VersionEntry, ...]:
     """Return every version of the rules."""
     return app.enforcer.history()

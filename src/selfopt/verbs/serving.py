@@ -11,10 +11,11 @@ from contextlib import suppress
 
 from selfopt.gateway import Gateway, fast_loop
 from selfopt.wiring.app import App
+from selfopt.wiring.paging import page_is_on
 from selfopt.wiring.serving import build_gateway, gateway_options
 from selfopt.wiring.workers import Worker, in_workers, listening_socket, refuse_embedded
 
-__all__ = ["Worker", "fast_loop", "in_workers", "listening_socket", "refuse_embedded", "serve"]
+__all__ = ["Worker", "fast_loop", "in_workers", "listening_socket", "page_is_on", "refuse_embedded", "serve"]
 
 READY_POLL_S = 0.25
 SPARE_FILES = 256

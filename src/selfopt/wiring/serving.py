@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -12,7 +11,6 @@ from selfopt.gateway import (
     Allowances,
     Attempts,
     ChatParts,
-    Conversations,
     CostBook,
     DriftFile,
     DriftWatch,
@@ -35,7 +33,6 @@ from selfopt.gateway import (
     RulesInForce,
     RulesWatch,
     SegmentJournal,
-    SharedBreaks,
     SpentElsewhere,
     SureParts,
     ThresholdWatch,
@@ -55,6 +52,7 @@ from .inventory import Inventory
 from .keep_warm import warmer
 from .otel import span_sink
 from .otel_facts import Here, NamedModels
+from .paging import is_loopback, page_of
 from .upstreams import AppUpstreams
 from .workers import Worker
 
@@ -101,27 +99,25 @@ def build_gateway(
         StoreError: the rules cannot be read, or the audit trail or requests not written.
     """
     app.home.ensure()
-    config = app.enforcer.load()
     audit, pool, allowances = _audit(app), Pool(), _allowances(app, worker)
-    keys, spent = _keys(app, options.own.host, allowances), _spent(app, allowances, worker)
+    keys = _keys(app, options.own.host, allowances)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
     warmth = _warmth(app, options, upstreams, lambda: rules.current.config, worker)
     watch, drift = _threshold_watch(app, options, upstreams, lambda: rules.current.config), _drift(app, thresholds, worker)
-    rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
+    rules: RulesWatch = _watch(app, app.enforcer.load(), options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
-    harness, sure = Harness(options, Passing(options, upstreams, pool)), SureParts(_shared(worker)[0], thresholds.voided, drift)
-    attempts = Attempts(options, upstreams, pool, audit, harness, sure, allowances, _shared(worker)[1])
+    conversations, breaks = (None, None) if worker is None else (worker.conversations, worker.breaks)
+    sure, harness = SureParts(conversations, thresholds.voided, drift), Harness(options, Passing(options, upstreams, pool))
     chat = ChatParts(
         options=options,
         rules=rules,
         resolve=app.full_name,
         one_name=app.settings.one_name,
         find=inventory.find,
-        attempts=attempts,
+        attempts=Attempts(options, upstreams, pool, audit, harness, sure, allowances, breaks),
         audit=audit,
         journal=journal or _journal(app, options, audit, allowances),
-        costs=allowances.costs,
         allowances=allowances,
         earlier=_earlier(app, options),
         tracing=_tracing(app, options, inventory),
@@ -137,9 +133,10 @@ def build_gateway(
         warmth=warmth,
         thresholds=watch,
         drift=drift,
-        spent=spent,
+        spent=_spent(app, allowances, worker),
         worker=None if worker is None else worker.number,
         figures=None if worker is None else worker.figures,
+        page=page_of(app, options, worker),
     )
     return Gateway(parts)
 
@@ -149,11 +146,6 @@ def _tracing(app: App, options: GatewayOptions, inventory: Inventory) -> Tracing
     otel, one_name = app.settings.otel, app.settings.one_name
     here = Here(options.own.host, options.own.port)
     return Tracing(span_sink(otel, here, lambda: NamedModels(inventory.known_now(), one_name), app.environ), otel.sample)
-
-
-def _shared(worker: Worker | None) -> tuple[Conversations | None, SharedBreaks | None]:
-    """What the parts of several workers share."""
-    return (None, None) if worker is None else (worker.conversations, worker.breaks)
 
 
 def _served_before(app: App, writer: str) -> bool:
@@ -278,11 +270,7 @@ def _journal(app: App, options: GatewayOptions, audit: TrailSink, allowances: Al
 def _keys(app: App, host: str, allowances: Allowances) -> FileKeys:
     """Return the keys. Raises SettingsError when other machines can reach the host and none is valid."""
     keys = FileKeys(app.keys, changed=allowances.follow)
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback and not keys.valid:
+    if not is_loopback(host) and not keys.valid:
         raise SettingsError(
             f"--host {host!r} can be reached from other machines, and no API key protects it: "
             "make one with `selfopt keys add NAME`, or listen on 127.0.0.1"

@@ -5,22 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from selfopt.dialects.kinds import PASSED_PATHS
+from selfopt.dialects.kinds import PASSED_PATHS, EndpointKind
 from selfopt.dialects.openai_client import NAME as OPENAI
 from selfopt.dialects.routes import DIALECTS, Route
 from selfopt.dialects.servers import with_settings
 from selfopt.errors import EndpointError, EngineError, ModelStoreError, SelfoptError, UsageError
 from selfopt.gateway import EmbeddingSteps, HttpAddress, Pool, PooledEndpoint, Upstream
 from selfopt.home import secret_texts
-from selfopt.records import HELD_FACTS, Endpoint, Environment, ModelStatus
+from selfopt.records import HELD_FACTS, Endpoint, EndpointConfig, Environment, ModelStatus
 from selfopt.records.seams import EmbeddingSource
 from selfopt.records.spec import UNKNOWN
 from selfopt.settings import EndpointSettings
 
 from .app import App
+
+Finish = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class AppUpstreams:
@@ -100,7 +102,7 @@ class AppUpstreams:
             max_reply_bytes=config.max_reply_bytes,
             ignores_choice=entry.traits.ignores_choice,
             writes_grammars=entry.traits.writes_grammars,
-            finish=partial(with_settings, config) if config.omit or config.extra_body else None,
+            finish=_finish(entry.traits, config),
             family=lambda: self._families.get(app.settings.one_name(model), "unknown"),
             known_as=app.settings.one_name(model),
             streamed=entry.traits.engine,
@@ -248,6 +250,15 @@ def _provider(entry: EndpointSettings) -> str:
     """Name who serves an endpoint. A server that speaks OpenAI's dialect under any other address counts as `openai`."""
     host = urlsplit(entry.base_url or "").hostname or ""
     return _PROVIDERS.get(host) or ("openai" if entry.kind == "openai_compatible" else entry.kind)
+
+
+def _finish(traits: EndpointKind, config: EndpointConfig) -> Finish | None:
+    """What the settings and the kind of an endpoint change in the fields of its requests."""
+    own = partial(with_settings, config) if config.omit or config.extra_body else None
+    first = traits.passable
+    if first is None or own is None:
+        return own or first
+    return lambda fields: own(first(fields))
 
 
 def _environment_of(model: str, status: ModelStatus) -> Environment:

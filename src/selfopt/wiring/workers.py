@@ -17,7 +17,7 @@ from selfopt.errors import SettingsError, UsageError
 from .app import App
 
 if TYPE_CHECKING:
-    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, SharedBreaks, SharedFigures
+    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, PagePlace, SharedBreaks, SharedFigures
 
 BACKLOG = 1024
 QUICK_S = 5.0
@@ -40,6 +40,7 @@ class Worker:
         figures: what each process counts; likewise.
         counters: what keys used; likewise.
         breaks: the endpoints that are left alone; likewise.
+        page: where the one process draws the page that all of them serve; None where it is off.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Worker:
     figures: SharedFigures | None = None
     counters: KeyCounters | None = None
     breaks: SharedBreaks | None = None
+    page: PagePlace | None = None
 
     def tell(self, *, warm: bool) -> None:
         """Tell the parent that this process listens, or that its models are warm."""
@@ -102,6 +104,7 @@ class _Crew:
     figures: SharedFigures
     counters: KeyCounters
     breaks: SharedBreaks
+    page: PagePlace | None = None
     lifeline: tuple[int, int] = field(default_factory=os.pipe)
     children: dict[int, _Child] = field(default_factory=dict)
     stopping: bool = False
@@ -121,7 +124,7 @@ class _Crew:
         for child in self.children.values():
             os.close(child.hears)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-        shared = (self.conversations, self.judged, self.figures, self.counters, self.breaks)
+        shared = (self.conversations, self.judged, self.figures, self.counters, self.breaks, self.page)
         return Worker(number, self.count, self.listening, self.lifeline[0], tells, *shared)
 
     def wait_for(self, child: _Child, what: bytes) -> bool:
@@ -179,7 +182,9 @@ class _Crew:
         return None
 
 
-def in_workers(count: int, listening: socket.socket, say: Callable[[str], None], ready: Callable[[], None]) -> Worker | int:
+def in_workers(
+    count: int, listening: socket.socket, say: Callable[[str], None], ready: Callable[[], None], *, page: bool = False
+) -> Worker | int:
     """Start the serving processes. Returns each one's worker and, at the end, the exit code.
 
     The first process starts alone, so that a wrong setting is reported once and models are warm
@@ -190,14 +195,15 @@ def in_workers(count: int, listening: socket.socket, say: Callable[[str], None],
         count: how many processes serve.
         say: prints one line for the user.
         ready: called when the first process listens.
+        page: the page is served at `/ui`.
     """
     if not hasattr(os, "fork"):
         raise UsageError("--workers needs a system with fork (Linux, macOS)")
     signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, SharedBreaks, SharedFigures
+    from selfopt.gateway import Conversations, DriftMarks, KeyCounters, PagePlace, SharedBreaks, SharedFigures
 
     shared = (Conversations(), DriftMarks(), SharedFigures(count), KeyCounters(count), SharedBreaks())
-    crew = _Crew(count, listening, say, *shared)
+    crew = _Crew(count, listening, say, *shared, PagePlace.make() if page else None)
     if (worker := crew.start(0)) is not None:
         return worker
     first = next(iter(crew.children.values()))

@@ -24,6 +24,7 @@ _HEADLINES: dict[ServingState, str] = {
     "undecided": "it is not known yet whether {} may serve {}",
 }
 _NAMED = 3  # models that a headline names
+_GROUPS = 2  # of which it says something
 
 
 def serving_text(model: str, phase: Phase, state: ServingState, fallback: str | None) -> str:
@@ -81,12 +82,23 @@ def headline_text(found: Sequence[tuple[str, Phase, ServingState]]) -> str:
     groups: dict[tuple[str, Phase], list[str]] = {}
     for model, phase, state in sorted(found, key=lambda one: list(_HEADLINES).index(one[2])):
         groups.setdefault((_HEADLINES[state], phase), []).append(short_name(model))
+    if len(groups) > _GROUPS:
+        return _counted([state for _, _, state in found])
     told = "; ".join(form.format(_listed(names), SERVED[phase]) for (form, phase), names in groups.items())
     return f"I{told[1:]}" if all(state == "undecided" for _, _, state in found) else told
 
 
-def _listed(names: Sequence[str]) -> str:
+def _counted(states: Sequence[ServingState]) -> str:
+    """How many models may serve, where naming them takes too many words."""
+    kinds = (("may serve", ("serves",)), ("may when sure", ("when_sure",)), ("may not", ("replaced", "refused")))
+    told = [f"{n} {words}" for words, those in kinds if (n := sum(state in those for state in states))]
+    if unknown := states.count("undecided"):
+        told.append(f"{unknown} {'is' if unknown == 1 else 'are'} not known yet")
+    return f"Of {len(states)} models and kinds of request, {_listed(told, len(told))}"
+
+
+def _listed(names: Sequence[str], most: int = _NAMED) -> str:
     """Names, or how many there are: `a`, `a and b`, `5 models`."""
-    if len(names) > _NAMED:
+    if len(names) > most:
         return counted(len(names), "model")
     return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), names[-1]])

@@ -43,7 +43,7 @@ TERMS: Mapping[str, str] = {
     "attempt": "One try at one model. A request may need several.",
     "first byte": "The time until the client got the beginning of the answer.",
     "local": "Answered by a model on this machine, without a remote endpoint.",
-    "saved": "What the same requests would have cost on the model that answers without a smaller one, less what they cost. An estimate.",
+    "saved": "What the same requests would have cost on the stronger model alone, or else on the models that were asked for, less what they cost. An estimate, by the prices in force now.",
     "breaker": "After several faults in a row, a model or endpoint is left alone for some seconds.",
     "version": "The number of the rules. Each change makes a new one, and earlier ones can be brought back.",
     "key": "The API key with which a client asked. Only its id is kept.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -92,19 +93,24 @@ def _cycle(app: App, number: int) -> dict[str, Any]:
 
 
 def evidence_chart(course: Course) -> dict[str, Any]:
-    """The evidence on one candidate over the trials, with its borders, as natural logs."""
+    """The evidence on one candidate over the trials, with its borders, as powers of ten. Below 1/100 it runs along the edge."""
     points = course.points
-    lines: list[dict[str, Any]] = [
-        {"label": "for it", "values": [round(point.log_e, 3) for point in points], "tone": "accent"},
-        {"label": "enough for it", "values": [round(course.log_e_needed, 3)] * len(points), "tone": "good", "dash": True},
+
+    def line(label: str, tone: str, logs: Sequence[float | None], dash: bool = False) -> dict[str, Any]:
+        powers = [None if log is None else round(max(log / log_of_ten, -2.0), 3) for log in logs]
+        return {"label": label, "values": powers, "tone": tone, "dash": dash}
+
+    log_of_ten = math.log(10)
+    lines = [
+        line("for it", "accent", [point.log_e for point in points]),
+        line("enough for it", "good", [course.log_e_needed] * len(points), dash=True),
     ]
     if course.log_f_needed is not None:
-        against = [None if point.log_f is None else round(point.log_f, 3) for point in points]
         lines += [
-            {"label": "against it", "values": against, "tone": "attention"},
-            {"label": "enough against it", "values": [round(course.log_f_needed, 3)] * len(points), "tone": "bad", "dash": True},
+            line("against it", "attention", [point.log_f for point in points]),
+            line("enough against it", "bad", [course.log_f_needed] * len(points), dash=True),
         ]
-    return {"numbers": course.unit, "x": [point.trials for point in points], "lines": lines}
+    return {"numbers": course.unit, "powers": True, "x": [point.trials for point in points], "lines": lines}
 
 
 def search_chart(search: OpenedSearch) -> dict[str, Any]:

@@ -48,7 +48,8 @@ function say(text) {
 }
 
 // ---- charts: data-chart holds {"x": [...seconds], "lines": [{"label", "values", "tone", "dash"}]}; with "numbers": "trials", x counts
-// these; "range": [low, high] of the values
+// these; "range": [low, high] of the values;
+// "powers": the values are logarithms to the base of ten
 
 const charts = new WeakMap();
 
@@ -62,30 +63,41 @@ function shown(value, unit) {
   return value.toFixed(digits) + (unit ? " " + unit : "");
 }
 
+function clock(at) {
+  return new Date(at * 1000).toISOString().slice(11, 16);
+}
+
+function power(value) {
+  if (value === null || value === undefined) return "–";
+  const told = 10 ** value;
+  return Math.abs(value) < 5 ? String(Number(told.toPrecision(3))) : told.toExponential(0).replace("e+", "e");
+}
+
 function drawChart(place) {
   const told = JSON.parse(place.dataset.chart);
   const unit = place.dataset.unit || "";
   const axis = { stroke: colour("text-3"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: "12px system-ui" };
-  const width = Math.max(120, place.clientWidth);
-  const height = Number(place.dataset.height || 200);
   const options = {
-    width,
-    height,
-    padding: [8, 8, 0, 0],
-    cursor: { y: false, points: { size: 6 } },
-    legend: { show: true, live: true },
+    width: Math.max(120, place.clientWidth - 32),
+    height: Number(place.dataset.height || 200),
+    padding: [8, 4, 0, 0],
+    tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
+    cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
     scales: { x: { time: !told.numbers }, y: { range: (u, low, high) => told.range || (told.numbers ? [Math.min(low, 0) - 0.2, high * 1.05 + 0.2] : [0, Math.max(high * 1.1, 1)]) } },
-    axes: [{ ...axis, space: 80, size: 32 }, { ...axis, size: 44, values: (u, ticks) => ticks.map((tick) => shown(tick, "")) }],
+    axes: [
+      { ...axis, space: 80, size: 28, ...(told.numbers ? {} : { values: (u, ticks) => ticks.map(clock) }) },
+      { ...axis, size: told.powers ? 52 : 40, gap: 4, incrs: told.powers ? [1, 2, 5, 10, 20, 50, 100] : undefined, values: (u, ticks) => ticks.map((tick) => (told.powers ? power(tick) : shown(tick, ""))) },
+    ],
     series: [
-      { label: told.numbers || "Time", value: (u, at) => (at === null ? "–" : told.numbers ? String(at) : new Date(at * 1000).toLocaleTimeString()) },
+      { label: told.numbers || "", value: (u, at) => (at === null ? "" : told.numbers ? String(at) : new Date(at * 1000).toISOString().slice(11, 19)) },
       ...told.lines.map((line) => ({
         label: line.label,
         stroke: colour(line.tone || "accent"),
-        fill: told.lines.length === 1 && !told.numbers ? colour((line.tone || "accent") + "-soft") : undefined,
+        fill: line === told.lines[0] && !told.numbers ? colour((line.tone || "accent") + "-soft") : undefined,
         width: 1.5,
         dash: line.dash ? [5, 4] : undefined,
         points: { show: false },
-        value: (u, value) => shown(value, unit),
+        value: (u, value) => (value === null || value === undefined ? "" : told.powers ? power(value) : shown(value, unit)),
       })),
     ],
   };
@@ -96,9 +108,31 @@ function drawChart(place) {
 
 function drawCharts(root, again) {
   if (!window.uPlot) return;
-  for (const place of root.querySelectorAll("[data-chart]")) {
+  for (const place of root.querySelectorAll("figure[data-chart]")) {
     if (again || !charts.has(place)) drawChart(place);
   }
+}
+
+// A part of a page brings new values for a chart that stands elsewhere.
+function takeValues(root) {
+  for (const news of root.querySelectorAll("[data-chart-for]")) {
+    const place = document.getElementById(news.dataset.chartFor);
+    if (!place || place.dataset.chart === news.dataset.chart) continue;
+    place.dataset.chart = news.dataset.chart;
+    const chart = charts.get(place);
+    const told = JSON.parse(news.dataset.chart);
+    if (chart) chart.setData([told.x, ...told.lines.map((line) => line.values)]);
+  }
+}
+
+// Whoever does not see the page hears when things change for better or worse.
+let tone = null;
+
+function hearTone() {
+  const verdict = document.querySelector("[data-verdict]");
+  if (!verdict) return;
+  if (tone !== null && tone !== verdict.dataset.verdict) say(verdict.textContent.trim());
+  tone = verdict.dataset.verdict;
 }
 
 // ---- keys: `/` filters, `g` and a letter go to a page
@@ -135,12 +169,22 @@ function clicked(event) {
 document.addEventListener("click", clicked);
 document.addEventListener("keydown", typed);
 document.addEventListener("htmx:configRequest", (event) => { event.detail.headers["X-CSRF"] = document.body.dataset.csrf; });
-document.addEventListener("htmx:load", (event) => drawCharts(event.detail.elt.parentElement || document, false));
+document.addEventListener("htmx:afterSettle", () => { drawCharts(document, false); takeValues(document); hearTone(); });
 // Nobody looks at a hidden page, so it does not ask.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && event.detail.elt.matches("[data-live]")) event.preventDefault();
 });
 let resized = 0;
 window.addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(() => drawCharts(document, true), 150); });
+// A filter that was chosen counts at once; a text once it is complete.
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("[data-filters]");
+  if (form && event.target.matches("select, input[type=checkbox]")) form.requestSubmit();
+});
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-filters]")) return;
+  for (const field of event.target.elements) if (field.name && field.value === "") field.disabled = true;
+});
 showTheme();
 drawCharts(document, false);
+hearTone();
