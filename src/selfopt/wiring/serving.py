@@ -263,7 +263,7 @@ def _watch(app: App, config: RoutingConfig, options: GatewayOptions, changed: Ca
 
 def _journal(app: App, options: GatewayOptions, audit: TrailSink, allowances: Allowances) -> RequestJournal:
     journal = SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes))
-    allowances.begin(journal.writer)
+    allowances.begin(journal.first)
     return journal
 
 
