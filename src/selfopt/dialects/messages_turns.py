@@ -95,10 +95,14 @@ _KNOWN = frozenset(
 )
 
 
+_EMPTY = frozenset({"citations", "toolset_name", "transformations"})
+"""What answers hold though it says nothing, so that clients send it back."""
+
+
 def _whole(block: dict[str, Any], where: str) -> None:
     """Raise NoWordsError for a block with a key that would be lost."""
     for key in block.keys() - _KNOWN:
-        if block[key] not in (None, False, [], {}):
+        if key not in _EMPTY or block[key]:
             raise NoWordsError("content", f"{where}: no {key[:60]!r} can be sent there in a block", "messages")
 
 
