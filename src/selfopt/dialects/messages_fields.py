@@ -97,6 +97,8 @@ def _written_tools(raw: bytes, *, own_words: bool) -> tuple[bytes, str]:
             continue
         if not isinstance(tool.get("input_schema"), dict):
             problem = problem or f"tools[{place}].input_schema must be an object"
+        if not isinstance(tool.get("description", ""), str | None):
+            problem = problem or f"tools[{place}].description must be a text"
         if others and not own_words:
             problem = problem or f"tools[{place}].{next(iter(others))[:60]}: there is no such field there; leave it out"
         function = {
