@@ -148,3 +148,12 @@ def test_search_compares_searches_at_equal_requests(tmp_path: Path) -> None:
     for row in result["rows"].values():
         assert len(row["0"]["worth"]) == 8
         assert all(0 <= share <= 1 for share in row["0"]["worth"])
+
+
+def test_the_cost_of_each_dialect_is_measured_beside_a_chats(tmp_path: Path) -> None:
+    """Passed on and translated, whole and streamed."""
+    done = run(tmp_path, "dialects.py", "--requests", "2", "--rounds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert all(ms > 0 for ms in figures["ms"].values())
+    assert {name.split()[0] for name in figures["ratios"]} == {"messages", "responses"}

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from .chat_body import STEP_BYTES
+from .client_messages import MAX_ARGUMENTS, MAX_PARTS
 from .clients import NoWordsError
 from .jsontext import as_dict, as_list
 from .messages_fields import NAME, Fields
@@ -24,8 +25,14 @@ class _Turn(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     content: msgspec.Raw = _NULL
 
 
+class _Head(msgspec.Struct, gc=False):
+    type: str = ""
+
+
 _decode_turns = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_turn = msgspec.json.Decoder(_Turn).decode
+_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_block = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_blocks = msgspec.json.Decoder(list[dict[str, Any]]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -35,12 +42,12 @@ def translating(own: Fields, server: str) -> Generator[None, None, msgspec.Raw]:
     messages: list[Any] = []
     system = own.get("system", _NULL)
     if system != _NULL:
-        blocks = _blocks(system, "system")
+        blocks = yield from _reading_blocks(system, "system")
         texts = [_text_of(block, "system") for block in blocks]
         messages.append({"role": "system", "content": "\n\n".join(texts), **_cached(blocks, server)})
     read = 0
     for place, raw in enumerate(_decode_turns(own["messages"])):
-        messages += _translated(raw, f"messages[{place}]", server)
+        messages += yield from _translating(raw, f"messages[{place}]", server)
         read += max(len(raw), LEAST_BYTES)
         if read > STEP_BYTES:
             read = 0
@@ -48,7 +55,7 @@ def translating(own: Fields, server: str) -> Generator[None, None, msgspec.Raw]:
     return msgspec.Raw(_encode(messages))
 
 
-def _translated(raw: msgspec.Raw, where: str, server: str) -> Iterable[Any]:
+def _translating(raw: msgspec.Raw, where: str, server: str) -> Generator[None, None, Iterable[Any]]:
     try:
         turn = _decode_turn(raw)
     except msgspec.DecodeError as error:
@@ -57,17 +64,20 @@ def _translated(raw: msgspec.Raw, where: str, server: str) -> Iterable[Any]:
         raise NoWordsError("role", f"{where}: the role {turn.role[:40]!r} is not known", "messages")
     if bytes(memoryview(turn.content)[:1]) == _TEXT:
         return (raw,)  # a text is the same in both dialects
-    blocks = _blocks(turn.content, where)
+    blocks = yield from _reading_blocks(turn.content, where)
     return _said(blocks, where, server) if turn.role == "assistant" else _asked(blocks, where, server)
 
 
-def _blocks(raw: msgspec.Raw, where: str) -> list[dict[str, Any]]:
+def _reading_blocks(raw: msgspec.Raw, where: str) -> Generator[None, None, list[dict[str, Any]]]:
+    """The blocks of a turn. Those of a large one are read in steps of their own."""
     first = bytes(memoryview(raw)[:1])
     try:
         if first == _TEXT:
             return [{"type": "text", "text": msgspec.json.decode(raw)}]
-        if first == _LIST:
+        if first == _LIST and len(raw) <= STEP_BYTES // 4:
             return _decode_blocks(raw)
+        if first == _LIST:
+            return (yield from _reading_large(raw, where))
     except (msgspec.DecodeError, RecursionError) as error:
         raise NoWordsError("content", f"{where}: {error}", "messages") from None
     raise NoWordsError("content", f"{where} must be a text or a list of blocks", "messages")
@@ -104,6 +114,23 @@ def _whole(block: dict[str, Any], where: str) -> None:
     for key in block.keys() - _KNOWN:
         if key not in _EMPTY or block[key]:
             raise NoWordsError("content", f"{where}: no {key[:60]!r} can be sent there in a block", "messages")
+
+
+def _reading_large(raw: msgspec.Raw, where: str) -> Generator[None, None, list[dict[str, Any]]]:
+    listed = _decode_turns(raw)
+    if len(listed) > MAX_PARTS:
+        raise NoWordsError("size", f"{where}: more than {MAX_PARTS} blocks", "messages")
+    blocks: list[dict[str, Any]] = []
+    read = 0
+    for one in listed:
+        if len(one) > MAX_ARGUMENTS and _decode_head(one).type not in ("text", "image"):  # those two are one long text
+            raise NoWordsError("size", f"{where}: a block of more than {MAX_ARGUMENTS} bytes", "messages")
+        read += max(len(one), LEAST_BYTES)
+        if read > STEP_BYTES:
+            read = 0
+            yield
+        blocks.append(_decode_block(one))
+    return blocks
 
 
 def _odd(block: dict[str, Any], where: str) -> NoWordsError:
