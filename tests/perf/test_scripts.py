@@ -150,10 +150,15 @@ def test_search_compares_searches_at_equal_requests(tmp_path: Path) -> None:
         assert all(0 <= share <= 1 for share in row["0"]["worth"])
 
 
-def test_the_cost_of_each_dialect_is_measured_beside_a_chats(tmp_path: Path) -> None:
-    """Passed on and translated, whole and streamed."""
+def test_what_keys_add_to_a_request_is_measured_beside_a_request_without(tmp_path: Path) -> None:
+    """Each round asks all arms, and what records add up to is checked."""
+    found = json.loads(run(tmp_path, "keys.py", "--requests", "900", "--records", "10000", "--json").stdout)
+    assert found["us"]["without keys"] < found["us"]["1 key without terms"] < found["us"]["1000 keys with budgets and rates"]
+    assert found["added_up_s"] > 0
+
+
+def test_what_requests_cost_is_measured_in_each_dialect(tmp_path: Path) -> None:
+    """Passed on, translated and through a variant, whole and streamed."""
     done = run(tmp_path, "dialects.py", "--requests", "2", "--rounds", "1", "--json")
     assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
-    assert all(ms > 0 for ms in figures["ms"].values())
-    assert {name.split()[0] for name in figures["ratios"]} == {"messages", "responses"}
+    assert {name.partition(",")[0] for name in json.loads(done.stdout)} == {"chat", "messages", "responses"}
