@@ -469,3 +469,25 @@ def test_no_body_holds_up_others(turns: list[Any], server: str) -> None:
     with suppress(Refusal):
         times = _steps(json.dumps({"model": "m", "messages": turns}).encode(), server)
         assert max(times) < 0.25
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"system": [{"type": "image", "source": {}}]}, "system"),
+        ({"system": [{"type": "text", "text": "x", "brand_new": 1}]}, "system"),
+        ({"system": 7}, "system"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "citations": [{}]}]}]}, "messages"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "tool_use", "name": "t", "input": {}, "toolset_name": "s"}]}]},
+            "messages",
+        ),
+    ],
+)
+def test_what_cannot_be_said_of_a_block_names_its_field(fields: dict[str, Any], field: str) -> None:
+    """Also in the system prompt. What is empty says nothing."""
+    with pytest.raises(NoWordsError) as refused:
+        asked("openai_chat", **fields)
+    assert refused.value.param == field
+    empty = [{"role": "user", "content": [{"type": "text", "text": "x", "citations": None}]}]
+    assert asked("openai_chat", messages=empty).request.messages[0].content == "x"

@@ -43,6 +43,8 @@ def translating(own: Fields, server: str) -> Generator[None, None, msgspec.Raw]:
     system = own.get("system", _NULL)
     if system != _NULL:
         blocks = yield from _reading_blocks(system, "system")
+        for block in blocks:
+            _whole(block, "system")
         texts = [_text_of(block, "system") for block in blocks]
         messages.append({"role": "system", "content": "\n\n".join(texts), **_cached(blocks, server)})
     read = 0
@@ -79,32 +81,13 @@ def _reading_blocks(raw: msgspec.Raw, where: str) -> Generator[None, None, list[
         if first == _LIST:
             return (yield from _reading_large(raw, where))
     except (msgspec.DecodeError, RecursionError) as error:
-        raise NoWordsError("content", f"{where}: {error}", "messages") from None
-    raise NoWordsError("content", f"{where} must be a text or a list of blocks", "messages")
+        raise NoWordsError("content", f"{where}: {error}", _field(where)) from None
+    raise NoWordsError("content", f"{where} must be a text or a list of blocks", _field(where))
 
 
 # What a block may hold beside what is read of it; all else has to be nothing.
-_KNOWN = frozenset(
-    [
-        "type",
-        "text",
-        "source",
-        "tool_use_id",
-        "content",
-        "is_error",
-        "id",
-        "name",
-        "input",
-        "thinking",
-        "signature",
-        "data",
-        "cache_control",
-        "caller",
-        "toolset_name",
-    ]
-)
-
-
+_WORDS = "type text source tool_use_id content is_error id name input thinking signature data cache_control caller"
+_KNOWN = frozenset(_WORDS.split())
 _EMPTY = frozenset({"citations", "toolset_name", "transformations"})
 """What answers hold though it says nothing, so that clients send it back."""
 
@@ -113,18 +96,18 @@ def _whole(block: dict[str, Any], where: str) -> None:
     """Raise NoWordsError for a block with a key that would be lost."""
     for key in block.keys() - _KNOWN:
         if key not in _EMPTY or block[key]:
-            raise NoWordsError("content", f"{where}: no {key[:60]!r} can be sent there in a block", "messages")
+            raise NoWordsError("content", f"{where}: no {key[:60]!r} can be sent there in a block", _field(where))
 
 
 def _reading_large(raw: msgspec.Raw, where: str) -> Generator[None, None, list[dict[str, Any]]]:
     listed = _decode_turns(raw)
     if len(listed) > MAX_PARTS:
-        raise NoWordsError("size", f"{where}: more than {MAX_PARTS} blocks", "messages")
+        raise NoWordsError("size", f"{where}: more than {MAX_PARTS} blocks", _field(where))
     blocks: list[dict[str, Any]] = []
     read = 0
     for one in listed:
         if len(one) > MAX_ARGUMENTS and _decode_head(one).type not in ("text", "image"):  # those two are one long text
-            raise NoWordsError("size", f"{where}: a block of more than {MAX_ARGUMENTS} bytes", "messages")
+            raise NoWordsError("size", f"{where}: a block of more than {MAX_ARGUMENTS} bytes", _field(where))
         read += max(len(one), LEAST_BYTES)
         if read > STEP_BYTES:
             read = 0
@@ -133,8 +116,13 @@ def _reading_large(raw: msgspec.Raw, where: str) -> Generator[None, None, list[d
     return blocks
 
 
+def _field(where: str) -> str:
+    """The field of the request that a place is in."""
+    return where.partition("[")[0]
+
+
 def _odd(block: dict[str, Any], where: str) -> NoWordsError:
-    return NoWordsError("content", f"{where}: no block of type {str(block.get('type'))[:60]!r} can be sent there", "messages")
+    return NoWordsError("content", f"{where}: no block of type {str(block.get('type'))[:60]!r} can be sent there", _field(where))
 
 
 def _text_of(block: dict[str, Any], where: str) -> str:
@@ -195,7 +183,7 @@ def _picture(block: dict[str, Any], where: str) -> str:
         return f"data:{media};base64,{data}"
     if kind == "url" and isinstance(url, str):
         return url
-    raise NoWordsError("content", f"{where}: a picture must be base64 or a url there", "messages")
+    raise NoWordsError("content", f"{where}: a picture must be base64 or a url there", _field(where))
 
 
 def _result(block: dict[str, Any], where: str, server: str) -> dict[str, Any]:
@@ -204,7 +192,7 @@ def _result(block: dict[str, Any], where: str, server: str) -> dict[str, Any]:
     if isinstance(content, list):
         content = _content([as_dict(inner) for inner in as_list(content)], where)
     elif content is not None and not isinstance(content, str):
-        raise NoWordsError("content", f"{where}: the content of a tool_result must be a text or a list of blocks", "messages")
+        raise NoWordsError("content", f"{where}: the content of a tool_result must be a text or a list of blocks", _field(where))
     message = {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": content or "", **_cached([block], server)}
     if block.get("is_error") is not True:
         return message
@@ -244,6 +232,6 @@ def _said(blocks: list[dict[str, Any]], where: str, server: str) -> list[dict[st
 def _call(block: dict[str, Any], where: str) -> dict[str, Any]:
     name, given = block.get("name"), block.get("input", {})
     if not isinstance(name, str) or not isinstance(given, dict):
-        raise NoWordsError("history", f"{where}: a tool_use needs a name and an object as its input", "messages")
+        raise NoWordsError("history", f"{where}: a tool_use needs a name and an object as its input", _field(where))
     function = {"name": name, "arguments": _encode(given).decode()}
     return {"id": block.get("id"), "type": "function", "function": function}
