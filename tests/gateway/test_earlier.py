@@ -179,3 +179,16 @@ async def test_a_server_that_speaks_the_dialect_gets_the_whole_conversation(tmp_
         ]
         assert theirs == asking("more", "m", previous_response_id="resp_of_theirs")
         assert (await world.get(f"{PATH}/{first['id']}?stream=true")).error["param"] == "stream"
+
+
+async def test_what_a_request_goes_on_from_counts_for_its_limits(tmp_path: Path) -> None:
+    """A conversation cannot grow beyond what one request may hold, by bytes or by items."""
+    async with gateway_world(tmp_path, MODELS, settings=KEEPS, options={"max_body_bytes": 3000}) as world:
+        previous, status = None, 200
+        for _ in range(3):
+            answer = await world.post(asking("x" * 1200, "up/m", previous_response_id=previous), path=PATH)
+            status, previous = answer.status, answer.body.get("id")
+            if status != 200:
+                break
+        assert (status, answer.error["param"]) == (400, "input")
+        assert "goes on from" in answer.error["message"]

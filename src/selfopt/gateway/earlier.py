@@ -44,10 +44,11 @@ _encode = msgspec.json.Encoder().encode
 class EarlierResponses:
     """Keeps answers, and finds what requests go on from."""
 
-    def __init__(self, kept: KeptResponses, limits: BodyLimits) -> None:
-        """limits: of a request with all that it goes on from."""
+    def __init__(self, kept: KeptResponses, limits: BodyLimits, max_bytes: int) -> None:
+        """limits, max_bytes: of a request with all that it goes on from."""
         self._kept = kept
         self._limits = limits
+        self._max_bytes = max_bytes
 
     async def recalled(self, chat: ChatBody, key: str | None) -> ChatBody:
         """Return a request with all that it goes on from.
@@ -68,8 +69,13 @@ class EarlierResponses:
                 chat.odd = NoWordsError("history", said, "previous_response_id", "previous_response_not_found")
                 return chat
             before = [*_decode_items(found.items), *map(_sent_back, _decode_output(found.response).output)]
-        steps = going_on(chat, before, await self._named(names, key), self._limits)
-        return at_once(steps) if chat.size + sum(map(len, before)) <= STEP_BYTES else await by_steps(steps)
+        named = await self._named(names, key)
+        size = chat.size + sum(map(len, before)) + sum(map(len, named.values()))
+        if size > self._max_bytes:
+            said = f"with all that it goes on from, the request has {size} bytes, at most {self._max_bytes} are allowed"
+            raise bad_request(said, "input")
+        steps = going_on(chat, before, named, self._limits)
+        return at_once(steps) if size <= STEP_BYTES else await by_steps(steps)
 
     async def _named(self, names: tuple[str, ...], key: str | None) -> dict[str, msgspec.Raw]:
         """The items of earlier answers by their ids, as far as they are kept."""
@@ -78,9 +84,9 @@ class EarlierResponses:
             raise bad_request(f"input names items of {len(wanted)} responses, at most {MAX_NAMED} are allowed", "input")
         items: dict[str, msgspec.Raw] = {}
         for response_id in wanted:
-            found = await self._kept.find(response_id or "", key)
+            found = await self._kept.response(response_id or "", key)
             if found is not None:
-                items.update({_decode_item(raw).id: _sent_back(raw) for raw in _decode_output(found.response).output})
+                items.update({_decode_item(raw).id: _sent_back(raw) for raw in _decode_output(found).output})
         return {name: items[name] for name in names if name in items}
 
     def keep_for(self, exchange: LiveRequest) -> None:
@@ -98,10 +104,10 @@ class EarlierResponses:
         if b"stream=true" in request.query.lower():
             raise bad_request("an answer that is kept comes whole: leave stream out", "stream", "unsupported_value")
         name = _name_in(request)
-        found = await self._kept.find(name, caller.key)
+        found = await self._kept.response(name, caller.key)
         if found is None:
             raise _not_found(name)
-        reply.send(200, [JSON], found.response)
+        reply.send(200, [JSON], found)
 
     async def forget(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         """Forget an answer. Raises Refusal: 404."""
