@@ -73,8 +73,9 @@ class LiveRequests:
         self._look()
 
     async def close(self) -> None:
-        """Wait for the look under way."""
+        """End the look under way."""
         if self._looking is not None:
+            self._looking.cancel()
             await asyncio.wait([self._looking])
 
     @property
