@@ -32,6 +32,9 @@ TOOL = {"name": "t", "description": "d", "input_schema": {"type": "object", "pro
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 
 
+BODY = at_once(MESSAGES_CLIENT.reading_body(b'{"model":"m","messages":[{"role":"user"}]}', BodyLimits()))
+
+
 def asked(server: str, **fields: Any) -> ClientRequest:
     """What a body is read as for a server of this dialect."""
     body = {"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "x"}], **fields}
@@ -314,14 +317,14 @@ def test_a_conversation_comes_back_from_its_translation(
 )
 def test_an_answer_reads_as_it_was_meant(thinking: str, text: str, calls: list[ToolCall], finish: Any, cuts: int) -> None:
     """Written here and read as a server's: whole and streamed, it is what was said."""
-    writer = MESSAGES_CLIENT.reply("req-1", "m")
+    writer = MESSAGES_CLIENT.reply("req-1", "m", BODY)
     writer.thinking = thinking
     usage = Usage(input_tokens=9, output_tokens=4, cached_tokens=3)
     writer.settle(ReplyContent(text=text, tool_calls=tuple(calls), finish_reason=finish), usage)
     server = Anthropic(EndpointConfig(name="it", kind="anthropic"))
     whole = server.decode_reply(json.loads(writer.whole()))
 
-    stream = MESSAGES_CLIENT.reply("req-1", "m")
+    stream = MESSAGES_CLIENT.reply("req-1", "m", BODY)
     events = [stream.piece()]
     events += [stream.piece(thinking=thinking[n : n + cuts]) for n in range(0, len(thinking), cuts)]
     events += [stream.piece(text[n : n + cuts]) for n in range(0, len(text), cuts)]
@@ -358,7 +361,7 @@ def test_an_answer_reads_as_it_was_meant(thinking: str, text: str, calls: list[T
 
 def test_arguments_that_nobody_could_read_reach_the_client() -> None:
     """As a text, since a block has to hold an object."""
-    writer = MESSAGES_CLIENT.reply("req-1", "m")
+    writer = MESSAGES_CLIENT.reply("req-1", "m", BODY)
     call = RawCall(name="t", raw="{oops")
     writer.settle(ReplyContent(tool_calls=(call,)), Usage())
     (block,) = json.loads(writer.whole())["content"]

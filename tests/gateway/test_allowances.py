@@ -5,16 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from selfopt.dialects.refusal import Refusal
+from selfopt.gateway import Allowances, CostBook
+from selfopt.gateway.live_request import LiveRequest
+from selfopt.gateway.ticket import RequestRecord, Ticket
+from selfopt.home import CheckedKeys, GatewayKey, KeyTerms
+from selfopt.records import Price
 from selfopt.verbs.keys import add_key, set_key
 
 from .kit import World, chat, gateway_world, until
+from .servers import Said, raw_upstream
 from .test_costs import WITH_PRICES
 from .test_metrics import figures
+from .test_streaming import entry
 
 AWAY = '[prices."away/good"]\ninput = 1.0\noutput = 2.0\n'
 
@@ -150,3 +164,181 @@ async def test_many_at_once_do_not_overshoot(tmp_path: Path) -> None:
         held = next(answer for answer in answers if answer.status == 429)
         assert (held.error["code"], held.headers["retry-after"]) == ("rate_limit_exceeded", "1")
         assert (await world.post(chat("up/slow"), bearer(key))).status == 200  # nothing is held any more
+
+
+PATHS: dict[str, dict[str, Any]] = {
+    "/v1/chat/completions": chat(),
+    "/v1/messages": chat(max_tokens=5),
+    "/v1/responses": {"model": "up/good", "input": "hi"},
+    "/v1/embeddings": {"model": "up/good", "input": "hi"},
+    "/v1/completions": {"model": "up/good", "prompt": "hi"},
+}
+
+
+async def test_a_used_up_budget_holds_on_every_route(tmp_path: Path) -> None:
+    """In the form that the clients of each expect. Feedback and the counting of tokens are free."""
+    async with limited_world(tmp_path, budget_day=0, requests_per_minute=1000) as (world, key):
+        for path, body in PATHS.items():
+            refused = await world.post(body, key, path)
+            assert refused.status == 429, path
+            assert refused.headers["x-should-retry"] == "false"
+            error = refused.body["error"]
+            assert "budget of 0 a day is used up" in error["message"]
+            assert error.get("code", "insufficient_quota") == "insufficient_quota"
+        free = await world.post({"request_id": "req-0", "success": True}, key, "/v1/feedback")
+        assert free.status != 429
+        assert "x-ratelimit-limit-requests" not in free.headers
+        assert not world.upstream.journal
+
+
+async def test_a_stream_without_counts_counts_by_its_events(tmp_path: Path) -> None:
+    """Else whoever asks for no counts would have a budget without an end. The record says what counted."""
+    said = Said("x" * 2000, cuts=None)
+    prices = '[prices."raw/m"]\ninput = 0.0\noutput = 1_000_000\n'
+    async with raw_upstream(said) as url, gateway_world(tmp_path, settings=f"{prices}{entry('raw', url)}") as world:
+        key, made = add_key(world.app, "mine", terms={"budget_day": 1e9, "tokens_per_minute": 10**9})
+        await until(lambda: world.gateway.parts.keys.find(key) is not None)
+        answer = await world.post(chat("raw/m", stream=True), bearer(key))
+        assert answer.text.count("data:") in range(2000, 2004)
+        await until(lambda: len(world.records) == 1)
+        record = world.records[0]
+        assert record.cost is None
+        assert record.charged == pytest.approx(2000, abs=10)
+        today, _, held = world.gateway.parts.chat.allowances.spent(made.id)
+        assert (today, held) == (record.charged, 0)
+
+
+@dataclass
+class Ledger:
+    """Allowances of one key whose clock the test sets, and requests of it."""
+
+    terms: KeyTerms
+    now: float = 1_800_000_000.0
+
+    def __post_init__(self) -> None:
+        entry = GatewayKey(id="key-00000000", name="k", sha256="0" * 64, created_at="", terms=self.terms)
+        price = Price(input=1_000_000, output=1_000_000)
+        book = CostBook({"up/m": price}.get, is_local=lambda model: model.startswith("local/"))
+        self.allowances = Allowances(book, clock=lambda: self.now, currency="EUR")
+        self.allowances.follow(CheckedKeys((entry,), required=True, numbers={entry.id: 0}))
+
+    def begin(self, size: int = 40, model: str = "up/m", limit: int | None = 10) -> Ticket:
+        """A request that is let in and asks a model. Raises Refusal."""
+        self.allowances.enter("key-00000000")
+        ticket = Ticket(0.0, key="key-00000000", model=model)
+        fields = {} if limit is None else {"max_tokens": msgspec.Raw(str(limit).encode())}
+        chat_body = SimpleNamespace(size=size, fields=fields)
+        self.allowances.hold(cast(LiveRequest, SimpleNamespace(ticket=ticket, chat=chat_body)), model)
+        return ticket
+
+    def tried(self) -> Ticket | Refusal:
+        """A request, or why it is refused."""
+        try:
+            return self.begin()
+        except Refusal as refusal:
+            return refusal
+
+    def end(self, ticket: Ticket, tokens: int | None) -> RequestRecord:
+        """Its end, with so many tokens; None where nobody counted."""
+        ticket.bill.told(tokens, None if tokens is None else 0, None)
+        ticket.bill.close(ticket.model, 0.0, "")
+        record = self.allowances.costs.priced(ticket.record("", 0.0, 200), ticket)
+        return self.allowances.settle(record, ticket)
+
+    @property
+    def spent(self) -> float:
+        """What was spent today."""
+        return self.allowances.spent("key-00000000")[0]
+
+
+EURO = {"currency": "EUR"}
+
+
+@given(st.lists(st.tuples(st.floats(0, 45), st.integers(1, 50)), max_size=60), st.integers(1, 5), st.integers(1, 200))
+def test_no_minute_of_the_clock_has_more_than_its_rate(steps: list[tuple[float, int]], most: int, tokens: int) -> None:
+    """However requests come; and of tokens at most one request's too many."""
+    ledger = Ledger(KeyTerms(requests_per_minute=most, tokens_per_minute=tokens))
+    asked: dict[int, list[int]] = {}
+    for pause_s, used in steps:
+        ledger.now += pause_s
+        mine = asked.setdefault(int(ledger.now // 60), [])
+        found = ledger.tried()
+        if isinstance(found, Ticket):
+            ledger.end(found, used)
+            mine.append(used)
+            continue
+        assert len(mine) == most or sum(mine) >= tokens
+        assert found.code == "rate_limit_exceeded"
+        wait_s = int(found.headers[0].removeprefix(b"Retry-After: "))
+        assert 1 <= wait_s <= 60
+        assert int((ledger.now + wait_s + 1) // 60) > int(ledger.now // 60)
+    for mine in asked.values():
+        assert len(mine) <= most
+        assert sum(mine[:-1]) < tokens
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(1, 20)), max_size=60), st.integers(1, 100))
+def test_a_hard_budget_is_overshot_by_no_more_than_what_was_not_expected(steps: list[tuple[bool, int]], budget: int) -> None:
+    """Each request is expected to cost 20 and costs at most that: the sum stays below the budget and one request's cost."""
+    ledger = Ledger(KeyTerms(budget_day=budget, **EURO))
+    running: list[tuple[Ticket, int]] = []
+    for begins, cost in steps:
+        if begins:
+            found = ledger.tried()
+            if isinstance(found, Ticket):
+                running.append((found, cost))
+            else:
+                assert ledger.spent + 20 * len(running) >= budget
+                assert found.code == ("insufficient_quota" if ledger.spent >= budget else "rate_limit_exceeded")
+        elif running:
+            ledger.end(*running.pop(0))
+        assert ledger.allowances.spent("key-00000000")[2] == 20 * len(running)
+    for ticket, cost in running:
+        ledger.end(ticket, cost)
+    assert ledger.spent < budget + 20
+
+
+def test_a_budget_begins_anew_with_its_day_and_its_month() -> None:
+    """Of UTC: the moment that the refusal names."""
+    ledger = Ledger(KeyTerms(budget_day=5, budget_month=7, **EURO), now=datetime(2027, 1, 30, 23, 59, 30, tzinfo=UTC).timestamp())
+    ledger.end(ledger.begin(), 6)
+    with pytest.raises(Refusal, match=r"a day is used up.*begins anew at 2027-01-31T00:00:00Z") as refused:
+        ledger.begin()
+    assert refused.value.headers == (b"Retry-After: 30", b"x-should-retry: false")
+    ledger.now += 30
+    ledger.end(ledger.begin(), 2)
+    with pytest.raises(Refusal, match=r"a month is used up.*begins anew at 2027-02-01T00:00:00Z"):
+        ledger.begin()
+    ledger.now += 86_400
+    ledger.end(ledger.begin(), 2)
+    assert ledger.spent == 2
+
+
+def test_what_was_expected_counts_where_nobody_counted() -> None:
+    """The record says so; where it was counted, that counts."""
+    ledger = Ledger(KeyTerms(budget_day=100, **EURO))
+    record = ledger.end(ledger.begin(size=80, limit=15), None)
+    assert (record.cost, record.charged, ledger.spent) == (None, 35, 35)
+    record = ledger.end(ledger.begin(), 7)
+    assert (record.cost, record.charged, ledger.spent) == (7, None, 42)
+
+
+@pytest.mark.parametrize("terms", [{"currency": "USD"}, {"currency": ""}])
+def test_a_budget_in_another_currency_cannot_hold(terms: dict[str, str]) -> None:
+    """It was set before the settings named another one. What costs nothing is served."""
+    ledger = Ledger(KeyTerms(budget_day=100, **terms))
+    with pytest.raises(Refusal, match="prices are in EUR"):
+        ledger.begin()
+    ledger.begin(model="local/m")
+    assert Ledger(KeyTerms(budget_day=100, on_budget="warn", **terms)).begin().held.times == 1
+
+
+def test_a_request_whose_key_is_gone_holds_nothing_at_its_end() -> None:
+    """Its terms may have changed, or its file be damaged."""
+    ledger = Ledger(KeyTerms(budget_day=100, **EURO))
+    ticket = ledger.begin()
+    ledger.allowances.follow(CheckedKeys((), required=True))
+    ledger.end(ticket, 5)
+    ledger.__post_init__()
+    assert ticket.held.count is not None
+    assert ticket.held.count.spent(1)[2] == 0

@@ -104,8 +104,8 @@ async def test_a_body_that_is_no_chat_is_refused_in_openai_shape(tmp_path: Path,
         (b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nOrigin: null\r\nConnection: close\r\n\r\n", b"403"),
         (b"DELETE /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"405"),
         (b"GET /etc/passwd HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", b"404"),
-        (b"GET /health HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n", b"200"),
-        (b"GET /health HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n", b"200"),
+        (b"GET /v1/models HTTP/1.1\r\nHost: [::1]:80\r\nConnection: close\r\n\r\n", b"200"),
+        (b"GET /v1/models HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n", b"200"),
     ],
 )  # fmt: skip
 async def test_requests_that_are_no_requests_get_their_status(tmp_path: Path, data: bytes, status: bytes) -> None:

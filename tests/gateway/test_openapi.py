@@ -19,6 +19,7 @@ from schemathesis.engine import events, from_schema
 from .kit import Answer, chat, gateway_world
 from .test_harness import MODELS, promote
 
+MESSAGES, COUNTS = "/v1/messages", "/v1/messages/count_tokens"
 FEEDBACK = "/v1/feedback"
 
 
@@ -47,6 +48,9 @@ async def test_every_path_answers_as_its_document_says(tmp_path: Path) -> None:
         bodies: list[Any] = [chat(), chat(stream=True), chat("nobody"), [], {}, chat(messages=[])]
         for body in bodies:
             conforms(document, "post", "/v1/chat/completions", await world.post(body))
+        for body in [*bodies, chat(max_tokens=5, messages=[{"role": "user", "content": [{"type": "document"}]}])]:
+            conforms(document, "post", MESSAGES, await world.post(body, path=MESSAGES))
+            conforms(document, "post", COUNTS, await world.post(body, path=COUNTS))
         inputs = {"input": ["a"], "prompt": "a", "query": "a", "documents": ["a"]}
         bodies = [{"model": "up/good", **inputs}, {"model": "up/good"}, {"model": "nobody", **inputs}, [], {}]
         for path in PASSED:
@@ -75,7 +79,7 @@ FIELDS = st.sampled_from(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     body=st.dictionaries(FIELDS, JSON_VALUES, max_size=5) | JSON_VALUES,
-    path=st.sampled_from([FEEDBACK, "/v1/chat/completions", *PASSED]),
+    path=st.sampled_from([FEEDBACK, "/v1/chat/completions", MESSAGES, COUNTS, *PASSED]),
 )
 async def test_any_json_gets_an_answer_of_the_documents_shape(tmp_path: Path, body: Any, path: str) -> None:
     """Never a 500."""
@@ -116,7 +120,15 @@ async def test_schemathesis_finds_no_answer_that_the_document_does_not_foresee(t
     async with gateway_world(tmp_path, MODELS, options={"retries": 0}) as world:
         await promote(world, "native_parsed")
         document = copy.deepcopy((await world.get("/openapi.json")).body)
-        for schema in ("ChatRequest", "ResponsesRequest", "EmbeddingsRequest", "CompletionRequest", "RerankRequest"):
+        for schema in (
+            "ChatRequest",
+            "MessagesRequest",
+            "CountRequest",
+            "ResponsesRequest",
+            "EmbeddingsRequest",
+            "CompletionRequest",
+            "RerankRequest",
+        ):
             document["components"]["schemas"][schema]["properties"]["model"] = {"const": model}
         # The server of the tests speaks no Responses API, and its gateway keeps no answers. Arguments are JSON in a text.
         responses = document["components"]["schemas"]["ResponsesRequest"]["properties"]

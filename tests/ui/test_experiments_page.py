@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from html import unescape
 from pathlib import Path
@@ -67,9 +68,9 @@ async def test_a_race_shows_its_evidence_beside_the_border(raced: Path) -> None:
         lines = {line["label"]: line["values"] for line in chart["lines"]}  # type: ignore[attr-defined]
         blocks = len(list(ui.site.app.ledger.read(RaceBlock)))
         assert len(lines["for it"]) == blocks + 1
-        assert lines["for it"][-1] == pytest.approx(standing.log_e, abs=0.001)
-        assert set(lines["enough for it"]) == {round(standing.log_e_needed, 3)}
-        assert lines["against it"][-1] == pytest.approx(standing.log_f, abs=0.001)
+        assert lines["for it"][-1] == pytest.approx(standing.log_e / math.log(10), abs=0.001)
+        assert set(lines["enough for it"]) == {round(standing.log_e_needed / math.log(10), 3)}
+        assert lines["against it"][-1] == pytest.approx(standing.log_f / math.log(10), abs=0.001)
 
 
 async def test_a_decision_is_explained(raced: Path) -> None:
@@ -101,7 +102,7 @@ async def test_a_cycle_that_runs_is_asked_again(raced: Path, tmp_path: Path) -> 
             assert 'hx-get="/ui/experiments/cycle/9"' in text
             part = (await browser.get("/ui/experiments/cycle/9", hx_request="true")).text
             assert part.lstrip().startswith('<div id="cycle"')
-            assert "loop is running now" in (await browser.get("/ui/experiments")).text
+            assert "selfopt loop is measuring now" in (await browser.get("/ui/experiments")).text
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ class _Part(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     text: msgspec.Raw = _NULL
     refusal: msgspec.Raw = _NULL
     image_url: msgspec.Raw = _NULL
-    detail: msgspec.Raw = _NULL
+    fineness: msgspec.Raw = msgspec.field(default=_NULL, name="detail")
     file_id: msgspec.Raw = _NULL
     annotations: msgspec.Raw = _NULL  # about a text that stands beside them
     logprobs: msgspec.Raw = _NULL
@@ -256,7 +256,7 @@ def _part(part: _Part, where: str, number: int) -> Fields:
         raise _unknown_part(where, part.type)
     if not is_empty(part.file_id):
         raise no_words("content", f"{where}.file_id", "the gateway keeps no files: give image_url")
-    if part.detail not in _NO_DETAIL:
+    if part.fineness not in _NO_DETAIL:
         raise no_words("content", f"{where}.detail", "only auto can be asked for")
     return {"type": "image_url", "image_url": {"url": _text(part.image_url, f"{where}.image_url")}}
 

@@ -14,15 +14,7 @@ from .origins import Origins
 
 # These headers decide who may do what, so a repeated one is refused.
 ONCE = frozenset(
-    {
-        b"origin",
-        b"authorization",
-        b"x-api-key",
-        b"content-type",
-        b"x-selfopt-phase",
-        b"x-selfopt-variant",
-        b"x-selfopt-cost",
-    }
+    {b"origin", b"authorization", b"x-api-key", b"content-type", b"x-selfopt-phase", b"x-selfopt-variant", b"x-selfopt-cost"}
 )
 OPEN_PATHS = frozenset({b"/health", b"/ready"})
 """Balancers and supervisors ask these, without a key and under any Host. The answers say nothing else."""

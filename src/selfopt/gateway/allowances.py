@@ -46,11 +46,22 @@ _read_limit = msgspec.json.Decoder(int).decode
 
 @dataclass(slots=True)
 class Reserved:
-    """What a request is expected to use, while it is under way."""
+    """What a request is expected to use, while it is under way.
+
+    Attributes:
+        times: how many attempts are expected to use it.
+        count: where it is counted; None where nothing is.
+        model, answer: of the last attempt: the model, and how many tokens its answer is expected to have.
+        pieces: the events of its stream so far, each of which is about a token.
+    """
 
     cost: float = 0.0
     tokens: int = 0
     times: int = 0
+    count: KeyCount | None = None
+    model: str = ""
+    answer: int = 0
+    pieces: int = 0
 
 
 class _Account:
@@ -203,27 +214,31 @@ class Allowances:
         held.cost += cost or 0.0
         held.tokens += asked + answer
         held.times += 1
+        held.count, held.model, held.answer, held.pieces = account.count, model, answer, 0
 
     def settle(self, record: RequestRecord, ticket: Ticket) -> RequestRecord:
         """Count what a request used, and no longer what was expected.
 
         Where its cost is not known, what was expected stays counted, and the record says so.
         """
+        held = ticket.held
+        if held.count is not None:
+            held.count.let_go(held.cost, held.tokens, held.times)
         account = self._accounts.get(ticket.key) if ticket.key is not None else None
         if account is None:
             return record
-        held, rows, cost = ticket.held, ticket.bill.rows, record.cost
+        rows, cost = ticket.bill.rows, record.cost
         tokens, told = 0, not rows
         for row in rows:
             usage = row.usage
             if not row.again and (usage.input_tokens is not None or usage.output_tokens is not None):
                 tokens, told = tokens + (usage.input_tokens or 0) + (usage.output_tokens or 0), True
         if held.times:
-            account.count.let_go(held.cost, held.tokens, held.times)
+            more = held.pieces - held.answer if held.pieces else 0
             if not told:
-                tokens = held.tokens
+                tokens = held.tokens + more
             if cost is None and rows and account.budgets:
-                cost = held.cost
+                cost = max(0.0, held.cost + more * (self.costs.expected(held.model, 0, 1, 0.0) or 0.0))
                 record = msgspec.structs.replace(record, charged=cost)
         account.count.add(self._clock(), cost or 0.0, tokens)
         return record
@@ -242,7 +257,8 @@ class Allowances:
                 over = one
         if over is not None:
             self._count(self._refused, over.rate)
-            said, headers = too_many_text(over.rate, over.limit, wait_s), (b"Retry-After: %d" % wait_s, *lines)
+            said, wait = too_many_text(over.rate, over.limit, wait_s), b"Retry-After: %d" % wait_s
+            headers = (wait, *lines) if new else (wait,)  # a request that came in has the others already
             raise Refusal(429, said, code="rate_limit_exceeded", kind="rate_limit_error", headers=headers)
         return lines
 

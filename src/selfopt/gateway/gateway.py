@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -143,6 +143,8 @@ class Gateway:
     def _prune(self) -> None:
         self.parts.pool.prune()
         self._resident.settle()
+        if self.parts.chat.tracing.sink is not None and (self._pruning is None or self.parts.chat.metrics.models.strange):
+            self._learning_names()  # what is sent to a collector names them too
         shared, worker = self.parts.figures, self.parts.worker
         if shared is not None and worker is not None and (shared.wanted or self._pruning is None):
             shared.write(worker, self._figures())
@@ -223,15 +225,22 @@ class Gateway:
         if self.parts.chat.access_log is not None:
             self.parts.chat.access_log.turned_away(request, refusal.status, refusal.code)
 
+    def _let_in(self, caller: Caller, request: HttpRequest) -> Sequence[bytes]:
+        """Count a request of a key, and return the headers that say what is left. Raises Refusal where nothing is."""
+        try:
+            return self.parts.chat.allowances.enter(caller.key)
+        except Refusal as refusal:
+            self._note(request, refusal)
+            raise
+
     async def _answer(self, answer: Answer, caller: Caller, request: HttpRequest, reply: Reply) -> None:
         reply.always = self._access.origins.lines(request)
         try:
             if request.method == b"POST" and request.path.startswith(b"/v1/") and request.path not in FREE:
-                reply.always = [*reply.always, *self.parts.chat.allowances.enter(caller.key)]
+                reply.always = [*reply.always, *self._let_in(caller, request)]
             await answer(request, reply, caller)
         except (AuditError, Refusal) as error:
             refusal = error if isinstance(error, Refusal) else not_audited(error)
-            self._note(request, refusal)
             reply.send(refusal.status, [JSON, *refusal.headers], _told(request, refusal))
 
     def _state(self) -> StateOfGateway:
@@ -289,17 +298,21 @@ class Gateway:
         }
         config = chat.rules.current.config
         ruled = {chat.one_name(rule.model) for rule in config.rules}
-        more = [*chat.costs.saved.lines(), *chat.allowances.lines()]
-        more += [] if self.parts.drift is None else self.parts.drift.lines(config)
+        drift = () if self.parts.drift is None else self.parts.drift.lines(config)
+        more = [*chat.costs.saved.lines(), *chat.allowances.lines(), *drift]
         more += [] if chat.tracing.sink is None else chat.tracing.sink.lines()
         worker = "" if self.parts.worker is None else str(self.parts.worker)
         return chat.metrics.text(chat.attempts.gates.values(), gauges, worker, ruled, more)
 
     async def _learn_names(self) -> None:
         """Ask the servers which models they have, for a second: a name that one has may be a label."""
+        await asyncio.wait([self._learning_names()], timeout=NAMES_S)
+
+    def _learning_names(self) -> asyncio.Future[list[str]]:
         if self._learning is None or self._learning.done():
             self._learning = asyncio.ensure_future(self.parts.models())
-        await asyncio.wait([self._learning], timeout=NAMES_S)
+            self._learning.add_done_callback(lambda done: done.cancelled() or done.exception())  # the figures do without
+        return self._learning
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         names = [name for name in await self.parts.models() if self._shown(name, caller)]

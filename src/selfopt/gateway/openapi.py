@@ -11,6 +11,7 @@ from selfopt.dialects.clients import PassReason
 
 from .cutting import Cut
 from .escalation import EscalationReason
+from .openapi_messages import SCHEMAS as MESSAGES_SCHEMAS
 from .ticket import Read, Unmet
 
 _NAMES = {"type": "string", "minLength": 1, "maxLength": 256}
@@ -49,6 +50,7 @@ _FUNCTION = _item(
     strict={"type": ["boolean", "null"]},
 )
 SCHEMAS: dict[str, Any] = {
+    **MESSAGES_SCHEMAS,
     "Error": {
         "type": "object",
         "required": ["error"],
@@ -239,23 +241,30 @@ def _json(name: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
 
 
-def _responses(done: dict[str, Any], *faults: str) -> dict[str, Any]:
-    """Return the responses of a path. done: content of a 200; faults: beyond those of every path."""
-    told = {status: {"description": _FAULTS[status], "content": _json("Error")} for status in sorted({*_ANYWHERE, *faults})}
+def _responses(done: dict[str, Any], *faults: str, error: str = "Error") -> dict[str, Any]:
+    """Return the responses of a path. done: content of a 200; faults: beyond those of every path; error: their schema."""
+    told = {status: {"description": _FAULTS[status], "content": _json(error)} for status in sorted({*_ANYWHERE, *faults})}
     return {"200": {"description": "Done", "content": done}, **told}
 
 
-def _chat_responses(answer: str = "Completion") -> dict[str, Any]:
+def _chats(summary: str, request: str, answer: str, error: str = "Error") -> dict[str, Any]:
+    """Return the path of chats in one dialect."""
     content = {**_json(answer), "text/event-stream": {}}
-    responses = _responses(content, "404", "415", "422", "429", "4XX", "502", "504")
+    responses = _responses(content, "404", "415", "422", "429", "4XX", "502", "504", error=error)
     responses["200"]["headers"] = _SERVED
-    return responses
+    parameters = [
+        _header("x-selfopt-phase", ["atomic", "extended"], "the kind of work; needs the scope phase"),
+        _header("x-selfopt-variant", ["off"], "without the promoted variant; needs the scope variant"),
+        _header("x-selfopt-cost", ["on"], "say what the answer cost"),
+    ]
+    body = {"required": True, "content": _json(request)}
+    return {"post": {"summary": summary, "parameters": parameters, "requestBody": body, "responses": responses}}
 
 
-def _passed(request: str, summary: str, *, streams: bool = False) -> dict[str, Any]:
+def _passed(request: str, summary: str, *, streams: bool = False, answer: str = "Passed", error: str = "Error") -> dict[str, Any]:
     """Return the path of a route beside chats."""
-    content = {**_json("Passed"), **({"text/event-stream": {}} if streams else {})}
-    responses = _responses(content, "404", "415", "429", "4XX", "502", "504")
+    content = {**_json(answer), **({"text/event-stream": {}} if streams else {})}
+    responses = _responses(content, "404", "415", "429", "4XX", "502", "504", error=error)
     responses["200"]["headers"] = {key: _SERVED[key] for key in ("x-request-id", "x-selfopt-model")}
     return {"post": {"summary": summary, "requestBody": {"required": True, "content": _json(request)}, "responses": responses}}
 
@@ -264,33 +273,21 @@ def _header(name: str, values: list[str], what: str) -> dict[str, Any]:
     return {"name": name, "in": "header", "required": False, "description": what, "schema": {"type": "string", "enum": values}}
 
 
-_CHOICES = [
-    _header("x-selfopt-phase", ["atomic", "extended"], "the kind of work; needs the scope phase"),
-    _header("x-selfopt-variant", ["off"], "without the promoted variant; needs the scope variant"),
-    _header("x-selfopt-cost", ["on"], "say what the answer cost"),
-]
 _RESPONSE_ID = {"name": "id", "in": "path", "required": True, "schema": _NAMES}
 OPENAPI: dict[str, Any] = {
     "openapi": "3.1.0",
     "info": {"title": "selfopt gateway", "version": __version__},
     "security": [{}, {"key": []}],
     "paths": {
-        "/v1/chat/completions": {
-            "post": {
-                "summary": "A chat, served as the rules in force say",
-                "parameters": _CHOICES,
-                "requestBody": {"required": True, "content": _json("ChatRequest")},
-                "responses": _chat_responses(),
-            }
-        },
-        "/v1/responses": {
-            "post": {
-                "summary": "The same in OpenAI's Responses API",
-                "parameters": _CHOICES,
-                "requestBody": {"required": True, "content": _json("ResponsesRequest")},
-                "responses": _chat_responses("Response"),
-            }
-        },
+        "/v1/chat/completions": _chats("A chat, served as the rules in force say", "ChatRequest", "Completion"),
+        "/v1/messages": _chats("The same in Anthropic's dialect", "MessagesRequest", "Message", "MessagesError"),
+        "/v1/messages/count_tokens": _passed(
+            "CountRequest",
+            "How many tokens a request has, by a server that counts them",
+            answer="TokenCount",
+            error="MessagesError",
+        ),
+        "/v1/responses": _chats("The same in OpenAI's Responses API", "ResponsesRequest", "Response"),
         "/v1/responses/{id}": {
             "get": {
                 "summary": "An earlier answer, where gateway.keep_responses keeps some, to the key that asked for it",

@@ -15,6 +15,7 @@ from .watched_stream import WatchedStream
 TAIL_BYTES = 4096
 FIRST_BYTES = 4096
 EVENTS = b"content-type: text/event-stream"
+EVENT = b"data:"
 
 
 class Relay:
@@ -68,6 +69,9 @@ class Relay:
             data = watch.feed(data)
             if self._timer is None and (due := watch.due) is not None:
                 self._timer = self._loop.call_at(due, self._late)
+        held = self._exchange.ticket.held
+        if held.times:
+            held.pieces += data.count(EVENT)
         self._put(self._clean.feed(self._deltas.feed(data)))
         if watch is not None and watch.cut is not None:
             self._stream.cut()

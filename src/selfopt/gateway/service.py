@@ -44,11 +44,9 @@ class ChatParts:
             raises UnknownModelError, whose text is for the client.
         one_name: gives one name for all of a model.
         access_log: None where no log is wanted.
-        costs: says what a chat cost.
         earlier: keeps answers for requests that go on from them; None where none are kept.
         tracing: begins the traces of requests.
         allowances: knows what the key of a request may use.
-        earlier: keeps answers for requests that go on from them; None where none are kept.
     """
 
     options: GatewayOptions
@@ -62,10 +60,14 @@ class ChatParts:
     one_name: Callable[[str], str] = str
     metrics: LiveCounters = field(default_factory=LiveCounters)
     access_log: AccessLog | None = None
-    costs: CostBook = field(default_factory=CostBook)
     tracing: Tracing = field(default_factory=Tracing)
     allowances: Allowances = field(default_factory=Allowances)
     earlier: EarlierResponses | None = None
+
+    @property
+    def costs(self) -> CostBook:
+        """What says what a request cost."""
+        return self.allowances.costs
 
 
 class Service(ABC):
@@ -96,6 +98,7 @@ class Service(ABC):
             return
         ticket.key = caller.key
         try:
+            ticket.outcome = "rejected"
             if _wants_cost(request):
                 ticket.tells_cost = self._parts.costs.told
             await self._serve(request, reply, caller, ticket)

@@ -322,8 +322,7 @@ class Ticket:
             lines.append(b"x-selfopt-confidence: %.4f" % (math.floor(self.confidence * 10_000 + 1e-6) / 10_000))
         if self.escalated:
             lines.append(b"x-selfopt-escalated: %s" % self.escalated[-1].encode())
-        if self.tells_cost is not None:
-            lines.append(b"x-selfopt-cost: %s" % self.tells_cost(self))
+        lines += () if self.tells_cost is None else (b"x-selfopt-cost: %s" % self.tells_cost(self),)
         return lines
 
     def audit_event(self, decision: RouteDecision) -> AuditEvent:

@@ -11,7 +11,6 @@ from selfopt.gateway import (
     Allowances,
     Attempts,
     ChatParts,
-    Conversations,
     CostBook,
     DriftFile,
     DriftWatch,
@@ -34,7 +33,6 @@ from selfopt.gateway import (
     RulesInForce,
     RulesWatch,
     SegmentJournal,
-    SharedBreaks,
     SpentElsewhere,
     SureParts,
     ThresholdWatch,
@@ -101,27 +99,25 @@ def build_gateway(
         StoreError: the rules cannot be read, or the audit trail or requests not written.
     """
     app.home.ensure()
-    config = app.enforcer.load()
     audit, pool, allowances = _audit(app), Pool(), _allowances(app, worker)
-    keys, spent = _keys(app, options.own.host, allowances), _spent(app, allowances, worker)
+    keys = _keys(app, options.own.host, allowances)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
     upstreams = AppUpstreams(app, pool, alone=worker is None, observed=thresholds.observed)
     warmth = _warmth(app, options, upstreams, lambda: rules.current.config, worker)
     watch, drift = _threshold_watch(app, options, upstreams, lambda: rules.current.config), _drift(app, thresholds, worker)
-    rules: RulesWatch = _watch(app, config, options, partial(_follow, watch, warmth, drift))
+    rules: RulesWatch = _watch(app, app.enforcer.load(), options, partial(_follow, watch, warmth, drift))
     inventory = Inventory(app, lambda: rules.current.config)
-    harness, sure = Harness(options, Passing(options, upstreams, pool)), SureParts(_shared(worker)[0], thresholds.voided, drift)
-    attempts = Attempts(options, upstreams, pool, audit, harness, sure, allowances, _shared(worker)[1])
+    conversations, breaks = (None, None) if worker is None else (worker.conversations, worker.breaks)
+    sure, harness = SureParts(conversations, thresholds.voided, drift), Harness(options, Passing(options, upstreams, pool))
     chat = ChatParts(
         options=options,
         rules=rules,
         resolve=app.full_name,
         one_name=app.settings.one_name,
         find=inventory.find,
-        attempts=attempts,
+        attempts=Attempts(options, upstreams, pool, audit, harness, sure, allowances, breaks),
         audit=audit,
         journal=journal or _journal(app, options, audit, allowances),
-        costs=allowances.costs,
         allowances=allowances,
         earlier=_earlier(app, options),
         tracing=_tracing(app, options, inventory),
@@ -137,7 +133,7 @@ def build_gateway(
         warmth=warmth,
         thresholds=watch,
         drift=drift,
-        spent=spent,
+        spent=_spent(app, allowances, worker),
         worker=None if worker is None else worker.number,
         figures=None if worker is None else worker.figures,
         page=page_of(app, options, worker),
@@ -150,11 +146,6 @@ def _tracing(app: App, options: GatewayOptions, inventory: Inventory) -> Tracing
     otel, one_name = app.settings.otel, app.settings.one_name
     here = Here(options.own.host, options.own.port)
     return Tracing(span_sink(otel, here, lambda: NamedModels(inventory.known_now(), one_name), app.environ), otel.sample)
-
-
-def _shared(worker: Worker | None) -> tuple[Conversations | None, SharedBreaks | None]:
-    """What the parts of several workers share."""
-    return (None, None) if worker is None else (worker.conversations, worker.breaks)
 
 
 def _served_before(app: App, writer: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from .models import whole
 if TYPE_CHECKING:
     from selfopt.report import Course
     from selfopt.verbs.experiments import OpenedSearch
+    from selfopt.verbs.measured import MeasuredFacts
     from selfopt.verbs.opening import App
 
 PER_PAGE = 10
@@ -36,6 +38,7 @@ def _experiments(app: App, asked: Asked) -> dict[str, Any]:
 
     page = whole(asked.query.one("page"), 1, 1)
     found = experiments(app, skip=(page - 1) * PER_PAGE, most=PER_PAGE)
+    measured = tuple(reversed(every_measured(app)[-MEASURED:]))
     promoted = sum(one.state == "promoted" for cycle in found.cycles for work in cycle.targets for one in work.candidates)
     return {
         "title": "Experiments",
@@ -43,11 +46,21 @@ def _experiments(app: App, asked: Asked) -> dict[str, Any]:
         "answer": experiments_sentence(found.total, promoted, found.running),
         "tone": "good" if promoted or found.running else "calm",
         "found": found,
-        "measured": tuple(reversed(every_measured(app)[-MEASURED:])),
+        "measured": measured,
+        "left": _other(measured),
         "page_number": page,
         "page_count": max(1, -(-found.total // PER_PAGE)),
         "age": age,
     }
+
+
+def _other(measured: Sequence[MeasuredFacts]) -> str:
+    """What the newest evaluation is first compared with: the newest of another spec on the same prompts, else itself."""
+    if not measured:
+        return ""
+    newest = measured[0]
+    same = (one for one in measured[1:] if (one.suite_hash, one.split) == (newest.suite_hash, newest.split))
+    return next((one for one in same if one.spec_id != newest.spec_id), newest).evaluation_id
 
 
 async def show_cycle(asked: Asked) -> PageAnswer:
@@ -92,19 +105,24 @@ def _cycle(app: App, number: int) -> dict[str, Any]:
 
 
 def evidence_chart(course: Course) -> dict[str, Any]:
-    """The evidence on one candidate over the trials, with its borders, as natural logs."""
+    """The evidence on one candidate over the trials, with its borders, as powers of ten. Below 1/100 it runs along the edge."""
     points = course.points
-    lines: list[dict[str, Any]] = [
-        {"label": "for it", "values": [round(point.log_e, 3) for point in points], "tone": "accent"},
-        {"label": "enough for it", "values": [round(course.log_e_needed, 3)] * len(points), "tone": "good", "dash": True},
+
+    def line(label: str, tone: str, logs: Sequence[float | None], dash: bool = False) -> dict[str, Any]:
+        powers = [None if log is None else round(max(log / log_of_ten, -2.0), 3) for log in logs]
+        return {"label": label, "values": powers, "tone": tone, "dash": dash}
+
+    log_of_ten = math.log(10)
+    lines = [
+        line("for it", "accent", [point.log_e for point in points]),
+        line("enough for it", "good", [course.log_e_needed] * len(points), dash=True),
     ]
     if course.log_f_needed is not None:
-        against = [None if point.log_f is None else round(point.log_f, 3) for point in points]
         lines += [
-            {"label": "against it", "values": against, "tone": "attention"},
-            {"label": "enough against it", "values": [round(course.log_f_needed, 3)] * len(points), "tone": "bad", "dash": True},
+            line("against it", "attention", [point.log_f for point in points]),
+            line("enough against it", "bad", [course.log_f_needed] * len(points), dash=True),
         ]
-    return {"numbers": course.unit, "x": [point.trials for point in points], "lines": lines}
+    return {"numbers": course.unit, "powers": True, "x": [point.trials for point in points], "lines": lines}
 
 
 def search_chart(search: OpenedSearch) -> dict[str, Any]:

@@ -48,7 +48,8 @@ function say(text) {
 }
 
 // ---- charts: data-chart holds {"x": [...seconds], "lines": [{"label", "values", "tone", "dash"}]}; with "numbers": "trials", x counts
-// these; "range": [low, high] of the values
+// these; "range": [low, high] of the values;
+// "powers": the values are logarithms to the base of ten
 
 const charts = new WeakMap();
 
@@ -66,6 +67,12 @@ function clock(at) {
   return new Date(at * 1000).toISOString().slice(11, 16);
 }
 
+function power(value) {
+  if (value === null || value === undefined) return "–";
+  const told = 10 ** value;
+  return Math.abs(value) < 5 ? String(Number(told.toPrecision(3))) : told.toExponential(0).replace("e+", "e");
+}
+
 function drawChart(place) {
   const told = JSON.parse(place.dataset.chart);
   const unit = place.dataset.unit || "";
@@ -79,7 +86,7 @@ function drawChart(place) {
     scales: { x: { time: !told.numbers }, y: { range: (u, low, high) => told.range || (told.numbers ? [Math.min(low, 0) - 0.2, high * 1.05 + 0.2] : [0, Math.max(high * 1.1, 1)]) } },
     axes: [
       { ...axis, space: 80, size: 28, ...(told.numbers ? {} : { values: (u, ticks) => ticks.map(clock) }) },
-      { ...axis, size: 40, gap: 4, values: (u, ticks) => ticks.map((tick) => shown(tick, "")) },
+      { ...axis, size: told.powers ? 52 : 40, gap: 4, incrs: told.powers ? [1, 2, 5, 10, 20, 50, 100] : undefined, values: (u, ticks) => ticks.map((tick) => (told.powers ? power(tick) : shown(tick, ""))) },
     ],
     series: [
       { label: told.numbers || "", value: (u, at) => (at === null ? "" : told.numbers ? String(at) : new Date(at * 1000).toISOString().slice(11, 19)) },
@@ -90,7 +97,7 @@ function drawChart(place) {
         width: 1.5,
         dash: line.dash ? [5, 4] : undefined,
         points: { show: false },
-        value: (u, value) => (value === null || value === undefined ? "" : shown(value, unit)),
+        value: (u, value) => (value === null || value === undefined ? "" : told.powers ? power(value) : shown(value, unit)),
       })),
     ],
   };
