@@ -90,6 +90,7 @@ async def _told(site: Site, span: str) -> dict[str, Any]:
         "places": places,
         "newest": index.page(Filter({}), most=NEWEST)[0],
         "any": len(index) > 0,
+        "loaded": site.live.loaded,
         "now": now,
         "minutes": RECENT_MINUTES,
     }
