@@ -229,9 +229,10 @@ async def test_a_threshold_says_whether_it_holds_and_what_it_rests_on(tmp_path: 
     async with running(tmp_path) as ui:
         browser = await ui.signed_in()
         text = unescape((await browser.get("/ui/models/of/local%2Fsmall/atomic")).text)
-        assert '<span class="badge good">holds</span> when sure (confidence >= .83' in text
-        assert "at most 8.57 % (5 of 120 seen), and 10 % is allowed" in text
-        assert "of 200 prompts in 4 tool sets, 80 were served and 2 of these were wrong" in text
+        assert '<span class="badge good">holds</span> It serves answers with a' in text
+        assert "At most 8.57 % of what is served is wrong" in text
+        assert "10 % is allowed. Of 120 answers that were that sure, 5 were wrong." in text
+        assert "Of 200 prompts in 4 tool sets, 80 were served and 2 of these were wrong" in text
         writer.void(sure.rule_id, "too many escalate", calibration_id="calibration-1", kind="escalations")
         text = unescape((await browser.get("/ui/models/of/local%2Fsmall/atomic")).text)
         assert '<span class="badge attention">void</span>' in text

@@ -210,7 +210,7 @@ def _comparison(app: App, asked: Asked) -> dict[str, Any]:
         "active": "experiments",
         "found": found,
         "alone": alone,
-        "answer": pairs_sentence(found.counts["all"], found.better, found.worse),
+        "answer": pairs_sentence(found.better, found.worse, found.alike, found.one_sided),
         "filters": [name for name in PAIR_FILTERS if not alone or name != "differs"],
         "others": comparable_with(app, found.left),
         "call_text": call_text,

@@ -35,8 +35,7 @@ async def rows(asked: Asked) -> PageAnswer:
     """Draw the list again, once a second for all who see the same; nothing where nothing came."""
     site = asked.site
     index = await site.live.look()
-    newest = index.newest
-    if asked.query.one("seen") == str(newest.number if newest is not None else 0):
+    if asked.query.one("seen") == _mark(site, index):
         return PageAnswer(status=204)
     wanted = _wanted(asked)
 
@@ -49,7 +48,7 @@ async def rows(asked: Asked) -> PageAnswer:
 async def one(asked: Asked) -> PageAnswer:
     """Draw one request."""
     site = asked.site
-    index = await site.live.look()
+    index = await site.live.look(whole=True)
     seen = await site.in_thread(index.find, asked.parts["id"])
     record = await site.live.record(seen) if seen is not None else None
     if seen is None or record is None:
@@ -100,7 +99,6 @@ async def _listed(asked: Asked) -> dict[str, Any]:
     site, wanted, before = asked.site, _wanted(asked), _before(asked)
     index = await site.live.look()
     found: tuple[Sequence[SeenRequest], bool] = await site.in_thread(index.page, Filter(wanted), before, A_PAGE)
-    newest = index.newest
     return {
         "rows": found[0],
         "more": found[1],
@@ -112,11 +110,18 @@ async def _listed(asked: Asked) -> dict[str, Any]:
         "outcomes": OUTCOMES,
         "n": len(index),
         "oldest": index.oldest,
-        "seen": newest.number if newest is not None else 0,
+        "seen": _mark(site, index),
+        "loaded": site.live.loaded,
         "currency": site.app.settings.currency,
         "dropped": index.dropped or site.live.left_out,
         "fault_text": fault_text,
     }
+
+
+def _mark(site: Site, index: RequestIndex) -> str:
+    """Return what changes when the list does."""
+    newest = index.newest
+    return f"{'' if site.live.loaded else 'reading-'}{newest.number if newest is not None else 0}"
 
 
 def _choices(index: RequestIndex) -> dict[str, list[str]]:
