@@ -49,7 +49,7 @@ async def test_a_cycle_shows_its_candidates_and_what_it_cost(raced: Path) -> Non
     async with running(raced) as ui:
         browser = await ui.signed_in()
         text = (await browser.get("/ui/experiments")).text
-        assert "1 cycle so far" in text
+        assert "The loop has run 1 cycle, and promoted no candidate in the newest" in text
         assert 'href="/ui/experiments/cycle/1"' in text
         text = (await browser.get("/ui/experiments/cycle/1")).text
         trials = len(list(ui.site.app.ledger.read(Trial)))
@@ -121,7 +121,7 @@ async def test_two_evaluations_stand_beside_each_other(pair: Path) -> None:
     async with running(pair) as ui:
         browser = await ui.signed_in()
         text = (await browser.get("/ui/experiments/compare?left=eval-left-0&right=eval-right-0")).text
-        assert "passes 3 prompts more often" in text
+        assert "The right one does better on 3 prompts, worse on 0, and equally well on 22" in text
         assert re.findall(r'<article class="pair panel" id="([^"]*)"', text) == ["p-0020", "p-0021", "p-0022"]
         assert '<pre class="raw">from the left</pre>' in text
         assert "look(for=&#34;from the left&#34;)" in text
