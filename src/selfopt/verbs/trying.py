@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from selfopt.measure.attempt import status_of
 from selfopt.reading import chain_of, needs_logprobs, read_calls
-from selfopt.records import ChatReply, ChatRequest, Endpoint, Message, ParsedReply, ReplyContent
+from selfopt.records import ChatReply, ChatRequest, Endpoint, Message, ParsedReply, ReplyContent, Variant
 from selfopt.variants import RenderedStep, options_of, render
 from selfopt.variants.options import require_embedding
 from selfopt.wiring.app import App
@@ -35,7 +35,9 @@ class Tried:
     parsed: ParsedReply | None
 
 
-async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: str, timeout_s: float | None = None) -> Tried:
+async def try_model(
+    app: App, model: str, variant: str | Variant, tools: Tools, prompt: str, timeout_s: float | None = None
+) -> Tried:
     """Ask a model once through a variant. Records nothing.
 
     Raises:
@@ -45,7 +47,7 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
     name = app.resolve_model(model)
     app.require_ready([name])
     provider, entry = app.settings.endpoint_of(name)
-    chosen = app.fitting(app.variant(variant), provider)
+    chosen = app.fitting(app.variant(variant) if isinstance(variant, str) else variant, provider)
     require_logprobs(app.settings, chosen, provider)
     if options_of(chosen).embeds:
         require_embedding(chosen, app.settings.embedding)
