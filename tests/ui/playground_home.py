@@ -69,11 +69,13 @@ async def talking_server(*, never: bool = False) -> AsyncIterator[tuple[str, lis
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
-            heard.append(await reader.readexactly(length))
+            sent = await reader.readexactly(length)
+            if head.startswith(b"POST"):
+                heard.append(sent)
             if never:
                 await reader.read()
             else:
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
             pass
