@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import msgspec
 
 from selfopt.dialects.carrying import TABLES, FieldTable
 from selfopt.dialects.chat_body import BodyLimits, at_once
-from selfopt.dialects.clients import NoWordsError
+from selfopt.dialects.clients import ClientDialect, NoWordsError
 from selfopt.dialects.kinds import ENDPOINT_KINDS, Dialect
+from selfopt.dialects.messages_client import MESSAGES_CLIENT
 from selfopt.dialects.openai_client import UNDERSTOOD
 from selfopt.dialects.refusal import Refusal
 from selfopt.dialects.responses_client import RESPONSES_CLIENT
@@ -52,6 +54,15 @@ CLIENTS = """
 Most of the gateway's clients speak `openai_chat`. Without a variant, and to a server that speaks it too, a body is passed on as it came,
 with the server's own name of the model. Otherwise these fields are read. All others are kept beside,
 and forwarded or translated as they came:
+
+"""
+
+MESSAGES = """
+## What clients of Anthropic's Messages may send
+
+Clients of `anthropic` ask at `/v1/messages`. Without a variant, a server that speaks it gets the body as it came: Anthropic's
+own, and others that `also` names. For all others the request becomes a chat. The column `anthropic` is for a request that goes through
+a variant. The rows are made as above, and "refused" names the field of the error. A field that is in no row is refused.
 
 """
 
@@ -225,28 +236,106 @@ _RESPONSES_ROWS: dict[str, tuple[dict[str, Any], ...]] = {
 }
 
 
-def _written_for(dialect: Dialect, fields: dict[str, Any]) -> dict[str, Any]:
-    """The body that a server gets. Raises NoWordsError or Refusal where it gets none."""
-    body = at_once(RESPONSES_CLIENT.reading_body(json.dumps({**_ASKED, **fields}).encode(), BodyLimits()))
-    asked = at_once(RESPONSES_CLIENT.reading_request(body, dialect.name))
-    return dict(_leaves(json.loads(msgspec.json.encode(dialect.write_request(asked.request)))))
+_BLOCK, _MESSAGES = {"type": "text", "text": "x"}, {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}
+_CUSTOM = {"name": "f", "description": "d", "input_schema": {"type": "object", "properties": {}}}
+_IMAGE = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AA=="}}
+_USE = {"type": "tool_use", "id": "c", "name": "f", "input": {}}
 
 
-def responses_table() -> str:
-    """Where servers of each dialect find what clients of the Responses API say."""
+def _blocks(*blocks: Any, **fields: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": list(blocks)}], **fields}
+
+
+def _called(**result: Any) -> dict[str, Any]:
+    told = {"type": "tool_result", "tool_use_id": "c", "content": "r", **result}
+    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": [_USE]}, {"role": "user", "content": [told]}]
+    return {"messages": turns}
+
+
+def _thinking(*blocks: Any) -> dict[str, Any]:
+    turns = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": [*blocks, _BLOCK]},
+        {"role": "user", "content": "y"},
+    ]
+    return {"messages": turns, "thinking": {"type": "adaptive"}}
+
+
+def _with_custom(**fields: Any) -> dict[str, Any]:
+    return {"tools": [_CUSTOM], **fields}
+
+
+_OWN = ["container", "mcp_servers", "context_management", "inference_geo", "speed", "fallbacks"]
+_MESSAGES_ROWS: dict[str, tuple[dict[str, Any], ...]] = {
+    "`system`": ({"system": "s"},),
+    "`messages`: a picture (`image`)": (_blocks(_BLOCK), _blocks(_BLOCK, _IMAGE)),
+    "`messages`: a file or a document": (_blocks({"type": "document", "source": {"type": "text", "data": "x"}}),),
+    "`messages`: calls and results": (_called(),),
+    "`messages`: a result with a picture": (_called(content="r"), _called(content=[{"type": "text", "text": "r"}, _IMAGE])),
+    "`messages`: a result that is an error (`is_error`)": (_called(), _called(is_error=True)),
+    "`messages`: signed thinking": (_thinking(), _thinking({"type": "thinking", "thinking": "t", "signature": "s"})),
+    "`messages`: thinking that nobody signed": (_thinking(), _thinking({"type": "thinking", "thinking": "t", "signature": ""})),
+    "`messages`: `redacted_thinking`": (_thinking(), _thinking({"type": "redacted_thinking", "data": "d"})),
+    "`messages`: `citations`": (_blocks(_BLOCK), _blocks({**_BLOCK, "citations": [{"type": "char_location"}]})),
+    "`cache_control`, in blocks as well": (_blocks(_BLOCK), _blocks({**_BLOCK, "cache_control": {"type": "ephemeral"}})),
+    "`tools`": (_with_custom(),),
+    "`tools`: `strict`": (_with_custom(), {"tools": [{**_CUSTOM, "strict": True}]}),
+    "`tools`: `defer_loading` and its kin": (_with_custom(), {"tools": [{**_CUSTOM, "defer_loading": True}]}),
+    "`tools`: of the server's own (`web_search_20250305`)": ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]},),
+    "`tool_choice` `any`": (_with_custom(), _with_custom(tool_choice={"type": "any"})),
+    "`tool_choice`: one tool": (_with_custom(), _with_custom(tool_choice={"type": "tool", "name": "f"})),
+    "`tool_choice`: `disable_parallel_tool_use`": (
+        _with_custom(tool_choice={"type": "auto"}),
+        _with_custom(tool_choice={"type": "auto", "disable_parallel_tool_use": True}),
+    ),
+    "`max_tokens`": ({"max_tokens": 7},),
+    **{f"`{name}`": ({name: value},) for name, value in (("temperature", 0.5), ("top_p", 0.5), ("top_k", 5))},
+    "`stop_sequences`": ({"stop_sequences": ["x"]},),
+    "`metadata.user_id`": ({"metadata": {"user_id": "u"}},),
+    "`thinking` `enabled`": ({"max_tokens": 9000}, {"max_tokens": 9000, "thinking": {"type": "enabled", "budget_tokens": 2000}}),
+    "`thinking` `disabled`": ({"thinking": {"type": "disabled"}},),
+    "`thinking.display` `omitted`": ({"thinking": {"type": "adaptive", "display": "omitted"}},),
+    "`output_config.effort`": ({"output_config": {"effort": "low"}},),
+    "`output_config.format`, `output_format`": (
+        {"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}},
+    ),
+    "`service_tier` `standard_only`": ({"service_tier": "standard_only"},),
+    **{f"`{name}`": ({name: "x"},) for name in _OWN},
+}
+
+
+@dataclass(frozen=True)
+class Client:
+    """A dialect of clients: its plain request, what is added to that in each row, and what the gateway answers itself."""
+
+    dialect: ClientDialect
+    plain: dict[str, Any]
+    rows: Mapping[str, tuple[dict[str, Any], ...]]
+    here: Mapping[str, str]
+
+
+def _written_for(client: Client, server: Dialect, fields: dict[str, Any]) -> dict[str, Any]:
+    """The body that a server gets. Raises NoWordsError, Refusal or EndpointError where it gets none."""
+    body = at_once(client.dialect.reading_body(json.dumps({**client.plain, **fields}).encode(), BodyLimits()))
+    asked = at_once(client.dialect.reading_request(body, server.name))
+    return dict(_leaves(json.loads(msgspec.json.encode(server.write_request(asked.request)))))
+
+
+def client_table(client: Client) -> str:
+    """Where servers of each dialect find what clients of this one say."""
     known = {name: dialect for name, dialect in dialects().items() if name in ("openai_chat", *TABLES)}
     rows = [["of a request", *(f"`{name}`" for name in known)]]
-    for what, given in _RESPONSES_ROWS.items():
+    for what, given in client.rows.items():
         before, after = ({}, given[0]) if len(given) == 1 else given
         found = []
-        for dialect in known.values():
+        for server in known.values():
             try:
-                one, other = _written_for(dialect, before), _written_for(dialect, after)
+                one, other = _written_for(client, server, before), _written_for(client, server, after)
             except (NoWordsError, Refusal) as odd:
                 found.append(f"refused: `{odd.param}`")
                 continue
             places = sorted({place for place in one.keys() | other.keys() if one.get(place) != other.get(place)})
-            found.append(", ".join(f"`{place}`" for place in places) or _ANSWERED_HERE.get(what, "not carried"))
+            found.append(", ".join(f"`{place}`" for place in places) or client.here.get(what, "not carried"))
         rows.append([what, *found])
     return table(rows)
 
@@ -258,6 +347,12 @@ _ANSWERED_HERE = {
     "`include` `reasoning.encrypted_content`": "thinking comes unsealed",
     "`reasoning.summary` `auto`": "the thinking itself comes",
 }
+_RESPONSES_CLIENT = Client(RESPONSES_CLIENT, _ASKED, _RESPONSES_ROWS, _ANSWERED_HERE)
+_KEPT = {
+    "`cache_control`, in blocks as well": "such servers keep what they read by themselves",
+    "`service_tier` `standard_only`": "it has one",
+}
+_MESSAGES_CLIENT = Client(MESSAGES_CLIENT, _MESSAGES, _MESSAGES_ROWS, _KEPT)
 
 
 def cell(found: tuple[str, ...] | None) -> str:
@@ -308,8 +403,10 @@ def page() -> str:
         + CLIENTS
         + ", ".join(f"`{name}`" for name in sorted(UNDERSTOOD))
         + ".\n"
+        + MESSAGES
+        + client_table(_MESSAGES_CLIENT)
         + RESPONSES
-        + responses_table()
+        + client_table(_RESPONSES_CLIENT)
     )
 
 

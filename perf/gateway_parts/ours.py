@@ -45,13 +45,14 @@ class Ours:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What a gateway of ours has before it. endpoints: addresses by name."""
+    """What a gateway of ours has before it. endpoints: addresses by name; more: further lines of their settings."""
 
     endpoints: dict[str, str]
     rules: list[Rule]
+    more: dict[str, str] = field(default_factory=dict)
 
 
-def _rule(model: str, phase: Phase, **more: object) -> Rule:
+def rule_of(model: str, phase: Phase, **more: object) -> Rule:
     return Rule.model_validate({"rule_id": rule_id_of(model, phase), "model": model, "phase": phase, "allow": True, **more})
 
 
@@ -61,8 +62,8 @@ def fixed_world(upstream: str) -> World:
     faulty = {"fallback": "fixed/plain", "limits": RuleLimits(timeout_s=HANG_S)}
     rules = []
     for phase in PHASES:
-        rules += [_rule("fixed/plain", phase), _rule("fixed/harness", phase, variant=get_variant(VARIANT))]
-        rules += [_rule("gone/any", phase, **faulty), _rule("hangs/any", phase, **faulty)]
+        rules += [rule_of("fixed/plain", phase), rule_of("fixed/harness", phase, variant=get_variant(VARIANT))]
+        rules += [rule_of("gone/any", phase, **faulty), rule_of("hangs/any", phase, **faulty)]
     return World(endpoints, rules)
 
 
@@ -71,9 +72,11 @@ def soak_world(upstream: str) -> World:
     limits = RuleLimits(timeout_s=0.5)
     rules = []
     for phase in PHASES:
-        rules.append(_rule("flaky/flaky", phase, fallback="steady/steady", limits=limits))
-        rules.append(_rule("flakier/flaky", phase, fallback="steady/steady", limits=limits, variant=get_variant("native_parsed")))
-        rules.append(_rule("steady/steady", phase))
+        rules.append(rule_of("flaky/flaky", phase, fallback="steady/steady", limits=limits))
+        rules.append(
+            rule_of("flakier/flaky", phase, fallback="steady/steady", limits=limits, variant=get_variant("native_parsed"))
+        )
+        rules.append(rule_of("steady/steady", phase))
     return World(dict.fromkeys(("flaky", "flakier", "steady"), upstream), rules)
 
 
@@ -81,7 +84,7 @@ def prepare(folder: Path, world: World) -> tuple[dict[str, str], Path, str]:
     """A home with endpoints, rules and a key: (environment, home, key)."""
     config, home = folder / "own.toml", folder / "home"
     entries = "".join(
-        f'[endpoints.{name}]\nkind = "openai_compatible"\nbase_url = "{url}"\nlocal = true\n'
+        f'[endpoints.{name}]\nkind = "openai_compatible"\nbase_url = "{url}"\nlocal = true\n{world.more.get(name, "")}'
         for name, url in world.endpoints.items()
     )
     # An endpoint that always fails would be left alone after five faults; here each of them is measured, and there are fewer than 1000.

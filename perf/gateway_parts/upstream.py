@@ -2,7 +2,7 @@
 
 POST /v1/chat/completions answers at once by what the body holds: a stream of eight pieces for `"stream":true`; a call of the first
 tool, written as text in the way of small models, for a body with tools; else a sentence. With `"user":"beat"` in the body the pieces of a stream come 5 ms after
-each other instead of in one write. Under /hang/ it never answers. It prints its port and serves until it is killed. The headers and
+each other instead of in one write. POST /v1/responses answers with the sentence, whole or streamed. Under /hang/ it never answers. It prints its port and serves until it is killed. The headers and
 the body are searched, not parsed; it serves the gateways measured here and nobody else.
 """
 
@@ -59,8 +59,35 @@ def _events() -> list[bytes]:
     return [*pieces, _event([], usage=USAGE) + b"%x\r\n%s\r\n0\r\n\r\n" % (len(done), done)]
 
 
-SENTENCE, CALLING, EVENTS = _whole(TEXT), _whole(CALL), _events()
+def _response(status: str, output: list[dict[str, object]]) -> dict[str, object]:
+    usage = {"input_tokens": 21, "output_tokens": 8, "total_tokens": 29} if output else None
+    head = {"id": "resp_fixed", "object": "response", "created_at": 1_767_225_600, "status": status, "model": MODEL}
+    return {**head, "output": output, "usage": usage, "tools": [], "tool_choice": "auto", "user": None, "metadata": {}}
+
+
+def _responses() -> tuple[bytes, bytes]:
+    """The same sentence in the Responses API, whole and as a stream."""
+    item: dict[str, object] = {"type": "message", "id": "msg_fixed", "status": "completed", "role": "assistant"}
+    done = {**item, "content": [{"type": "output_text", "text": TEXT, "annotations": []}]}
+    at = {"item_id": "msg_fixed", "output_index": 0, "content_index": 0}
+    events: list[dict[str, object]] = [
+        {"type": "response.created", "response": _response("in_progress", [])},
+        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
+        {"type": "response.content_part.added", **at, "part": {"type": "output_text", "text": "", "annotations": []}},
+        *({"type": "response.output_text.delta", **at, "delta": piece, "logprobs": []} for piece in PIECES if piece),
+        {"type": "response.output_item.done", "output_index": 0, "item": done},
+        {"type": "response.completed", "response": _response("completed", [done])},
+    ]
+    lines = [f"event: {one['type']}\ndata: {json.dumps({**one, 'sequence_number': n})}\n\n" for n, one in enumerate(events)]
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(line.encode()), line.encode()) for line in lines)
+    body = json.dumps(_response("completed", [done])).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    return head + body, STREAM_HEAD + chunks + b"0\r\n\r\n"
+
+
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+SENTENCE, CALLING, EVENTS = _whole(TEXT), _whole(CALL), _events()
+RESPONSE, RESPONSE_STREAM = _responses()
 MODELS = b'{"object":"list","data":[{"id":"fixed","object":"model","created":0,"owned_by":"fixed"}]}'
 LISTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(MODELS), MODELS)
 
@@ -99,6 +126,8 @@ class Fixed(asyncio.Protocol):
             self.transport.write(LISTED)
         elif head.startswith(b"post /hang/"):
             pass
+        elif b"/responses http" in head[:80]:
+            self.transport.write(RESPONSE_STREAM if b'"stream":true' in body else RESPONSE)
         elif b'"stream":true' in body or b'"stream": true' in body:
             self._stream(beat=b'"beat"' in body)
         elif b'"tools":' in body:

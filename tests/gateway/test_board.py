@@ -26,8 +26,14 @@ NAME = re.compile(r"\bselfopt_[a-z_]+")
 SELECTED = re.compile(r"(selfopt_[a-z_]+)\{([^}]*)\}")
 GROUPED = re.compile(r"\bby \(([^)]*)\)")
 OF_PROMETHEUS = {"instance", "job"}
-# Series of these come with thresholds in force only; their labels are those that the gateway's code names.
-SOMETIMES = {"selfopt_void_thresholds": {"reason"}, "selfopt_drift_level": {"watched"}}
+# Series of these come with thresholds in force or with budgets only; their labels are those that the gateway's code names.
+SOMETIMES = {
+    "selfopt_void_thresholds": {"reason"},
+    "selfopt_drift_level": {"watched"},
+    "selfopt_budget_used_share": {"key", "span"},
+    "selfopt_allowance_refusals_total": {"limit"},
+    "selfopt_budget_warnings_total": {"span"},
+}
 
 
 def crafted() -> str:
@@ -58,7 +64,7 @@ async def told(tmp_path: Path) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for part in (text, crafted()):
         for family in text_string_to_metric_families(part):
-            found.setdefault(family.name, set())
+            found.setdefault(f"{family.name}_total" if family.type == "counter" else family.name, set())
             for sample in family.samples:
                 found.setdefault(sample.name, set()).update(sample.labels)
     return found

@@ -150,6 +150,31 @@ async def test_a_diverted_request_has_a_span_for_each_attempt(tmp_path: Path) ->
     assert len({span.span_id for span in served + attempts}) == 4
 
 
+@pytest.mark.parametrize(
+    ("path", "fields", "operation", "finish"),
+    [
+        ("/v1/embeddings", {"input": "hi"}, "embeddings", None),
+        ("/v1/messages", {"max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}, "chat", ["stop"]),
+        ("/v1/responses", {"input": "hi"}, "chat", ["stop"]),
+    ],
+)
+async def test_every_route_has_its_operation(
+    tmp_path: Path, path: str, fields: dict[str, object], operation: str, finish: list[str] | None
+) -> None:
+    """Whatever the client speaks, one span of the request and one of its attempt."""
+    with collecting() as collector:
+        async with gateway_world(tmp_path, settings=settings(collector)) as world:
+            learning = world.gateway._learning
+            assert learning is not None
+            await learning
+            answer = await world.post({"model": "up/good", **fields}, {"anthropic-version": "2023-06-01"}, path=path)
+            assert answer.status == 200, answer.text
+            served, attempts = await spans(world, collector)
+    assert [span.facts["gen_ai.operation.name"] for span in served + attempts] == [operation] * 2
+    assert served[0].name == f"{operation} up/good"
+    assert served[0].facts.get("gen_ai.response.finish_reasons") == finish
+
+
 async def test_a_client_that_wants_no_spans_gets_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its trace goes on, unsampled. Of those that begin here, the settings' share is sampled. Metrics count all."""
     heard = hear(monkeypatch)

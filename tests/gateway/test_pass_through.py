@@ -13,7 +13,9 @@ import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
+from selfopt.engine.embedded import EmbeddedEngine, EngineAddress
 from selfopt.gateway.route_usage import NEAR_BYTES, note_route_usage
 from selfopt.gateway.ticket import Ticket
 from selfopt.home import ChainedFile, KeyFile
@@ -267,6 +269,27 @@ async def test_a_route_that_a_server_was_started_without_is_a_404_with_its_words
         assert "does not support reranking" in answer.error["message"]
         assert len(world.records[-1].attempts) == 1
         assert world.records[-1].outcome == "rejected"
+
+
+async def test_the_embedded_engine_embeds_with_a_server_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which starts for the first request, has a breaker and a queue of its own, and leaves that of the model's chats alone."""
+    model = "local/smollm2-135m"
+    server = await serve_scripted(Script.model_validate({"models": {model: {"default": {"text": "Hi."}}}}))
+    started: list[bool] = []
+
+    async def connect(_: EmbeddedEngine, model: str, *, embedding: bool = False) -> EngineAddress:
+        started.append(embedding)
+        return EngineAddress(server.base_url, SecretStr("k"), model, 0.0)
+
+    monkeypatch.setattr(EmbeddedEngine, "connect", connect)
+    try:
+        async with gateway_world(tmp_path) as world:
+            assert (await ask(world, "embeddings", model)).status == 200
+            assert (await ask(world, "completions", model)).status == 200
+            assert started == [True, False]
+            assert sorted(world.gateway.parts.chat.attempts.gates) == [model, f"{model} (embeddings)"]
+    finally:
+        await server.close()
 
 
 async def test_many_megabytes_of_vectors_pass_and_are_counted(tmp_path: Path) -> None:

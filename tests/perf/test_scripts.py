@@ -148,3 +148,10 @@ def test_search_compares_searches_at_equal_requests(tmp_path: Path) -> None:
     for row in result["rows"].values():
         assert len(row["0"]["worth"]) == 8
         assert all(0 <= share <= 1 for share in row["0"]["worth"])
+
+
+def test_what_keys_add_to_a_request_is_measured_beside_a_request_without(tmp_path: Path) -> None:
+    """Each round asks all arms, and what records add up to is checked."""
+    found = json.loads(run(tmp_path, "keys.py", "--requests", "900", "--records", "10000", "--json").stdout)
+    assert found["us"]["without keys"] < found["us"]["1 key without terms"] < found["us"]["1000 keys with budgets and rates"]
+    assert found["added_up_s"] > 0

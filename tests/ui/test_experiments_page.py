@@ -102,7 +102,7 @@ async def test_a_cycle_that_runs_is_asked_again(raced: Path, tmp_path: Path) -> 
             assert 'hx-get="/ui/experiments/cycle/9"' in text
             part = (await browser.get("/ui/experiments/cycle/9", hx_request="true")).text
             assert part.lstrip().startswith('<div id="cycle"')
-            assert "loop is running now" in (await browser.get("/ui/experiments")).text
+            assert "selfopt loop is measuring now" in (await browser.get("/ui/experiments")).text
 
 
 @pytest.fixture

@@ -67,12 +67,13 @@ class ResponseWriter(ReplyWriter):
         self._open: Kind | None = None
         self._said: list[str] = []
         self._streams = False
+        self._repeated = b""  # what an answer repeats of the request
         self._last = b""  # the events of the last item
 
     def whole(self) -> bytes:
         """See `ReplyWriter`."""
         self._finish()
-        return _encode(self._response(self._status))
+        return bytes(self._response(self._status))
 
     def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None, *, thinking: str = "") -> bytes:
         """See `ReplyWriter`."""
@@ -94,7 +95,7 @@ class ResponseWriter(ReplyWriter):
     def to_keep(self) -> bytes:
         """The settled response as JSON. Nothing may be added to it any more."""
         self._finish()
-        return _encode(self._response(self._status))
+        return bytes(self._response(self._status))
 
     def _finish(self) -> None:
         """Complete the output of the settled reply."""
@@ -121,12 +122,12 @@ class ResponseWriter(ReplyWriter):
     def _status(self) -> str:
         return "incomplete" if self.finish in ("length", "content_filter") else "completed"
 
-    def _response(self, status: str, error: Item | None = None) -> Item:
-        given, over = self._given, status != "in_progress"
+    def _response(self, status: str, error: Item | None = None) -> msgspec.Raw:
+        over = status != "in_progress"
         ends: Item | None = None
         if status == "incomplete":
             ends = {"reason": "max_output_tokens" if self.finish == "length" else "content_filter"}
-        return {
+        own = {
             "id": self.id,
             "object": "response",
             "created_at": self.created,
@@ -138,10 +139,10 @@ class ResponseWriter(ReplyWriter):
             "output": self.output,
             "usage": self._usage() if over and error is None else None,
             "store": self.stored,
-            "reasoning": _known(given, "reasoning", _NO_EFFORT),
-            "text": _known(given, "text", _PLAIN_TEXT),
-            **{key: raw if (raw := given.get(key, _NULL)) != _NULL else default for key, default in _REPEATED.items()},
         }
+        if not self._repeated:
+            self._repeated = _encode(_repeated(self._given))[1:]
+        return msgspec.Raw(b"%s,%s" % (_encode(own)[:-1], self._repeated))
 
     def _usage(self) -> Item:
         usage = self.usage
@@ -243,6 +244,14 @@ def _written(kind: str, number: int, fields: Item) -> bytes:
 
 
 _NAMES: Mapping[Kind, str] = {"reasoning": "reasoning_text", "output_text": "output_text", "refusal": "refusal"}
+
+
+def _repeated(given: Mapping[str, msgspec.Raw]) -> Item:
+    return {
+        "reasoning": _known(given, "reasoning", _NO_EFFORT),
+        "text": _known(given, "text", _PLAIN_TEXT),
+        **{key: raw if (raw := given.get(key, _NULL)) != _NULL else default for key, default in _REPEATED.items()},
+    }
 
 
 def _part(kind: Kind, text: str) -> Item:

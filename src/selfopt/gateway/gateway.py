@@ -143,6 +143,8 @@ class Gateway:
     def _prune(self) -> None:
         self.parts.pool.prune()
         self._resident.settle()
+        if self.parts.chat.tracing.sink is not None and (self._pruning is None or self.parts.chat.metrics.models.strange):
+            self._learning_names()  # what is sent to a collector names them too
         shared, worker = self.parts.figures, self.parts.worker
         if shared is not None and worker is not None and (shared.wanted or self._pruning is None):
             shared.write(worker, self._figures())
@@ -304,9 +306,13 @@ class Gateway:
 
     async def _learn_names(self) -> None:
         """Ask the servers which models they have, for a second: a name that one has may be a label."""
+        await asyncio.wait([self._learning_names()], timeout=NAMES_S)
+
+    def _learning_names(self) -> asyncio.Future[list[str]]:
         if self._learning is None or self._learning.done():
             self._learning = asyncio.ensure_future(self.parts.models())
-        await asyncio.wait([self._learning], timeout=NAMES_S)
+            self._learning.add_done_callback(lambda done: done.cancelled() or done.exception())  # the figures do without
+        return self._learning
 
     async def _models(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         names = [name for name in await self.parts.models() if self._shown(name, caller)]

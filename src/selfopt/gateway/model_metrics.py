@@ -100,7 +100,7 @@ class ModelCounters:
         if model is None or model == NONE:
             return NONE
         name = self._one_name(model)
-        return name if name in known else OTHER
+        return name if name and name in known else OTHER
 
     def lines(self) -> Iterator[str]:
         """The counters as text."""

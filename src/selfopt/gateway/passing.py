@@ -46,6 +46,7 @@ class _Choice(msgspec.Struct):
 
 class _Ending(msgspec.Struct):
     choices: list[_Choice] = []
+    stop_reason: str | None = None
 
 
 class _Fault(msgspec.Struct):
@@ -155,7 +156,7 @@ class Passing:
             _note(found, offered, exchange.ticket)
             if exchange.ticket.unmet and exchange.helped:
                 raise uncalled()
-        if exchange.ticket.trace is not None:
+        if exchange.ticket.trace is not None and exchange.ticket.trace.own is not None:
             _note_finish(body, exchange.ticket)
         await exchange.settle()
         exchange.reply.send(200, _lines(exchange, answer, address), body)
@@ -263,8 +264,8 @@ def _note(found: WholeAnswer, offered: OfferedTools, ticket: Ticket) -> None:
 def _note_finish(body: bytes, ticket: Ticket) -> None:
     """Note why the model ended its answer. Only spans tell it."""
     with suppress(*UNREADABLE):
-        choices = _read_ending(body).choices
-        ticket.finish = choices[0].finish_reason if choices else None
+        ending = _read_ending(body)
+        ticket.finish = ending.choices[0].finish_reason if ending.choices else ending.stop_reason
 
 
 def _count(counted: Counted | None, ticket: Ticket) -> None:

@@ -95,7 +95,7 @@ def cost_as_asked(record: Told, cost_of: CostOf, one_name: Callable[[str], str] 
     if record.outcome not in _ANSWERED or record.served is None:
         return None
     asked = one_name(record.model)
-    if all(one_name(attempt.model) == asked for attempt in record.attempts):
+    if all(one_name(attempt.model) == asked for attempt in record.attempts if attempt.model != record.model):
         return record.cost
     return cost_of(record.model, Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens), None)
 

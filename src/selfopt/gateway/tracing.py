@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from .ticket import LiveAttempt, RequestRecord, Ticket
 
 _RANGE = 2.0**64
-_OPERATIONS = {b"/v1/embeddings": "embeddings", b"/v1/completions": "text_completion"}
+_OPERATIONS = {
+    b"/v1/embeddings": "embeddings",
+    b"/v1/completions": "text_completion",
+    b"/v1/rerank": "rerank",
+    b"/v1/messages/count_tokens": "count_tokens",
+}
 
 
 @dataclass(slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 from selfopt.errors import SelfoptError, UsageError
 from selfopt.home import ProcessLock
@@ -19,10 +21,10 @@ from selfopt.records import (
     Ledger,
     Phase,
     PromptTest,
+    RaceBlock,
     RaceEnd,
     RaceStanding,
     RaceStart,
-    RaceState,
     SearchBatch,
     SearchEnd,
     SearchStart,
@@ -237,9 +239,9 @@ def _planned(ledger: Ledger, start: CycleStart) -> tuple[CycleWork, ...]:
     plan = _one(ledger, CyclePlan, start.cycle_id)
     changes = plan.changes if isinstance(plan, CyclePlan) else {}
     decided = {one.candidate_spec_id: one for one in ledger.read(Decision, {"cycle_id": start.cycle_id})}
-    racing: dict[str, RaceState] = {}
+    racing: dict[str, RaceStanding] = {}
     for race in ledger.read(RaceStart, {"cycle_id": start.cycle_id}):
-        racing.update((standing.spec_id, standing.state) for standing, _ in _race(ledger, race).courses)
+        racing.update((standing.spec_id, standing) for standing, _ in _race(ledger, race).courses)
     targets = plan.targets if isinstance(plan, CyclePlan) else start.targets
     return tuple(
         CycleWork(
@@ -258,12 +260,14 @@ def _planned(ledger: Ledger, start: CycleStart) -> tuple[CycleWork, ...]:
 
 
 def _under_way(
-    ledger: Ledger, spec_id: str, changes: Mapping[str, str], decision: Decision | None, state: RaceState | None
+    ledger: Ledger, spec_id: str, changes: Mapping[str, str], decision: Decision | None, standing: RaceStanding | None
 ) -> CycleCandidate:
     name = changes.get(spec_id) or _variant(ledger, spec_id)
-    if decision is None:
-        return CycleCandidate(spec_id, name, state or "measured")
-    return CycleCandidate(spec_id, name, _STATES[decision.verdict], decision.estimate, decision.interval, decision)
+    if decision is not None:
+        return CycleCandidate(spec_id, name, _STATES[decision.verdict], decision.estimate, decision.interval, decision)
+    if standing is None:
+        return CycleCandidate(spec_id, name, "measured")
+    return CycleCandidate(spec_id, name, standing.state, standing.estimate, standing.interval if standing.n_pairs else None)
 
 
 def _variant(ledger: Ledger, spec_id: str) -> str:
@@ -271,12 +275,29 @@ def _variant(ledger: Ledger, spec_id: str) -> str:
     return spec_id if spec is None else spec.variant.name
 
 
+_RACES: WeakKeyDictionary[Ledger, dict[str, tuple[tuple[str, bool], ToldRace]]] = WeakKeyDictionary()
+_LOCK = threading.Lock()
+_KEPT = 200
+
+
 def _race(ledger: Ledger, start: RaceStart) -> ToldRace:
+    """A race as it stands. It is replayed again only after another block, or its end."""
     end = next(iter(ledger.read(RaceEnd, {"id": start.race_id}, limit=1)), None)
+    block = next(iter(ledger.read(RaceBlock, {"race_id": start.race_id}, newest_first=True, limit=1)), None)
+    state = "" if block is None else block.block_id, end is not None
+    with _LOCK:
+        kept = _RACES.setdefault(ledger, {})
+        if (known := kept.get(start.race_id)) is not None and known[0] == state:
+            return known[1]
     try:
-        return ToldRace(start, end, tuple(race_courses(ledger, start)))
+        told = ToldRace(start, end, tuple(race_courses(ledger, start)))
     except SelfoptError as error:
-        return ToldRace(start, end, (), str(error))
+        told = ToldRace(start, end, (), str(error))
+    with _LOCK:
+        while len(kept) >= _KEPT:
+            del kept[next(iter(kept))]
+        kept[start.race_id] = state, told
+    return told
 
 
 def _search(ledger: Ledger, start: SearchStart) -> OpenedSearch:

@@ -18,7 +18,7 @@ def experiments_sentence(cycles: int, promoted: int, running: str | None) -> str
         cycles: how many there are. promoted: candidates that were promoted in those that are shown.
         running: what measures now.
     """
-    now = f"{running} is running now" if running else "nothing is running now"
+    now = f"selfopt {running} is measuring now" if running else "nothing is running now"
     if not cycles:
         return f"No cycle was begun yet; {now}"
     return f"{counted(cycles, 'cycle')} so far; {counted(promoted, 'candidate')} promoted in the newest; {now}"

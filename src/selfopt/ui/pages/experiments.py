@@ -15,6 +15,7 @@ from .models import whole
 if TYPE_CHECKING:
     from selfopt.report import Course
     from selfopt.verbs.experiments import OpenedSearch
+    from selfopt.verbs.measured import MeasuredFacts
     from selfopt.verbs.opening import App
 
 PER_PAGE = 10
@@ -37,6 +38,7 @@ def _experiments(app: App, asked: Asked) -> dict[str, Any]:
 
     page = whole(asked.query.one("page"), 1, 1)
     found = experiments(app, skip=(page - 1) * PER_PAGE, most=PER_PAGE)
+    measured = tuple(reversed(every_measured(app)[-MEASURED:]))
     promoted = sum(one.state == "promoted" for cycle in found.cycles for work in cycle.targets for one in work.candidates)
     return {
         "title": "Experiments",
@@ -44,11 +46,21 @@ def _experiments(app: App, asked: Asked) -> dict[str, Any]:
         "answer": experiments_sentence(found.total, promoted, found.running),
         "tone": "good" if promoted or found.running else "calm",
         "found": found,
-        "measured": tuple(reversed(every_measured(app)[-MEASURED:])),
+        "measured": measured,
+        "left": _other(measured),
         "page_number": page,
         "page_count": max(1, -(-found.total // PER_PAGE)),
         "age": age,
     }
+
+
+def _other(measured: Sequence[MeasuredFacts]) -> str:
+    """What the newest evaluation is first compared with: the newest of another spec on the same prompts, else itself."""
+    if not measured:
+        return ""
+    newest = measured[0]
+    same = (one for one in measured[1:] if (one.suite_hash, one.split) == (newest.suite_hash, newest.split))
+    return next((one for one in same if one.spec_id != newest.spec_id), newest).evaluation_id
 
 
 async def show_cycle(asked: Asked) -> PageAnswer:
