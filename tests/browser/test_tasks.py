@@ -124,8 +124,8 @@ def test_the_playground_shows_two_variants_beside_each_other(watched: Watched, s
     addresses: list[str] = []
     page = watched.open("/playground")
     page.on("request", lambda asked: addresses.append(asked.url))
-    page.get_by_label("Model").first.select_option(SMALL)
-    page.get_by_label("Model").last.select_option(SMALL)
+    page.locator("#model-a").select_option(SMALL)
+    page.locator("#model-b").select_option(SMALL)
     page.get_by_label("Variant of B").select_option("fitted@2")
     page.get_by_text("Tools", exact=True).click()
     page.get_by_label("Take those of a suite").select_option(index=1)
@@ -161,7 +161,7 @@ def test_everything_is_reached_with_the_keyboard(watched: Watched) -> None:
     order = []
     for _ in range(4):
         page.keyboard.press("Tab")
-        order.append(page.evaluate("document.activeElement.textContent.trim().split(/\\s+/)[0]"))
+        order.append(page.evaluate("(document.activeElement.querySelector('span') || document.activeElement).textContent.split(' ')[0]"))
     assert order == ["Skip", "selfopt", "Now", "Requests"]
     for key, path in (("r", "/ui/requests"), ("m", "/ui/models"), ("e", "/ui/experiments"), ("p", "/ui/playground")):
         page.keyboard.press("g")
