@@ -93,10 +93,12 @@ class Watched:
     """A page of the browser, and what went wrong in it.
 
     Attributes:
+        look: width and colour scheme, as pictures are named.
         faults: errors of scripts, messages of the console that are errors, and answers that failed.
     """
 
-    def __init__(self, page: Page, root: str) -> None:
+    def __init__(self, page: Page, root: str, look: str = "") -> None:
+        self.look = look
         self.page = page
         self.root = root
         self.faults: list[str] = []
@@ -135,7 +137,7 @@ def watched(browser: Browser, entered: tuple[str, dict[str, object]], request: p
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, storage_state=state)
     page = context.new_page()
     page.set_default_timeout(60_000)
-    found = Watched(page, root)
+    found = Watched(page, root, f"{width}-{scheme}")
     yield found
     context.close()
     assert not found.faults

@@ -17,21 +17,15 @@ LOOKS = [(width, scheme) for width in WIDTHS for scheme in ("light", "dark")]
 
 @pytest.mark.parametrize("watched", LOOKS, indirect=True, ids=lambda look: f"{look[0]}-{look[1]}")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_page_opens_without_fault(page: object, watched: Watched, screenshots: Path, request: pytest.FixtureRequest) -> None:
+def test_a_page_opens_without_fault(page: object, watched: Watched, screenshots: Path) -> None:
     """No error in the console, nothing asked of another host, no violation that axe finds, no page wider than the window."""
     path, name = page.path, page.name  # type: ignore[attr-defined]
     watched.open(path).locator("h1").first.wait_for()
-    watched.check(screenshots / f"{name}-{look_of(request)}.png")
-
-
-def look_of(request: pytest.FixtureRequest) -> str:
-    """Width and scheme, as a file is named."""
-    width, scheme = request.node.callspec.params["watched"]
-    return f"{width}-{scheme}"
+    watched.check(screenshots / f"{name}-{watched.look}.png")
 
 
 @pytest.mark.parametrize("watched", [(1440, "light"), (390, "dark")], indirect=True, ids=lambda look: f"{look[0]}-{look[1]}")
-def test_pages_below_them_open_without_fault(watched: Watched, screenshots: Path, request: pytest.FixtureRequest) -> None:
+def test_pages_below_them_open_without_fault(watched: Watched, screenshots: Path) -> None:
     """One of each kind: a request, a model, versions of the rules, a cycle, a comparison, a trial, a suite, a prompt."""
 
     def first(path: str, link: str) -> str:
@@ -56,4 +50,4 @@ def test_pages_below_them_open_without_fault(watched: Watched, screenshots: Path
     }
     for name, path in deep.items():
         watched.open(path).locator("h1").first.wait_for()
-        watched.check(screenshots / f"deep-{name}-{look_of(request)}.png")
+        watched.check(screenshots / f"deep-{name}-{watched.look}.png")

@@ -139,12 +139,11 @@ def test_the_playground_shows_two_variants_beside_each_other(watched: Watched, s
             expect(shown).to_contain_text(words)
         expect(shown.locator("details").filter(has_text="What was sent")).to_have_count(1)
     expect(page.locator("#play-same")).to_be_visible()
-    width = page.viewport_size or {"width": 0}
-    watched.check(screenshots / f"playground-answers-{width['width']}.png")
+    watched.check(screenshots / f"playground-answers-{watched.look}.png")
     boxes = [page.locator(f"#answer-{side}").bounding_box() for side in ("a", "b")]
     assert boxes[0] is not None
     assert boxes[1] is not None
-    assert (boxes[0]["y"] == boxes[1]["y"]) == (width["width"] > 1000)
+    assert (boxes[0]["y"] == boxes[1]["y"]) == watched.look.startswith("1440")
     assert not [one for one in addresses if "please" in one or said[:10] in one]
 
 
@@ -161,7 +160,9 @@ def test_everything_is_reached_with_the_keyboard(watched: Watched) -> None:
     order = []
     for _ in range(4):
         page.keyboard.press("Tab")
-        order.append(page.evaluate("(document.activeElement.querySelector('span') || document.activeElement).textContent.split(' ')[0]"))
+        order.append(
+            page.evaluate("(document.activeElement.querySelector('span') || document.activeElement).textContent.split(' ')[0]")
+        )
     assert order == ["Skip", "selfopt", "Now", "Requests"]
     for key, path in (("r", "/ui/requests"), ("m", "/ui/models"), ("e", "/ui/experiments"), ("p", "/ui/playground")):
         page.keyboard.press("g")

@@ -50,9 +50,9 @@ async def play_site(folder: Path, keys: dict[str, str] | None = None, *, remote:
     }
     script = {"models": {name: {"initially_loaded": True, "default": reply} for name, reply in replies.items()}}
     path = folder / "script.yaml"
-    path.write_text(json.dumps(script), "utf-8")  # noqa: ASYNC240
+    path.write_text(json.dumps(script), "utf-8")
     more = _REMOTE.format(url=remote) if remote else ""
-    (folder / "user.toml").write_text(_SETTINGS.format(script=path) + more, "utf-8")  # noqa: ASYNC240
+    (folder / "user.toml").write_text(_SETTINGS.format(script=path) + more, "utf-8")
     async with running(folder, keys, environ={"SELFOPT_CONFIG": str(folder / "user.toml")}) as ui:
         yield ui
 
@@ -75,7 +75,11 @@ async def talking_server(*, never: bool = False) -> AsyncIterator[tuple[str, lis
             if never:
                 await reader.read()
             else:
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
+                    % len(body)
+                    + body
+                )
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
             pass

@@ -91,7 +91,7 @@ async def test_what_is_wrong_is_said_in_a_sentence(tmp_path: Path, more: dict[st
     async with play_site(tmp_path) as ui:
         text = await answer(await ui.signed_in(), "a", {**form(), **more})
     assert word in text
-    assert "data-answer=\"none\"" in text
+    assert 'data-answer="none"' in text
     assert "<script>" not in text
 
 
