@@ -31,7 +31,7 @@ def test_pages_below_them_open_without_fault(watched: Watched, screenshots: Path
     def first(path: str, link: str) -> str:
         found = watched.open(path).locator(f'main a[href^="/ui/{link}"]').first.get_attribute("href")
         assert found is not None, (path, link)
-        return found.removeprefix("/ui")
+        return str(found).removeprefix("/ui")
 
     compared = first(first("/models", "models/of/"), "experiments/compare")
     deep = {

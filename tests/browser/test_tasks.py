@@ -130,7 +130,7 @@ def test_the_playground_shows_two_variants_beside_each_other(watched: Watched, s
     page.get_by_text("Tools", exact=True).click()
     page.get_by_label("Take those of a suite").select_option(index=1)
     expect(page.locator("#play-tools")).to_have_value(re.compile("parameters"))
-    page.get_by_label("Prompt").fill(said)
+    page.locator("#prompt").fill(said)
     page.keyboard.press("Control+Enter")
     for side in ("a", "b"):
         shown = page.locator(f"#answer-{side}")

@@ -41,7 +41,9 @@ distant = "far/away"
 
 
 @asynccontextmanager
-async def play_site(folder: Path, keys: dict[str, str] | None = None, *, remote: str = "") -> AsyncIterator[Running]:
+async def play_site(
+    folder: Path, keys: dict[str, str] | None = None, *, remote: str = "", more: str = ""
+) -> AsyncIterator[Running]:
     """A site with scripted models: a good one, one whose replies are hostile, and one whose replies are long."""
     replies = {
         "good": {"tool_calls": [{"name": "get_weather", "arguments": {"city": "Oslo"}}]},
@@ -51,7 +53,7 @@ async def play_site(folder: Path, keys: dict[str, str] | None = None, *, remote:
     script = {"models": {name: {"initially_loaded": True, "default": reply} for name, reply in replies.items()}}
     path = folder / "script.yaml"
     path.write_text(json.dumps(script), "utf-8")
-    more = _REMOTE.format(url=remote) if remote else ""
+    more += _REMOTE.format(url=remote) if remote else ""
     (folder / "user.toml").write_text(_SETTINGS.format(script=path) + more, "utf-8")
     async with running(folder, keys, environ={"SELFOPT_CONFIG": str(folder / "user.toml")}) as ui:
         yield ui

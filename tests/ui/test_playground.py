@@ -223,3 +223,12 @@ async def test_what_fails_unforeseen_is_logged_without_what_was_asked(caplog: py
 def test_the_tools_of_the_home_are_json() -> None:
     """The constant that the tests send."""
     assert json.loads(TOOLS)
+
+
+async def test_no_model_of_the_engine_is_started_while_something_listens_as_the_gateway(tmp_path: Path) -> None:
+    """It may have the model loaded."""
+    async with talking_server() as (url, _):
+        port = url.rpartition(":")[2].partition("/")[0]
+        async with play_site(tmp_path, more=f"[gateway]\nport = {port}\n") as ui:
+            text = await answer(await ui.signed_in(), "a", form(model="local/smollm2-135m"))
+    assert "a gateway may have it loaded" in text

@@ -12,9 +12,12 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from selfopt.errors import SelfoptError
-from selfopt.verbs.playing import Played
+
+if TYPE_CHECKING:
+    from selfopt.verbs.playing import Played
 
 log = logging.getLogger("selfopt.ui")
 AT_ONCE = 8

@@ -19,6 +19,7 @@ from selfopt.suites.importers.tools import tools_from
 from selfopt.variants import options_of
 from selfopt.wiring.app import App
 
+from .doctor import answers
 from .measured import every_measured
 from .models import list_models
 from .suite_facts import known_suite
@@ -227,23 +228,12 @@ async def play(app: App, ask: PlayAsk) -> Played:
 async def _require_engine(app: App, model: str, allowed: bool) -> None:
     """Raise UsageError where another process may have this model loaded: a second copy can fill the memory."""
     host, port = app.settings.gateway.host, app.settings.gateway.port
-    if allowed and not await _answers(host, port):
+    if allowed and not await answers(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"):
         return
     raise UsageError(
         f"not sent: {model} is a model of the embedded engine, and a gateway may have it loaded; a second copy beside it could fill "
         "the memory; end the gateway and use `selfopt ui`, or choose a model of a server"
     )
-
-
-async def _answers(host: str, port: int) -> bool:
-    """Whether anything listens where the settings put the gateway."""
-    try:
-        async with asyncio.timeout(1.0):
-            _, writer = await asyncio.open_connection(host, port)
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
 
 
 def _variant(app: App, name: str) -> Variant:
