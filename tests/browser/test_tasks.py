@@ -124,9 +124,10 @@ def test_the_playground_shows_two_variants_beside_each_other(watched: Watched, s
     addresses: list[str] = []
     page = watched.open("/playground")
     page.on("request", lambda asked: addresses.append(asked.url))
-    page.locator("#model-a").select_option(SMALL)
-    page.locator("#model-b").select_option(SMALL)
-    page.get_by_label("Variant of B").select_option("fitted@2")
+    for side in ("a", "b"):
+        expect(page.locator(f"#model-{side}")).to_have_value(SMALL)
+    expect(page.get_by_label("Variant of B")).to_have_value("fitted@2")
+    page.get_by_label("Variant of A").select_option("native_api")
     page.get_by_text("Tools", exact=True).click()
     page.get_by_label("Take those of a suite").select_option(index=1)
     expect(page.locator("#play-tools")).to_have_value(re.compile("parameters"))
@@ -138,6 +139,7 @@ def test_the_playground_shows_two_variants_beside_each_other(watched: Watched, s
         for words in ("Took", "Tokens", "Cost", "Read"):
             expect(shown).to_contain_text(words)
         expect(shown.locator("details").filter(has_text="What was sent")).to_have_count(1)
+    expect(page.locator("#answer-b")).to_contain_text("the rule serves from")
     expect(page.locator("#play-same")).to_be_visible()
     watched.check(screenshots / f"playground-answers-{watched.look}.png")
     boxes = [page.locator(f"#answer-{side}").bounding_box() for side in ("a", "b")]

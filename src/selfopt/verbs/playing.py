@@ -12,7 +12,7 @@ from selfopt.errors import SelfoptError, StoreError, UsageError
 from selfopt.home import readable_json, spread_json
 from selfopt.home.plain_json import PlainJsonError, read_plain_json
 from selfopt.reading.signals import signals_of
-from selfopt.records import Message, ParsedReply, ReplyContent, Rule, ToolDefinition, Usage, Variant
+from selfopt.records import Message, ParsedReply, ReplyContent, Rule, ServeWhen, ToolDefinition, Usage, Variant
 from selfopt.records.trial import EMBED_STEP
 from selfopt.suites import list_suites
 from selfopt.suites.importers.tools import tools_from
@@ -48,12 +48,14 @@ class PlayChoices:
 
     Attributes:
         in_force: variants of rules that no catalogue has.
+        serving: each model that a rule lets serve through a variant, and that variant's name.
         sets: names of suites, each with the names of its tool sets and how many tools these have.
     """
 
     models: tuple[PlayModel, ...]
     variants: tuple[str, ...]
     in_force: tuple[str, ...]
+    serving: tuple[tuple[str, str], ...]
     sets: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
 
 
@@ -129,7 +131,10 @@ async def play_choices(app: App, *, engine: bool = True) -> PlayChoices:
     for found in await asyncio.gather(*(_installed(app, name) for name in local)):
         named += found
     models = [PlayModel(name, place_of(app, name)) for name in dict.fromkeys(named) if app.known_model(name) is not None]
-    return PlayChoices(tuple(m for m in models if engine or m.place != "engine")[:_MOST], variants, in_force, sets)
+    models = [model for model in models if engine or model.place != "engine"][:_MOST]
+    names = {model.name for model in models}
+    serving = [(rule.model, rule.variant.name) for rule in _rules(app) if rule.allow and rule.variant and rule.model in names]
+    return PlayChoices(tuple(models), variants, in_force, tuple(serving), sets)
 
 
 def _known(app: App) -> tuple[list[str], tuple[str, ...], tuple[str, ...], tuple[tuple[str, tuple[tuple[str, int], ...]], ...]]:
@@ -221,8 +226,9 @@ async def play(app: App, ask: PlayAsk) -> Played:
     if place == "engine":
         await _require_engine(app, model, ask.engine)
     variant = _variant(app, ask.variant)
-    tried = await try_model(app, model, variant, ask.tools, ask.prompt)
-    return _played(app, ask, place, variant, tried)
+    when = _threshold(app, model, variant)
+    tried = await try_model(app, model, variant, ask.tools, ask.prompt, observe=when is not None)
+    return _played(app, ask, place, tried, when)
 
 
 async def _require_engine(app: App, model: str, allowed: bool) -> None:
@@ -244,7 +250,7 @@ def _variant(app: App, name: str) -> Variant:
     return app.variant(name)
 
 
-def _played(app: App, ask: PlayAsk, place: Place, variant: Variant, tried: Tried) -> Played:
+def _played(app: App, ask: PlayAsk, place: Place, tried: Tried, when: ServeWhen | None) -> Played:
     replies = [(step.step, step.reply) for step in tried.steps if step.reply is not None]
     asked = [reply for step, reply in replies if step != EMBED_STEP]
     usage = Usage(
@@ -264,7 +270,7 @@ def _played(app: App, ask: PlayAsk, place: Place, variant: Variant, tried: Tried
         first_byte_ms=asked[0].first_byte_ms if len(asked) == 1 else None,
         usage=usage,
         cost=app.settings.cost_of(tried.model, usage, latency_ms / 1000),
-        sureness=_sureness(app, ask, variant, tried),
+        sureness=None if when is None else _sureness(when, ask, tried),
     )
 
 
@@ -273,19 +279,26 @@ def _sum(counts: Sequence[int | None]) -> int | None:
     return sum(known) if known and len(known) == len(counts) else None
 
 
-def _sureness(app: App, ask: PlayAsk, variant: Variant, tried: Tried) -> PlaySureness | None:
-    """How sure the answer is by a threshold that is in force for this way of asking this model."""
+def _threshold(app: App, model: str, variant: Variant) -> ServeWhen | None:
+    """The threshold that is in force for this way of asking this model."""
+    fitted = app.fitting(variant, app.settings.endpoint_of(model)[0])
+    hashes = {variant.variant_hash, fitted.variant_hash}
+    for rule in _rules(app):
+        if rule.model == model and rule.serve_when is not None and rule.variant and rule.variant.variant_hash in hashes:
+            return rule.serve_when
+    return None
+
+
+def _sureness(when: ServeWhen, ask: PlayAsk, tried: Tried) -> PlaySureness | None:
+    """How sure an answer is by a threshold."""
     if tried.content is None or tried.parsed is None:
         return None
-    for rule in _rules(app):
-        when = rule.serve_when
-        mine = rule.model == tried.model and (rule.variant is None or rule.variant.variant_hash == variant.variant_hash)
-        if when is None or not mine:
-            continue
-        messages = (Message(role="user", content=ask.prompt),)
-        signals = signals_of(tried.content, tried.parsed, ask.tools, messages, wanted=when.model.signals)
-        if not when.model.tells(signals):
-            return None
-        least, most = when.model.confidences(signals) if when.compares else (when.model.confidence(signals),) * 2
-        return None if math.isnan(least) or math.isnan(most) else PlaySureness(least, most, when.least)
-    return None
+    content = tried.content
+    if content.logprobs is None and tried.steps and (last := tried.steps[-1].reply) is not None:
+        content = content.model_copy(update={"logprobs": last.logprobs})
+    messages = (Message(role="user", content=ask.prompt),)
+    signals = signals_of(content, tried.parsed, ask.tools, messages, wanted=when.model.signals)
+    if not when.model.tells(signals):
+        return None
+    least, most = when.model.confidences(signals) if when.compares else (when.model.confidence(signals),) * 2
+    return None if math.isnan(least) or math.isnan(most) else PlaySureness(least, most, when.least)

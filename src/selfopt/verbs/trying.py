@@ -36,9 +36,18 @@ class Tried:
 
 
 async def try_model(
-    app: App, model: str, variant: str | Variant, tools: Tools, prompt: str, timeout_s: float | None = None
+    app: App,
+    model: str,
+    variant: str | Variant,
+    tools: Tools,
+    prompt: str,
+    timeout_s: float | None = None,
+    *,
+    observe: bool = False,
 ) -> Tried:
     """Ask a model once through a variant. Records nothing.
+
+    observe: ask for log probabilities also where the variant does not read them, if the endpoint may give them.
 
     Raises:
         EndpointError: the request failed.
@@ -51,7 +60,7 @@ async def try_model(
     require_logprobs(app.settings, chosen, provider)
     if options_of(chosen).embeds:
         require_embedding(chosen, app.settings.embedding)
-    observe = entry.logprobs_asked(read=True) if needs_logprobs(chosen.parsers) else None
+    asked = entry.logprobs_asked(read=True) if observe or needs_logprobs(chosen.parsers) else None
     endpoint = app.sender.endpoint(name, asked=name)
     steps: list[TriedStep] = []
     messages = (Message(role="user", content=prompt),)
@@ -71,7 +80,7 @@ async def try_model(
                 timeout_s=timeout_s or app.settings.limits.timeout_s,
                 connect_timeout_s=app.settings.limits.connect_timeout_s,
                 context_size=app.settings.engine.context_size if entry.traits.engine else None,
-                logprobs=step.logprobs or observe,
+                logprobs=step.logprobs or asked,
             )
             reply = await _answered(app, name, endpoint, step, request)
             steps.append(TriedStep(step.step, request, reply))

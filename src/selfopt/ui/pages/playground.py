@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from selfopt.verbs.playing import PlayChoices, Played
 
 SIDES = ("a", "b")
+PLAIN = "native_api"
 CHOICES_S = 10.0
 WAIT_S = 3.0
 MOST_CHARS = 20_000
@@ -27,21 +28,28 @@ async def show(asked: Asked) -> PageAnswer:
     prompt, tools = "", ""
     if asked.query.one("suite"):
         prompt, tools = await site.in_thread(_of_suite, site, asked.query.one("suite"), asked.query.one("prompt"))
-    models = [model.name for model in choices.models]
-    other = models[1] if len(models) > 1 else models[0] if models else ""
     return site.page(
         asked,
         "playground.html",
         title="Playground",
         active="playground",
         choices=choices,
-        chosen={"a": (models[0] if models else "", "native_api"), "b": (other, "native_api")},
+        chosen=dict(zip(SIDES, _chosen(choices), strict=True)),
         sides=SIDES,
         prompt=prompt,
         tools=tools,
         behind=site.by_key,
         asks_leave=not site.app.settings.allow_remote and any(model.place == "elsewhere" for model in choices.models),
     )
+
+
+def _chosen(choices: PlayChoices) -> tuple[tuple[str, str], tuple[str, str]]:
+    """What the form begins with: a model as it is and as a rule has it asked, else two models."""
+    if choices.serving:
+        model, variant = choices.serving[0]
+        return (model, PLAIN), (model, variant)
+    models = [model.name for model in choices.models] or [""]
+    return (models[0], PLAIN), (models[min(1, len(models) - 1)], PLAIN)
 
 
 async def _choices(site: Site) -> PlayChoices:
