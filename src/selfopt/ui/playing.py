@@ -55,10 +55,9 @@ class Playing:
         self._asked: dict[str, _Asked] = {}
 
     def begin(self, owner: str, make: Callable[[], Awaitable[Played]]) -> str:
-        """Begin an answer for a session; return its id. Raises TooMany."""
+        """Begin an answer for a session; return its id. One that nobody has fetched yet counts as under way. Raises TooMany."""
         self.forget_left()
-        under_way = [one for one in self._asked.values() if not one.task.done()]
-        if len(under_way) >= AT_ONCE or sum(one.owner == owner for one in under_way) >= EACH:
+        if len(self._asked) >= AT_ONCE or sum(one.owner == owner for one in self._asked.values()) >= EACH:
             raise TooMany
         loop = asyncio.get_running_loop()
         name = secrets.token_urlsafe(16)
