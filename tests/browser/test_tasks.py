@@ -106,17 +106,6 @@ def test_a_comparison_shows_replies_beside_each_other(watched: Watched) -> None:
     expect(page.locator('.tabs [aria-current="true"]')).to_contain_text("Differs")
 
 
-def test_a_prompt_of_a_suite_is_opened(watched: Watched) -> None:
-    """By a search of what it says."""
-    page = watched.open("/suites")
-    page.locator("main").get_by_role("link", name="atomic", exact=True).click()
-    page.keyboard.press("/")
-    expect(page.locator("#q")).to_be_focused()
-    page.locator(".table.cards tbody a").first.click()
-    expect(page.locator("h1")).to_be_visible()
-    expect(page.locator("main")).to_contain_text("xpected")
-
-
 @pytest.mark.parametrize("watched", [(1440, "light"), (390, "dark")], indirect=True, ids=lambda look: f"{look[0]}-{look[1]}")
 def test_the_playground_shows_two_variants_beside_each_other(watched: Watched, screenshots: Path) -> None:
     """One request, asked with Ctrl+Enter; what was asked stands in no address."""

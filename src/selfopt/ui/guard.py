@@ -16,13 +16,12 @@ from selfopt.web import HttpRequest
 
 from .asked import PageError
 
-# With no-referrer, a browser sends `Origin: null` with forms, also of our own pages.
 HEADERS = (
     b"Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     b"X-Content-Type-Options: nosniff",
     b"X-Frame-Options: DENY",
-    b"Referrer-Policy: same-origin",
+    b"Referrer-Policy: same-origin",  # with no-referrer, browsers send forms with `Origin: null`
     b"Cross-Origin-Opener-Policy: same-origin",
     b"Cross-Origin-Resource-Policy: same-origin",
     b"Permissions-Policy: camera=(), geolocation=(), microphone=(), usb=()",

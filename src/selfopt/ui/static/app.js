@@ -83,7 +83,7 @@ function drawChart(place) {
     padding: [8, 4, 0, 0],
     tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-    scales: { x: { time: !told.numbers }, y: { range: (u, low, high) => told.range || (told.numbers ? [Math.min(low, 0) - 0.2, high * 1.05 + 0.2] : [0, Math.max(high * 1.1, 1)]) } },
+    scales: { x: { time: !told.numbers }, y: { range: (u, low, high) => told.range || (told.numbers ? [Math.min(low, 0) - 0.2, high * 1.05 + 0.2] : [0, Math.max(high * 1.1, 0.1)]) } },
     axes: [
       { ...axis, space: 80, size: 28, ...(told.numbers ? {} : { values: (u, ticks) => ticks.map(clock) }) },
       { ...axis, size: told.powers ? 52 : 40, gap: 4, incrs: told.powers ? [1, 2, 5, 10, 20, 50, 100] : undefined, values: (u, ticks) => ticks.map((tick) => (told.powers ? power(tick) : shown(tick, ""))) },
