@@ -172,6 +172,7 @@ PATHS: dict[str, dict[str, Any]] = {
     "/v1/responses": {"model": "up/good", "input": "hi"},
     "/v1/embeddings": {"model": "up/good", "input": "hi"},
     "/v1/completions": {"model": "up/good", "prompt": "hi"},
+    "/v1/rerank": {"model": "up/good", "query": "hi", "documents": ["a"]},
 }
 
 
@@ -188,7 +189,8 @@ async def test_a_used_up_budget_holds_on_every_route(tmp_path: Path) -> None:
         free = await world.post({"request_id": "req-0", "success": True}, key, "/v1/feedback")
         assert free.status != 429
         assert "x-ratelimit-limit-requests" not in free.headers
-        assert not world.upstream.journal
+        assert (await world.post(chat(), key, "/v1/messages/count_tokens")).status != 429
+        assert not [one for one in world.upstream.journal if "count_tokens" not in str(one)]
 
 
 async def test_a_stream_without_counts_counts_by_its_events(tmp_path: Path) -> None:
@@ -209,7 +211,7 @@ async def test_a_stream_without_counts_counts_by_its_events(tmp_path: Path) -> N
 
 
 @dataclass
-class Ledger:
+class Purse:
     """Allowances of one key whose clock the test sets, and requests of it."""
 
     terms: KeyTerms
@@ -257,21 +259,21 @@ EURO = {"currency": "EUR"}
 @given(st.lists(st.tuples(st.floats(0, 45), st.integers(1, 50)), max_size=60), st.integers(1, 5), st.integers(1, 200))
 def test_no_minute_of_the_clock_has_more_than_its_rate(steps: list[tuple[float, int]], most: int, tokens: int) -> None:
     """However requests come; and of tokens at most one request's too many."""
-    ledger = Ledger(KeyTerms(requests_per_minute=most, tokens_per_minute=tokens))
+    purse = Purse(KeyTerms(requests_per_minute=most, tokens_per_minute=tokens))
     asked: dict[int, list[int]] = {}
     for pause_s, used in steps:
-        ledger.now += pause_s
-        mine = asked.setdefault(int(ledger.now // 60), [])
-        found = ledger.tried()
+        purse.now += pause_s
+        mine = asked.setdefault(int(purse.now // 60), [])
+        found = purse.tried()
         if isinstance(found, Ticket):
-            ledger.end(found, used)
+            purse.end(found, used)
             mine.append(used)
             continue
         assert len(mine) == most or sum(mine) >= tokens
         assert found.code == "rate_limit_exceeded"
         wait_s = int(found.headers[0].removeprefix(b"Retry-After: "))
         assert 1 <= wait_s <= 60
-        assert int((ledger.now + wait_s + 1) // 60) > int(ledger.now // 60)
+        assert int((purse.now + wait_s + 1) // 60) > int(purse.now // 60)
     for mine in asked.values():
         assert len(mine) <= most
         assert sum(mine[:-1]) < tokens
@@ -280,65 +282,65 @@ def test_no_minute_of_the_clock_has_more_than_its_rate(steps: list[tuple[float, 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 20)), max_size=60), st.integers(1, 100))
 def test_a_hard_budget_is_overshot_by_no_more_than_what_was_not_expected(steps: list[tuple[bool, int]], budget: int) -> None:
     """Each request is expected to cost 20 and costs at most that: the sum stays below the budget and one request's cost."""
-    ledger = Ledger(KeyTerms(budget_day=budget, **EURO))
+    purse = Purse(KeyTerms(budget_day=budget, **EURO))
     running: list[tuple[Ticket, int]] = []
     for begins, cost in steps:
         if begins:
-            found = ledger.tried()
+            found = purse.tried()
             if isinstance(found, Ticket):
                 running.append((found, cost))
             else:
-                assert ledger.spent + 20 * len(running) >= budget
-                assert found.code == ("insufficient_quota" if ledger.spent >= budget else "rate_limit_exceeded")
+                assert purse.spent + 20 * len(running) >= budget
+                assert found.code == ("insufficient_quota" if purse.spent >= budget else "rate_limit_exceeded")
         elif running:
-            ledger.end(*running.pop(0))
-        assert ledger.allowances.spent("key-00000000")[2] == 20 * len(running)
+            purse.end(*running.pop(0))
+        assert purse.allowances.spent("key-00000000")[2] == 20 * len(running)
     for ticket, cost in running:
-        ledger.end(ticket, cost)
-    assert ledger.spent < budget + 20
+        purse.end(ticket, cost)
+    assert purse.spent < budget + 20
 
 
 def test_a_budget_begins_anew_with_its_day_and_its_month() -> None:
     """Of UTC: the moment that the refusal names."""
-    ledger = Ledger(KeyTerms(budget_day=5, budget_month=7, **EURO), now=datetime(2027, 1, 30, 23, 59, 30, tzinfo=UTC).timestamp())
-    ledger.end(ledger.begin(), 6)
+    purse = Purse(KeyTerms(budget_day=5, budget_month=7, **EURO), now=datetime(2027, 1, 30, 23, 59, 30, tzinfo=UTC).timestamp())
+    purse.end(purse.begin(), 6)
     with pytest.raises(Refusal, match=r"a day is used up.*begins anew at 2027-01-31T00:00:00Z") as refused:
-        ledger.begin()
+        purse.begin()
     assert refused.value.headers == (b"Retry-After: 30", b"x-should-retry: false")
-    ledger.now += 30
-    ledger.end(ledger.begin(), 2)
+    purse.now += 30
+    purse.end(purse.begin(), 2)
     with pytest.raises(Refusal, match=r"a month is used up.*begins anew at 2027-02-01T00:00:00Z"):
-        ledger.begin()
-    ledger.now += 86_400
-    ledger.end(ledger.begin(), 2)
-    assert ledger.spent == 2
+        purse.begin()
+    purse.now += 86_400
+    purse.end(purse.begin(), 2)
+    assert purse.spent == 2
 
 
 def test_what_was_expected_counts_where_nobody_counted() -> None:
     """The record says so; where it was counted, that counts."""
-    ledger = Ledger(KeyTerms(budget_day=100, **EURO))
-    record = ledger.end(ledger.begin(size=80, limit=15), None)
-    assert (record.cost, record.charged, ledger.spent) == (None, 35, 35)
-    record = ledger.end(ledger.begin(), 7)
-    assert (record.cost, record.charged, ledger.spent) == (7, None, 42)
+    purse = Purse(KeyTerms(budget_day=100, **EURO))
+    record = purse.end(purse.begin(size=80, limit=15), None)
+    assert (record.cost, record.charged, purse.spent) == (None, 35, 35)
+    record = purse.end(purse.begin(), 7)
+    assert (record.cost, record.charged, purse.spent) == (7, None, 42)
 
 
 @pytest.mark.parametrize("terms", [{"currency": "USD"}, {"currency": ""}])
 def test_a_budget_in_another_currency_cannot_hold(terms: dict[str, str]) -> None:
     """It was set before the settings named another one. What costs nothing is served."""
-    ledger = Ledger(KeyTerms(budget_day=100, **terms))
+    purse = Purse(KeyTerms(budget_day=100, **terms))
     with pytest.raises(Refusal, match="prices are in EUR"):
-        ledger.begin()
-    ledger.begin(model="local/m")
-    assert Ledger(KeyTerms(budget_day=100, on_budget="warn", **terms)).begin().held.times == 1
+        purse.begin()
+    purse.begin(model="local/m")
+    assert Purse(KeyTerms(budget_day=100, on_budget="warn", **terms)).begin().held.times == 1
 
 
 def test_a_request_whose_key_is_gone_holds_nothing_at_its_end() -> None:
     """Its terms may have changed, or its file be damaged."""
-    ledger = Ledger(KeyTerms(budget_day=100, **EURO))
-    ticket = ledger.begin()
-    ledger.allowances.follow(CheckedKeys((), required=True))
-    ledger.end(ticket, 5)
-    ledger.__post_init__()
+    purse = Purse(KeyTerms(budget_day=100, **EURO))
+    ticket = purse.begin()
+    purse.allowances.follow(CheckedKeys((), required=True))
+    purse.end(ticket, 5)
+    purse.__post_init__()
     assert ticket.held.count is not None
     assert ticket.held.count.spent(1)[2] == 0

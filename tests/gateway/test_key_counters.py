@@ -96,9 +96,9 @@ def test_a_restarted_worker_keeps_what_was_spent_and_holds_nothing() -> None:
     mine.add(1e9, 5, 5)
     mine.hold(7, 7)
     other.hold(1, 1)
-    counters.begin(0, "0123456789")
+    counters.begin(0, "0123456789-4.jsonl")
     assert other.spent(int(1e9 // DAY_S)) == (5, 5, 1)
-    assert counters.writers == {"0123456789"}
+    assert counters.writers == {"0123456789": 4}
 
 
 def test_the_writers_of_workers_are_known_also_those_that_are_gone() -> None:
@@ -106,8 +106,8 @@ def test_the_writers_of_workers_are_known_also_those_that_are_gone() -> None:
     counters = KeyCounters(2)
     names = [f"{number:010x}" for number in range(20)]
     for number, name in enumerate(names):
-        counters.begin(number % 2, name)
-    assert counters.writers == set(names[-16:])
+        counters.begin(number % 2, f"{name}-{number + 1}.jsonl")
+    assert counters.writers == {name: number for number, name in list(enumerate(names, 1))[-16:]}
 
 
 def test_what_a_forked_process_counts_is_seen() -> None:

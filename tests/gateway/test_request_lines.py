@@ -41,14 +41,15 @@ def test_each_line_is_read_once_it_is_complete(tmp_path: Path) -> None:
 
 
 def test_files_of_some_writers_and_older_ones_are_left_out(tmp_path: Path) -> None:
-    """Those of a writer for good: it counts for itself. What was read of it before stays read."""
+    """Those of a writer for good, from one of its files on: it counts these for itself."""
     lines = RequestLines(tmp_path)
     put(tmp_path, b"a\n")
     put(tmp_path, b"b\n", OTHER)
-    os.utime(put(tmp_path, b"old\n", OTHER, 2), (1000, 1000))
-    assert list(lines.new(since=2000, but={OTHER})) == [b"a\n"]
-    put(tmp_path, b"c\n", OTHER)
-    assert list(lines.new()) == []
+    put(tmp_path, b"c\n", OTHER, 2)
+    os.utime(put(tmp_path, b"old\n", ONE, 2), (1000, 1000))
+    assert list(lines.new(since=2000, but={OTHER: 2})) == [b"a\n", b"b\n"]
+    put(tmp_path, b"d\n", OTHER, 2)
+    assert list(lines.new()) == [b"old\n"]
 
 
 def test_what_is_no_file_of_requests_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -99,8 +99,10 @@ async def test_a_cycle_that_runs_is_asked_again(raced: Path, tmp_path: Path) -> 
         assert "hx-get" not in text
         with ProcessLock(tmp_path / "lock")("loop"):
             text = (await browser.get("/ui/experiments/cycle/9")).text
-            assert 'hx-get="/ui/experiments/cycle/9"' in text
-            part = (await browser.get("/ui/experiments/cycle/9", hx_request="true")).text
+            asks = re.search(r'hx-get="(/ui/experiments/cycle/9\?seen=[0-9a-f]+)"', text)
+            assert asks is not None
+            assert (await browser.get(asks[1], hx_request="true")).status == 204  # nothing has changed
+            part = (await browser.get("/ui/experiments/cycle/9?seen=before", hx_request="true")).text
             assert part.lstrip().startswith('<div id="cycle"')
             assert "selfopt loop is measuring now" in (await browser.get("/ui/experiments")).text
 

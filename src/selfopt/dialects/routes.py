@@ -16,6 +16,10 @@ DIALECTS: Mapping[Route, str] = {
     "messages/count_tokens": "anthropic",
 }
 """The dialect of clients that each belongs to."""
+FREE_ROUTES: frozenset[Route] = frozenset({"messages/count_tokens"})
+"""What no server takes money for."""
+WITHOUT_TEXT: frozenset[Route] = frozenset({"embeddings", "rerank"})
+"""Whose answers hold no text that a model wrote."""
 
 
 def reading_passed(body: bytes, limits: BodyLimits, route: Route) -> Generator[None, None, ChatBody]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from selfopt.dialects.refusal import Refusal
+from selfopt.dialects.routes import FREE_ROUTES, WITHOUT_TEXT
 from selfopt.home import CheckedKeys, KeyTerms, escape_control
 from selfopt.words.allowances import (
     Rate,
@@ -150,9 +151,9 @@ class Allowances:
         self._warned: dict[str, int] = {}
         self._logged: dict[tuple[str, Span], float] = {}
 
-    def begin(self, writer: str) -> None:
-        """Forget the requests under way of a process that is gone. writer: what this one's records are named after."""
-        self.counters.begin(self._worker, writer)
+    def begin(self, first: str) -> None:
+        """Forget the requests under way of a process that is gone. first: name of the first file of this one's records."""
+        self.counters.begin(self._worker, first)
 
     def follow(self, checked: CheckedKeys) -> None:
         """Take the keys in force. What a key used so far stays."""
@@ -196,10 +197,11 @@ class Allowances:
         """
         ticket = exchange.ticket
         account = self._accounts.get(ticket.key) if ticket.key is not None else None
-        if account is None or not account.limited:
+        if account is None or not account.limited or ticket.route in FREE_ROUTES:
             return
         cost: float | None = 0.0
-        asked, answer = exchange.chat.size // BYTES_A_TOKEN, _expected_answer(exchange.chat.fields)
+        asked = exchange.chat.size // BYTES_A_TOKEN
+        answer = 0 if ticket.route in WITHOUT_TEXT else _expected_answer(exchange.chat.fields)
         if account.budgets:
             cost = self.costs.expected(model, asked, answer, EXPECTED_S)
             if (cost is None or account.terms.currency != self._currency) and account.terms.on_budget == "hard":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from selfopt.dialects.routes import FREE_ROUTES
 from selfopt.records import Price, Usage, cost_of
 
 from .adding import NO_USAGE
@@ -142,6 +143,8 @@ class CostBook:
         """Return the record with what the request cost."""
         if not ticket.bill.rows:
             return record
+        if ticket.route in FREE_ROUTES:
+            return msgspec.structs.replace(record, cost=0.0)
         return msgspec.structs.replace(record, cost=self._sum(ticket.bill.rows), cost_alone=self._alone(record, ticket))
 
     def told(self, ticket: Ticket) -> bytes:

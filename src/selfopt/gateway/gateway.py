@@ -17,7 +17,7 @@ from selfopt.dialects.messages_client import MESSAGES_CLIENT
 from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
 from selfopt.dialects.responses_client import RESPONSES_CLIENT
-from selfopt.dialects.routes import DIALECTS, Route
+from selfopt.dialects.routes import DIALECTS, FREE_ROUTES, Route
 from selfopt.errors import AuditError
 from selfopt.web import BadMessage, Denied, HttpRequest, MemoryTrimmer, Pool, Reply, WebServer
 
@@ -43,7 +43,7 @@ from .warmth import KeepWarm
 PRUNE_S = 2.0
 NAMES_S = 1.0
 MOST_TOLD, MOST_SAID = 10, 300
-FREE = frozenset({b"/v1/feedback", b"/v1/messages/count_tokens"})
+FREE = frozenset({b"/v1/feedback", *(b"/v1/%s" % route.encode() for route in FREE_ROUTES)})
 """What is asked for by POST and costs nothing, so that it does not count as a request of its key."""
 _encode = msgspec.json.Encoder().encode
 Answer = Callable[[HttpRequest, Reply, Caller], Awaitable[None]]

@@ -74,7 +74,7 @@ class SegmentJournal:
 
     Attributes:
         fault: why nothing can be written now; empty while it can.
-        writer: what the files are named after.
+        first: the name of the first file that it writes.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class SegmentJournal:
         """
         self._folder = folder
         self._audit = audit
-        self.writer = self._writer = writer = writer if (folder, writer) not in _writing_now else os.urandom(5).hex()
+        self._writer = writer = writer if (folder, writer) not in _writing_now else os.urandom(5).hex()
         _writing_now.add((folder, writer))
         self._options = options or JournalOptions()
         self._clock = clock
@@ -114,6 +114,7 @@ class SegmentJournal:
         self._held: list[_Run] = []
         self._n, self._bytes = 0, self._options.segment_bytes
         self._number, self._head = last_of(folder, writer)
+        self.first = segment_name(writer, self._number + 1)
         self._ended: list[tuple[int, Seal]] = []
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None

@@ -43,21 +43,22 @@ class KeyCounters:
         self.cells = memoryview(mmap.mmap(-1, self.rows * PLACES * CELLS * 8)).cast("d")
         self._writers = mmap.mmap(-1, workers * _NAMES * _NAME_BYTES)
 
-    def begin(self, worker: int, writer: str = "") -> None:
-        """Note that a worker begins: its requests under way are none. writer: what its records are named after."""
+    def begin(self, worker: int, first: str = "") -> None:
+        """Note that a worker begins: its requests under way are none. first: the first file of its records."""
         row = (worker + 1) * PLACES * CELLS
         for at in range(row, row + PLACES * CELLS, CELLS):
             if self.cells[at + HELD]:
                 self.cells[at + HELD] = self.cells[at + HELD_COST] = self.cells[at + HELD_TOKENS] = 0.0
         own = worker * _NAMES * _NAME_BYTES
         kept = self._writers[own : own + (_NAMES - 1) * _NAME_BYTES]
-        self._writers[own : own + _NAMES * _NAME_BYTES] = writer.encode().ljust(_NAME_BYTES, b"\0") + kept
+        self._writers[own : own + _NAMES * _NAME_BYTES] = first.encode().ljust(_NAME_BYTES, b"\0") + kept
 
     @property
-    def writers(self) -> frozenset[str]:
-        """What the records of the workers are named after, of each worker and the last seven before it."""
+    def writers(self) -> dict[str, int]:
+        """The first file's number by writer, of each worker and the last seven before it. It and later files are theirs."""
         names = (bytes(self._writers[at : at + _NAME_BYTES]) for at in range(0, len(self._writers), _NAME_BYTES))
-        return frozenset(name.rstrip(b"\0").decode() for name in names if name[0])
+        parts = (name.rstrip(b"\0").decode().removesuffix(".jsonl").rpartition("-") for name in names if name[0])
+        return {writer: int(number) for writer, _, number in parts}
 
 
 class KeyCount:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from selfopt.home import MAX_LINE_BYTES, escape_control, is_segment_name
@@ -26,12 +26,12 @@ class RequestLines:
         self._read: dict[str, int] = {}
         self._left: set[str] = set()
 
-    def new(self, *, since: float = 0.0, but: Collection[str] = ()) -> Iterator[bytes]:
+    def new(self, *, since: float = 0.0, but: Mapping[str, int] | None = None) -> Iterator[bytes]:
         """Yield the lines that were not read before.
 
         Args:
             since: files that were last written before this are left out, in seconds since 1970.
-            but: writers whose files are left out for good.
+            but: writers whose files are left out for good, from that number on.
         """
         try:
             names = sorted(os.listdir(self._folder))
@@ -40,7 +40,8 @@ class RequestLines:
         for name in names:
             if name in self._left or not is_segment_name(name):
                 continue
-            if name.rpartition("-")[0] in but:
+            writer, _, number = name.removesuffix(".jsonl").rpartition("-")
+            if but and writer in but and int(number) >= but[writer]:
                 self._left.add(name)
                 continue
             try:

@@ -158,7 +158,7 @@ def _earlier(app: App, options: GatewayOptions) -> EarlierResponses | None:
     if not own.keep_responses:
         return None
     limits = KeptLimits(own.keep_responses, own.keep_responses_bytes, own.keep_responses_days)
-    return EarlierResponses(KeptResponses(app.home.responses, limits), options.body)
+    return EarlierResponses(KeptResponses(app.home.responses, limits), options.body, own.max_body_bytes)
 
 
 def _audit(app: App) -> TrailSink:
@@ -263,7 +263,7 @@ def _watch(app: App, config: RoutingConfig, options: GatewayOptions, changed: Ca
 
 def _journal(app: App, options: GatewayOptions, audit: TrailSink, allowances: Allowances) -> RequestJournal:
     journal = SegmentJournal(app.home.requests, audit, this_writer(), options=JournalOptions(segment_bytes=options.segment_bytes))
-    allowances.begin(journal.writer)
+    allowances.begin(journal.first)
     return journal
 
 

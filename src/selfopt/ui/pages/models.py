@@ -71,12 +71,12 @@ async def show_one(asked: Asked) -> PageAnswer:
 
 
 def _model(app: App, model: str, phase: str) -> dict[str, Any]:
-    from selfopt.verbs.costing import rules_pay
     from selfopt.verbs.model_standings import (
         decisions_about,
         measured_of,
         model_standings,
         newest_calibration,
+        pays_of,
         thresholds_of,
     )
     from selfopt.verbs.rule_versions import rule_versions
@@ -92,7 +92,7 @@ def _model(app: App, model: str, phase: str) -> dict[str, Any]:
         raise PageError(
             404, f"{model[:100]} {phase[:20]} was never measured here", "The page Models and rules lists those that were."
         )
-    pays = rules_pay(app, standing.rules)
+    pays = pays_of(app, standing.rules)
     surely = any(rule.serve_when is not None for rule in standing.rules)
     asked = None if surely else newest_calibration(app, standing.model, standing.phase)
     return {
