@@ -121,7 +121,7 @@ async def test_two_evaluations_stand_beside_each_other(pair: Path) -> None:
     async with running(pair) as ui:
         browser = await ui.signed_in()
         text = (await browser.get("/ui/experiments/compare?left=eval-left-0&right=eval-right-0")).text
-        assert "passes 3 prompts more often" in text
+        assert "does better on 3 prompts, worse on 0, and equally well on 22" in text
         assert re.findall(r'<article class="pair panel" id="([^"]*)"', text) == ["p-0020", "p-0021", "p-0022"]
         assert '<pre class="raw">from the left</pre>' in text
         assert "look(for=&#34;from the left&#34;)" in text
