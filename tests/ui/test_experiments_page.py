@@ -13,6 +13,7 @@ import pytest
 
 from selfopt.home import ProcessLock
 from selfopt.records import CycleStart, CycleTarget, Decision, Outcome, RaceBlock, RaceEnd, Trial
+from selfopt.words.decisions import GATES
 from tests.loop.kit import World
 from tests.loop.race_kit import ATOMIC, candidates, sometimes
 
@@ -133,6 +134,29 @@ async def test_prompts_are_filtered_and_paged(pair: Path, shown: str, page: int,
     async with running(pair) as ui:
         address = f"/ui/experiments/compare?left=eval-left-0&right=eval-right-0&show={shown}&page={page}"
         assert (await (await ui.signed_in()).get(address)).text.count('<article class="pair panel"') == ids
+
+
+async def test_every_prompt_of_a_filter_has_a_box(pair: Path) -> None:
+    """With its outcome on both sides, and a link to the page that shows it."""
+    async with running(pair) as ui:
+        address = "/ui/experiments/compare?left=eval-left-0&right=eval-right-0&show=all"
+        text = (await (await ui.signed_in()).get(address)).text
+        boxes = re.findall(r'<a href="([^"]*)" title="(p-[^"]*)"', text)
+        assert len(boxes) == 25
+        assert boxes[0] == ("#p-0000", "p-0000: left passed, right passed")
+        assert boxes[20][1] == "p-0020: left failed, right passed"
+        assert re.search(r"page=3.*#p-0020$", boxes[20][0])
+
+
+async def test_a_prompt_that_one_was_not_asked_counts_for_neither(tmp_path: Path) -> None:
+    """Two evaluations of different splits are compared on what they share, and the sentence says how much that is."""
+    await store(
+        tmp_path, [*evaluation_of(spec("left"), [PASS, WRONG]), *evaluation_of(spec("right"), [WRONG, WRONG, PASS, PASS])]
+    )
+    async with running(tmp_path) as ui:
+        text = (await (await ui.signed_in()).get("/ui/experiments/compare?left=eval-left-0&right=eval-right-0")).text
+        assert "does better on 0 prompts, worse on 1, and equally well on 1; 2 other prompts were asked of one alone" in text
+        assert re.findall(r'<article class="pair panel" id="([^"]*)"', text) == ["p-0000"]
 
 
 async def test_hostile_replies_are_shown_and_never_run(pair: Path) -> None:
