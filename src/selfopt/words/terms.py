@@ -65,6 +65,7 @@ TERMS: Mapping[str, str] = {
     "split": "A fixed part of a suite's prompts. What is tuned on one part is judged on another.",
     "held-out prompts": "Prompts that nothing was tuned on, so that they tell how a model does on new ones.",
     "search prompts": "Prompts on which ways to ask were compared. Figures of the best are likely too good.",
+    "point": "A variant put together from parts, such as tools=signatures backing=strict. `selfopt variants parts` lists them.",
     "ablation": "What is left of an improvement when one of its parts is taken away.",
     "synthetic": "Made of prompts that a model or a template wrote. Every figure that rests on them says so.",
 }

@@ -163,7 +163,7 @@ async def show_decision(asked: Asked) -> PageAnswer:
 
 def _decision(app: App, decision_id: str) -> dict[str, Any]:
     from selfopt.verbs.deciding import explained_decision
-    from selfopt.words.decisions import REASONS
+    from selfopt.words.decisions import GATES, REASONS
 
     try:
         decision, account, _ = explained_decision(app, decision_id)
@@ -176,6 +176,7 @@ def _decision(app: App, decision_id: str) -> dict[str, Any]:
         "decision": decision,
         "account": account,
         "reasons": reasons,
+        "gates": GATES,
         "pair": _pair_of(decision.evaluation_ids),
         "age": age,
     }

@@ -15,6 +15,7 @@ from selfopt.verbs.requests import LiveAttempt, RequestRecord
 from selfopt.verbs.routing import rules_of_version
 from selfopt.words.live import fault_text, request_text
 from selfopt.words.rules import rule_text
+from selfopt.words.unsure import not_served_text
 
 if TYPE_CHECKING:
     from selfopt.ui.site import Site
@@ -64,6 +65,7 @@ async def one(asked: Asked) -> PageAnswer:
         ),
         "tone": _TONES.get(record.outcome, "calm"),
         "steps": waterfall(record.attempts, record.latency_ms, record.first_byte_ms),
+        "escalated": [not_served_text(record.model or "", why, None, None).strip() for why in record.escalated],
         "rule": rule,
         "about": rule_text(rule) if rule is not None else "",
         "heard": index.feedback(record.id),
@@ -159,6 +161,8 @@ def waterfall(attempts: Sequence[LiveAttempt], latency_ms: float, first_byte_ms:
         served = not attempt.fault and not attempt.escalated and not attempt.second
         kind = "served" if served else "beside" if attempt.second else "unsure" if attempt.escalated else "fault"
         said = "" if served else f"compared in the second way, {attempt.second}" if attempt.second else fault_text(attempt.fault)
+        if attempt.escalated not in ("", "unsure") and not attempt.fault and not attempt.second:
+            said = not_served_text("", attempt.escalated, None, None).strip()
         steps.append(
             Step(attempt.model, kind, 100 * begin / whole, max(0.4, 100 * attempt.ms / whole), attempt.ms, attempt, said)
         )
