@@ -38,7 +38,7 @@ def test_now_says_what_is_not_all_right(browser: Browser, tmp_path: Path) -> Non
         with page_of(world) as link:
             page.goto(link)
             expect(verdict(page)).to_contain_text("Everything is all right")
-            assert ask_once(base, SMALL, "again") >= 500
+            assert all(ask_once(base, SMALL, said) >= 500 for said in ("once", "again", "and again"))
             expect(verdict(page)).to_have_attribute("data-verdict", "bad")
             expect(page.locator("main")).to_contain_text(SMALL)
             expect(page.locator("#live-note")).not_to_have_text("")
