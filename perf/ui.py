@@ -251,6 +251,7 @@ def compared(without: Sequence[Sequence[float]], beside: Sequence[Sequence[float
         "p99_ms": quantile(whole, 0.99),
         "p50_ratio": ratio(everyone, 0.5),
         "p99_ratio": ratio(everyone, 0.99),
+        "p99_ratio_of_pairs": median(ratio([place], 0.99) for place in everyone),
         "p99_ratio_low": drawn[12],
         "p99_ratio_high": drawn[-13],
     }

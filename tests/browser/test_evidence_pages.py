@@ -43,7 +43,7 @@ def to_replies(shown: Page) -> None:
 def to_trial(shown: Page) -> None:
     """On to a single trial, and whether it is as it was committed."""
     to_replies(shown)
-    shown.get_by_role("link", name="the whole trial").first.click()
+    shown.get_by_role("link", name="Open the whole trial").first.click()
     shown.get_by_text("as they were committed").wait_for()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -114,7 +115,7 @@ class Drawing:
         )
         self._jinja.filters |= {
             "number": number, "share": share, "duration": duration, "money": money, "when": when, "clock": clock, "short": short, "ago": ago, "sentence": sentence,
-            "compact_json": lambda value: json.dumps(value, separators=(",", ":")),
+            "shell": shlex.quote, "compact_json": lambda value: json.dumps(value, separators=(",", ":")),
         }  # fmt: skip
         self._jinja.globals |= {"url": url, "TERMS": TERMS, "pages": pages, **assets}
 
