@@ -55,7 +55,7 @@ def test_requests_say_why_one_was_escalated(watched: Watched) -> None:
     page.wait_for_url(re.compile("escalated=unsure"))
     page.locator(".requests tbody a").first.click()
     main = page.locator("main")
-    for words in ("Why it went so", SMALL, "of version", "Confidence beside its threshold", "Where the time went"):
+    for words in ("Why it went this way", SMALL, "Confidence beside its threshold", "Where the time went"):
         expect(main).to_contain_text(words)
     expect(page.get_by_role("img", name=re.compile(r"Confidence 0\.\d+, threshold 0\.\d+"))).to_be_visible()
     assert page.locator(".step").count() >= 3
