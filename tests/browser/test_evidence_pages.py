@@ -107,4 +107,4 @@ def test_a_model_says_whether_its_threshold_holds(watched: Watched) -> None:
     expect(shown.get_by_text("and escalates to").first).to_be_visible()
     expect(shown.locator(".threshold .badge").first).to_have_text("holds")
     shown.get_by_role("link", name="Threshold").first.click()
-    expect(shown.locator("#tip")).to_contain_text("The confidence from which on")
+    expect(shown.locator("#tip")).to_contain_text("The confidence that an answer needs")
