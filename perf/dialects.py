@@ -52,7 +52,14 @@ def _response(model: str, text: str, **more: Any) -> dict[str, Any]:
     return {"model": model, "input": text, **more}
 
 
-CHATS, RESPONSES = "/v1/chat/completions", "/v1/responses"
+def _message(model: str, text: str, **more: Any) -> dict[str, Any]:
+    return _chat(model, text, max_tokens=200, **more)
+
+
+CUSTOM_TOOLS = [
+    {"name": tool["name"], "description": tool.get("description"), "input_schema": tool["parameters"]} for tool in FLAT_TOOLS
+]
+CHATS, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/responses", "/v1/messages"
 SENTENCE, CALL = "capital of France is Paris", "get_weather"
 KINDS: Mapping[str, Kind] = {
     "chat, passed on": Kind(CHATS, _chat("chats/plain", SAID), SENTENCE),
@@ -60,6 +67,32 @@ KINDS: Mapping[str, Kind] = {
     "chat, through a variant": Kind(CHATS, _chat("chats/harness", CALLED, tools=TOOLS), '"tool_calls"'),
     "chat, through a variant, streamed": Kind(CHATS, _chat("chats/harness", CALLED, tools=TOOLS, stream=True), '"tool_calls"'),
     "chat, text through a variant, streamed": Kind(CHATS, _chat("chats/talks", SAID, tools=TOOLS, stream=True), "[DONE]"),
+    "messages, passed on": Kind(MESSAGES, _message("both/plain", SAID), SENTENCE, "chat, passed on", PASSED_AIM),
+    "messages, passed on, streamed": Kind(
+        MESSAGES, _message("both/plain", SAID, stream=True), "message_stop", "chat, passed on, streamed", PASSED_AIM
+    ),
+    "messages, translated": Kind(MESSAGES, _message("chats/plain", SAID), SENTENCE, "chat, through a variant", TRANSLATED_AIM),
+    "messages, translated, streamed": Kind(
+        MESSAGES,
+        _message("chats/plain", SAID, stream=True),
+        "message_stop",
+        "chat, text through a variant, streamed",
+        TRANSLATED_AIM,
+    ),
+    "messages, through a variant": Kind(
+        MESSAGES,
+        _message("chats/harness", CALLED, tools=CUSTOM_TOOLS),
+        '"tool_use"',
+        "chat, through a variant",
+        TRANSLATED_AIM,
+    ),
+    "messages, through a variant, streamed": Kind(
+        MESSAGES,
+        _message("chats/harness", CALLED, tools=CUSTOM_TOOLS, stream=True),
+        '"tool_use"',
+        "chat, through a variant, streamed",
+        TRANSLATED_AIM,
+    ),
     "responses, passed on": Kind(RESPONSES, _response("both/plain", SAID), SENTENCE, "chat, passed on", PASSED_AIM),
     "responses, passed on, streamed": Kind(
         RESPONSES, _response("both/plain", SAID, stream=True), "response.completed", "chat, passed on, streamed", PASSED_AIM
@@ -130,7 +163,7 @@ def measured(requests: int, rounds: int) -> dict[str, float]:
         stack.callback(upstream.end)
         variants = {"chats/harness": get_variant(VARIANT), "chats/talks": get_variant("native_parsed")}
         rules = [rule_of(model, phase, variant=own) for model, own in variants.items() for phase in PHASES]
-        world = World({"chats": url, "both": url}, rules, {"both": 'also = ["openai_responses"]\n'})
+        world = World({"chats": url, "both": url}, rules, {"both": 'also = ["openai_responses", "anthropic"]\n'})
         ours = stack.enter_context(our_gateway(folder / "ours", world))
         asker = Asker(ours.url, ours.key)
         found: dict[str, list[float]] = {name: [] for name in KINDS}

@@ -42,7 +42,7 @@ checks.check(
     lambda: [item.arguments for item in client.responses.create(model=MODEL, input=WEATHER, tools=flat).output if item.type == "function_call"],
 )
 checks.check("response tool streamed", lambda: responses(input=WEATHER, tools=flat))
-checks.check("models", lambda: [model.id for model in client.models.list()])
+checks.check("models", lambda: (client.models.list().object, [model.id for model in client.models.list()]))
 if EMBEDDING:
     checks.check("embeddings", lambda: client.embeddings.create(model=EMBEDDING, input=[HELLO, WEATHER]).data[1].embedding[:2])
 checks.done()

@@ -2,7 +2,7 @@
 
 POST /v1/chat/completions answers at once by what the body holds: a stream of eight pieces for `"stream":true`; a call of the first
 tool, written as text in the way of small models, for a body with tools; else a sentence. With `"user":"beat"` in the body the pieces of a stream come 5 ms after
-each other instead of in one write. POST /v1/responses answers with the sentence, whole or streamed. Under /hang/ it never answers. It prints its port and serves until it is killed. The headers and
+each other instead of in one write. POST /v1/responses and /v1/messages answer with the sentence, whole or streamed. Under /hang/ it never answers. It prints its port and serves until it is killed. The headers and
 the body are searched, not parsed; it serves the gateways measured here and nobody else.
 """
 
@@ -85,9 +85,33 @@ def _responses() -> tuple[bytes, bytes]:
     return head + body, STREAM_HEAD + chunks + b"0\r\n\r\n"
 
 
+def _messages() -> tuple[bytes, bytes]:
+    """The sentence in Anthropic's dialect, whole and streamed."""
+    head = {"id": "msg_fixed", "type": "message", "role": "assistant", "model": MODEL, "stop_sequence": None}
+    usage = {"input_tokens": 21, "output_tokens": 8}
+    events: list[dict[str, object]] = [
+        {"type": "message_start", "message": {**head, "content": [], "stop_reason": None, "usage": usage}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *(
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": piece}}
+            for piece in PIECES
+            if piece
+        ),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 8}},
+        {"type": "message_stop"},
+    ]
+    lines = [f"event: {one['type']}\ndata: {json.dumps(one)}\n\n".encode() for one in events]
+    said = {**head, "content": [{"type": "text", "text": TEXT}], "stop_reason": "end_turn", "usage": usage}
+    body = json.dumps(said).encode()
+    whole = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    return whole, STREAM_HEAD + b"".join(b"%x\r\n%s\r\n" % (len(line), line) for line in lines) + b"0\r\n\r\n"
+
+
 STREAM_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 SENTENCE, CALLING, EVENTS = _whole(TEXT), _whole(CALL), _events()
 RESPONSE, RESPONSE_STREAM = _responses()
+MESSAGE, MESSAGE_STREAM = _messages()
 MODELS = b'{"object":"list","data":[{"id":"fixed","object":"model","created":0,"owned_by":"fixed"}]}'
 LISTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(MODELS), MODELS)
 
@@ -128,6 +152,8 @@ class Fixed(asyncio.Protocol):
             pass
         elif b"/responses http" in head[:80]:
             self.transport.write(RESPONSE_STREAM if b'"stream":true' in body else RESPONSE)
+        elif b"/messages http" in head[:80]:
+            self.transport.write(MESSAGE_STREAM if b'"stream":true' in body else MESSAGE)
         elif b'"stream":true' in body or b'"stream": true' in body:
             self._stream(beat=b'"beat"' in body)
         elif b'"tools":' in body:

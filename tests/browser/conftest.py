@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.acceptance.sure_world import World
@@ -56,6 +59,27 @@ def entered(world: World, browser: Browser) -> Iterator[tuple[str, dict[str, obj
         context.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A gateway of the home: the address of its API, and an API key of the scope admin."""
+
+    base: str
+    key: str
+
+    @property
+    def root(self) -> str:
+        """Where it listens."""
+        return self.base.partition("/v1")[0]
+
+
+@pytest.fixture(scope="session")
+def gateway(world: World) -> Iterator[Served]:
+    """`selfopt serve` on the home."""
+    key = json.loads(world.ok("keys", "add", "reader", "--scope", "admin", "--json"))["key"]
+    with world.process("serve", "--port", "0") as (_, base, _):
+        yield Served(base, key)
+
+
 @pytest.fixture
 def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where pictures of pages are kept: SELFOPT_SCREENSHOTS, else a folder that goes with the tests."""
@@ -69,10 +93,12 @@ class Watched:
     """A page of the browser, and what went wrong in it.
 
     Attributes:
+        look: width and colour scheme, as pictures are named.
         faults: errors of scripts, messages of the console that are errors, and answers that failed.
     """
 
-    def __init__(self, page: Page, root: str) -> None:
+    def __init__(self, page: Page, root: str, look: str = "") -> None:
+        self.look = look
         self.page = page
         self.root = root
         self.faults: list[str] = []
@@ -84,6 +110,16 @@ class Watched:
     def _failed(self, url: str, failure: str) -> None:
         if "ERR_ABORTED" not in failure:  # the page was left meanwhile
             self.faults.append(f"{url}: {failure}")
+
+    def check(self, picture: Path | None = None) -> None:
+        """Check that axe finds no violation, and that the page is no wider than its window."""
+        self.page.wait_for_load_state("networkidle")
+        if picture is not None:
+            self.page.screenshot(path=picture, full_page=True)
+        found = Axe().run(self.page)
+        assert found.violations_count == 0, self.page.url + found.generate_report()
+        wide, window = self.page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert wide <= window, self.page.url
 
     def open(self, path: str) -> Page:
         """Open a page of the site."""
@@ -101,7 +137,7 @@ def watched(browser: Browser, entered: tuple[str, dict[str, object]], request: p
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, storage_state=state)
     page = context.new_page()
     page.set_default_timeout(60_000)
-    found = Watched(page, root)
+    found = Watched(page, root, f"{width}-{scheme}")
     yield found
     context.close()
     assert not found.faults

@@ -43,6 +43,19 @@ def shown_world(world: World) -> Iterator[World]:
         yield world
 
 
+def ask_once(base: str, model: str, said: str, key: str = "") -> int:
+    """Ask one chat; return the status."""
+    place = urlsplit(base)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port or 0, timeout=300)
+    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+    body = {"model": model, "messages": [{"role": "user", "content": said}]}
+    connection.request("POST", f"{place.path}/chat/completions", json.dumps(body), headers)
+    answer = connection.getresponse()
+    answer.read()
+    connection.close()
+    return answer.status
+
+
 def ask_all(base: str) -> None:
     """Every prompt once, as a client asks it; every seventh streamed, and some that are refused or wrong."""
     place = urlsplit(base)

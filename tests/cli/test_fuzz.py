@@ -20,7 +20,7 @@ WORDS = [
     "rule-", "None", "true", "[bold]", "x=y",
 ]  # fmt: skip
 # These would serve for good, fetch from the network, or run for minutes.
-LEFT_OUT = {"quickstart", "scripted", "serve", "pull"}
+LEFT_OUT = {"quickstart", "scripted", "serve", "ui", "pull"}
 
 
 def leaves(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

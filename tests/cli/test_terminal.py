@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from selfopt.cli.common import LiveLine, block, console, emit, joined, pretty, say, short_id
+from selfopt.cli.common import LiveLine, block, console, emit, joined, say, short_id
 from selfopt.cli.main import run
 from selfopt.cli.output import LogLines
 from selfopt.measure.progress import Progress
@@ -85,13 +85,6 @@ def test_a_block_is_cut_and_says_so() -> None:
     block(out, "x" * 50, limit=10)
     assert "xxxxxxxxxx\n" in stream.getvalue()
     assert "40 more characters" in stream.getvalue()
-
-
-def test_pretty_spreads_json_and_leaves_everything_else() -> None:
-    """Objects and lists are spread; text, numbers, broken, deep and huge ones are as they were."""
-    assert pretty('{"a":[1]}') == '{\n  "a": [\n    1\n  ]\n}'
-    for text in ("hello", "3", '"x"', "{", "[" * 100_000, '["' + "x" * 600_000 + '"]'):
-        assert pretty(text) == text
 
 
 def test_small_helpers() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import suppress
 from typing import Any
 
@@ -411,3 +412,82 @@ def test_only_thinking_that_nobody_signed_is_left_out() -> None:
     assert without_unsigned(raw) == {"messages": [{"role": "assistant", "content": [signed, text]}]}
     for kept in ({"messages": msgspec.Raw(json.dumps([{"role": "user", "content": [text]}]).encode())}, {"messages": turns}, {}):
         assert without_unsigned(kept) is kept
+
+
+def test_what_ended_a_reply_is_told() -> None:
+    """Whole and streamed, where the server says that a text of the client did."""
+    server = Anthropic(EndpointConfig(name="it", kind="anthropic"))
+    end = {"stop_reason": "stop_sequence", "stop_sequence": "END"}
+    whole = server.decode_reply({"content": [{"type": "text", "text": "a"}], **end})
+    decoder = server.decoder()
+    for event in ({"type": "message_start", "message": {}}, {"type": "message_delta", "delta": end}, {"type": "message_stop"}):
+        decoder.add(event)
+    for parts in (whole, decoder.done()):
+        writer = MESSAGES_CLIENT.reply("req-1", "m", BODY)
+        writer.settle(parts.content(), Usage())
+        assert end.items() <= json.loads(writer.whole()).items()
+        assert b'"delta":{"stop_reason":"stop_sequence","stop_sequence":"END"}' in writer.ending(with_usage=True)
+
+
+def _steps(body: bytes, server: str) -> list[float]:
+    """The CPU seconds of each step of reading a body."""
+    times, began = [], time.thread_time()
+    steps = MESSAGES_CLIENT.reading_body(body, BodyLimits())
+    try:
+        while True:
+            next(steps)
+            times.append(time.thread_time() - began)
+            began = time.thread_time()
+    except StopIteration as end:
+        reading = MESSAGES_CLIENT.reading_request(end.value, server)
+    with suppress(NoWordsError, StopIteration):
+        while True:
+            next(reading)
+            times.append(time.thread_time() - began)
+            began = time.thread_time()
+    return [*times, time.thread_time() - began]
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        [{"role": "user", "content": [{"type": "text", "text": "x"}] * 60_000}],
+        [{"role": "user", "content": [{"type": "text", "text": "x" * 100}]}] * 9_000,
+        [{"role": "user", "content": [{"type": "tool_use", "id": "a", "name": "b", "input": {"a": [{}] * 900_000}}]}],
+        [{"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "b", "input": {"a": [0] * 90_000}}] * 9}],
+        [
+            {
+                "role": "user",
+                "content": [{"type": "image", "source": {"type": "base64", "media_type": "a/b", "data": "A" * 9_000_000}}],
+            }
+        ],
+    ],
+)
+@pytest.mark.parametrize("server", ["openai_chat", "anthropic"])
+def test_no_body_holds_up_others(turns: list[Any], server: str) -> None:
+    """It is read in many short steps, or refused for what is too much. CPU time counts, as others use this machine, too."""
+    with suppress(Refusal):
+        times = _steps(json.dumps({"model": "m", "messages": turns}).encode(), server)
+        assert max(times) < 0.25
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"system": [{"type": "image", "source": {}}]}, "system"),
+        ({"system": [{"type": "text", "text": "x", "brand_new": 1}]}, "system"),
+        ({"system": 7}, "system"),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "x", "citations": [{}]}]}]}, "messages"),
+        (
+            {"messages": [{"role": "user", "content": [{"type": "tool_use", "name": "t", "input": {}, "toolset_name": "s"}]}]},
+            "messages",
+        ),
+    ],
+)
+def test_what_cannot_be_said_of_a_block_names_its_field(fields: dict[str, Any], field: str) -> None:
+    """Also in the system prompt. What is empty says nothing."""
+    with pytest.raises(NoWordsError) as refused:
+        asked("openai_chat", **fields)
+    assert refused.value.param == field
+    empty = [{"role": "user", "content": [{"type": "text", "text": "x", "citations": None}]}]
+    assert asked("openai_chat", messages=empty).request.messages[0].content == "x"

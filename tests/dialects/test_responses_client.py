@@ -239,6 +239,8 @@ def test_options_have_their_places_in_a_chat() -> None:
             {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": "u", "detail": "high"}]}]},
             "input[0].content[0].detail",
         ),
+        ({"input": [{"role": "user", "content": [{"type": "input_text", "text": ""}] * 4097}]}, "input[0].content"),
+        ({"input": [{"type": "reasoning", "summary": [{"text": ""}] * 4097}]}, "input[0].summary"),
         ({"input": [{"type": "function_call_output", "output": "x"}]}, "input[0].call_id"),
         ({"input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": {}}]}, "input[0].arguments"),
         ({"tools": [{"type": "function", "name": "f"}, {"type": "web_search"}]}, "tools[1].type"),

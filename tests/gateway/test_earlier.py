@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from selfopt.gateway.kept_responses import KeptResponse
 from selfopt.home import ChainedFile, KeyFile
 
 from .kit import World, gateway_world
-from .test_responses import PATH, TOOLS, asking, calls_in, client
+from .servers import raw_upstream
+from .test_responses import PATH, TOOLS, Native, asking, calls_in, client, native
 
 KEEPS = "[gateway]\nkeep_responses = 3\n"
 MODELS: dict[str, Any] = {
@@ -144,3 +146,49 @@ async def test_where_the_file_cannot_be_used_answers_go_on_unkept(tmp_path: Path
         answer = await world.post(asking("hi", "up/m"), path=PATH)
         assert (answer.status, answer.body["store"]) == (200, False)
         assert "responses.sqlite3 cannot be used" in caplog.text
+
+
+async def test_two_processes_share_what_is_kept(tmp_path: Path) -> None:
+    """What one keeps, the other finds and forgets."""
+    path, limits, small = tmp_path / "kept.sqlite3", KeptLimits(10, 1000, 1.0), KeptResponse(b"[]", b"{}")
+    one, other = KeptResponses(path, limits), KeptResponses(path, limits)
+    try:
+        kept = await asyncio.gather(*(each.keep(f"resp_{n}", None, small) for n in range(4) for each in (one, other)))
+        assert all(kept)
+        assert await other.find("resp_3", None) == small
+        assert await other.forget("resp_3", None)
+        assert await one.find("resp_3", None) is None
+    finally:
+        await one.close()
+        await other.close()
+
+
+async def test_a_server_that_speaks_the_dialect_gets_the_whole_conversation(tmp_path: Path) -> None:
+    """Where the gateway kept the beginning, in items without its own ids; what it did not keep goes there unchanged."""
+    server = Native()
+    async with raw_upstream(server) as url, gateway_world(tmp_path, MODELS, settings=KEEPS + native(url)) as world:
+        first = (await world.post(asking("hi", "up/m"), path=PATH)).body
+        for previous in (first["id"], "resp_of_theirs"):
+            assert (await world.post(asking("more", "raw/m", previous_response_id=previous), path=PATH)).status == 200
+        kept, theirs = server.asked
+        assert "previous_response_id" not in kept
+        assert [(item["role"], "id" in item) for item in kept["input"]] == [
+            ("user", False),
+            ("assistant", False),
+            ("user", False),
+        ]
+        assert theirs == asking("more", "m", previous_response_id="resp_of_theirs")
+        assert (await world.get(f"{PATH}/{first['id']}?stream=true")).error["param"] == "stream"
+
+
+async def test_what_a_request_goes_on_from_counts_for_its_limits(tmp_path: Path) -> None:
+    """A conversation cannot grow beyond what one request may hold, by bytes or by items."""
+    async with gateway_world(tmp_path, MODELS, settings=KEEPS, options={"max_body_bytes": 3000}) as world:
+        previous, status = None, 200
+        for _ in range(3):
+            answer = await world.post(asking("x" * 1200, "up/m", previous_response_id=previous), path=PATH)
+            status, previous = answer.status, answer.body.get("id")
+            if status != 200:
+                break
+        assert (status, answer.error["param"]) == (400, "input")
+        assert "goes on from" in answer.error["message"]

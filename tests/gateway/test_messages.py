@@ -18,6 +18,8 @@ from selfopt.records import ChatRequest, EndpointConfig, Message, ToolCall
 
 from .kit import World, gateway_world
 from .servers import SSE_HEAD, chunk, raw_upstream, whole
+from .test_escalation import MODELS as UNSURE
+from .test_escalation import sure_rule
 from .test_harness import CALL, promote
 
 SERVERS = """
@@ -503,3 +505,22 @@ async def test_what_is_not_served_below_messages_is_told_in_its_clients_form(tmp
             "error": {"type": "not_found_error", "message": "nothing is served at this path; see /openapi.json"},
             "request_id": None,
         }
+
+
+@STREAMED
+async def test_an_unsure_answer_escalates_to_a_server_of_another_dialect(tmp_path: Path, stream: bool) -> None:
+    """Signed in the record; a sure one is served. With nobody stronger the client gets an error that it does not repeat."""
+    async with gateway_world(tmp_path, {**UNSURE, **MODELS}, settings=SERVERS) as world:
+        await sure_rule(world, fallback="claude/caller")
+        for text, served in (("weather, surely", "up/m"), ("weather, maybe", "claude/caller")):
+            asked: dict[str, Any] = {"messages": [{"role": "user", "content": text}], "tools": [WEATHER]}
+            message = await told(world, stream=stream, model="up/m", **asked)
+            (call,) = [block for block in message.content if block.type == "tool_use"]
+            assert (call.name, call.input) == ("get_weather", {"city": "Oslo"})
+            assert world.records[-1].served == served
+        assert world.records[-1].escalated == ("unsure",)
+        await sure_rule(world, fallback="claude/ill")
+        with pytest.raises(anthropic.APIStatusError) as refused:
+            await told(world, stream=stream, model="up/m", **asked)
+        assert isinstance(refused.value.body, dict)
+        assert refused.value.body["type"] == "error"

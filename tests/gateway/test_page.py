@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
-from selfopt.gateway.page import AT_ONCE, MAX_FORM
+from selfopt.gateway.page import AT_ONCE, MAX_FORM, PageDoor, StateOfGateway
 from selfopt.home import KEY_SCOPES, KeyScope
+from selfopt.ui.live import GatewayState
 from selfopt.verbs.opening import App
 from tests.ui.kit import Browser
 
@@ -143,6 +145,18 @@ async def test_a_reader_cannot_speak_for_the_gateway(tmp_path: Path) -> None:
         assert "made up" not in (await browser.get("/ui/")).text
         request = f"GET /ui/ HTTP/1.1\r\nHost: 127.0.0.1:{world.port}\r\nCookie: a=1\r\nCookie: b=2\r\nConnection: close\r\n\r\n"
         assert b" 400 " in (await world.raw(request.encode())).partition(b"\r\n")[0]
+
+
+async def test_what_a_gateway_says_of_itself_fits_a_header(tmp_path: Path) -> None:
+    """Names and reasons may hold any character."""
+    odd = StateOfGateway(('é/\u2028"\\',), "no room in /home/zoë\r\nx: y", 2, 1)
+    async with gateway_world(tmp_path) as world:
+        process = world.gateway.parts.page
+        assert process is not None
+        told = PageDoor(process, world.gateway.parts.pool, lambda: odd)._state_told()
+    assert told.isascii()
+    assert told.decode().isprintable()
+    assert msgspec.json.decode(told, type=GatewayState) == GatewayState(odd.open, odd.fault, odd.rules_faults, odd.worker)
 
 
 async def test_forms_are_bounded_before_they_are_read(tmp_path: Path) -> None:

@@ -130,6 +130,20 @@ def test_odd_characters_come_back_as_they_were(tmp_path: Path, odd: str) -> None
     assert (one.model, other.comment, reader.faults) == (odd, odd, 0)
 
 
+def test_a_glimpse_shows_the_newest_and_reads_nothing(tmp_path: Path) -> None:
+    """What is older than something that was left out is left out as well; all of it is read afterwards."""
+    for place in range(20):
+        put(tmp_path, line_of(request(f"a{place}", at=f"2026-01-02T03:04:{place:02d}.000Z")))
+        put(tmp_path, line_of(request(f"b{place}", at=f"2026-01-02T03:04:{place:02d}.500Z", reason="x" * 2000)), WRITERS[1])
+    reader = RecordedRequests(tmp_path)
+    found = ids(reader.glimpse(size_bytes=8000))
+    assert "b19" in found
+    times = {record.id: record.at for _, record in reader.first(100)}
+    assert min(times[name] for name in found) > max(at for name, at in times.items() if name not in found)
+    assert len(times) == 40
+    assert reader.faults == 0
+
+
 def test_only_files_of_requests_are_read(tmp_path: Path) -> None:
     """No link, no folder, no other name; and a folder that is not there holds nothing."""
     (tmp_path / "secret").write_bytes(line_of(request("a")))

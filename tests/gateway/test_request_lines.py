@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import logging
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfopt.dialects.refusal import Refusal
 from selfopt.gateway import Allowances, KeyCounters, SpentElsewhere
 from selfopt.gateway.request_lines import RequestLines
 from selfopt.gateway.spent_elsewhere import day_of
-from selfopt.home import MAX_LINE_BYTES, CheckedKeys, GatewayKey
+from selfopt.home import MAX_LINE_BYTES, CheckedKeys, GatewayKey, KeyTerms
 
 ONE, OTHER = "0123456789", "9876543210"
 DAY_S = 86_400
 NOW = 1_800_000_000.0  # 2027-01-15
+MINUTE_OF_NOW = datetime.fromtimestamp(NOW, UTC).isoformat()[:17] + "00.000Z"
 
 
 def put(folder: Path, data: bytes, writer: str = ONE, number: int = 1) -> Path:
@@ -114,3 +117,18 @@ def test_the_first_day_of_a_year_has_a_month_of_its_own(tmp_path: Path) -> None:
     """And the last of December another."""
     lines = (line("2026-12-31T23:59:59.999Z"), line("2027-01-01T00:00:00.000Z"))
     assert spent_in(tmp_path, *lines, now=1_798_761_600.0) == (1.5, 1.5)
+
+
+def test_what_was_asked_in_this_minute_counts_against_a_rate(tmp_path: Path) -> None:
+    """Before a restart, or by another gateway; what was asked in earlier minutes does not."""
+    put(tmp_path, "".join(f"{line(at)}\n" for at in ("2027-01-15T07:59:59.999Z", MINUTE_OF_NOW, MINUTE_OF_NOW)).encode())
+    for path in tmp_path.glob("*.jsonl"):
+        os.utime(path, (NOW, NOW))
+    allowances = Allowances(counters=KeyCounters(), clock=lambda: NOW)
+    terms = KeyTerms(requests_per_minute=3)
+    entry = GatewayKey(id="key-00000000", name="k", sha256="0" * 64, created_at="", terms=terms)
+    allowances.follow(CheckedKeys((entry,), required=True, numbers={entry.id: 0}))
+    SpentElsewhere(tmp_path, allowances, clock=lambda: NOW).look()
+    allowances.enter(entry.id)
+    with pytest.raises(Refusal, match="3 requests"):
+        allowances.enter(entry.id)

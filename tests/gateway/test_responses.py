@@ -284,6 +284,26 @@ async def test_a_server_that_speaks_the_dialect_gets_the_body_unchanged(tmp_path
             assert (await events.get_final_response()).output_text == "Native."
 
 
+async def test_a_stream_that_its_own_server_breaks_off_raises_in_the_sdk(tmp_path: Path) -> None:
+    """With the error behind what came."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = f"event: response.created\ndata: {json.dumps({'type': 'response.created', 'response': whole_response('')})}\n\n"
+        writer.write(SSE_HEAD + chunk(line.encode()))
+        await writer.drain()
+
+    async with raw_upstream(talk) as url, gateway_world(tmp_path, settings=native(url)) as world, client(world) as sdk:
+        seen: list[str] = []
+
+        async def read() -> None:
+            async for one in await sdk.responses.create(model="raw/m", input="hi", stream=True):
+                seen.append(one.type)
+
+        with pytest.raises(openai.APIError, match="endpoint raw"):
+            await read()
+        assert seen == ["response.created"]
+
+
 async def test_the_key_of_a_server_is_not_shown_however_its_answer_spells_it(tmp_path: Path) -> None:
     """Whole, and spread over the events of a stream."""
     key = "sk-upstream-0123456789"

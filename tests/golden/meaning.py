@@ -138,6 +138,8 @@ def report_content(home: Path) -> dict[str, Any]:
         if path.suffix == ".json":
             found[path.name] = {k: v for k, v in json.loads(text).items() if k != "rendering"}
         elif path.suffix == ".md":
+            # Reports did not begin with what may serve.
+            text = re.sub(r"^## What may serve\n.*?(?=^## )", "", text, count=1, flags=re.MULTILINE | re.DOTALL)
             lines = text.split("\n", 3)[-1].replace(str(home.parent), "PROJECT").splitlines()
             # What was taken back is told since there is a command that lifts it.
             found[path.name] = figures_in("\n".join(line for line in lines if " is not tried again, because it " not in line))

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from selfopt.home import counted, readable_json
+from selfopt.home import counted, readable_json, spread_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -71,3 +71,10 @@ def test_no_sentence_counts_in_the_plural_without_looking() -> None:
         and "seed" not in line
     ]
     assert found == []
+
+
+def test_json_is_spread_and_leaves_everything_else() -> None:
+    """Objects and lists are spread; text, numbers, broken, deep and huge ones are as they were."""
+    assert spread_json('{"a":[1]}') == '{\n  "a": [\n    1\n  ]\n}'
+    for text in ("hello", "3", '"x"', "{", "[" * 100_000, '["' + "x" * 600_000 + '"]'):
+        assert spread_json(text) == text

@@ -155,3 +155,10 @@ def test_what_keys_add_to_a_request_is_measured_beside_a_request_without(tmp_pat
     found = json.loads(run(tmp_path, "keys.py", "--requests", "900", "--records", "10000", "--json").stdout)
     assert found["us"]["without keys"] < found["us"]["1 key without terms"] < found["us"]["1000 keys with budgets and rates"]
     assert found["added_up_s"] > 0
+
+
+def test_what_requests_cost_is_measured_in_each_dialect(tmp_path: Path) -> None:
+    """Passed on, translated and through a variant, whole and streamed."""
+    done = run(tmp_path, "dialects.py", "--requests", "2", "--rounds", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    assert {name.partition(",")[0] for name in json.loads(done.stdout)} == {"chat", "messages", "responses"}

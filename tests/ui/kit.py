@@ -106,10 +106,12 @@ class Running:
 
 
 @asynccontextmanager
-async def running(home: Path, keys: dict[str, str] | None = None) -> AsyncIterator[Running]:
+async def running(
+    home: Path, keys: dict[str, str] | None = None, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Running]:
     """Serve the pages of a home. keys: presented key -> its id, where one signs in with them."""
     clock = Clock()
-    async with App.open(home, environ={}, cwd=home) as app:
+    async with App.open(home, environ=environ or {}, cwd=home) as app:
         sessions = Sessions(lambda key: key in (keys or {}).values(), clock)
         find = None if keys is None else keys.get
         site = Site(app, guard=Guard(), sessions=sessions, find_key=find)

@@ -13,6 +13,7 @@ import pytest
 
 from selfopt.home import ProcessLock
 from selfopt.records import CycleStart, CycleTarget, Decision, Outcome, RaceBlock, RaceEnd, Trial
+from selfopt.words.decisions import GATES
 from tests.loop.kit import World
 from tests.loop.race_kit import ATOMIC, candidates, sometimes
 
@@ -49,7 +50,7 @@ async def test_a_cycle_shows_its_candidates_and_what_it_cost(raced: Path) -> Non
     async with running(raced) as ui:
         browser = await ui.signed_in()
         text = (await browser.get("/ui/experiments")).text
-        assert "1 cycle so far" in text
+        assert "The loop has run 1 cycle" in text
         assert 'href="/ui/experiments/cycle/1"' in text
         text = (await browser.get("/ui/experiments/cycle/1")).text
         trials = len(list(ui.site.app.ledger.read(Trial)))
@@ -82,7 +83,7 @@ async def test_a_decision_is_explained(raced: Path) -> None:
         assert "It was held" in text
         assert "What would change it" in text
         for gate in decision.gates:
-            assert gate.name.replace("_", " ") in text
+            assert GATES.get(gate.name, gate.name.replace("_", " ")) in text
         pair = re.search(r'href="(/ui/experiments/compare[^"]*)"', text)
         assert pair is not None
         assert (await browser.get(unescape(pair[1]))).status == 200
@@ -99,8 +100,10 @@ async def test_a_cycle_that_runs_is_asked_again(raced: Path, tmp_path: Path) -> 
         assert "hx-get" not in text
         with ProcessLock(tmp_path / "lock")("loop"):
             text = (await browser.get("/ui/experiments/cycle/9")).text
-            assert 'hx-get="/ui/experiments/cycle/9"' in text
-            part = (await browser.get("/ui/experiments/cycle/9", hx_request="true")).text
+            asks = re.search(r'hx-get="(/ui/experiments/cycle/9\?seen=[0-9a-f]+)"', text)
+            assert asks is not None
+            assert (await browser.get(asks[1], hx_request="true")).status == 204  # nothing has changed
+            part = (await browser.get("/ui/experiments/cycle/9?seen=before", hx_request="true")).text
             assert part.lstrip().startswith('<div id="cycle"')
             assert "selfopt loop is measuring now" in (await browser.get("/ui/experiments")).text
 
@@ -119,7 +122,7 @@ async def test_two_evaluations_stand_beside_each_other(pair: Path) -> None:
     async with running(pair) as ui:
         browser = await ui.signed_in()
         text = (await browser.get("/ui/experiments/compare?left=eval-left-0&right=eval-right-0")).text
-        assert "passes 3 prompts more often" in text
+        assert "does better on 3 prompts, worse on 0, and equally well on 22" in text
         assert re.findall(r'<article class="pair panel" id="([^"]*)"', text) == ["p-0020", "p-0021", "p-0022"]
         assert '<pre class="raw">from the left</pre>' in text
         assert "look(for=&#34;from the left&#34;)" in text
@@ -131,6 +134,29 @@ async def test_prompts_are_filtered_and_paged(pair: Path, shown: str, page: int,
     async with running(pair) as ui:
         address = f"/ui/experiments/compare?left=eval-left-0&right=eval-right-0&show={shown}&page={page}"
         assert (await (await ui.signed_in()).get(address)).text.count('<article class="pair panel"') == ids
+
+
+async def test_every_prompt_of_a_filter_has_a_box(pair: Path) -> None:
+    """With its outcome on both sides, and a link to the page that shows it."""
+    async with running(pair) as ui:
+        address = "/ui/experiments/compare?left=eval-left-0&right=eval-right-0&show=all"
+        text = (await (await ui.signed_in()).get(address)).text
+        boxes = re.findall(r'<a href="([^"]*)" title="(p-[^"]*)"', text)
+        assert len(boxes) == 25
+        assert boxes[0] == ("#p-0000", "p-0000: left passed, right passed")
+        assert boxes[20][1] == "p-0020: left failed, right passed"
+        assert re.search(r"page=3.*#p-0020$", boxes[20][0])
+
+
+async def test_a_prompt_that_one_was_not_asked_counts_for_neither(tmp_path: Path) -> None:
+    """Two evaluations of different splits are compared on what they share, and the sentence says how much that is."""
+    await store(
+        tmp_path, [*evaluation_of(spec("left"), [PASS, WRONG]), *evaluation_of(spec("right"), [WRONG, WRONG, PASS, PASS])]
+    )
+    async with running(tmp_path) as ui:
+        text = (await (await ui.signed_in()).get("/ui/experiments/compare?left=eval-left-0&right=eval-right-0")).text
+        assert "does better on 0 prompts, worse on 1, and equally well on 1; 2 other prompts were asked of one alone" in text
+        assert re.findall(r'<article class="pair panel" id="([^"]*)"', text) == ["p-0000"]
 
 
 async def test_hostile_replies_are_shown_and_never_run(pair: Path) -> None:

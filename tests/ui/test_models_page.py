@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
+from html import unescape
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from selfopt.home import Home
 from selfopt.records import Baseline, Outcome
+from selfopt.routing import Enforcer
 from selfopt.verbs.opening import App
 from selfopt.verbs.routing import rules_in_force
 from tests.cli.world import Project
+from tests.ledger.calibration_samples import calibration_record
+from tests.routing.make import rule, surely
 
 from .homes import AT, HOSTILE, evaluation_of, spec, store
 from .kit import Browser, running
@@ -175,6 +182,23 @@ async def test_hostile_names_are_shown_and_never_run(project: Project) -> None:
         assert "&lt;script&gt;alert" in pages[-1].text
 
 
+async def test_a_command_to_copy_quotes_what_a_shell_would_run(tmp_path: Path) -> None:
+    """Names are of others, and somebody pastes the command."""
+    name = "scripted/$(touch x); 'y'"
+    one = {"model": name, "phase": "atomic", "at": AT}
+    await store(
+        tmp_path,
+        [
+            *evaluation_of(spec("one", name), [PASS]),
+            Baseline(baseline_id="b1", spec_id=spec("one", name).spec_id, source="promotion", **one),
+            Baseline(baseline_id="b2", spec_id="spec-0", source="rollback", **one),
+        ],
+    )
+    async with running(tmp_path) as ui:
+        text = (await (await ui.signed_in()).get(f"/ui/models/of/{quote(name, safe='')}/atomic")).text
+        assert f"selfopt routes unban {shlex.quote(name)} atomic" in unescape(text)
+
+
 async def test_what_was_taken_back_names_the_way_to_lift_it(project: Project) -> None:
     """On the list as a mark, on the model's page with the command."""
     one, other = spec("one"), spec("other")
@@ -194,3 +218,34 @@ async def test_what_was_taken_back_names_the_way_to_lift_it(project: Project) ->
         text = (await browser.get("/ui/models/of/scripted%2Fgood/atomic")).text
         assert "variant one is not tried again, because it was rolled back" in text
         assert "selfopt routes unban scripted/good atomic" in text
+
+
+async def test_a_threshold_says_whether_it_holds_and_what_it_rests_on(tmp_path: Path) -> None:
+    """With its bound and its account; a void one says why, and which command calibrates anew."""
+    writer, large = Enforcer(Home(tmp_path)), rule("local/large", phase="atomic")
+    sure = rule("local/small", phase="atomic", fallback="local/large", serve_when=surely(), spec_id="spec-1")
+    writer.apply([large, sure], event="loop")
+    await store(tmp_path, [calibration_record().model_copy(update={"model": "local/small"})])
+    async with running(tmp_path) as ui:
+        browser = await ui.signed_in()
+        text = unescape((await browser.get("/ui/models/of/local%2Fsmall/atomic")).text)
+        assert '<span class="badge good">holds</span> It serves answers with a' in text
+        assert "At most 8.57 % of what is served is wrong" in text
+        assert "10 % is allowed. Of 120 answers that were that sure, 5 were wrong." in text
+        assert "Of 200 prompts in 4 tool sets, 80 were served and 2 of these were wrong" in text
+        writer.void(sure.rule_id, "too many escalate", calibration_id="calibration-1", kind="escalations")
+        text = unescape((await browser.get("/ui/models/of/local%2Fsmall/atomic")).text)
+        assert '<span class="badge attention">void</span>' in text
+        assert "too many escalate" in text
+        assert "selfopt escalation local/small atomic" in text
+        assert "1 threshold is void" in (await browser.get("/ui/models")).text
+
+
+async def test_a_calibration_without_a_threshold_says_what_is_missing(tmp_path: Path) -> None:
+    """How many prompts more, and for which share it could be shown."""
+    no = {"model": "scripted/good", "serve_when": None, "prompts_needed": 120}
+    await store(tmp_path, [*evaluation_of(spec("one"), [PASS]), calibration_record().model_copy(update=no)])
+    async with running(tmp_path) as ui:
+        text = unescape((await (await ui.signed_in()).get("/ui/models/of/scripted%2Fgood/atomic")).text)
+        assert "No, not at this bound" in text
+        assert "With about 120 more prompts like these" in text

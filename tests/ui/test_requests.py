@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from selfopt.ui import live
 from selfopt.ui.pages.requests import waterfall
 from selfopt.verbs.requests import FeedbackRecord, LiveAttempt
 from tests.gateway.test_recorded import line_of, put
@@ -41,13 +45,41 @@ async def test_new_requests_appear_and_nothing_is_sent_where_none_came(tmp_path:
     async with running(home) as ui:
         browser = await ui.signed_in()
         text = (await browser.get("/ui/requests")).text
-        again = re.search(r'hx-get="(/ui/requests/rows\?[^"]*seen=\d+)"', text)
+        again = re.search(r'hx-get="(/ui/requests/rows\?[^"]*seen=[\w-]+)"', text)
         assert again is not None
         assert (await browser.get(again[1])).status == 204
         put(home / "requests", line_of(recently("r2", 1)))
         ui.site.live._looked_at = 0.0
         got = await browser.get(again[1])
         assert (got.status, ids_in(got.text)) == (200, ["r2", "r1"])
+
+
+async def test_the_newest_are_shown_while_the_others_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says so, offers no older ones until then, and becomes whole by itself."""
+    monkeypatch.setattr(live, "FIRST_S", 0.0)
+    home = home_with(tmp_path, [recently(f"r{n}", 3000 - n, reason="x" * 1000) for n in range(400)])
+    async with running(home) as ui:
+        browser, go_on, in_thread = await ui.signed_in(), asyncio.Event(), ui.site.in_thread
+
+        async def slowly(work: Callable[..., Any], *args: Any) -> Any:
+            if work == ui.site.live._whole.add:
+                await go_on.wait()
+            return await in_thread(work, *args)
+
+        ui.site.live._in_thread = slowly
+        await ui.site.live.look()
+        while not len(ui.site.live.index):  # noqa: ASYNC110  a thread is waited for
+            await asyncio.sleep(0)
+        text = (await browser.get("/ui/requests")).text
+        assert ids_in(text)[0] == "r399"
+        assert "still being read" in text
+        assert ">Older<" not in text
+        assert "still being read" in (await browser.get("/ui/")).text
+        go_on.set()
+        await ui.site.live.look(whole=True)
+        text = (await browser.get("/ui/requests/rows?seen=reading-300")).text
+        assert "still being read" not in text
+        assert (ids_in(text)[0], ">Older<" in text) == ("r399", True)
 
 
 async def test_a_filter_stays_in_the_form_and_says_when_nothing_fits(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ async def test_warnings_come_as_a_part_of_the_page(home: Path) -> None:
         browser = await ui.signed_in()
         part = (await browser.get("/ui/suites/warnings/mine", hx_request="true")).text
         assert "near duplicate" in part
-        assert "they hardly differ" in part
+        assert "They hardly differ" in part
         assert 'href="/ui/suites/of/mine/p-' in part
         good = (await browser.get("/ui/suites/warnings/atomic-300", hx_request="true")).text
         assert "nothing was found that makes its figures worth less" in good

@@ -29,7 +29,6 @@ BODY_LIMIT = 20_000
 HEADING = "bold blue"
 _NARROW = 25  # columns that a wrapped line has at least
 _TEXT_LIMIT = 4_000
-_PRETTY_LIMIT = 500_000
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -136,20 +135,6 @@ def block(out: Console, text: str, *, title: str = "", limit: int = BODY_LIMIT) 
         out.print(safe_terminal(line, limit=None), markup=False, soft_wrap=True)
     if len(text) > limit:
         out.print(f"... {len(text) - limit:,} more characters; --json prints all", style="dim", markup=False)
-
-
-def pretty(text: str) -> str:
-    """Spreads a JSON object or list over lines.
-
-    Returns any other text, and JSON too large or deep, unchanged.
-    """
-    if len(text) > _PRETTY_LIMIT:
-        return text
-    try:
-        value = json.loads(text)
-        return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict | list) else text
-    except (ValueError, RecursionError):
-        return text
 
 
 def short_id(record_id: str) -> str:

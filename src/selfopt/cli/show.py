@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import HEADING, block, console, emit, json_option, open_app, pretty, say, say_each
+from selfopt.home.text import spread_json
+
+from .common import HEADING, block, console, emit, json_option, open_app, say, say_each
 from .exit_codes import says
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def _print_warm_up(out: Console, shown: ShownTrial, texts: list[tuple[str | None
 
 
 def _body(text: str | None, missing: str, exact: bool) -> str:
-    return missing if text is None else text if exact else pretty(text)
+    return missing if text is None else text if exact else spread_json(text)
 
 
 def _print_exchanges(out: Console, shown: ShownTrial, exact: bool) -> None:

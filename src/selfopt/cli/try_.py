@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .common import HEADING, SECONDS, block, console, emit, json_option, pretty, run_with_app, say, say_each
+from .common import HEADING, SECONDS, block, console, emit, json_option, run_with_app, say, say_each
 
 
 @click.command("try")
@@ -31,6 +31,7 @@ def command(
     scored or recorded.
     """
 
+    from selfopt.home import spread_json
     from selfopt.verbs.trying import try_model
     from selfopt.words.calls import call_text, reading_notes, unread_note
 
@@ -39,7 +40,7 @@ def command(
         emit(tried)
         return
     out = console()
-    spread = (lambda text: text) if exact else pretty
+    spread = (lambda text: text) if exact else spread_json
     for step in tried.steps:
         block(out, spread(step.reply.request_body) if step.reply else "", title=f"request ({step.step})")
         block(out, spread(step.reply.reply_body) if step.reply else "", title="raw reply")

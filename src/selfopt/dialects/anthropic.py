@@ -117,6 +117,7 @@ class Anthropic:
         for block in [content] if isinstance(content, dict) else content:
             _add_block(parts, as_dict(block))
         parts.finish = finish_of(message.get("stop_reason"))
+        parts.stop_sequence = as_str(message.get("stop_sequence")) or None
         parts.usage = _usage(as_dict(message.get("usage")))
         return parts
 
@@ -246,6 +247,7 @@ class _Events(StreamDecoder):
     blocks: list[dict[str, Any]] = field(default_factory=list)
     usage: dict[str, Any] = field(default_factory=dict)
     stop_reason: str = ""
+    stop_sequence: str = ""
     _at: dict[int, dict[str, Any]] = field(default_factory=dict)
     _stopped: dict[str, Any] | None = None
     _broken: bool = False
@@ -274,7 +276,9 @@ class _Events(StreamDecoder):
                 self._add(fresh, self._stopped)
                 self.thought = fresh.thoughts[0] if fresh.thoughts else None
         elif kind == "message_delta":
-            self._stop(as_dict(event.get("delta")).get("stop_reason"))
+            delta = as_dict(event.get("delta"))
+            self._stop(delta.get("stop_reason"))
+            self.stop_sequence = as_str(delta.get("stop_sequence"))
             self.usage.update(as_dict(event.get("usage")))
         elif kind == "message_stop":
             self.finished = self.over = True
@@ -344,7 +348,7 @@ class _Events(StreamDecoder):
         parts = Parts(model=as_str(self.head.get("model")) or None)
         for block in self.blocks:
             self._add(parts, block)
-        parts.finish = finish_of(self.stop_reason)
+        parts.finish, parts.stop_sequence = finish_of(self.stop_reason), self.stop_sequence or None
         parts.usage = _usage(self.usage)
         return parts
 

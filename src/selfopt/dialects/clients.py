@@ -114,6 +114,7 @@ class ReplyWriter(ABC):
         usage: its token counts.
         thinking: what the model thought before it.
         thoughts: the same in the blocks that the server signed.
+        stop_sequence: the text of the client that ended the reply, where that is known.
         logprobs: the log probabilities of its tokens, where the client wants them and they came.
     """
 
@@ -121,6 +122,7 @@ class ReplyWriter(ABC):
         self.text = ""
         self.thinking = ""
         self.thoughts: Sequence[dict[str, Any]] = ()
+        self.stop_sequence: str | None = None
         self.calls: Sequence[ToolCall] = ()
         self.finish: FinishReason = "stop"
         self.refused = False
@@ -131,6 +133,7 @@ class ReplyWriter(ABC):
         """Set the whole reply."""
         self.text, self.calls, self.refused, self.usage = said.text, said.tool_calls, said.refused, usage
         cut = said.finish_reason == "length" and any(isinstance(call, RawCall) for call in self.calls)
+        self.stop_sequence = said.stop_sequence
         ends = said.finish_reason if said.finish_reason in ("length", "content_filter") else "stop"
         self.finish = "tool_calls" if self.calls and not cut else ends
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from .anthropic import TOOL_KEYS
 from .client_tools import KEPT_TOOLS_BYTES, MAX_TOOLS_BYTES
 from .clients import NoWordsError
 from .jsontext import as_dict
@@ -86,17 +87,23 @@ def _written_tools(raw: bytes, *, own_words: bool) -> tuple[bytes, str]:
     tools: list[Any] = []
     problem = ""
     for place, tool in enumerate(_decode(raw)):
-        kind = tool.get("type") or "custom"
-        others = {key: tool[key] for key in tool if key not in _TOOL_KEYS and tool[key] not in (None, False)}
+        kind = "custom" if tool.get("type") is None else tool["type"]
+        others = {
+            key: tool[key] for key in tool if key not in _TOOL_KEYS and not (key in TOOL_KEYS and tool[key] in (None, False))
+        }
         if kind != "custom":
             problem = problem or f"tools[{place}]: only the server itself has a tool of type {str(kind)[:60]!r}"
             tools.append(tool)
             continue
+        if not isinstance(tool.get("input_schema"), dict):
+            problem = problem or f"tools[{place}].input_schema must be an object"
+        if not isinstance(tool.get("description", ""), str | None):
+            problem = problem or f"tools[{place}].description must be a text"
         if others and not own_words:
             problem = problem or f"tools[{place}].{next(iter(others))[:60]}: there is no such field there; leave it out"
         function = {
             "name": tool.get("name"),
-            "description": tool.get("description") or "",
+            "description": "" if tool.get("description") is None else tool["description"],
             "parameters": tool.get("input_schema"),
         }
         if tool.get("strict") is not None:

@@ -30,7 +30,9 @@ class MessageWriter(ReplyWriter):
         self._number = -1
         self._open = ""
 
-    def _head(self, content: list[dict[str, Any]], stop: str | None, usage: dict[str, Any]) -> dict[str, Any]:
+    def _head(
+        self, content: list[dict[str, Any]], stop: str | None, usage: dict[str, Any], sequence: str | None = None
+    ) -> dict[str, Any]:
         return {
             "id": self.id,
             "type": "message",
@@ -38,12 +40,14 @@ class MessageWriter(ReplyWriter):
             "model": self.model,
             "content": content,
             "stop_reason": stop,
-            "stop_sequence": None,
+            "stop_sequence": sequence,
             "usage": usage,
         }
 
     @property
     def _stop(self) -> str:
+        if self.finish == "stop" and self.stop_sequence is not None:
+            return "stop_sequence"
         return "refusal" if self.refused else _STOPS.get(self.finish, "end_turn")
 
     def _usage(self) -> dict[str, Any]:
@@ -69,7 +73,7 @@ class MessageWriter(ReplyWriter):
         if self.text:
             content.append({"type": "text", "text": self.text})
         content += [self._call(number, call) for number, call in enumerate(self.calls)]
-        return _encode(self._head(content, self._stop, self._usage()))
+        return _encode(self._head(content, self._stop, self._usage(), self.stop_sequence))
 
     def piece(self, text: str = "", call: tuple[int, ToolCall] | None = None, *, thinking: str = "") -> bytes:
         """See `ReplyWriter`."""
@@ -99,7 +103,7 @@ class MessageWriter(ReplyWriter):
 
     def ending(self, *, with_usage: bool) -> bytes:
         """See `ReplyWriter`: the stop reason with the token counts, which clients always expect."""
-        delta = {"stop_reason": self._stop, "stop_sequence": None}
+        delta = {"stop_reason": self._stop, "stop_sequence": self.stop_sequence}
         return self._close() + event("message_delta", delta=delta, usage=self._usage()) + event("message_stop")
 
     def _block(self, kind: str, block: dict[str, Any]) -> bytes:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from .chat_body import STEP_BYTES
+from .client_messages import MAX_ARGUMENTS, MAX_PARTS
 from .clients import NoWordsError
 from .jsontext import as_dict, as_list
 from .messages_fields import NAME, Fields
@@ -24,8 +25,14 @@ class _Turn(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     content: msgspec.Raw = _NULL
 
 
+class _Head(msgspec.Struct, gc=False):
+    type: str = ""
+
+
 _decode_turns = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_turn = msgspec.json.Decoder(_Turn).decode
+_decode_head = msgspec.json.Decoder(_Head).decode
+_decode_block = msgspec.json.Decoder(dict[str, Any]).decode
 _decode_blocks = msgspec.json.Decoder(list[dict[str, Any]]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -35,12 +42,14 @@ def translating(own: Fields, server: str) -> Generator[None, None, msgspec.Raw]:
     messages: list[Any] = []
     system = own.get("system", _NULL)
     if system != _NULL:
-        blocks = _blocks(system, "system")
+        blocks = yield from _reading_blocks(system, "system")
+        for block in blocks:
+            _whole(block, "system")
         texts = [_text_of(block, "system") for block in blocks]
         messages.append({"role": "system", "content": "\n\n".join(texts), **_cached(blocks, server)})
     read = 0
     for place, raw in enumerate(_decode_turns(own["messages"])):
-        messages += _translated(raw, f"messages[{place}]", server)
+        messages += yield from _translating(raw, f"messages[{place}]", server)
         read += max(len(raw), LEAST_BYTES)
         if read > STEP_BYTES:
             read = 0
@@ -48,7 +57,7 @@ def translating(own: Fields, server: str) -> Generator[None, None, msgspec.Raw]:
     return msgspec.Raw(_encode(messages))
 
 
-def _translated(raw: msgspec.Raw, where: str, server: str) -> Iterable[Any]:
+def _translating(raw: msgspec.Raw, where: str, server: str) -> Generator[None, None, Iterable[Any]]:
     try:
         turn = _decode_turn(raw)
     except msgspec.DecodeError as error:
@@ -57,53 +66,63 @@ def _translated(raw: msgspec.Raw, where: str, server: str) -> Iterable[Any]:
         raise NoWordsError("role", f"{where}: the role {turn.role[:40]!r} is not known", "messages")
     if bytes(memoryview(turn.content)[:1]) == _TEXT:
         return (raw,)  # a text is the same in both dialects
-    blocks = _blocks(turn.content, where)
+    blocks = yield from _reading_blocks(turn.content, where)
     return _said(blocks, where, server) if turn.role == "assistant" else _asked(blocks, where, server)
 
 
-def _blocks(raw: msgspec.Raw, where: str) -> list[dict[str, Any]]:
+def _reading_blocks(raw: msgspec.Raw, where: str) -> Generator[None, None, list[dict[str, Any]]]:
+    """The blocks of a turn. Those of a large one are read in steps of their own."""
     first = bytes(memoryview(raw)[:1])
     try:
         if first == _TEXT:
             return [{"type": "text", "text": msgspec.json.decode(raw)}]
-        if first == _LIST:
+        if first == _LIST and len(raw) <= STEP_BYTES // 4:
             return _decode_blocks(raw)
+        if first == _LIST:
+            return (yield from _reading_large(raw, where))
     except (msgspec.DecodeError, RecursionError) as error:
-        raise NoWordsError("content", f"{where}: {error}", "messages") from None
-    raise NoWordsError("content", f"{where} must be a text or a list of blocks", "messages")
+        raise NoWordsError("content", f"{where}: {error}", _field(where)) from None
+    raise NoWordsError("content", f"{where} must be a text or a list of blocks", _field(where))
 
 
 # What a block may hold beside what is read of it; all else has to be nothing.
-_KNOWN = frozenset(
-    [
-        "type",
-        "text",
-        "source",
-        "tool_use_id",
-        "content",
-        "is_error",
-        "id",
-        "name",
-        "input",
-        "thinking",
-        "signature",
-        "data",
-        "cache_control",
-        "caller",
-        "toolset_name",
-    ]
-)
+_WORDS = "type text source tool_use_id content is_error id name input thinking signature data cache_control caller"
+_KNOWN = frozenset(_WORDS.split())
+_EMPTY = frozenset({"citations", "toolset_name", "transformations"})
+"""What answers hold though it says nothing, so that clients send it back."""
 
 
 def _whole(block: dict[str, Any], where: str) -> None:
     """Raise NoWordsError for a block with a key that would be lost."""
     for key in block.keys() - _KNOWN:
-        if block[key] not in (None, False, [], {}):
-            raise NoWordsError("content", f"{where}: no {key[:60]!r} can be sent there in a block", "messages")
+        if key not in _EMPTY or block[key]:
+            raise NoWordsError("content", f"{where}: no {key[:60]!r} can be sent there in a block", _field(where))
+
+
+def _reading_large(raw: msgspec.Raw, where: str) -> Generator[None, None, list[dict[str, Any]]]:
+    listed = _decode_turns(raw)
+    if len(listed) > MAX_PARTS:
+        raise NoWordsError("size", f"{where}: more than {MAX_PARTS} blocks", _field(where))
+    blocks: list[dict[str, Any]] = []
+    read = 0
+    for one in listed:
+        if len(one) > MAX_ARGUMENTS and _decode_head(one).type not in ("text", "image"):  # those two are one long text
+            raise NoWordsError("size", f"{where}: a block of more than {MAX_ARGUMENTS} bytes", _field(where))
+        read += max(len(one), LEAST_BYTES)
+        if read > STEP_BYTES:
+            read = 0
+            yield
+        blocks.append(_decode_block(one))
+    return blocks
+
+
+def _field(where: str) -> str:
+    """The field of the request that a place is in."""
+    return where.partition("[")[0]
 
 
 def _odd(block: dict[str, Any], where: str) -> NoWordsError:
-    return NoWordsError("content", f"{where}: no block of type {str(block.get('type'))[:60]!r} can be sent there", "messages")
+    return NoWordsError("content", f"{where}: no block of type {str(block.get('type'))[:60]!r} can be sent there", _field(where))
 
 
 def _text_of(block: dict[str, Any], where: str) -> str:
@@ -164,7 +183,7 @@ def _picture(block: dict[str, Any], where: str) -> str:
         return f"data:{media};base64,{data}"
     if kind == "url" and isinstance(url, str):
         return url
-    raise NoWordsError("content", f"{where}: a picture must be base64 or a url there", "messages")
+    raise NoWordsError("content", f"{where}: a picture must be base64 or a url there", _field(where))
 
 
 def _result(block: dict[str, Any], where: str, server: str) -> dict[str, Any]:
@@ -173,7 +192,7 @@ def _result(block: dict[str, Any], where: str, server: str) -> dict[str, Any]:
     if isinstance(content, list):
         content = _content([as_dict(inner) for inner in as_list(content)], where)
     elif content is not None and not isinstance(content, str):
-        raise NoWordsError("content", f"{where}: the content of a tool_result must be a text or a list of blocks", "messages")
+        raise NoWordsError("content", f"{where}: the content of a tool_result must be a text or a list of blocks", _field(where))
     message = {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": content or "", **_cached([block], server)}
     if block.get("is_error") is not True:
         return message
@@ -213,6 +232,6 @@ def _said(blocks: list[dict[str, Any]], where: str, server: str) -> list[dict[st
 def _call(block: dict[str, Any], where: str) -> dict[str, Any]:
     name, given = block.get("name"), block.get("input", {})
     if not isinstance(name, str) or not isinstance(given, dict):
-        raise NoWordsError("history", f"{where}: a tool_use needs a name and an object as its input", "messages")
+        raise NoWordsError("history", f"{where}: a tool_use needs a name and an object as its input", _field(where))
     function = {"name": name, "arguments": _encode(given).decode()}
     return {"id": block.get("id"), "type": "function", "function": function}

@@ -39,6 +39,7 @@ class Parts:
 
     Attributes:
         logprobs: the entry of each token, as received.
+        stop_sequence: the text of the client that ended the reply, where the server tells it.
         thoughts: blocks of thinking that the server signed; it takes them again with the next turn.
     """
 
@@ -54,6 +55,7 @@ class Parts:
     load: LoadEvidence = _NO_EVIDENCE
     logprobs: list[Any] = field(default_factory=list)
     thoughts: list[dict[str, Any]] = field(default_factory=list)
+    stop_sequence: str | None = None
 
     def add_calls(self, message: dict[str, Any]) -> None:
         """Add the native tool calls of a message: see `calls_of`. Raises what `add_call` raises."""
@@ -107,6 +109,7 @@ class Parts:
             "finish_reason": "tool_calls" if self.finish == "stop" and (self.tool_calls or self.broken) else self.finish,
             "refused": self.refused,
             "thoughts": tuple(self.thoughts),
+            "stop_sequence": self.stop_sequence,
         }
 
 

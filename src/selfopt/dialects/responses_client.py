@@ -32,7 +32,8 @@ class _ResponsesClient:
         try:
             found = yield from reading_request(chat)
         except NoWordsError as odd:
-            raise NoWordsError(odd.reason, str(odd), MOVED.get(odd.param, odd.param)) from None
+            said = f"input, as a chat: {odd}" if odd.param == "messages" else str(odd)
+            raise NoWordsError(odd.reason, said, MOVED.get(odd.param, odd.param)) from None
         refused = refused_field(server, found.request)
         if refused is not None:
             key, why = refused

@@ -169,6 +169,12 @@ class Allowances:
             if (account := self._accounts.get(key)) is not None:
                 account.count.set_elsewhere(day, today, month)
 
+    def take_asked_elsewhere(self, minute: int, asked: Mapping[str, tuple[int, int]]) -> None:
+        """Take what other processes answered in that minute: requests and tokens by key."""
+        for key, (requests, tokens) in asked.items():
+            if (account := self._accounts.get(key)) is not None:
+                account.count.set_asked_elsewhere(minute, requests, tokens)
+
     def spent(self, key: str) -> tuple[float, float, float]:
         """Return what a key spent today and this month, and what its requests under way are expected to cost."""
         return self._accounts[key].count.spent(int(self._clock() // DAY_S))

@@ -36,6 +36,7 @@ class _Output(msgspec.Struct):
 
 _decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_output = msgspec.json.Decoder(_Output).decode
+_decode_fields = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _decode_item = msgspec.json.Decoder(_Item).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -43,10 +44,11 @@ _encode = msgspec.json.Encoder().encode
 class EarlierResponses:
     """Keeps answers, and finds what requests go on from."""
 
-    def __init__(self, kept: KeptResponses, limits: BodyLimits) -> None:
-        """limits: of a request with all that it goes on from."""
+    def __init__(self, kept: KeptResponses, limits: BodyLimits, max_bytes: int) -> None:
+        """limits, max_bytes: of a request with all that it goes on from."""
         self._kept = kept
         self._limits = limits
+        self._max_bytes = max_bytes
 
     async def recalled(self, chat: ChatBody, key: str | None) -> ChatBody:
         """Return a request with all that it goes on from.
@@ -66,9 +68,14 @@ class EarlierResponses:
                 said = f"previous response with id {previous[:80]!r} not found"
                 chat.odd = NoWordsError("history", said, "previous_response_id", "previous_response_not_found")
                 return chat
-            before = [*_decode_items(found.items), *_decode_output(found.response).output]
-        steps = going_on(chat, before, await self._named(names, key), self._limits)
-        return at_once(steps) if chat.size + sum(map(len, before)) <= STEP_BYTES else await by_steps(steps)
+            before = [*_decode_items(found.items), *map(_sent_back, _decode_output(found.response).output)]
+        named = await self._named(names, key)
+        size = chat.size + sum(map(len, before)) + sum(map(len, named.values()))
+        if size > self._max_bytes:
+            said = f"with all that it goes on from, the request has {size} bytes, at most {self._max_bytes} are allowed"
+            raise bad_request(said, "input")
+        steps = going_on(chat, before, named, self._limits)
+        return at_once(steps) if size <= STEP_BYTES else await by_steps(steps)
 
     async def _named(self, names: tuple[str, ...], key: str | None) -> dict[str, msgspec.Raw]:
         """The items of earlier answers by their ids, as far as they are kept."""
@@ -77,9 +84,9 @@ class EarlierResponses:
             raise bad_request(f"input names items of {len(wanted)} responses, at most {MAX_NAMED} are allowed", "input")
         items: dict[str, msgspec.Raw] = {}
         for response_id in wanted:
-            found = await self._kept.find(response_id or "", key)
+            found = await self._kept.response(response_id or "", key)
             if found is not None:
-                items.update({_decode_item(raw).id: raw for raw in _decode_output(found.response).output})
+                items.update({_decode_item(raw).id: _sent_back(raw) for raw in _decode_output(found).output})
         return {name: items[name] for name in names if name in items}
 
     def keep_for(self, exchange: LiveRequest) -> None:
@@ -93,12 +100,14 @@ class EarlierResponses:
             answer.stored = await self._kept.keep(answer.id, key, kept)
 
     async def answer(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
-        """Give an answer that is kept. Raises Refusal: 404."""
+        """Give an answer that is kept. Raises Refusal: 404, and 400 for an answer as a stream."""
+        if b"stream=true" in request.query.lower():
+            raise bad_request("an answer that is kept comes whole: leave stream out", "stream", "unsupported_value")
         name = _name_in(request)
-        found = await self._kept.find(name, caller.key)
+        found = await self._kept.response(name, caller.key)
         if found is None:
             raise _not_found(name)
-        reply.send(200, [JSON], found.response)
+        reply.send(200, [JSON], found)
 
     async def forget(self, request: HttpRequest, reply: Reply, caller: Caller) -> None:
         """Forget an answer. Raises Refusal: 404."""
@@ -110,6 +119,14 @@ class EarlierResponses:
     async def close(self) -> None:
         """Close the database. May be called twice."""
         await self._kept.close()
+
+
+def _sent_back(raw: msgspec.Raw) -> msgspec.Raw:
+    """An item of an answer as a client may say it itself: a server that speaks the API knows none of our ids."""
+    item = _decode_fields(raw)
+    if bytes(item.get("type", b"")) not in (b'"message"', b'"function_call"'):
+        return raw
+    return msgspec.Raw(_encode({key: value for key, value in item.items() if key not in ("id", "status")}))
 
 
 def _response_of(item_id: str) -> str | None:

@@ -159,7 +159,8 @@ class Harness:
             if not passes:
                 said = f"endpoint {exchange.upstream.name} cannot be asked so: {odd}"
                 raise Refusal(400, escape_control(said, 1000), code=odd.code, param=odd.param) from None
-            exchange.ticket.passed = odd.reason
+            if exchange.rule is not None and exchange.rule.variant is not None:
+                exchange.ticket.passed = odd.reason
             return None
 
     def _unsent(self, variant: Variant, asked: ClientRequest, exchange: LiveRequest) -> PassReason | None:

@@ -107,6 +107,16 @@ class KeptResponses:
 
         return await self._run(read, None)
 
+    async def response(self, response_id: str, key: str | None) -> bytes | None:
+        """Return the answer alone. See `find`."""
+        asked = (response_id, key or "", self._clock() - self._limits.days * DAY_S)
+
+        def read(database: Connection) -> bytes | None:
+            found = database.execute("SELECT response FROM responses WHERE id = ? AND key = ? AND at > ?", asked).fetchone()
+            return None if found is None else bytes(found[0])
+
+        return await self._run(read, None)
+
     async def forget(self, response_id: str, key: str | None) -> bool:
         """Forget the answer. Returns whether it was there, and this key's."""
 

@@ -142,3 +142,8 @@ class KeyCount:
         row = self._rows[0]
         row[DAY], row[DAY_COST] = day, today
         row[MONTH], row[MONTH_COST] = month_of(day), month
+
+    def set_asked_elsewhere(self, minute: int, requests: int, tokens: int) -> None:
+        """Say what other processes recorded in that minute."""
+        row = self._rows[0]
+        row[MINUTE], row[REQUESTS], row[TOKENS] = minute, requests, tokens

@@ -6,39 +6,43 @@ from typing import Any
 
 from selfopt.dialects.passed_messages import TYPES
 
-_TURN = {
-    "type": "object",
-    "required": ["role"],
-    "properties": {
-        "role": {"type": "string"},
-        "content": {"type": ["string", "array"], "items": {"type": "object", "properties": {"type": {"type": "string"}}}},
-    },
+
+def _object(required: str, **properties: Any) -> dict[str, Any]:
+    return {"type": "object", "required": required.split(), "additionalProperties": False, "properties": properties}
+
+
+_MODEL = {"type": "string", "minLength": 1, "maxLength": 256, "description": "provider/name, or an alias of the settings"}
+_CONTENT = {
+    "anyOf": [
+        {"type": "string"},
+        {"type": "array", "items": _object("type text", type={"const": "text"}, text={"type": "string"})},
+    ],
+    "description": "a text, or blocks; pictures, calls and results where they belong",
 }
+_TURN = _object("role content", role={"enum": ["user", "assistant"]}, content=_CONTENT)
+_TOOL = _object(
+    "name input_schema",
+    name={"type": "string", "minLength": 1},
+    description={"type": ["string", "null"]},
+    input_schema={"type": "object"},
+)
 SCHEMAS: dict[str, Any] = {
     "MessagesRequest": {
-        "type": "object",
-        "description": "A request as Anthropic's API takes it. Fields that are not named here are passed on or translated.",
-        "required": ["model", "messages"],
-        "properties": {
-            "model": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": 256,
-                "description": "provider/name, or an alias of the settings",
-            },
-            "messages": {"type": "array", "minItems": 1, "items": _TURN},
-            "tools": {"type": ["array", "null"], "items": {"type": "object"}},
-            "stream": {"type": ["boolean", "null"]},
-        },
+        **_object(
+            "model messages",
+            model=_MODEL,
+            messages={"type": "array", "minItems": 1, "items": _TURN},
+            system={"type": ["string", "null"]},
+            tools={"type": ["array", "null"], "items": _TOOL},
+            stream={"type": ["boolean", "null"]},
+        ),
+        "description": "A request as Anthropic's API takes it, as far as every server does. docs/DIALECTS.md has all other fields.",
     },
     "CountRequest": {
         "type": "object",
         "description": "A request as Anthropic's API takes it. Its server judges all fields but the model.",
         "required": ["model", "messages"],
-        "properties": {
-            "model": {"type": "string", "minLength": 1, "maxLength": 256},
-            "messages": {"type": "array", "items": _TURN},
-        },
+        "properties": {"model": _MODEL, "messages": {"type": "array", "items": _TURN}},
     },
     "Message": {
         "type": "object",

@@ -8,10 +8,9 @@ the headers that are passed on, so these must be the client's, each once.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import msgspec
+from dataclasses import asdict, dataclass
 
 from selfopt.errors import EndpointError
 from selfopt.web import Denied, HttpRequest, Pool, Reply
@@ -111,5 +110,5 @@ class PageDoor:
         if now - self._told_at >= STATE_S:
             self._told_at = now
             # Escaped, because a header takes no other characters.
-            self._told = msgspec.json.encode(self._state()).decode().encode("ascii", "backslashreplace")
+            self._told = json.dumps(asdict(self._state())).replace("\x7f", "?").encode("ascii")
         return self._told

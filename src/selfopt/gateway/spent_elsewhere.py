@@ -13,11 +13,12 @@ from pathlib import Path
 import msgspec
 
 from .allowances import Allowances
-from .key_counters import DAY_S, month_of
+from .key_counters import DAY_S, MINUTE_S, month_of
 from .request_lines import RequestLines
 
 log = logging.getLogger("selfopt.gateway")
 LOOK_S = 5.0
+_TO_THE_MINUTE = len("2026-11-30T21:20")
 
 
 class _Spent(msgspec.Struct, gc=False):
@@ -27,6 +28,8 @@ class _Spent(msgspec.Struct, gc=False):
     key: str | None = None
     cost: float | None = None
     charged: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
 
 
 _read = msgspec.json.Decoder(_Spent).decode
@@ -45,6 +48,8 @@ class SpentElsewhere:
         self._clock = clock
         self._lines = RequestLines(folder)
         self._spent: dict[str, dict[int, float]] = {}
+        self._minute = 0
+        self._asked: dict[str, tuple[int, int]] = {}  # requests and tokens of that minute
         self._task: asyncio.Task[None] | None = None
 
     def look(self) -> None:
@@ -70,10 +75,15 @@ class SpentElsewhere:
     def _take(self, day: int) -> None:
         spent = {key: (days.get(day, 0.0), sum(days.values())) for key, days in self._spent.items()}
         self._allowances.take_elsewhere(day, spent)
+        self._allowances.take_asked_elsewhere(self._minute, self._asked)
 
     def _look(self) -> int:
         """Read what is new. Returns the number of the day."""
-        day = int(self._clock() // DAY_S)
+        now = self._clock()
+        day, minute = int(now // DAY_S), int(now // MINUTE_S)
+        if minute != self._minute:
+            self._minute, self._asked = minute, {}
+        this_minute = datetime.fromtimestamp(minute * MINUTE_S, UTC).isoformat()[:_TO_THE_MINUTE]
         month = month_of(day)
         first = next(number for number in range(day, day - 32, -1) if month_of(number - 1) != month)
         for days in self._spent.values():
@@ -81,14 +91,17 @@ class SpentElsewhere:
                 del days[number]
         for line in self._lines.new(since=first * DAY_S, but=self._allowances.counters.writers):
             if b'"key":"' in line:
-                self._add(line, first)
+                self._add(line, first, this_minute)
         return day
 
-    def _add(self, line: bytes, first: int) -> None:
+    def _add(self, line: bytes, first: int, this_minute: str) -> None:
         try:
             found = _read(line)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return
+        if found.key is not None and found.at[:_TO_THE_MINUTE] == this_minute:
+            requests, tokens = self._asked.get(found.key, (0, 0))
+            self._asked[found.key] = requests + 1, tokens + (found.input_tokens or 0) + (found.output_tokens or 0)
         cost = found.charged if found.cost is None else found.cost
         if found.key is None or not cost or (number := day_of(found.at)) is None or number < first:
             return

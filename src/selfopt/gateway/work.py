@@ -112,7 +112,7 @@ class AttemptWork:
         if required:
             self._exchange.ticket.unmet = "tool_choice"
         if spoken or (flow is not None and flow.sent):  # the client has its beginning, or would have
-            return ReplyContent(text=content.text, finish_reason=content.finish_reason)
+            return _text_of(content)
         answers = variant.steps == "choose_then_answer"  # its last step asks for text
         if (
             parsed.status == "explicit_none"
@@ -120,7 +120,7 @@ class AttemptWork:
             or (not answers and (variant.constraint != "none" or variant.steps != "single"))
         ):
             return await self.plainly(asked, with_tools=False)
-        return ReplyContent(text=content.text, finish_reason=content.finish_reason)
+        return _text_of(content)
 
     async def _steps(self, variant: Variant, asked: ClientRequest, observing: Observing, *, talks: bool) -> ReplyContent | None:
         """Return what the parsers read; None where a step's answer lacks the log probabilities that it reads."""
@@ -391,3 +391,8 @@ class AttemptWork:
         if self._flow is not None and self._flow.sent:
             now = asyncio.get_running_loop().time()
             self._limit_of_time.reschedule(min(now + self._exchange.timeout_s, self._exchange.deadline))
+
+
+def _text_of(content: ReplyContent) -> ReplyContent:
+    """The text of a reply, and how it ended."""
+    return ReplyContent(text=content.text, finish_reason=content.finish_reason, stop_sequence=content.stop_sequence)

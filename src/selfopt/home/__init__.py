@@ -35,7 +35,7 @@ from .segments import (
     verify_segments,
 )
 from .temporary import clear_temporaries, is_temporary
-from .text import counted, escape_control, escape_json, readable_json
+from .text import counted, escape_control, escape_json, readable_json, spread_json
 from .vouched import NOT_MADE_HERE, HomeRegister, TrustedFolder, TrustStore
 
 __all__ = [
@@ -100,6 +100,7 @@ __all__ = [
     "secret_texts",
     "segment_name",
     "shape_steps",
+    "spread_json",
     "verify_segment",
     "verify_segments",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 # Control and format characters (bidirectional overrides, zero width), surrogates, line and paragraph separators: each can
 # make a terminal or a log show something other than the text.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_SPREAD_LIMIT = 500_000
 
 
 def counted(n: int, thing: str) -> str:
@@ -45,6 +46,20 @@ def readable_json(value: Any, *, indent: int | None = None, compact: bool = Fals
     """
     separators = (",", ":") if compact else None
     return escape_json(json.dumps(value, ensure_ascii=False, indent=indent, separators=separators, allow_nan=False))
+
+
+def spread_json(text: str) -> str:
+    """Spreads a JSON object or list over lines.
+
+    Returns any other text, and JSON too large or deep, unchanged.
+    """
+    if len(text) > _SPREAD_LIMIT:
+        return text
+    try:
+        value = json.loads(text)
+        return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict | list) else text
+    except (ValueError, RecursionError):
+        return text
 
 
 def escape_json(text: str) -> str:

@@ -159,6 +159,8 @@ class ReplyContent(Record):
     picked: dict[str, float] | None = Field(default=None, exclude=True, repr=False)
     # Blocks of thinking as their server signed them: clients send them back to it. They are not written down.
     thoughts: tuple[dict[str, Any], ...] = Field(default=(), exclude=True, repr=False)
+    # The text of the client that ended the reply, where the server tells it. It is not written down either.
+    stop_sequence: str | None = Field(default=None, exclude=True, repr=False)
 
 
 class ChatReply(Record):

@@ -47,7 +47,7 @@ def blocks(lines: Sequence[str], *, level_by: int = 0) -> str:
 
 def _table(lines: Sequence[str]) -> str:
     rows = [[cell.strip() for cell in line.strip().strip("|").split("|")] for line in lines]
-    head = "".join(f"<th>{_head(cell)}</th>" for cell in rows[0])
+    head = "".join(f"<th>{_head(cell)}</th>" if cell else "<td></td>" for cell in rows[0])
     labels = [f' data-label="{_safe(cell)}"' if cell and len(rows[0]) > _COLUMNS else "" for cell in rows[0]]
     body = "".join(f"<tr{_place(row[0])}>{''.join(map(_cell, row, labels))}</tr>" for row in rows[2:])
     kind = "table cards" if len(rows[0]) > _COLUMNS else "table"

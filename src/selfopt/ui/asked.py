@@ -29,6 +29,10 @@ class Fields:
         """Return the last value of a field."""
         return self._values.get(name, [otherwise])[-1][:MAX_FIELD]
 
+    def long(self, name: str) -> str:
+        """Return the last value of a field that may be as long as the form; whoever reads it bounds it."""
+        return self._values.get(name, [""])[-1]
+
     def all(self, name: str) -> list[str]:
         """Return every value of a field."""
         return [value[:MAX_FIELD] for value in self._values.get(name, [])]

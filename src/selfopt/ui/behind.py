@@ -97,6 +97,8 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="selfopt: page: %(message)s")
     with suppress(OSError):
         os.nice(NICE)
+    with suppress(OSError, AttributeError):  # Linux: never takes a core from whoever runs there
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
     with suppress(OSError):  # a session of its own is scheduled as one, and has a niceness of its own
         Path("/proc/self/autogroup").write_text(str(NICE))
     if os.getppid() == config["parent"]:

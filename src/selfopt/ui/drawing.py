@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -93,6 +94,13 @@ def ago(seconds: float | None) -> str:
     return "just now" if seconds < 5 else f"{int(seconds)} seconds ago"
 
 
+def sentence(text: str) -> str:
+    """Return a clause as a sentence: with a capital letter, unless it begins with a name, and a full stop."""
+    first = text.partition(" ")[0]
+    told = text if any(mark in first for mark in "/_@=`") else text[:1].upper() + text[1:]
+    return told if not told or told[-1] in ".!?:" else told + "."
+
+
 class Drawing:
     """Draws templates. currency: of the prices in the settings."""
 
@@ -106,8 +114,8 @@ class Drawing:
             auto_reload=False,
         )
         self._jinja.filters |= {
-            "number": number, "share": share, "duration": duration, "money": money, "when": when, "clock": clock, "short": short, "ago": ago,
-            "compact_json": lambda value: json.dumps(value, separators=(",", ":")),
+            "number": number, "share": share, "duration": duration, "money": money, "when": when, "clock": clock, "short": short, "ago": ago, "sentence": sentence,
+            "shell": shlex.quote, "compact_json": lambda value: json.dumps(value, separators=(",", ":")),
         }  # fmt: skip
         self._jinja.globals |= {"url": url, "TERMS": TERMS, "pages": pages, **assets}
 

@@ -21,7 +21,7 @@ HEADERS = (
     b"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     b"X-Content-Type-Options: nosniff",
     b"X-Frame-Options: DENY",
-    b"Referrer-Policy: no-referrer",
+    b"Referrer-Policy: same-origin",  # with no-referrer, browsers send forms with `Origin: null`
     b"Cross-Origin-Opener-Policy: same-origin",
     b"Cross-Origin-Resource-Policy: same-origin",
     b"Permissions-Policy: camera=(), geolocation=(), microphone=(), usb=()",

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .shared import Shared
 
 LOOK_S = 0.5
+FIRST_S = 0.4
+"""So long a first reader waits for everything; then the newest requests are shown while the others are read."""
 RULES_S = 2.0
 TOLD_S = 15.0
 InThread = Callable[..., Awaitable[Any]]
@@ -50,7 +52,6 @@ class LiveRequests:
     """Follows the requests of a home, when somebody looks.
 
     Attributes:
-        index: the newest ones.
         loaded: whether those of before the start were read.
     """
 
@@ -63,7 +64,8 @@ class LiveRequests:
         self._looking: asyncio.Task[None] | None = None
         self._states: dict[int, tuple[float, GatewayState]] = {}
         self.clock = clock
-        self.index = RequestIndex(app.settings.is_local, partial(as_asked, app))
+        self._glimpsed: RequestIndex | None = None
+        self._whole = RequestIndex(app.settings.is_local, partial(as_asked, app))
         self.loaded = False
 
     def start(self) -> None:
@@ -71,27 +73,45 @@ class LiveRequests:
         self._look()
 
     async def close(self) -> None:
-        """Wait for the look under way."""
+        """End the look under way."""
         if self._looking is not None:
+            self._looking.cancel()
             await asyncio.wait([self._looking])
 
-    async def look(self) -> RequestIndex:
-        """Return the index, at most half a second old. Raises AuditError when the folder cannot be read."""
+    @property
+    def index(self) -> RequestIndex:
+        """What is known now: while much is still being read, the newest requests only."""
+        return self._glimpsed if self._glimpsed is not None else self._whole
+
+    async def look(self, *, whole: bool = False) -> RequestIndex:
+        """Return the index, at most half a second old. Raises AuditError when the folder cannot be read.
+
+        whole: wait until all is read, however much it is.
+        """
         if self._looking is None or self._looking.done():
             if self.loaded and time.monotonic() - self._looked_at < LOOK_S:
-                return self.index
+                return self._whole
             self._look()
         assert self._looking is not None
-        await asyncio.shield(self._looking)
+        if self.loaded or whole:
+            await asyncio.shield(self._looking)
+        else:
+            await asyncio.wait([self._looking], timeout=FIRST_S)
+            if self._looking.done():
+                self._looking.result()
         return self.index
 
     def _look(self) -> None:
         self._looking = asyncio.get_running_loop().create_task(self._read())
 
     async def _read(self) -> None:
+        if not self.loaded:
+            glimpsed = RequestIndex(self._app.settings.is_local, partial(as_asked, self._app))
+            glimpsed.add(await self._in_thread(self._recorded.glimpse))
+            self._glimpsed = glimpsed if len(glimpsed) else None
         came = self._recorded.more() if self.loaded else self._recorded.first(MOST)
-        await self._in_thread(self.index.add, came)
-        self.loaded = True
+        await self._in_thread(self._whole.add, came)
+        self._glimpsed, self.loaded = None, True
         self._looked_at = time.monotonic()
 
     @property

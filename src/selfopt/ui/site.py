@@ -19,6 +19,7 @@ from .drawing import Drawing, url
 from .guard import HEADERS, Guard, check_token, cookie_of
 from .live import LiveRequests
 from .pages import ALSO, PAGES
+from .playing import Playing
 from .sessions import Sessions, Tickets
 from .shared import Shared
 from .static_files import StaticFiles
@@ -41,6 +42,7 @@ class Site:
         by_key: one signs in with an API key of the gateway; else by the link that the terminal shows.
         live: the requests.
         shared: what is made once for all readers.
+        playing: the answers of the playground that are under way.
         find_key: returns the id of a key that may sign in.
         link_used: called when somebody came in by the link.
     """
@@ -63,6 +65,7 @@ class Site:
         self.link_used: Callable[[], None] = lambda: None
         self.files = StaticFiles()
         self.shared = Shared()
+        self.playing = Playing()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="ui")
         self._drawing = Drawing(pages, {"static": self.files.url, "has_page": {page.name for page in pages}.__contains__})
         self.live = LiveRequests(app, self.in_thread, self.shared)
@@ -78,6 +81,7 @@ class Site:
         """End what is under way, and the threads."""
         await self.live.close()
         await self.shared.close()
+        await self.playing.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     # what pages use

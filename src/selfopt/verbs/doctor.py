@@ -280,7 +280,7 @@ async def _endpoint(app: App, name: str, entry: EndpointSettings) -> Check:
         return _check(title, "FAIL", str(error))
     if via:
         return _check(title, "note", f"{shown_url(url)} (local, not contacted; {key}{via})")
-    if await _answers(url):
+    if await answers(url):
         told = await _given(app, name, entry)
         return _check(title, "ok", f"{shown_url(url)} (local, something listens there; {key}{told})")
     return _check(title, "note", f"{shown_url(url)} (local, nothing listens there: start the server to use it; {key})")
@@ -304,7 +304,7 @@ async def _given(app: App, name: str, entry: EndpointSettings) -> str:
     return told
 
 
-async def _answers(url: str) -> bool:
+async def answers(url: str) -> bool:
     """Say whether the server of this URL accepts a connection. Sends nothing."""
     parts = urlsplit(url)
     try:

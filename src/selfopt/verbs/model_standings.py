@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
-from selfopt.records import Ban, Baseline, Calibration, Decision, Phase, RoutingConfig, Rule
+from selfopt.records import Ban, Baseline, Calibration, Decision, Ledger, Phase, RoutingConfig, Rule
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import ledger_or_none
 from selfopt.words.models import RuleEffect, effect_of
 
+from .costing import RulePays, rules_pay
 from .kept_facts import KeptFacts
 from .measured import MeasuredFacts, every_measured
 from .routing import bans_in_force
@@ -125,6 +127,21 @@ def newest_calibration(app: App, model: str, phase: Phase) -> Calibration | None
     """The newest answer to whether a model may serve what it is sure of; None where nobody asked."""
     found = ledger_or_none(app).read(Calibration, {"model": model, "phase": phase}, newest_first=True, limit=1)
     return next(iter(found), None)
+
+
+_PAYS: WeakKeyDictionary[Ledger, tuple[object, Mapping[str, RulePays]]] = WeakKeyDictionary()
+
+
+def pays_of(app: App, rules: Sequence[Rule]) -> Mapping[str, RulePays]:
+    """When each rule that serves when sure pays, by its id. It is worked out again only after another evaluation."""
+    if not app.has_ledger or not any(rule.serve_when is not None for rule in rules):
+        return {}
+    measured = every_measured(app)
+    state = measured[-1].evaluation_id if measured else "", tuple((r.rule_id, r.fallback, r.serve_when) for r in rules)
+    kept = _PAYS.get(app.ledger)
+    if kept is None or kept[0] != state:
+        kept = _PAYS[app.ledger] = state, rules_pay(app, rules)
+    return kept[1]
 
 
 def thresholds_of(app: App, rules: Sequence[Rule]) -> Mapping[str, Calibration]:

@@ -31,6 +31,7 @@ PairFilter = Literal["differs", "wrong", "all"]
 """`differs`: one passes a prompt more often than the other. `wrong`: a run of either did not pass."""
 PAIR_FILTERS: tuple[PairFilter, ...] = get_args(PairFilter)
 PER_PAGE = 10
+MOST_MARKS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +76,28 @@ class PromptPair:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptMark:
+    """One prompt in the list of all that a filter leaves.
+
+    Attributes:
+        page: where it is shown. left, right: the share of its runs that passed; None where it was not asked.
+    """
+
+    prompt_id: str
+    page: int
+    left: float | None
+    right: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class PromptPairs:
     """Two evaluations and a page of their prompts.
 
     Attributes:
         counts: how many prompts each filter leaves.
-        better, worse: how many prompts the right one passes more often, and less often.
+        better, worse, alike: how many of the prompts that both were asked the right one passes more often, less often,
+            and as often. one_sided: how many prompts only one of them was asked.
+        marks: every prompt that the filter leaves, on whichever page; at most 600.
         page: from 1. pages: at least 1.
         same_prompts: whether both saw the same content of a suite. If not, equal ids may be other prompts.
     """
@@ -90,7 +107,10 @@ class PromptPairs:
     counts: dict[PairFilter, int]
     better: int
     worse: int
+    alike: int
+    one_sided: int
     shown: PairFilter
+    marks: tuple[PromptMark, ...]
     page: int
     pages: int
     pairs: tuple[PromptPair, ...]
@@ -112,19 +132,23 @@ class _Rows:
         return row
 
     @property
-    def gain(self) -> float:
-        """How much more often the right one passes."""
-        return _share(self.right) - _share(self.left)
+    def gain(self) -> float | None:
+        """How much more often the right one passes; None where only one of them was asked."""
+        return None if self.left is None or self.right is None else _share(self.right) - _share(self.left)
 
     def within(self, shown: PairFilter) -> bool:
         """Whether a filter leaves it."""
         if shown == "wrong":
             return any(set(row.outcomes) - {Outcome.PASS} for row in (self.left, self.right) if row is not None)
-        return shown == "all" or self.left is None or self.right is None or bool(self.gain)
+        return shown == "all" or bool(self.gain)
 
 
-def _share(row: OutcomeRow | None) -> float:
-    return 0.0 if row is None or not row.outcomes else row.outcomes.count(Outcome.PASS) / len(row.outcomes)
+def _share(row: OutcomeRow) -> float:
+    return 0.0 if not row.outcomes else row.outcomes.count(Outcome.PASS) / len(row.outcomes)
+
+
+def _share_or_none(row: OutcomeRow | None) -> float | None:
+    return None if row is None else _share(row)
 
 
 def prompt_pairs(app: App, left: str, right: str, *, shown: PairFilter = "differs", page: int = 1) -> PromptPairs:
@@ -146,17 +170,25 @@ def prompt_pairs(app: App, left: str, right: str, *, shown: PairFilter = "differ
     sides = [{row.prompt_id: row for row in evaluation.rows} for evaluation in (one, other)]
     rows = [_Rows(name, sides[0].get(name), sides[1].get(name)) for name in dict.fromkeys((*sides[0], *sides[1]))]
     counts = {name: sum(row.within(name) for row in rows) for name in PAIR_FILTERS}
+    gains = [row.gain for row in rows if row.gain is not None]
     pages = max(1, -(-counts[shown] // PER_PAGE))
     at = min(max(1, page), pages)
-    wanted = [row for row in rows if row.within(shown)][(at - 1) * PER_PAGE : at * PER_PAGE]
+    left_over = [row for row in rows if row.within(shown)]
+    wanted = left_over[(at - 1) * PER_PAGE : at * PER_PAGE]
     prompts = _prompts(app, one)
     return PromptPairs(
         left=one,
         right=other,
         counts=counts,
-        better=sum(row.gain > 0 for row in rows),
-        worse=sum(row.gain < 0 for row in rows),
+        better=sum(gain > 0 for gain in gains),
+        worse=sum(gain < 0 for gain in gains),
+        alike=gains.count(0),
+        one_sided=len(rows) - len(gains),
         shown=shown,
+        marks=tuple(
+            PromptMark(row.prompt_id, 1 + place // PER_PAGE, _share_or_none(row.left), _share_or_none(row.right))
+            for place, row in enumerate(left_over[:MOST_MARKS])
+        ),
         page=at,
         pages=pages,
         pairs=tuple(_pair(app, row, one, other, prompts.get(row.prompt_id)) for row in wanted),

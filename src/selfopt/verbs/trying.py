@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from selfopt.measure.attempt import status_of
 from selfopt.reading import chain_of, needs_logprobs, read_calls
-from selfopt.records import ChatReply, ChatRequest, Endpoint, Message, ParsedReply, ReplyContent
+from selfopt.records import ChatReply, ChatRequest, Endpoint, Message, ParsedReply, ReplyContent, Variant
 from selfopt.variants import RenderedStep, options_of, render
 from selfopt.variants.options import require_embedding
 from selfopt.wiring.app import App
@@ -35,8 +35,19 @@ class Tried:
     parsed: ParsedReply | None
 
 
-async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: str, timeout_s: float | None = None) -> Tried:
+async def try_model(
+    app: App,
+    model: str,
+    variant: str | Variant,
+    tools: Tools,
+    prompt: str,
+    timeout_s: float | None = None,
+    *,
+    observe: bool = False,
+) -> Tried:
     """Ask a model once through a variant. Records nothing.
+
+    observe: ask for log probabilities also where the variant does not read them, if the endpoint may give them.
 
     Raises:
         EndpointError: the request failed.
@@ -45,11 +56,11 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
     name = app.resolve_model(model)
     app.require_ready([name])
     provider, entry = app.settings.endpoint_of(name)
-    chosen = app.fitting(app.variant(variant), provider)
+    chosen = app.fitting(app.variant(variant) if isinstance(variant, str) else variant, provider)
     require_logprobs(app.settings, chosen, provider)
     if options_of(chosen).embeds:
         require_embedding(chosen, app.settings.embedding)
-    observe = entry.logprobs_asked(read=True) if needs_logprobs(chosen.parsers) else None
+    asked = entry.logprobs_asked(read=True) if observe or needs_logprobs(chosen.parsers) else None
     endpoint = app.sender.endpoint(name, asked=name)
     steps: list[TriedStep] = []
     messages = (Message(role="user", content=prompt),)
@@ -69,7 +80,7 @@ async def try_model(app: App, model: str, variant: str, tools: Tools, prompt: st
                 timeout_s=timeout_s or app.settings.limits.timeout_s,
                 connect_timeout_s=app.settings.limits.connect_timeout_s,
                 context_size=app.settings.engine.context_size if entry.traits.engine else None,
-                logprobs=step.logprobs or observe,
+                logprobs=step.logprobs or asked,
             )
             reply = await _answered(app, name, endpoint, step, request)
             steps.append(TriedStep(step.step, request, reply))

@@ -158,7 +158,7 @@ def _earlier(app: App, options: GatewayOptions) -> EarlierResponses | None:
     if not own.keep_responses:
         return None
     limits = KeptLimits(own.keep_responses, own.keep_responses_bytes, own.keep_responses_days)
-    return EarlierResponses(KeptResponses(app.home.responses, limits), options.body)
+    return EarlierResponses(KeptResponses(app.home.responses, limits), options.body, own.max_body_bytes)
 
 
 def _audit(app: App) -> TrailSink:

@@ -116,7 +116,7 @@ class AppUpstreams:
         """Return the upstream of a route. What fails there says nothing of the model's chats."""
         traits = self._app.settings.endpoints[chats.name].traits
         name = DIALECTS[route]
-        engine = traits.engine and name == OPENAI
+        engine = traits.engine and (name == OPENAI or name in chats.also)
         if name == traits.speaks or name in chats.also:
             address = chats.address
         else:

@@ -13,6 +13,19 @@ from selfopt.records import Decision, GateResult, PromptEvidence, RaceEvidence
 from .evidence import CLAIMS, on_prompts, points
 from .spending import cost_text
 
+GATES: Mapping[str, str] = {
+    "data": "something was measured",
+    "comparable": "comparable with the baseline",
+    "errors": "few errors",
+    "min_runs": "enough runs",
+    "baseline_min_runs": "enough runs of the baseline",
+    "no_regression": "no loss against the baseline",
+    "beats_silent": "better than never calling",
+    "beats_always_calling": "better than always calling",
+    "variance": "little variance",
+    "promote_margin": "a large enough gain",
+}
+"""What a gate asks for, by its name. A name that is not here is plain enough."""
 REASONS: Mapping[str, str] = {
     "gate_failed": "a gate of an installed package failed, so it can't tell",
     # Promote.

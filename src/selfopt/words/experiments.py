@@ -21,7 +21,8 @@ def experiments_sentence(cycles: int, promoted: int, running: str | None) -> str
     now = f"selfopt {running} is measuring now" if running else "nothing is running now"
     if not cycles:
         return f"No cycle was begun yet; {now}"
-    return f"{counted(cycles, 'cycle')} so far; {counted(promoted, 'candidate')} promoted in the newest; {now}"
+    won = counted(promoted, "candidate") if promoted else "no candidate"
+    return f"The loop has run {counted(cycles, 'cycle')}, and promoted {won} in the newest; {now}"
 
 
 def race_sentence(start: RaceStart, end: RaceEnd | None, standings: Sequence[RaceStanding]) -> str:
@@ -50,12 +51,22 @@ def _factor(log: float) -> str:
     return f"{math.exp(min(log, 700.0)):.3g}"
 
 
-def pairs_sentence(prompts: int, better: int, worse: int) -> str:
-    """Which of two evaluations passes more, in a sentence without a full stop."""
-    alike = prompts - better - worse
+def pairs_sentence(better: int, worse: int, alike: int, one_sided: int) -> str:
+    """Which of two evaluations passes more, in a sentence without a full stop.
+
+    Args:
+        better, worse, alike: how many prompts that both were asked the right one passes more often, less often, as often.
+        one_sided: how many prompts only one of them was asked.
+    """
+    both = better + worse + alike
+    if not both:
+        return "The two were not asked a single prompt in common"
     if not better and not worse:
-        return f"Both pass the same of {counted(prompts, 'prompt')}"
+        said = f"Both do equally well on {counted(both, 'prompt')}"
+    else:
+        said = f"The right one does better on {counted(better, 'prompt')}, worse on {worse}, and equally well on {alike}"
     return (
-        f"The right one passes {counted(better, 'prompt')} more often than the left one, and {worse} less often; on {alike} they "
-        "are alike"
+        f"{said}; {counted(one_sided, 'other prompt')} {'was' if one_sided == 1 else 'were'} asked of one alone"
+        if one_sided
+        else said
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from selfopt.errors import UsageError
@@ -27,7 +28,7 @@ async def show(asked: Asked) -> PageAnswer:
     """Draw the list of cycles; htmx gets the part that changes."""
     told = await asked.site.in_thread(_experiments, asked.site.app, asked)
     if asked.fragment:
-        return asked.site.fragment(asked, "parts/cycles.html", **told)
+        return _part(asked, "parts/cycles.html", told)
     return asked.site.page(asked, "experiments.html", **told)
 
 
@@ -46,6 +47,7 @@ def _experiments(app: App, asked: Asked) -> dict[str, Any]:
         "answer": experiments_sentence(found.total, promoted, found.running),
         "tone": "good" if promoted or found.running else "calm",
         "found": found,
+        "state": _state(found),
         "measured": measured,
         "left": _other(measured),
         "page_number": page,
@@ -67,8 +69,20 @@ async def show_cycle(asked: Asked) -> PageAnswer:
     """Draw one cycle; htmx gets the part that changes."""
     told = await asked.site.in_thread(_cycle, asked.site.app, whole(asked.parts["number"]))
     if asked.fragment:
-        return asked.site.fragment(asked, "parts/cycle.html", **told)
+        return _part(asked, "parts/cycle.html", told)
     return asked.site.page(asked, "cycle.html", **told)
+
+
+def _part(asked: Asked, template: str, told: dict[str, Any]) -> PageAnswer:
+    """A part of a page, or nothing where it has not changed: what a reader points at stays where it is."""
+    if asked.query.one("seen") == told["state"]:
+        return PageAnswer(status=204)
+    return asked.site.fragment(asked, template, **told)
+
+
+def _state(*facts: object) -> str:
+    """A short name of facts, which changes with them."""
+    return sha256(repr(facts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
 def _cycle(app: App, number: int) -> dict[str, Any]:
@@ -81,11 +95,13 @@ def _cycle(app: App, number: int) -> dict[str, Any]:
         found = one_experiment(app, number)
     except UsageError as error:
         raise PageError(404, f"There is no cycle {number}", str(error)) from None
+    cost = cycle_cost(app, found.experiment.cycle_id)
     return {
         "title": f"Cycle {number}",
         "active": "experiments",
         "found": found,
-        "cost": cycle_cost(app, found.experiment.cycle_id),
+        "state": _state(found, cost),
+        "cost": cost,
         "currency": app.settings.currency,
         "race_sentence": race_sentence,
         "standing_sentence": standing_sentence,
@@ -147,7 +163,7 @@ async def show_decision(asked: Asked) -> PageAnswer:
 
 def _decision(app: App, decision_id: str) -> dict[str, Any]:
     from selfopt.verbs.deciding import explained_decision
-    from selfopt.words.decisions import REASONS
+    from selfopt.words.decisions import GATES, REASONS
 
     try:
         decision, account, _ = explained_decision(app, decision_id)
@@ -160,6 +176,7 @@ def _decision(app: App, decision_id: str) -> dict[str, Any]:
         "decision": decision,
         "account": account,
         "reasons": reasons,
+        "gates": GATES,
         "pair": _pair_of(decision.evaluation_ids),
         "age": age,
     }
@@ -194,7 +211,7 @@ def _comparison(app: App, asked: Asked) -> dict[str, Any]:
         "active": "experiments",
         "found": found,
         "alone": alone,
-        "answer": pairs_sentence(found.counts["all"], found.better, found.worse),
+        "answer": pairs_sentence(found.better, found.worse, found.alike, found.one_sided),
         "filters": [name for name in PAIR_FILTERS if not alone or name != "differs"],
         "others": comparable_with(app, found.left),
         "call_text": call_text,

@@ -10,6 +10,7 @@ from selfopt.ui.asked import Asked, Page, PageAnswer, PageError, Route, redirect
 from selfopt.ui.drawing import url
 
 if TYPE_CHECKING:
+    from selfopt.records import Calibration, Rule
     from selfopt.verbs.model_standings import ModelStanding
     from selfopt.verbs.opening import App
 
@@ -71,12 +72,12 @@ async def show_one(asked: Asked) -> PageAnswer:
 
 
 def _model(app: App, model: str, phase: str) -> dict[str, Any]:
-    from selfopt.verbs.costing import rules_pay
     from selfopt.verbs.model_standings import (
         decisions_about,
         measured_of,
         model_standings,
         newest_calibration,
+        pays_of,
         thresholds_of,
     )
     from selfopt.verbs.rule_versions import rule_versions
@@ -84,7 +85,7 @@ def _model(app: App, model: str, phase: str) -> dict[str, Any]:
     from selfopt.words.models import effect_of, effect_text, verdict_sentence
     from selfopt.words.money import pays_text
     from selfopt.words.rules import ban_text
-    from selfopt.words.thresholds import only_sets_text, share_text, surely_text, verdict_text, voided_text
+    from selfopt.words.thresholds import only_sets_text, share_text, surely_text, threshold_account, voided_text
 
     found = model_standings(app)
     standing = next(iter(found.of(model, phase)), None)
@@ -92,7 +93,7 @@ def _model(app: App, model: str, phase: str) -> dict[str, Any]:
         raise PageError(
             404, f"{model[:100]} {phase[:20]} was never measured here", "The page Models and rules lists those that were."
         )
-    pays = rules_pay(app, standing.rules)
+    pays = pays_of(app, standing.rules)
     surely = any(rule.serve_when is not None for rule in standing.rules)
     asked = None if surely else newest_calibration(app, standing.model, standing.phase)
     return {
@@ -117,7 +118,7 @@ def _model(app: App, model: str, phase: str) -> dict[str, Any]:
         },
         "effect": lambda rule: effect_text(rule, found.set_names),
         "effect_of": effect_of,
-        "does": verdict_text,
+        "account": lambda found, rules: threshold_account(found, [r for r in rules if _rests_on(r, found)]),
         "ban_text": ban_text,
         "voided_text": voided_text,
         "surely_text": surely_text,
@@ -125,6 +126,11 @@ def _model(app: App, model: str, phase: str) -> dict[str, Any]:
         "only_sets": lambda when: only_sets_text(when, found.set_names),
         "age": age,
     }
+
+
+def _rests_on(rule: Rule, found: Calibration) -> bool:
+    """Whether a rule serves by the threshold of a calibration."""
+    return rule.serve_when is not None and rule.serve_when.calibration_id == found.calibration_id
 
 
 def _tone(standing: ModelStanding) -> str:

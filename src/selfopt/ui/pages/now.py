@@ -21,7 +21,7 @@ FRESH_S = 1.0
 PLACES_S = 10.0
 RECENT_MINUTES = 10
 BAD_SHARE, NOTED_SHARE = 0.05, 0.005
-FEW = 10
+FEW, SEVERAL = 10, 3
 MOST_PLACES = 12
 NEWEST = 8
 SPANS = {"15m": 900, "1h": 3600, "6h": 21_600, "24h": 86_400}
@@ -90,6 +90,7 @@ async def _told(site: Site, span: str) -> dict[str, Any]:
         "places": places,
         "newest": index.page(Filter({}), most=NEWEST)[0],
         "any": len(index) > 0,
+        "loaded": site.live.loaded,
         "now": now,
         "minutes": RECENT_MINUTES,
     }
@@ -122,7 +123,7 @@ def _troubles(site: Site, index: RequestIndex, recent: Bucket, config: RoutingCo
     if recent.failed and recent.failed >= NOTED_SHARE * recent.n:
         faults = index.faults(site.live.clock() - 60 * RECENT_MINUTES).most_common(1)
         what = f"{faults[0][0][0]}, which {fault_text(faults[0][0][1] or 'server')}" if faults else "no model"
-        tone: Tone = "bad" if recent.failed >= BAD_SHARE * recent.n else "attention"
+        tone: Tone = "bad" if recent.failed >= max(SEVERAL, BAD_SHARE * recent.n) else "attention"
         add(tone, "failing", what, recent.failed, recent.n, url("/requests", outcome="failed"))
     if site.live.unreadable:
         add("bad", "unreadable", n=site.live.unreadable)

@@ -15,6 +15,7 @@ from selfopt.verbs.requests import LiveAttempt, RequestRecord
 from selfopt.verbs.routing import rules_of_version
 from selfopt.words.live import fault_text, request_text
 from selfopt.words.rules import rule_text
+from selfopt.words.unsure import not_served_text
 
 if TYPE_CHECKING:
     from selfopt.ui.site import Site
@@ -35,8 +36,7 @@ async def rows(asked: Asked) -> PageAnswer:
     """Draw the list again, once a second for all who see the same; nothing where nothing came."""
     site = asked.site
     index = await site.live.look()
-    newest = index.newest
-    if asked.query.one("seen") == str(newest.number if newest is not None else 0):
+    if asked.query.one("seen") == _mark(site, index):
         return PageAnswer(status=204)
     wanted = _wanted(asked)
 
@@ -49,7 +49,7 @@ async def rows(asked: Asked) -> PageAnswer:
 async def one(asked: Asked) -> PageAnswer:
     """Draw one request."""
     site = asked.site
-    index = await site.live.look()
+    index = await site.live.look(whole=True)
     seen = await site.in_thread(index.find, asked.parts["id"])
     record = await site.live.record(seen) if seen is not None else None
     if seen is None or record is None:
@@ -65,6 +65,7 @@ async def one(asked: Asked) -> PageAnswer:
         ),
         "tone": _TONES.get(record.outcome, "calm"),
         "steps": waterfall(record.attempts, record.latency_ms, record.first_byte_ms),
+        "escalated": [not_served_text(record.model or "", why, None, None).strip() for why in record.escalated],
         "rule": rule,
         "about": rule_text(rule) if rule is not None else "",
         "heard": index.feedback(record.id),
@@ -100,7 +101,6 @@ async def _listed(asked: Asked) -> dict[str, Any]:
     site, wanted, before = asked.site, _wanted(asked), _before(asked)
     index = await site.live.look()
     found: tuple[Sequence[SeenRequest], bool] = await site.in_thread(index.page, Filter(wanted), before, A_PAGE)
-    newest = index.newest
     return {
         "rows": found[0],
         "more": found[1],
@@ -112,11 +112,18 @@ async def _listed(asked: Asked) -> dict[str, Any]:
         "outcomes": OUTCOMES,
         "n": len(index),
         "oldest": index.oldest,
-        "seen": newest.number if newest is not None else 0,
+        "seen": _mark(site, index),
+        "loaded": site.live.loaded,
         "currency": site.app.settings.currency,
         "dropped": index.dropped or site.live.left_out,
         "fault_text": fault_text,
     }
+
+
+def _mark(site: Site, index: RequestIndex) -> str:
+    """Return what changes when the list does."""
+    newest = index.newest
+    return f"{'' if site.live.loaded else 'reading-'}{newest.number if newest is not None else 0}"
 
 
 def _choices(index: RequestIndex) -> dict[str, list[str]]:
@@ -154,6 +161,8 @@ def waterfall(attempts: Sequence[LiveAttempt], latency_ms: float, first_byte_ms:
         served = not attempt.fault and not attempt.escalated and not attempt.second
         kind = "served" if served else "beside" if attempt.second else "unsure" if attempt.escalated else "fault"
         said = "" if served else f"compared in the second way, {attempt.second}" if attempt.second else fault_text(attempt.fault)
+        if attempt.escalated not in ("", "unsure") and not attempt.fault and not attempt.second:
+            said = not_served_text("", attempt.escalated, None, None).strip()
         steps.append(
             Step(attempt.model, kind, 100 * begin / whole, max(0.4, 100 * attempt.ms / whole), attempt.ms, attempt, said)
         )

@@ -38,7 +38,7 @@ async def sign_in(asked: Asked) -> PageAnswer:
             return site.bare(
                 asked, "signin.html", status=429, wrong="There were too many attempts. Wait a minute, then try again."
             )
-        wrong = "This is not a valid key with the scope admin. `selfopt keys add NAME --scope admin` makes one."
+        wrong = "This is not a valid key with the scope admin."
         return site.bare(asked, "signin.html", status=403, wrong=wrong)
     cookie = site.sessions.begin(key)
     return redirect(url("/"), set_cookie(asked.host, cookie, secure=asked.secure))

@@ -83,7 +83,7 @@ function drawChart(place) {
     padding: [8, 4, 0, 0],
     tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
     cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false } },
-    scales: { x: { time: !told.numbers }, y: { range: (u, low, high) => told.range || (told.numbers ? [Math.min(low, 0) - 0.2, high * 1.05 + 0.2] : [0, Math.max(high * 1.1, 1)]) } },
+    scales: { x: { time: !told.numbers }, y: { range: (u, low, high) => told.range || (told.numbers ? [Math.min(low, 0) - 0.2, high * 1.05 + 0.2] : [0, Math.max(high * 1.1, 0.1)]) } },
     axes: [
       { ...axis, space: 80, size: 28, ...(told.numbers ? {} : { values: (u, ticks) => ticks.map(clock) }) },
       { ...axis, size: told.powers ? 52 : 40, gap: 4, incrs: told.powers ? [1, 2, 5, 10, 20, 50, 100] : undefined, values: (u, ticks) => ticks.map((tick) => (told.powers ? power(tick) : shown(tick, ""))) },
@@ -140,6 +140,8 @@ function hearTone() {
 let went = 0;
 
 function typed(event) {
+  const play = event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.closest("[data-play]");
+  if (play) { event.preventDefault(); play.requestSubmit(); return; }
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   const inField = event.target.closest("input, select, textarea, [contenteditable]");
   if (event.key === "Escape" && inField) event.target.blur();
@@ -166,10 +168,30 @@ function clicked(event) {
   if (copy && navigator.clipboard) navigator.clipboard.writeText(copy.dataset.copy).then(() => say("Copied"), () => say("It could not be copied"));
 }
 
+// ---- playground: each side asks by itself, so that a slow one does not hold the other
+
+function askBoth(event) {
+  if (!event.target.matches("[data-play]")) return;
+  event.preventDefault();
+  document.getElementById("play-same").hidden = true;
+  for (const side of document.querySelectorAll("[data-play-side]")) htmx.trigger(side, "ask");
+  say("Asking both");
+}
+
+function compareSides() {
+  const note = document.getElementById("play-same");
+  const told = [...document.querySelectorAll("[data-play-side] [data-answer]")].map((each) => each.dataset.answer);
+  if (!note || told.length < 2) return;
+  const text = told.includes("none") ? "" : told[0] !== told[1] ? "They read differently." : told[0] === "[]" ? "Neither calls a tool." : "Both make the same calls.";
+  note.hidden = text === "";
+  if (note.textContent !== text) note.textContent = text;
+}
+
+document.addEventListener("submit", askBoth);
 document.addEventListener("click", clicked);
 document.addEventListener("keydown", typed);
 document.addEventListener("htmx:configRequest", (event) => { event.detail.headers["X-CSRF"] = document.body.dataset.csrf; });
-document.addEventListener("htmx:afterSettle", () => { drawCharts(document, false); takeValues(document); hearTone(); });
+document.addEventListener("htmx:afterSettle", () => { drawCharts(document, false); takeValues(document); hearTone(); compareSides(); });
 // Nobody looks at a hidden page, so it does not ask.
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && event.detail.elt.matches("[data-live]")) event.preventDefault();
