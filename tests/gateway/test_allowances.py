@@ -16,7 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from selfopt.dialects.chat_body import BodyLimits, at_once
+from selfopt.dialects.clients import ClientDialect
+from selfopt.dialects.messages_client import MESSAGES_CLIENT
+from selfopt.dialects.openai_client import OPENAI_CLIENT
 from selfopt.dialects.refusal import Refusal
+from selfopt.dialects.responses_client import RESPONSES_CLIENT
 from selfopt.gateway import Allowances, CostBook
 from selfopt.gateway.live_request import LiveRequest
 from selfopt.gateway.ticket import RequestRecord, Ticket
@@ -344,3 +349,23 @@ def test_a_request_whose_key_is_gone_holds_nothing_at_its_end() -> None:
     purse.__post_init__()
     assert ticket.held.count is not None
     assert ticket.held.count.spent(1)[2] == 0
+
+
+@pytest.mark.parametrize(
+    ("dialect", "said"),
+    [
+        (OPENAI_CLIENT, {"max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}),
+        (OPENAI_CLIENT, {"max_completion_tokens": 5, "messages": [{"role": "user", "content": "x"}]}),
+        (MESSAGES_CLIENT, {"max_tokens": 5, "messages": [{"role": "user", "content": "x"}]}),
+        (RESPONSES_CLIENT, {"max_output_tokens": 5, "input": "x"}),
+    ],
+)
+def test_a_limit_on_the_answer_bounds_what_is_expected_in_every_dialect(dialect: ClientDialect, said: dict[str, Any]) -> None:
+    """Else a cancelled request costs a hundred times what it could have, and others wait for it."""
+    body = msgspec.json.encode({"model": "up/m", **said})
+    chat_body = at_once(dialect.reading_body(body, BodyLimits()))
+    purse = Purse(KeyTerms(budget_day=1e9, currency="EUR"))
+    ticket = Ticket(0.0, key="key-00000000", model="up/m")
+    purse.allowances.enter("key-00000000")
+    purse.allowances.hold(cast(LiveRequest, SimpleNamespace(ticket=ticket, chat=chat_body)), "up/m")
+    assert ticket.held.answer == 5

@@ -494,6 +494,19 @@ async def test_a_variants_request_keeps_what_only_the_dialect_says(tmp_path: Pat
         assert written["messages"][2]["content"] == [pictured]
 
 
+async def test_what_is_not_served_below_messages_is_told_in_its_clients_form(tmp_path: Path) -> None:
+    """Anthropic's SDK asks for batches there, and reads errors of its own form."""
+    async with gateway_world(tmp_path, settings=SERVERS) as world:
+        with pytest.raises(anthropic.NotFoundError) as caught:
+            async with client(world) as anthropic_client:
+                await anthropic_client.messages.batches.list()
+        assert caught.value.body == {
+            "type": "error",
+            "error": {"type": "not_found_error", "message": "nothing is served at this path; see /openapi.json"},
+            "request_id": None,
+        }
+
+
 @STREAMED
 async def test_an_unsure_answer_escalates_to_a_server_of_another_dialect(tmp_path: Path, stream: bool) -> None:
     """Signed in the record; a sure one is served. With nobody stronger the client gets an error that it does not repeat."""

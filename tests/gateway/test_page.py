@@ -207,3 +207,17 @@ async def test_paths_beside_it_are_the_apis(tmp_path: Path) -> None:
         for path in ("/uix", "/ui2/", "/UI/", "//ui/", "/ui%2f"):
             assert (await Browser(world.port).get(path)).status in (400, 404)
         assert drawing() == []
+
+
+async def test_no_file_of_the_working_folder_runs_in_the_process_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever serves from a folder of somebody else's runs none of its modules."""
+    folder, proof = tmp_path / "foreign", tmp_path / "proof"
+    folder.mkdir()
+    (folder / "msgspec.py").write_text(f"open({str(proof)!r}, 'w').close()\nraise SystemExit(9)\n")
+    async with gateway_world(tmp_path) as world:
+        world.app.keys.add("me", scopes=ADMIN)
+        monkeypatch.chdir(folder)
+        assert (await Browser(world.port).get("/ui/signin")).status == 200
+    assert not proof.exists()

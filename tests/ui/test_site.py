@@ -79,15 +79,24 @@ async def test_a_key_signs_in_until_it_is_revoked(tmp_path: Path) -> None:
         assert (await browser.get(f"/ui/enter?ticket={ui.site.tickets.make()}")).status == 403
 
 
-async def test_attempts_to_sign_in_are_bounded(tmp_path: Path) -> None:
-    """After ten within a minute even the right key waits."""
+async def test_wrong_links_do_not_keep_the_reader_out(tmp_path: Path) -> None:
+    """A web page can make a browser open any number of them."""
+    async with running(tmp_path) as ui:
+        for _ in range(TRIES + 1):
+            assert (await ui.browser().get("/ui/enter?ticket=wrong")).status == 403
+        assert (await ui.browser().get(f"/ui/enter?ticket={ui.site.tickets.make()}")).status == 200
+
+
+async def test_wrong_keys_are_bounded_and_keep_nobody_out(tmp_path: Path) -> None:
+    """After ten within a minute a wrong key is told to wait, and the right one still signs in."""
     async with running(tmp_path, {"sk-good": "key-1"}) as ui:
         browser = ui.browser()
         for _ in range(TRIES):
             assert (await browser.post("/ui/signin", {"key": "sk-bad"})).status == 403
-        assert (await browser.post("/ui/signin", {"key": "sk-good"})).status == 429
-        ui.clock.now += TRIES_S + 1
+        assert (await browser.post("/ui/signin", {"key": "sk-bad"})).status == 429
         assert (await browser.post("/ui/signin", {"key": "sk-good"})).status == 303
+        ui.clock.now += TRIES_S + 1
+        assert (await ui.browser().post("/ui/signin", {"key": "sk-bad"})).status == 403
 
 
 async def test_a_form_needs_its_sessions_token(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def _value(own: Mapping[str, msgspec.Raw], key: str) -> Any:
 
 def translated(own: Fields) -> Fields:
     """What the gateway looks at, of any body that `messages_body` has read. It refuses nothing."""
-    fields: Fields = {key: own[key] for key in own if key in ("model", "stream")}
+    fields: Fields = {key: own[key] for key in own if key in ("model", "stream", "max_tokens")}
     system, messages = own.get("system", _NULL), own["messages"]
     if system != _NULL:
         rest = bytes(messages).lstrip()[1:]

@@ -333,7 +333,8 @@ def _told(request: HttpRequest, refusal: Refusal) -> bytes:
 
 
 def _spoken_at(path: bytes) -> ClientDialect:
-    return CHAT_PATHS.get(path) or (BESIDE[path][0] if path in BESIDE else OPENAI_CLIENT)
+    found = CHAT_PATHS.get(path) or (BESIDE[path][0] if path in BESIDE else None)
+    return found or (MESSAGES_CLIENT if path.startswith(b"/v1/messages/") else OPENAI_CLIENT)
 
 
 def _unreadable(path: bytes, bad: BadMessage) -> bytes:

@@ -106,6 +106,7 @@ class PageProcess:
         listening = place.listening.fileno()
         self._started = process = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # nothing in the working folder can stand in for a module of the page
             "-m",
             PROGRAM,
             stdin=asyncio.subprocess.PIPE,

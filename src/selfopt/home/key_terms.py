@@ -66,10 +66,10 @@ class KeyTerms(BaseModel):
 
 
 _ALLOWED = {
-    "budget_day": "give an amount from 0 on",
-    "budget_month": "give an amount from 0 on",
-    "requests_per_minute": "give a whole number from 1 on",
-    "tokens_per_minute": "give a whole number from 1 on",
+    "budget_day": "give an amount from 0 to 1e12",
+    "budget_month": "give an amount from 0 to 1e12",
+    "requests_per_minute": "give a whole number from 1 to 1,000,000,000",
+    "tokens_per_minute": "give a whole number from 1 to 1,000,000,000,000",
     "labels": f"at most {MAX_LABELS} labels, each a name of a-z, 0-9, _ and -, and a value of 1 to 100 letters, digits and ._@/+- ",
 }
 

@@ -69,8 +69,8 @@ class Sessions:
         """End a session, if there is one."""
         self._by_digest.pop(_digest(cookie), None)
 
-    def may_try(self) -> bool:
-        """Count an attempt to sign in; return whether there were not too many within a minute."""
+    def may_fail(self) -> bool:
+        """Count an attempt to sign in with a wrong key; return whether there were not too many within a minute."""
         now = self.clock()
         while self._tries and now - self._tries[0] > TRIES_S:
             self._tries.popleft()

@@ -17,7 +17,7 @@ from selfopt.home import escape_control
 from selfopt.settings.otel import OtelSettings
 
 from .otel_facts import INSTRUMENTS, Here, NamedModels, attempt_facts, error_of, figures, request_facts
-from .otel_spans import MadeSpan, SpanMaker, require_otel, resource_here, span_exporter, wanted
+from .otel_spans import MadeSpan, SpanMaker, bounded_session, require_otel, resource_here, span_exporter, wanted
 
 log = logging.getLogger("selfopt.gateway")
 PAUSE_S = 0.5
@@ -163,7 +163,8 @@ class _Meters:
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 
-        reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=f"{endpoint}/v1/metrics" if endpoint else None))
+        url = f"{endpoint}/v1/metrics" if endpoint else None
+        reader = PeriodicExportingMetricReader(OTLPMetricExporter(endpoint=url, session=bounded_session()))
         self._provider: Any = MeterProvider([reader], resource, shutdown_on_exit=False)
         meter = self._provider.get_meter("selfopt", __version__)
         self.instruments = {

@@ -16,6 +16,9 @@ from selfopt.settings.otel import OtelSettings
 
 from .otel_facts import Facts
 
+MOST_ANSWERED = 4096
+"""So many bytes of a collector's answer are read. What collectors say is shorter, and zipped it may be a thousand times as long."""
+
 
 def wanted(own: OtelSettings, environ: Mapping[str, str]) -> bool:
     """Say whether the settings want spans, and OpenTelemetry's own variable does not switch them off."""
@@ -124,7 +127,29 @@ def span_exporter(own: OtelSettings, timeout_s: float | None = None) -> Any:
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
     logging.getLogger("opentelemetry").addHandler(logging.NullHandler())  # who uses it says what goes wrong
-    return OTLPSpanExporter(endpoint=f"{own.endpoint}/v1/traces" if own.endpoint else None, timeout=timeout_s)
+    return OTLPSpanExporter(
+        endpoint=f"{own.endpoint}/v1/traces" if own.endpoint else None, timeout=timeout_s, session=bounded_session()
+    )
+
+
+def bounded_session() -> Any:
+    """What asks a collector, and drops an answer that is long, or of unknown length: it would be kept in memory whole."""
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    class Bounded(HTTPAdapter):
+        def send(self, request: Any, stream: Any = False, *args: Any, **more: Any) -> Any:
+            answer: Any = super().send(request, True, *args, **more)
+            length = answer.headers.get("Content-Length", "")
+            if not (length.isdecimal() and len(length) < 5 and int(length) <= MOST_ANSWERED):
+                answer._content, answer._content_consumed = b"", True
+                answer.close()
+            return answer
+
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, Bounded())
+    return session
 
 
 def resource_here() -> Any:

@@ -10,7 +10,7 @@ from selfopt.ui.guard import set_cookie
 async def enter(asked: Asked) -> PageAnswer:
     """Take a link. The page goes on by itself: a browser keeps a strict cookie back from a redirect that began elsewhere."""
     site = asked.site
-    if site.by_key or not site.sessions.may_try() or not site.tickets.use(asked.query.one("ticket")):
+    if site.by_key or not site.tickets.use(asked.query.one("ticket")):
         raise PageError(
             403, "This link was used already, or is not valid", "Use the newest link that selfopt ui printed in the terminal."
         )
@@ -31,10 +31,13 @@ async def sign_in(asked: Asked) -> PageAnswer:
     site = asked.site
     if not site.by_key:
         raise PageError(404, "There is nothing to sign in to", "Use the link that selfopt ui printed in the terminal.")
-    if not site.sessions.may_try():
-        return site.bare(asked, "signin.html", status=429, wrong="There were too many attempts. Wait a minute, then try again.")
     key = site.find_key(asked.form.one("key").strip())
     if key is None:
+        # A right key is never among them: it cannot be guessed, and nobody may keep a reader out with wrong ones.
+        if not site.sessions.may_fail():
+            return site.bare(
+                asked, "signin.html", status=429, wrong="There were too many attempts. Wait a minute, then try again."
+            )
         wrong = "This is not a valid key with the scope admin."
         return site.bare(asked, "signin.html", status=403, wrong=wrong)
     cookie = site.sessions.begin(key)
