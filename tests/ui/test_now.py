@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from selfopt.ui.live import GatewayState
+from selfopt.ui.pages.now import away
 from selfopt.verbs.requests import LiveAttempt
 
 from .journals import home_with, recently
@@ -122,3 +123,17 @@ async def test_fifty_readers_cost_as_much_as_one(tmp_path: Path) -> None:
         for _ in range(50):
             assert (await browser.get("/ui/now")).status == 200
         assert drawn == 1
+
+
+def test_models_of_rules_that_nobody_can_ask_are_told() -> None:
+    """With what to do: no server, or no endpoint. What no rule names, or what is elsewhere, needs nobody."""
+    rows = [
+        {"name": f"{where}/m", "where": where, "named": named, "problem": "why"}
+        for where in ("here", "unknown", "remote", "engine")
+        for named in (True, False)
+    ]
+    told = away(rows)
+    assert [one.tone for one in told] == ["attention", "attention"]
+    assert "here/m is named by a rule, and its server does not answer." in told[0].text
+    assert "unknown/m is named by a rule, and no endpoint of the settings has it." in told[1].text
+    assert away(None) == []

@@ -9,7 +9,17 @@ from .unsure import not_served_text
 
 Tone = Literal["good", "attention", "bad", "calm"]
 TroubleKind = Literal[
-    "failing", "unrecorded", "unreadable", "left_alone", "rules_refused", "rejected", "refused", "voided", "no_rules_read", "away"
+    "failing",
+    "unrecorded",
+    "unreadable",
+    "left_alone",
+    "rules_refused",
+    "rejected",
+    "refused",
+    "voided",
+    "no_rules_read",
+    "away",
+    "no_endpoint",
 ]
 
 _FAULTS = {
@@ -97,6 +107,11 @@ def trouble_text(kind: TroubleKind, what: str, n: int = 0, of: int = 0) -> tuple
             return (
                 f"{what} is named by a rule, and its server does not answer.",
                 "Start the server, or see what selfopt doctor says about the endpoint.",
+            )
+        case "no_endpoint":
+            return (
+                f"{what} is named by a rule, and no endpoint of the settings has it.",
+                "Add its endpoint to your settings, or change the rule with selfopt routes set.",
             )
         case "no_rules_read":
             return (

@@ -65,7 +65,7 @@ async def _told(site: Site, span: str) -> dict[str, Any]:
     config, unread = await _rules(site)
     recent = index.total(now - 60 * RECENT_MINUTES, now)
     places = _places(site, index, config)
-    troubles = _troubles(site, index, recent, config, unread) + _away(places)
+    troubles = _troubles(site, index, recent, config, unread) + away(places)
     troubles.sort(key=lambda trouble: trouble.tone != "bad")
     worst: Tone = "bad" if any(t.tone == "bad" for t in troubles) else "attention" if troubles else "good" if recent.n else "calm"
     verdict = troubles_text([t.text for t in troubles]) if troubles else all_right_text(recent.n, recent.failed, RECENT_MINUTES)
@@ -137,10 +137,11 @@ def _troubles(site: Site, index: RequestIndex, recent: Bucket, config: RoutingCo
     return found
 
 
-def _away(places: list[dict[str, Any]] | None) -> list[Trouble]:
-    """List the models that rules name and whose server does not answer."""
-    away = [row["name"] for row in places or () if row["named"] and row["problem"] and row["where"] == "here"]
-    return [Trouble("attention", *trouble_text("away", name)) for name in away[:3]]
+def away(places: list[dict[str, Any]] | None) -> list[Trouble]:
+    """List the models that rules name and that nobody can ask."""
+    kinds: dict[str, TroubleKind] = {"here": "away", "unknown": "no_endpoint"}
+    away = [row for row in places or () if row["named"] and row["problem"] and row["where"] in kinds]
+    return [Trouble("attention", *trouble_text(kinds[row["where"]], row["name"])) for row in away[:3]]
 
 
 def _series(index: RequestIndex, now: float, span_s: int) -> dict[str, Any]:
