@@ -31,6 +31,7 @@ def test_an_endless_answer_of_a_collector_is_not_kept(length: bytes) -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         got = session.post(f"http://127.0.0.1:{listening.getsockname()[1]}/v1/traces", data=b"x", timeout=10)
-        thread.join(30)
+        thread.join(300)
+        assert not thread.is_alive()
         assert (got.status_code, got.content) == (200, b"")
     assert sent < 200_000_000

@@ -142,8 +142,8 @@ def bounded_session() -> Any:
             answer: Any = super().send(request, True, *args, **more)
             length = answer.headers.get("Content-Length", "")
             if not (length.isdecimal() and len(length) < 5 and int(length) <= MOST_ANSWERED):
+                answer.close()  # first: of an answer that counts as read, the connection would be kept
                 answer._content, answer._content_consumed = b"", True
-                answer.close()
             return answer
 
     session = requests.Session()
