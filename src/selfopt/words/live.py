@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from .unsure import not_served_text
@@ -35,6 +35,26 @@ _FAULTS = {
     "broken_off": "broke off its answer",
     "outrun": "was not needed: another model that was asked at the same time was sure",
 }
+
+_ABOUT: Mapping[TroubleKind, tuple[str, str]] = {
+    "left_alone": (
+        "{} is left alone for some seconds, because it failed several times in a row.",
+        "It is tried again by itself. See its server's log if it goes on.",
+    ),
+    "voided": (
+        "The threshold of {} does not hold any more, so every request goes to a stronger model.",
+        "Calibrate it anew: a cycle does, where [serve] calibrate is on, and so does selfopt escalation.",
+    ),
+    "away": (
+        "{} is named by a rule, and its server does not answer.",
+        "Start the server, or see what selfopt doctor says about the endpoint.",
+    ),
+    "no_endpoint": (
+        "{} is named by a rule, and no endpoint of the settings has it.",
+        "Add its endpoint to your settings, or change the rule with selfopt routes set.",
+    ),
+}
+"""What is wrong with a model or an endpoint, and what to do about it."""
 
 
 def fault_text(fault: str) -> str:
@@ -78,11 +98,6 @@ def trouble_text(kind: TroubleKind, what: str, n: int = 0, of: int = 0) -> tuple
                 f"{n:,} line{'s' if n != 1 else ''} of the recorded requests cannot be read.",
                 "selfopt audit verify says which, and whether anything was changed.",
             )
-        case "left_alone":
-            return (
-                f"{what} is left alone for some seconds, because it failed several times in a row.",
-                "It is tried again by itself. See its server's log if it goes on.",
-            )
         case "rules_refused":
             return (
                 f"The gateway refused {n} change{'s' if n != 1 else ''} of the rules, and serves under the ones before.",
@@ -98,26 +113,14 @@ def trouble_text(kind: TroubleKind, what: str, n: int = 0, of: int = 0) -> tuple
                 f"The rules refuse most requests: {n:,} of {of:,}.",
                 "Allow the model where it is good enough, or name a fallback.",
             )
-        case "voided":
-            return (
-                f"The threshold of {what} does not hold any more, so every request goes to a stronger model.",
-                "Calibrate it anew: a cycle does, where [serve] calibrate is on, and so does selfopt escalation.",
-            )
-        case "away":
-            return (
-                f"{what} is named by a rule, and its server does not answer.",
-                "Start the server, or see what selfopt doctor says about the endpoint.",
-            )
-        case "no_endpoint":
-            return (
-                f"{what} is named by a rule, and no endpoint of the settings has it.",
-                "Add its endpoint to your settings, or change the rule with selfopt routes set.",
-            )
         case "no_rules_read":
             return (
                 f"The rules cannot be read: {what}.",
                 "selfopt audit verify says what is wrong, and selfopt routes rollback brings back an earlier version.",
             )
+        case _:
+            said, advice = _ABOUT[kind]
+            return said.format(what), advice
 
 
 def request_text(
