@@ -4,7 +4,7 @@ from selfopt.web import HttpAddress, Pool, WebLimits
 
 from .access_log import AccessLog
 from .allowances import Allowances
-from .attempts import Attempts, SureParts
+from .attempts import AttemptParts, Attempts, SureParts
 from .conversations import Conversations
 from .costs import CostBook
 from .drift import DriftMarks, DriftWatch
@@ -38,6 +38,7 @@ from .warmth import KeepWarm, Warmed, Warmer
 __all__ = [
     "AccessLog",
     "Allowances",
+    "AttemptParts",
     "AttemptSpan",
     "Attempts",
     "ChatParts",

@@ -185,7 +185,7 @@ class Allowances:
         Raises Refusal (429) when the key has used up what it may.
         """
         account = self._accounts.get(key) if key is not None else None
-        if account is None:
+        if account is None or not account.limited:
             return ()
         now = self._clock()
         lines = self._check_rates(account, now, new=1) if account.rated else []
@@ -233,7 +233,8 @@ class Allowances:
         if held.count is not None:
             held.count.let_go(held.cost, held.tokens, held.times)
         account = self._accounts.get(ticket.key) if ticket.key is not None else None
-        if account is None:
+        # What a key without limits spends counts as soon as it gets a budget.
+        if account is None or not (account.limited or record.cost):
             return record
         rows, cost = ticket.bill.rows, record.cost
         tokens, told = 0, not rows

@@ -98,31 +98,41 @@ class _Line:
             self.escalated_from.append(decision.model)
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptParts:
+    """What attempts need.
+
+    Attributes:
+        answerer: makes one attempt.
+        allowances: knows what the key of a request may use.
+        breaks: the endpoints that are left alone, where several processes share them.
+    """
+
+    options: GatewayOptions
+    upstreams: Upstreams
+    pool: Pool
+    audit: TrailSink
+    answerer: Harness
+    sure: SureParts
+    allowances: Allowances
+    breaks: SharedBreaks | None = None
+
+
 class Attempts:
     """Runs the attempts of requests."""
 
-    def __init__(
-        self,
-        options: GatewayOptions,
-        upstreams: Upstreams,
-        pool: Pool,
-        audit: TrailSink,
-        answerer: Harness,
-        sure: SureParts,
-        allowances: Allowances | None = None,
-        breaks: SharedBreaks | None = None,
-    ) -> None:
+    def __init__(self, parts: AttemptParts) -> None:
         """Keep the parts."""
-        self._options = options
-        self._upstreams = upstreams
-        self._pool = pool
-        self._audit = audit
-        self._answerer = answerer
-        self._conversations = sure.conversations or Conversations()
-        self._voided = sure.voided
-        self._judges = sure.judges
-        self._allowances = allowances or Allowances()
-        self._breaks = breaks
+        self._options = parts.options
+        self._upstreams = parts.upstreams
+        self._pool = parts.pool
+        self._audit = parts.audit
+        self._answerer = parts.answerer
+        self._conversations = parts.sure.conversations or Conversations()
+        self._voided = parts.sure.voided
+        self._judges = parts.sure.judges
+        self._allowances = parts.allowances
+        self._breaks = parts.breaks
         self._loop = asyncio.get_running_loop()
         self.gates: dict[str, EndpointGate] = {}
 

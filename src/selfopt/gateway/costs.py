@@ -92,7 +92,9 @@ class Bill:
     def _current(self, model: str, busy_s: float, fault: str) -> list[BillRow]:
         """The rows of the current attempt. The last one is who served."""
         usage = _told_or_nothing(self._usage if self._work is None else self._work.usage, fault)
-        again = usage not in (NO_USAGE, _NOTHING) and any(row.usage is usage for row in self.rows)
+        if not (self.rows or self._beside):
+            return [BillRow(model, usage, busy_s)]
+        again = any(row.usage is usage for row in self.rows) and usage not in (NO_USAGE, _NOTHING)
         busy_s -= sum(row.busy_s for row in self._beside)
         return [*self._beside, BillRow(model, usage, max(0.0, busy_s), again)]
 

@@ -237,7 +237,7 @@ class Gateway:
         reply.always = self._access.origins.lines(request)
         try:
             if request.method == b"POST" and request.path.startswith(b"/v1/") and request.path not in FREE:
-                reply.always = [*reply.always, *self._let_in(caller, request)]
+                reply.always = (*reply.always, *self._let_in(caller, request))
             await answer(request, reply, caller)
         except (AuditError, Refusal) as error:
             refusal = error if isinstance(error, Refusal) else not_audited(error)

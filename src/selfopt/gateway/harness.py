@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
+from typing import Any
 
 from selfopt.dialects.client_tools import MAX_TOOLS, MAX_TOOLS_BYTES
 from selfopt.dialects.clients import ClientRequest, NoWordsError, PassReason
@@ -47,7 +49,7 @@ class Harness:
         self._blind, self._leanings = BlindModels(time.monotonic), Leanings(time.monotonic)
         self._untold = BlindModels(time.monotonic)  # models that gave none to clients who asked for log probabilities
 
-    async def answer(self, exchange: LiveRequest) -> None:
+    def answer(self, exchange: LiveRequest) -> Coroutine[Any, Any, None]:
         """Make one attempt, and answer the client.
 
         Raises:
@@ -55,13 +57,13 @@ class Harness:
             Escalating: the answer has to be sure and is not, or nothing says how sure it is.
             Refusal: it failed for good.
         """
-        if exchange.route is None:
-            await self._chat(exchange)
-            return
+        return self._chat(exchange) if exchange.route is None else self._beside(exchange, exchange.route)
+
+    async def _beside(self, exchange: LiveRequest, route: Route) -> None:
         exchange.ticket.begin_attempt()
         if exchange.dialect.name not in exchange.upstream.speaks:
             exchange.ticket.outcome = "rejected"
-            raise _no_route(exchange.route, exchange.upstream)
+            raise _no_route(route, exchange.upstream)
         await self._passing.answer(exchange)
 
     async def _chat(self, exchange: LiveRequest) -> None:

@@ -94,8 +94,8 @@ def cost_as_asked(record: Told, cost_of: CostOf, one_name: Callable[[str], str] 
     """
     if record.outcome not in _ANSWERED or record.served is None:
         return None
-    asked = one_name(record.model)
-    if all(one_name(attempt.model) == asked for attempt in record.attempts if attempt.model != record.model):
+    others = [attempt.model for attempt in record.attempts if attempt.model != record.model]
+    if not others or {one_name(model) for model in others} == {one_name(record.model)}:
         return record.cost
     return cost_of(record.model, Usage(input_tokens=record.input_tokens, output_tokens=record.output_tokens), None)
 
@@ -182,24 +182,30 @@ class Spending:
 class SavingCounters:
     """Adds up what chats would have cost on the models that were asked for, for Prometheus."""
 
-    __slots__ = ("_cost_of", "_one_name", "sums")
+    __slots__ = ("_compared", "_compared_cost", "_cost_as_asked", "_cost_of", "_one_name")
 
     def __init__(self, cost_of: CostOf, one_name: Callable[[str], str]) -> None:
         self._cost_of = cost_of
         self._one_name = one_name
-        self.sums = Spending()
+        self._compared, self._compared_cost, self._cost_as_asked = 0, 0.0, 0.0
 
     def add(self, record: Told) -> None:
-        """Count one chat."""
-        self.sums.add(record, cost_as_asked(record, self._cost_of, self._one_name))
+        """Count one chat, where both costs are known."""
+        if record.cost is not None and (as_asked := cost_as_asked(record, self._cost_of, self._one_name)) is not None:
+            self._compared += 1
+            self._compared_cost += record.cost
+            self._cost_as_asked += as_asked
 
     def lines(self) -> Iterator[str]:
         """The counters as text."""
-        sums = self.sums
         for name, text, value in (
-            ("cost_as_asked_total", "What chats would have cost on the models asked for alone: an estimate.", sums.as_asked),
-            ("cost_as_asked_beside_total", "What those chats cost that are compared so.", sums.compared_cost),
-            ("cost_as_asked_chats_total", "Chats that are compared so.", sums.compared),
+            (
+                "cost_as_asked_total",
+                "What chats would have cost on the models asked for alone: an estimate.",
+                self._cost_as_asked,
+            ),
+            ("cost_as_asked_beside_total", "What those chats cost that are compared so.", self._compared_cost),
+            ("cost_as_asked_chats_total", "Chats that are compared so.", self._compared),
         ):
             yield f"# HELP selfopt_{name} {text}"
             yield f"# TYPE selfopt_{name} counter"

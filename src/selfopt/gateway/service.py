@@ -99,7 +99,8 @@ class Service(ABC):
         ticket.key = caller.key
         try:
             ticket.outcome = "rejected"
-            if _wants_cost(request):
+            if b"x-selfopt-cost" in request.headers:
+                _check_cost_wish(request)
                 ticket.tells_cost = self._parts.costs.told
             await self._serve(request, reply, caller, ticket)
         except Refusal as refusal:
@@ -171,12 +172,10 @@ class Service(ABC):
             reply.send(refusal.status, [JSON, *ticket.headers(), *refusal.headers], self._dialect.fault(refusal))
 
 
-def _wants_cost(request: HttpRequest) -> bool:
-    """Say whether the head of the answer is to tell what it cost. Raises Refusal (400)."""
-    wanted = request.headers.get(b"x-selfopt-cost")
-    if wanted not in (None, b"on"):
+def _check_cost_wish(request: HttpRequest) -> None:
+    """Raise Refusal (400) for a wish to be told the cost that is none."""
+    if request.headers[b"x-selfopt-cost"] != b"on":
         raise bad_request("the header x-selfopt-cost must be on", code="invalid_header")
-    return wanted is not None
 
 
 def _not_found(message: str) -> Refusal:

@@ -182,11 +182,14 @@ def _read_request(request: HttpRequest, head: bytes, max_headers: int) -> int:
     Raises BadMessage. An Upgrade is ignored, as RFC 9110, 7.8 allows.
     """
     line, _, block = head.partition(b"\r\n")
-    request.method, target, request.http11 = request_line(line)
-    request.path = _named_path(line)  # for the error, if the rest cannot be read
-    request.headers, request.repeated = headers, repeated = fields_of(block, max_headers)
-    check_host(headers, repeated, request.http11)
-    request.path, request.query = target_of(request.method, target, headers)
+    try:
+        request.method, target, request.http11 = request_line(line)
+        request.headers, request.repeated = headers, repeated = fields_of(block, max_headers)
+        check_host(headers, repeated, request.http11)
+        request.path, request.query = target_of(request.method, target, headers)
+    except BadMessage:
+        request.path = _named_path(line)  # the error has the form of that path
+        raise
     request.keep_alive = stays_open(headers, request.http11)
     expected = headers.get(b"expect")
     if expected is not None and request.http11:

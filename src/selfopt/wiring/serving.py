@@ -9,6 +9,7 @@ from selfopt.errors import SettingsError
 from selfopt.gateway import (
     AccessLog,
     Allowances,
+    AttemptParts,
     Attempts,
     ChatParts,
     CostBook,
@@ -115,7 +116,7 @@ def build_gateway(
         resolve=app.full_name,
         one_name=app.settings.one_name,
         find=inventory.find,
-        attempts=Attempts(options, upstreams, pool, audit, harness, sure, allowances, breaks),
+        attempts=Attempts(AttemptParts(options, upstreams, pool, audit, harness, sure, allowances, breaks)),
         audit=audit,
         journal=journal or _journal(app, options, audit, allowances),
         allowances=allowances,
