@@ -153,7 +153,7 @@ async def test_what_a_gateway_says_of_itself_fits_a_header(tmp_path: Path) -> No
     async with gateway_world(tmp_path) as world:
         process = world.gateway.parts.page
         assert process is not None
-        told = PageDoor(process, world.gateway.parts.pool, lambda: odd)._state_told()
+        told = PageDoor(process, world.gateway.parts.pool, lambda: odd, lambda: 0)._state_told()
     assert told.isascii()
     assert told.decode().isprintable()
     assert msgspec.json.decode(told, type=GatewayState) == GatewayState(odd.open, odd.fault, odd.rules_faults, odd.worker)

@@ -46,7 +46,11 @@ class Caller:
 
 
 class FileKeys:
-    """The keys in force. Once there were any, a missing or damaged file lets nobody in."""
+    """The keys in force. Once there were any, a missing or damaged file lets nobody in.
+
+    Attributes:
+        version: grows whenever the keys were read.
+    """
 
     def __init__(
         self,
@@ -66,6 +70,7 @@ class FileKeys:
         self._by_hash: dict[str, GatewayKey] = {}
         self._callers: dict[str, Caller] = {}
         self._required = False
+        self.version = 0
         self._reading: asyncio.Future[CheckedKeys] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._take(file.check())
@@ -123,10 +128,12 @@ class FileKeys:
             self._take(check())
         except StoreError as error:
             self._by_hash, self._required = {}, True
+            self.version += 1
             log.error("no key is accepted until this is fixed: %s", escape_control(str(error), 500))
 
     def _take(self, checked: CheckedKeys) -> None:
         self._by_hash = keys_by_hash(checked.keys)
+        self.version += 1
         self._callers = {entry.id: _caller(entry) for entry in self._by_hash.values()}
         self._changed(checked)
         self._required = self._required or checked.required

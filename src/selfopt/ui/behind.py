@@ -1,7 +1,8 @@
 """`python -m selfopt.ui.behind`: the page behind a gateway, which started this and passes requests on.
 
-stdin   one line of JSON: home, hosts, any_address, listening (a descriptor), secret, parent (a process id).
+stdin   one line of JSON: home, hosts, any_address, listening and ended (descriptors), secret, parent (a process id).
         The end of the file means that the gateway has gone.
+ended   a file that gets other bytes at its beginning whenever a session ends: the gateway keeps for a while who was let in
 stderr  the log
 """
 
@@ -12,11 +13,13 @@ import hmac
 import json
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +62,17 @@ def _behind(site: Site, secret: bytes) -> Callable[[HttpRequest], Callable[[Http
     return admit
 
 
+def _write_mark(file: int) -> None:
+    os.pwrite(file, secrets.token_bytes(8), 0)
+
+
 async def serve_behind(app: App, config: Mapping[str, Any], gone: asyncio.Event) -> None:
     """Serve until the gateway has gone."""
     keys = AdminKeys(app)
     guard = Guard(config["hosts"], any_address=bool(config["any_address"]))
-    site = Site(app, guard=guard, sessions=Sessions(keys.valid), find_key=keys.find)
+    ended = partial(_write_mark, config["ended"])
+    ended()  # sessions of a process before this one
+    site = Site(app, guard=guard, sessions=Sessions(keys.valid, ended=ended), find_key=keys.find)
     server = WebServer(_behind(site, config["secret"].encode()), LIMITS)
     keys.start()
     try:
