@@ -101,7 +101,7 @@ class Gateway:
         self._learning: asyncio.Future[list[str]] | None = None
         self._resident = MemoryTrimmer()
         self.server: WebServer | None = None
-        self._page = PageDoor(parts.page, parts.pool, self._state, lambda: parts.keys.version) if parts.page is not None else None
+        self._page = PageDoor(parts.page, parts.pool, self._state) if parts.page is not None else None
         self._table: dict[bytes, dict[bytes, Answer]] = {
             **{path: {b"POST": ChatService(parts.chat, dialect).answer} for path, dialect in CHAT_PATHS.items()},
             **{path: {b"POST": PassThroughService(parts.chat, *beside).answer} for path, beside in BESIDE.items()},

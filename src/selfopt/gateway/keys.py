@@ -46,11 +46,7 @@ class Caller:
 
 
 class FileKeys:
-    """The keys in force. Once there were any, a missing or damaged file lets nobody in.
-
-    Attributes:
-        version: grows whenever the keys were read.
-    """
+    """The keys in force. Once there were any, a missing or damaged file lets nobody in."""
 
     def __init__(
         self,
@@ -58,8 +54,12 @@ class FileKeys:
         *,
         clock: Callable[[], float] = time.monotonic,
         changed: Callable[[CheckedKeys], None] = lambda checked: None,
+        unread: Callable[[], None] = lambda: None,
     ) -> None:
-        """Read the file. changed: gets the keys whenever they were read.
+        """Read the file.
+
+        changed: gets the keys whenever they were read.
+        unread: called when they could not be read, so that none is valid.
 
         Raises StoreError when the file or the trail cannot be read.
         """
@@ -67,10 +67,10 @@ class FileKeys:
         self._clock = clock
         self._seen = self._stamp()
         self._changed = changed
+        self._unread = unread
         self._by_hash: dict[str, GatewayKey] = {}
         self._callers: dict[str, Caller] = {}
         self._required = False
-        self.version = 0
         self._reading: asyncio.Future[CheckedKeys] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._take(file.check())
@@ -128,12 +128,11 @@ class FileKeys:
             self._take(check())
         except StoreError as error:
             self._by_hash, self._required = {}, True
-            self.version += 1
+            self._unread()
             log.error("no key is accepted until this is fixed: %s", escape_control(str(error), 500))
 
     def _take(self, checked: CheckedKeys) -> None:
         self._by_hash = keys_by_hash(checked.keys)
-        self.version += 1
         self._callers = {entry.id: _caller(entry) for entry in self._by_hash.values()}
         self._changed(checked)
         self._required = self._required or checked.required

@@ -50,12 +50,10 @@ class StateOfGateway:
 class PageDoor:
     """Answers `/ui` and what is below it, with what the drawing process says."""
 
-    def __init__(self, process: PageProcess, pool: Pool, state: Callable[[], StateOfGateway], keys: Callable[[], int]) -> None:
-        """keys: returns a number that changes when the API keys do."""
+    def __init__(self, process: PageProcess, pool: Pool, state: Callable[[], StateOfGateway]) -> None:
         self._process = process
         self._pool = pool
         self._state = state
-        self._keys = keys
         clock = asyncio.get_running_loop().time
         self._parts = PageParts(clock)
         self._pace = PollPace(clock)
@@ -80,7 +78,7 @@ class PageDoor:
 
     async def answer(self, request: HttpRequest, reply: Reply) -> None:
         """Answer with a part that was just drawn, or pass a request on, and its answer back."""
-        mark = (self._process.sessions_mark(), self._keys())
+        mark = self._process.sessions_mark()
         reader = tuple(map(request.headers.get, FORWARDED))
         part = self._parts.find(reader, _target(request), mark) if request.method == b"GET" else None
         if part is not None:

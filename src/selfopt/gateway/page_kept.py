@@ -16,6 +16,7 @@ MOST_POLLS_S = 8.0
 """So many polls a second are wanted at most, of all readers together."""
 SOONEST_S, LATEST_S = 2, 30
 SPAN_S = 10.0
+K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 
 
@@ -52,9 +53,6 @@ class PageParts:
             now = self._clock()
             self._parts.put(target, part, now)
             self._readers.put(reader, mark, now)
-
-
-K = TypeVar("K", bound=Hashable)
 
 
 class _Lately(Generic[K, T]):

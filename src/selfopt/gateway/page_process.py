@@ -35,7 +35,7 @@ class PagePlace:
     Attributes:
         listening: on loopback, at a port that was free.
         secret: whoever sends it may ask.
-        turn: the worker that has it locked starts the process. The process writes something else to it whenever a session ends.
+        turn: the worker that has it locked starts the process. The process writes other bytes to it whenever sessions may have ended.
     """
 
     listening: socket.socket
@@ -46,9 +46,7 @@ class PagePlace:
     def make(cls) -> PagePlace:
         """Listen on loopback."""
         listening = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
-        made = cls(listening, secrets.token_hex(32).encode(), tempfile.TemporaryFile())
-        os.pwrite(made.turn.fileno(), bytes(MARK_BYTES), 0)
-        return made
+        return cls(listening, secrets.token_hex(32).encode(), tempfile.TemporaryFile())
 
     @property
     def port(self) -> int:
@@ -96,7 +94,7 @@ class PageProcess:
         return self._address, place.secret
 
     def sessions_mark(self) -> bytes:
-        """Return what changes when a session ends, in whichever worker's name; empty before anybody asked for the page."""
+        """Return what changes whenever sessions may have ended, through whichever worker; empty before the drawing process began."""
         return os.pread(self._place.turn.fileno(), MARK_BYTES, 0) if self._place is not None else b""
 
     def _my_turn(self, place: PagePlace) -> bool:

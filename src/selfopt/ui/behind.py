@@ -2,7 +2,8 @@
 
 stdin   one line of JSON: home, hosts, any_address, listening and ended (descriptors), secret, parent (a process id).
         The end of the file means that the gateway has gone.
-ended   a file that gets other bytes at its beginning whenever a session ends: the gateway keeps for a while who was let in
+ended   a file that gets other bytes at its beginning whenever sessions may have ended: with this process's start, when one
+        is over, and when the keys changed. The gateway keeps for a while who was let in.
 stderr  the log
 """
 
@@ -68,10 +69,9 @@ def _write_mark(file: int) -> None:
 
 async def serve_behind(app: App, config: Mapping[str, Any], gone: asyncio.Event) -> None:
     """Serve until the gateway has gone."""
-    keys = AdminKeys(app)
-    guard = Guard(config["hosts"], any_address=bool(config["any_address"]))
     ended = partial(_write_mark, config["ended"])
-    ended()  # sessions of a process before this one
+    keys = AdminKeys(app, ended)
+    guard = Guard(config["hosts"], any_address=bool(config["any_address"]))
     site = Site(app, guard=guard, sessions=Sessions(keys.valid, ended=ended), find_key=keys.find)
     server = WebServer(_behind(site, config["secret"].encode()), LIMITS)
     keys.start()
