@@ -36,6 +36,7 @@ from selfopt.verbs.trying import Tried, try_model
 from selfopt.verbs.tuning import Tuned, TuneListener, TuneRequest, tune_model
 from selfopt.verbs.warming import WarmUpShown, validate_under_rules
 
+from .exports import Exports
 from .nouns import Audit, Keys, Models, Routes, Trust, Variants
 from .runner import Noun, Runner
 from .suites import Suites
@@ -153,6 +154,7 @@ class Selfopt(Noun):
         self.trust = Trust(*parts)
         self.models = Models(*parts)
         self.suites = Suites(*parts)
+        self.export = Exports(*parts)
         self.variants = Variants(*parts)
 
     def __enter__(self) -> Selfopt:

@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "tune": ("tune", "Make prompts for your own tools, search with them, write the rule."),
     "compare": ("compare", "Compare models and variants on the same prompts, in one table."),
     "report": ("report", "Write the reports from the ledger."),
+    "export": ("export", "Write what was measured and served for other programs."),
     "serve": ("serve", "Serve live traffic under the rules, OpenAI-compatible."),
     "ui": ("ui", "Show this home in a browser: live requests, rules, experiments."),
     "keys": ("keys", "Make, list and revoke API keys of the gateway."),
