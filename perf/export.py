@@ -181,7 +181,7 @@ def bare(source: Path, out: Path) -> dict[str, float]:
     with parquet.ParquetWriter(out, table.schema, **options) as writer:
         for batch in table.to_batches(max_chunksize=ROWS_TOGETHER):
             values = {field.name: batch[field.name].to_pylist() for field in table.schema}
-            times = {name: [t.isoformat() for t in values[name]] for name in ("started_at",)}
+            times = {name: [t.isoformat(timespec="milliseconds") for t in values[name]] for name in ("started_at",)}
             began = time.process_time()
             arrays = [
                 arrow.array(times[field.name], arrow.string()).cast(field.type)
