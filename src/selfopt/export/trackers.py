@@ -164,7 +164,7 @@ def to_wandb(runs: Iterable[TrackedRun], project: str, folder: Path, *, online: 
                 settings=settings,
             )
             made.summary.update({**run.metrics, "at": run.at})
-            made.finish(quiet=True)
+            made.finish()
             written += 1
     except (wandb.Error, OSError) as error:
         raise StoreError(f"Weights & Biases can't be used: {error!s:.300}") from None
