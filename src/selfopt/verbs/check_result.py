@@ -165,11 +165,14 @@ def _figure(race: CheckRace, track: MeanTrack, rows: Sequence[CheckedPrompt]) ->
     interval = track.interval() if track.exact is None else None
     mine = [rows[j] for j in sorted(track.members)]
     value = _mean([_share(row.now) for row in mine])
+    before = _mean([_share(row.before) for row in mine]) if track.is_loss else None
+    change = -estimate if track.is_loss and estimate is not None else None
     exact = track.exact is not None
     log_e, needed = track.fail.log_e, track.fail_needed
     if method == "recorded":
         p_value, level = race.closest or (1.0, track.alpha)
         log_e, needed = -math.log(max(p_value, 1e-300)), -math.log(level)
+        change = None if value is None or before is None else value - before  # of all recorded runs
     if track.is_loss:
         low, high = (-interval.high, -interval.low) if interval else (None, None)
     else:
@@ -180,8 +183,8 @@ def _figure(race: CheckRace, track: MeanTrack, rows: Sequence[CheckedPrompt]) ->
         verdict=track.verdict,
         method=method,
         value=value,
-        before=_mean([_share(row.before) for row in mine]) if track.is_loss else None,
-        change=-estimate if track.is_loss and estimate is not None else None,
+        before=before,
+        change=change,
         low=low,
         high=high,
         threshold=track.threshold,

@@ -35,6 +35,7 @@ from .check_subject import CheckSubject
 
 _FORGOTTEN_AFTER = timedelta(days=1)
 _CONFIRMED = 2  # how often a prompt that would fail an exact check is asked again
+_SAMPLE = 30  # prompts that are asked again in isolation: a check has less to go by later than a loop has
 _FAULTS = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
 
 
@@ -129,7 +130,8 @@ class CheckUnderWay:
         asked = [spec for spec in self._specs if not spec.variant.sampling.draws_anew]
         if not asked:
             return {}
-        size = self._app.settings.loop.sample_of(len(self._subject.prompts))
+        n_prompts = len(self._subject.prompts)
+        size = min(n_prompts, max(_SAMPLE, self._app.settings.loop.sample_of(n_prompts)))
         options = MeasureOptions(
             sampling=True, sample_size=size, repeat=False, labels=Labels(group_id=f"{check_id}-copies"), meter=self._meter
         )
@@ -166,15 +168,17 @@ class CheckUnderWay:
         )
 
     async def _confirmed(self, start: CheckStart) -> CheckStart:
-        """Ask again what would fail an exact check: a sample may have missed a flaky prompt.
+        """Ask again what an exact check rests on: a sample may have missed a flaky prompt.
+
+        That is where the sides differ, and what the check fails by.
 
         Where an answer differs, repeats are no copies, and the check goes on by evidence.
         """
         if start.now.known is not None and start.before is not None and start.before.recorded:
             return _unknown(start, "now")  # what was recorded varies, so the test wants answers that can
-        if start.now.known is None or CheckRace(start).verdict != "fail":
-            return start
         open_ = _deciding(start)
+        if not open_:
+            return start
         sides = [side for side in (start.now, start.before) if side is not None and side.known is not None]
         asked = {side.request_id: side for side in sides if side.spec_id in {spec.spec_id for spec in self._specs}}
         asks = [
@@ -301,13 +305,15 @@ def _unknown(start: CheckStart, name: str) -> CheckStart:
 
 
 def _deciding(start: CheckStart) -> list[str]:
-    """The prompts that an exact check fails by, in suite order."""
-    race, now, before = CheckRace(start), start.now.known or {}, start.before.known if start.before is not None else None
+    """The prompts that an exact check rests on, in suite order; none where it is not exact."""
+    now, before = start.now.known, start.before.known if start.before is not None else None
+    if now is None:
+        return []
     failing = {name for name in start.prompt_ids if now[name] is not Outcome.PASS}
     found: set[str] = failing & set(start.must_pass)
-    for track in race.tracks:
-        if track.verdict != "fail":
-            continue
-        mine = {start.prompt_ids[j] for j in track.members} & failing
-        found |= mine if not track.is_loss or before is None else {name for name in mine if before[name] is Outcome.PASS}
+    if before is not None:
+        found |= {name for name in start.prompt_ids if (now[name] is Outcome.PASS) is not (before[name] is Outcome.PASS)}
+    for track in CheckRace(start).tracks:
+        if track.verdict == "fail" and not track.is_loss:
+            found |= {start.prompt_ids[j] for j in track.members} & failing
     return [name for name in start.prompt_ids if name in found]
