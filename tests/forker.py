@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ class Forker:
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self._process = process
-        self._printed = folder / "printed"
+        self._printed, self._errors = folder / "printed", folder / "errors"
 
     def call(
         self, function: str, *arguments: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None
@@ -35,6 +36,24 @@ class Forker:
 
         Returns its exit code, or minus the number of the signal that ended it, and what it printed.
         """
+        code = self._ended(function, arguments, cwd, environ, None)
+        return code, self._printed.read_text("utf-8")
+
+    def run(
+        self, function: str, *arguments: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """The same, with what it wrote to standard error, as `subprocess.run` tells it."""
+        code = self._ended(function, arguments, cwd, environ, self._errors)
+        return subprocess.CompletedProcess(arguments, code, self._printed.read_text("utf-8"), self._errors.read_text("utf-8"))
+
+    def _ended(
+        self,
+        function: str,
+        arguments: tuple[str, ...],
+        cwd: Path | None,
+        environ: Mapping[str, str] | None,
+        errors: Path | None,
+    ) -> int:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         order = {
@@ -43,11 +62,26 @@ class Forker:
             "cwd": str(cwd or ROOT),
             "environ": dict(os.environ if environ is None else environ),
             "printed": str(self._printed),
+            "errors": errors and str(errors),
         }
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         code: int = json.loads(self._process.stdout.readline())
-        return code, self._printed.read_text("utf-8")
+        return code
+
+
+def command(*arguments: str) -> int:
+    """The command line, as `python -m selfopt` runs it."""
+    from selfopt.cli.main import run
+
+    return run(arguments)
+
+
+def script(path: str, *arguments: str) -> None:
+    """A script, as `python PATH` runs it."""
+    sys.argv = [path, *arguments]
+    sys.path[0] = os.path.dirname(os.path.abspath(path))
+    runpy.run_path(path, run_name="__main__")
 
 
 @contextmanager
@@ -68,7 +102,7 @@ def forker(*modules: str) -> Iterator[Forker]:
 
 def obey(order: dict[str, Any]) -> int:
     """In the child: put everything in its place and call the function. Returns its exit code."""
-    for descriptor, path in ((0, os.devnull), (1, order["printed"])):
+    for descriptor, path in ((0, os.devnull), (1, order["printed"]), *([(2, order["errors"])] if order["errors"] else [])):
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(opened, descriptor)
         os.close(opened)
