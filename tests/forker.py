@@ -13,7 +13,7 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -85,9 +85,9 @@ def script(path: str, *arguments: str) -> None:
 
 
 @contextmanager
-def forker(*modules: str) -> Iterator[Forker]:
-    """A process that has imported these modules."""
-    command = [sys.executable, "-m", "tests.forker", *modules]
+def forker(*modules: str, through: Sequence[str] = ()) -> Iterator[Forker]:
+    """A process that has imported these modules. through: the words of a program that starts it."""
+    command = [*through, sys.executable, "-m", "tests.forker", *modules]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
