@@ -7,6 +7,7 @@ arguments, it can be killed at any point, and it ends as an interpreter ends.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -119,6 +120,7 @@ def main(modules: list[str]) -> int:
     """Serve orders until standard input ends; in a child, what came of its order."""
     for module in modules:
         importlib.import_module(module)
+    gc.freeze()  # a child's collections then neither look through what was imported nor copy its pages
     while line := sys.stdin.readline():
         pid = os.fork()
         if pid == 0:

@@ -7,6 +7,7 @@ to be killed at a point kills itself there with SIGKILL; by time, it is killed f
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import select
@@ -113,6 +114,7 @@ def main() -> None:
     """Serve attempts until standard input ends. One loop is run here first, so that no child has to make what all of them use."""
     with TemporaryDirectory() as folder:
         asyncio.run(world(Path(folder)).loop(*COMMAND, cycles=2))
+    gc.freeze()
     for line in sys.stdin:
         order = json.loads(line)
         kill = order["kill"]
