@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.acceptance.sure_world import SMALL, World, prompts, script
 
@@ -71,6 +71,29 @@ def test_a_new_request_appears_by_itself(watched: Watched, gateway: Served) -> N
     assert ask_once(gateway.base, SMALL, prompts()[0].said, gateway.key) == 200
     expect(newest).not_to_have_attribute("href", before)
     assert page.evaluate("window.stays")
+
+
+def test_a_page_asks_no_sooner_than_it_was_told(watched: Watched) -> None:
+    """Every two seconds until an answer tells another time, which the next request repeats."""
+    page = watched.page
+    page.clock.install()
+    waited = list[str]()
+
+    def told(route: Route) -> None:
+        waited.append(route.request.headers["x-poll-s"])
+        route.fulfill(status=204, headers={"X-Poll-S": "6"})
+
+    page.route("**/ui/now?*", told)
+    watched.open("/")
+    with page.expect_response("**/ui/now?*"):
+        page.clock.run_for(2_000)
+    while page.evaluate("pollS") != 6:
+        pass
+    page.clock.run_for(4_000)
+    assert waited == ["2"]
+    with page.expect_response("**/ui/now?*"):
+        page.clock.run_for(2_000)
+    assert waited == ["2", "6"]
 
 
 def test_rules_are_compared_and_rolled_back(watched: Watched, world: World) -> None:

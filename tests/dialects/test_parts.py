@@ -51,7 +51,7 @@ def test_calls_in_every_form_are_taken(dialect: Dialect, reply: Any, arguments: 
 def test_one_call_in_two_fields_is_one() -> None:
     """Some servers fill the new field and the old one."""
     function = {"name": "city_weather", "arguments": TEXT}
-    assert len(calls_of({"tool_calls": [{"function": function}], "function_call": function})) == 1
+    assert len(list(calls_of({"tool_calls": [{"function": function}], "function_call": function}))) == 1
 
 
 @pytest.mark.parametrize("arguments", [TEXT, GRAZ.arguments])

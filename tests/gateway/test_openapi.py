@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,13 @@ from hypothesis import strategies as st
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
-from tests.examples import LONG
-
 from .kit import Answer, chat, gateway_world
 from .test_harness import MODELS, promote
 
 MESSAGES, COUNTS = "/v1/messages", "/v1/messages/count_tokens"
 FEEDBACK = "/v1/feedback"
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "15"))
+"""Of each operation and phase. A longer run: SCHEMATHESIS_EXAMPLES=400."""
 
 
 def conforms(document: dict[str, Any], method: str, path: str, answer: Answer) -> None:
@@ -137,7 +138,7 @@ async def test_schemathesis_finds_no_answer_that_the_document_does_not_foresee(t
         responses["previous_response_id"] = {"type": "null"}
         calls = responses["input"]["anyOf"][1]["items"]["anyOf"][1]
         calls["properties"]["arguments"] = {"enum": ["{}", '{"x": 1}']}
-        wrong, asked, said = await asyncio.to_thread(fuzzed, world.url.removesuffix("/v1"), document, 40 if LONG else 15)
+        wrong, asked, said = await asyncio.to_thread(fuzzed, world.url.removesuffix("/v1"), document, EXAMPLES)
         assert wrong == []
         assert set(asked) >= {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
         assert "sk-upstream" not in said

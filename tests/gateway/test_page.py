@@ -15,6 +15,7 @@ from selfopt.gateway.page import AT_ONCE, MAX_FORM, PageDoor, StateOfGateway
 from selfopt.home import KEY_SCOPES, KeyScope
 from selfopt.ui.live import GatewayState
 from selfopt.verbs.opening import App
+from selfopt.web import HttpRequest
 from tests.ui.kit import Browser
 
 from .kit import World, chat, gateway_world, until
@@ -145,6 +146,88 @@ async def test_a_reader_cannot_speak_for_the_gateway(tmp_path: Path) -> None:
         assert "made up" not in (await browser.get("/ui/")).text
         request = f"GET /ui/ HTTP/1.1\r\nHost: 127.0.0.1:{world.port}\r\nCookie: a=1\r\nCookie: b=2\r\nConnection: close\r\n\r\n"
         assert b" 400 " in (await world.raw(request.encode())).partition(b"\r\n")[0]
+
+
+def counting(world: World, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The targets of requests that are passed on from now, and parts that stay fresh."""
+    door = world.gateway._page
+    assert door is not None
+    passed, payload = list[bytes](), door._payload
+
+    def noted(request: HttpRequest, secret: bytes) -> bytes:
+        passed.append(request.path)
+        return payload(request, secret)
+
+    monkeypatch.setattr(door, "_payload", noted)
+    door._parts._clock = lambda: 5.0
+    return passed
+
+
+async def test_what_all_readers_see_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each reader is judged once; then both get what either was shown. What is not the same for all is passed on."""
+    async with gateway_world(tmp_path, on_disk=True) as world:
+        key, _ = world.app.keys.add("me", scopes=ADMIN)
+        one, other = await signed_in(world, key), await signed_in(world, key)
+        passed = counting(world, monkeypatch)
+        drawn = {(await browser.get("/ui/now")).text for browser in (one, other, one, other, one)}
+        assert len(passed) == 2
+        assert drawn == {(await one.get("/ui/now")).text, (await other.get("/ui/now")).text} | drawn
+        assert len(passed) == 2
+        got = await one.get("/ui/now")
+        assert "x-selfopt-shared" not in got.headers
+        assert "default-src 'none'" in got.headers["content-security-policy"]
+        tokens = {await one.csrf(), await other.csrf()}
+        assert len(tokens) == 2
+        assert passed[2:] == [b"/ui/words"] * 2
+
+
+async def test_what_was_just_drawn_is_for_readers_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither without a session, nor from another site, nor for another Host, however fresh it is."""
+    async with gateway_world(tmp_path, on_disk=True) as world:
+        key, _ = world.app.keys.add("me", scopes=ADMIN)
+        browser = await signed_in(world, key)
+        counting(world, monkeypatch)
+        for _ in range(2):
+            assert (await browser.get("/ui/now")).status == 200
+        assert (await Browser(world.port).get("/ui/now")).status == 303
+        assert (await Browser(world.port, browser.cookie + "x").get("/ui/now", hx_request="true")).status == 401
+        assert (await browser.get("/ui/now", sec_fetch_site="cross-site")).status == 403
+        assert (await browser.get("/ui/now", sec_fetch_site="same-site")).status == 403
+        assert (await browser.get("/ui/now", host="evil.example")).status == 403
+        assert (await browser.get("/ui/now")).status == 200
+
+
+async def test_a_session_that_ended_sees_nothing_that_was_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signing out ends it at once, for the next request already, and a revoked key within the time that the file is looked at."""
+    async with gateway_world(tmp_path, on_disk=True) as world:
+        key, entry = world.app.keys.add("me", scopes=ADMIN)
+        browser, other = await signed_in(world, key), await signed_in(world, key)
+        counting(world, monkeypatch)
+        cookie = browser.cookie
+        for each in (browser, other, browser, other):
+            assert (await each.get("/ui/now")).status == 200
+        assert (await browser.post("/ui/signout", {"csrf": await browser.csrf()})).status == 303
+        assert (await Browser(world.port, cookie).get("/ui/now")).status == 303
+        assert (await other.get("/ui/now")).status == 200
+        world.app.keys.revoke(entry.id)
+
+        async def out() -> bool:
+            return (await other.get("/ui/now")).status == 303
+
+        await eventually(out)
+
+
+async def test_a_gateway_says_how_long_a_reader_waits_until_the_next_poll(tmp_path: Path) -> None:
+    """Who polls is told; who only opens a page is not, nor who is not signed in."""
+    async with gateway_world(tmp_path, on_disk=True) as world:
+        key, _ = world.app.keys.add("me", scopes=ADMIN)
+        browser = await signed_in(world, key)
+        assert "x-poll-s" not in (await browser.get("/ui/now")).headers
+        assert "x-poll-s" not in (await Browser(world.port).get("/ui/now", x_poll_s="2", hx_request="true")).headers
+        assert (await browser.get("/ui/now", x_poll_s="2")).headers["x-poll-s"] == "2"
+        for _ in range(40):
+            got = await browser.get("/ui/now", x_poll_s="30")
+        assert got.headers["x-poll-s"] == "16"  # 40 polls in no time count as 120 readers, three each
 
 
 async def test_what_a_gateway_says_of_itself_fits_a_header(tmp_path: Path) -> None:

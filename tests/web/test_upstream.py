@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 
+from selfopt.errors import EndpointError
 from selfopt.web import turns
 from selfopt.web.stream import UpstreamStream
 from selfopt.web.turns import Turns
@@ -157,3 +160,78 @@ async def test_a_reader_that_fails_ends_the_answer(shared: Turns) -> None:
     await settled(10)
     assert server.transport.closed
     assert server.stream.error is not None
+
+
+class SetClock:
+    """A loop whose time is told to it. It rings what is due."""
+
+    def __init__(self) -> None:
+        self.now, self.due = 0.0, list[tuple[float, asyncio.Handle]]()
+
+    def time(self) -> float:
+        """Seconds."""
+        return self.now
+
+    def create_future(self) -> asyncio.Future[Any]:
+        """A future of the loop that runs."""
+        return asyncio.get_running_loop().create_future()
+
+    def call_at(self, when: float, work: Callable[[], None]) -> asyncio.Handle:
+        """Note it; return what takes it back."""
+        handle = asyncio.Handle(work, (), asyncio.get_running_loop())
+        self.due.append((when, handle))
+        return handle
+
+    def move(self, now: float) -> None:
+        """Let time pass."""
+        self.now = now
+        due, self.due = self.due, [one for one in self.due if one[0] > now]
+        for when, handle in due:
+            if when <= now and not handle.cancelled():
+                handle._run()
+
+
+async def test_one_alarm_serves_many_requests_and_each_has_its_own_time() -> None:
+    """A kept connection's timer is not set anew for each request; one that is late fails at its own time, no other does."""
+    clock = SetClock()
+    lost = list[UpstreamConnection]()
+    connection = UpstreamConnection(lost.append, cast(asyncio.AbstractEventLoop, clock), Turns(asyncio.get_running_loop()))
+    transport = FakeTransport()
+    transport.protocol = connection
+    connection.connection_made(transport)
+    for second in range(5):
+        clock.move(float(second))
+        future = connection.ask(REQUEST, 60, 1000)
+        assert len(clock.due) == 1
+        connection.data_received(HEAD + b"Content-Length: 2\r\n\r\nok")
+        assert (await future).body == b"ok"
+    late = connection.ask(REQUEST, 60, 1000)
+    clock.move(60.0)
+    assert not late.done(), "the alarm of the first request"
+    clock.move(63.9)
+    assert not late.done()
+    clock.move(64.0)
+    with pytest.raises(EndpointError, match="no complete reply within 60 s"):
+        await late
+
+
+async def test_a_shorter_time_is_kept_beside_the_alarm_of_a_longer_one() -> None:
+    """The alarm moves forward for a request that may take less; an idle connection's rings into nothing."""
+    clock = SetClock()
+    connection = UpstreamConnection(lambda gone: None, cast(asyncio.AbstractEventLoop, clock), Turns(asyncio.get_running_loop()))
+    transport = FakeTransport()
+    transport.protocol = connection
+    connection.connection_made(transport)
+    first = connection.ask(REQUEST, 60, 1000)
+    connection.data_received(HEAD + b"Content-Length: 0\r\n\r\n")
+    assert (await first).status == 200
+    second = connection.ask(REQUEST, 5, 1000)
+    connection.data_received(HEAD + b"Content-Length: 0\r\n\r\n")
+    assert (await second).status == 200
+    clock.move(5.0)
+    assert connection.kept
+    assert all(handle.cancelled() for _, handle in clock.due), "an idle connection sets no alarm"
+    third = connection.ask(REQUEST, 5, 1000)
+    clock.move(10.0)
+    with pytest.raises(EndpointError, match="within 5 s"):
+        await third

@@ -12,7 +12,7 @@ from selfopt.records import ToolDefinition
 from .finish import finish_of
 from .lawful_choice import LawfulChoice, are_understood
 from .openai_edit import MAX_CHOICES, Fields, SaidPart, call_pieces, only_delta, text_in
-from .parts import listed_calls
+from .parts import MAX_CALLS, listed_calls
 
 _MAX_COMPARED = 64  # messages beside deltas that are compared with what came
 _fields = msgspec.json.Decoder(Fields).decode
@@ -143,6 +143,8 @@ class LawfulPieces:
             new = {key: value for key, value in new.items() if key not in ("tool_calls", "function_call")}
         calls = list(pieces or ())
         if message is not None:
+            if len(listed_calls(message)) > MAX_CALLS:
+                raise ValueError(f"more than {MAX_CALLS} tool calls")
             moved = moved and not own.by_deltas
             more = {key: value for key, value in message.items() if key not in _SAID_KEYS} if moved else {}
             whole = bool(finish) or own.by_deltas

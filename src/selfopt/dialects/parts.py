@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -121,9 +121,9 @@ def _is_finite(value: Any) -> bool:
     return all(_is_finite(one) for one in inner)
 
 
-def calls_of(message: dict[str, Any]) -> list[tuple[Any, Any, Any]]:
-    """The name, arguments and id of each native tool call of a message, as received."""
-    return [call_of(call) for call in listed_calls(message)]
+def calls_of(message: dict[str, Any]) -> Iterator[tuple[Any, Any, Any]]:
+    """The name, arguments and id of each native tool call of a message, as received, one after the other."""
+    return map(call_of, listed_calls(message))
 
 
 def listed_calls(message: Mapping[str, Any]) -> list[dict[str, Any]]:

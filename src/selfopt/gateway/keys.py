@@ -54,8 +54,12 @@ class FileKeys:
         *,
         clock: Callable[[], float] = time.monotonic,
         changed: Callable[[CheckedKeys], None] = lambda checked: None,
+        unread: Callable[[], None] = lambda: None,
     ) -> None:
-        """Read the file. changed: gets the keys whenever they were read.
+        """Read the file.
+
+        changed: gets the keys whenever they were read.
+        unread: called when they could not be read, so that none is valid.
 
         Raises StoreError when the file or the trail cannot be read.
         """
@@ -63,6 +67,7 @@ class FileKeys:
         self._clock = clock
         self._seen = self._stamp()
         self._changed = changed
+        self._unread = unread
         self._by_hash: dict[str, GatewayKey] = {}
         self._callers: dict[str, Caller] = {}
         self._required = False
@@ -123,6 +128,7 @@ class FileKeys:
             self._take(check())
         except StoreError as error:
             self._by_hash, self._required = {}, True
+            self._unread()
             log.error("no key is accepted until this is fixed: %s", escape_control(str(error), 500))
 
     def _take(self, checked: CheckedKeys) -> None:

@@ -12,11 +12,9 @@ def _object(required: str, **properties: Any) -> dict[str, Any]:
 
 
 _MODEL = {"type": "string", "minLength": 1, "maxLength": 256, "description": "provider/name, or an alias of the settings"}
+_BLOCK = _object("type text", type={"const": "text"}, text={"type": "string"})
 _CONTENT = {
-    "anyOf": [
-        {"type": "string"},
-        {"type": "array", "items": _object("type text", type={"const": "text"}, text={"type": "string"})},
-    ],
+    "anyOf": [{"type": "string"}, {"type": "array", "items": _BLOCK}],
     "description": "a text, or blocks; pictures, calls and results where they belong",
 }
 _TURN = _object("role content", role={"enum": ["user", "assistant"]}, content=_CONTENT)
@@ -32,7 +30,7 @@ SCHEMAS: dict[str, Any] = {
             "model messages",
             model=_MODEL,
             messages={"type": "array", "minItems": 1, "items": _TURN},
-            system={"type": ["string", "null"]},
+            system={"type": ["string", "null", "array"], "items": _BLOCK},
             tools={"type": ["array", "null"], "items": _TOOL},
             stream={"type": ["boolean", "null"]},
         ),

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from selfopt.errors import EndpointError
 from selfopt.web import Denied, HttpRequest, Pool, Reply
 
+from .page_kept import PagePart, PageParts, PollPace
 from .page_process import PageProcess
 
 MAX_FORM = 1_000_000
@@ -29,7 +30,10 @@ FORWARDED = (
 )
 _ONCE = frozenset(FORWARDED)
 _METHODS = frozenset({b"GET", b"HEAD", b"POST"})
-_HOP = frozenset({b"content-length", b"connection", b"transfer-encoding", b"keep-alive"})
+_SHARED = b"x-selfopt-shared"
+"""A header of answers that every reader may get, for a second."""
+_POLL = b"x-poll-s"
+_HOP = frozenset({b"content-length", b"connection", b"transfer-encoding", b"keep-alive", _SHARED})
 _PLAIN = b"Content-Type: text/plain; charset=utf-8"
 
 
@@ -50,6 +54,9 @@ class PageDoor:
         self._process = process
         self._pool = pool
         self._state = state
+        clock = asyncio.get_running_loop().time
+        self._parts = PageParts(clock)
+        self._pace = PollPace(clock)
         self._told, self._told_at = b"", -STATE_S
         self._under_way = 0
 
@@ -70,13 +77,22 @@ class PageDoor:
                 raise Denied(413, [_PLAIN], b"a form has a known length, of at most %d bytes\n" % MAX_FORM)
 
     async def answer(self, request: HttpRequest, reply: Reply) -> None:
-        """Pass a request on, and its answer back."""
+        """Answer with a part that was just drawn, or pass a request on, and its answer back."""
+        mark = self._process.sessions_mark()
+        reader = tuple(map(request.headers.get, FORWARDED))
+        part = self._parts.find(reader, _target(request), mark) if request.method == b"GET" else None
+        if part is not None:
+            self._send(request, reply, part)
+            return
         if self._under_way >= AT_ONCE:
             reply.send(503, [_PLAIN, b"Retry-After: 1"], b"too many readers at once; reload in a moment\n")
             return
         self._under_way += 1
         try:
-            await self._pass(request, reply)
+            part, shared = await self._pass(request)
+            if shared:
+                self._parts.keep(reader, _target(request), mark, part)
+            self._send(request, reply, part)
         except (EndpointError, OSError):
             reply.send(
                 503,
@@ -86,18 +102,26 @@ class PageDoor:
         finally:
             self._under_way -= 1
 
-    async def _pass(self, request: HttpRequest, reply: Reply) -> None:
+    def _send(self, request: HttpRequest, reply: Reply, part: PagePart) -> None:
+        waited = request.headers.get(_POLL)
+        if waited is None or part.status >= 300:  # those who were not let in are no readers
+            reply.send(part.status, part.lines, part.body)
+        else:
+            reply.send(part.status, [*part.lines, b"X-Poll-S: %d" % self._pace.next_s(waited)], part.body)
+
+    async def _pass(self, request: HttpRequest) -> tuple[PagePart, bool]:
+        """Return what the drawing process says, and whether every reader may get it."""
         address, secret = await self._process.address()
         got = await self._pool.ask(
             address, self._payload(request, secret), timeout_s=WAIT_S, connect_timeout_s=WAIT_S, max_bytes=MAX_PAGE
         )
         lines = [b"%s: %s" % (name, value) for name, value in got.headers.items() if name not in _HOP]
-        reply.send(got.status, lines, got.body)
+        shared = request.method == b"GET" and _SHARED in got.headers
+        return PagePart(got.status, lines, got.body), shared
 
     def _payload(self, request: HttpRequest, secret: bytes) -> bytes:
-        target = request.path + (b"?" + request.query if request.query else b"")
         method = b"GET" if request.method == b"HEAD" else request.method
-        lines = [b"%s %s HTTP/1.1" % (method, target)]
+        lines = [b"%s %s HTTP/1.1" % (method, _target(request))]
         lines += [b"%s: %s" % (name, request.headers[name]) for name in FORWARDED if name in request.headers]
         lines.append(b"x-selfopt-door: " + secret)
         lines.append(b"x-selfopt-gateway: " + self._state_told())
@@ -112,3 +136,7 @@ class PageDoor:
             # Escaped, because a header takes no other characters.
             self._told = json.dumps(asdict(self._state())).replace("\x7f", "?").encode("ascii")
         return self._told
+
+
+def _target(request: HttpRequest) -> bytes:
+    return request.path + (b"?" + request.query if request.query else b"")

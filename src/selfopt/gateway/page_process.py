@@ -25,6 +25,7 @@ QUICK_S = 10.0
 PAUSE_S = 5.0
 END_S = 2.0
 BACKLOG = 128
+MARK_BYTES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class PagePlace:
     Attributes:
         listening: on loopback, at a port that was free.
         secret: whoever sends it may ask.
-        turn: the worker that has it locked starts the process.
+        turn: the worker that has it locked starts the process. The process writes other bytes to it whenever sessions may have ended.
     """
 
     listening: socket.socket
@@ -92,6 +93,10 @@ class PageProcess:
             await asyncio.shield(self._starting)
         return self._address, place.secret
 
+    def sessions_mark(self) -> bytes:
+        """Return what changes whenever sessions may have ended, through whichever worker; empty before the drawing process began."""
+        return os.pread(self._place.turn.fileno(), MARK_BYTES, 0) if self._place is not None else b""
+
     def _my_turn(self, place: PagePlace) -> bool:
         """Say whether this process is the one among workers that starts it. The lock ends with the worker that has it."""
         if not self._mine:
@@ -103,7 +108,7 @@ class PageProcess:
         return True
 
     async def _start(self, place: PagePlace) -> None:
-        listening = place.listening.fileno()
+        listening, ended = place.listening.fileno(), place.turn.fileno()
         self._started = process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-P",  # nothing in the working folder can stand in for a module of the page
@@ -111,10 +116,10 @@ class PageProcess:
             PROGRAM,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
-            pass_fds=(listening,),
+            pass_fds=(listening, ended),
             start_new_session=True,
         )
-        told = {**self._config, "listening": listening, "secret": place.secret.decode(), "parent": os.getpid()}
+        told = {**self._config, "listening": listening, "ended": ended, "secret": place.secret.decode(), "parent": os.getpid()}
         assert process.stdin is not None
         process.stdin.write(json.dumps(told).encode() + b"\n")  # a pipe takes so much at once
         self._watching = asyncio.get_running_loop().create_task(self._watch(place, process))

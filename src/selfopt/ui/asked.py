@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 HTML = b"text/html; charset=utf-8"
 JSON = b"application/json"
+SHARED = b"X-Selfopt-Shared: 1"
+"""A header that says: all who are signed in may get this answer, for a second. A gateway keeps it so long."""
 MAX_FIELDS = 64
 MAX_FIELD = 4096
 

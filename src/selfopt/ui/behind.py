@@ -1,7 +1,9 @@
 """`python -m selfopt.ui.behind`: the page behind a gateway, which started this and passes requests on.
 
-stdin   one line of JSON: home, hosts, any_address, listening (a descriptor), secret, parent (a process id).
+stdin   one line of JSON: home, hosts, any_address, listening and ended (descriptors), secret, parent (a process id).
         The end of the file means that the gateway has gone.
+ended   a file that gets other bytes at its beginning whenever sessions may have ended: with this process's start, when one
+        is over, and when the keys changed. The gateway keeps for a while who was let in.
 stderr  the log
 """
 
@@ -12,11 +14,13 @@ import hmac
 import json
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +63,16 @@ def _behind(site: Site, secret: bytes) -> Callable[[HttpRequest], Callable[[Http
     return admit
 
 
+def _write_mark(file: int) -> None:
+    os.pwrite(file, secrets.token_bytes(8), 0)
+
+
 async def serve_behind(app: App, config: Mapping[str, Any], gone: asyncio.Event) -> None:
     """Serve until the gateway has gone."""
-    keys = AdminKeys(app)
+    ended = partial(_write_mark, config["ended"])
+    keys = AdminKeys(app, ended)
     guard = Guard(config["hosts"], any_address=bool(config["any_address"]))
-    site = Site(app, guard=guard, sessions=Sessions(keys.valid), find_key=keys.find)
+    site = Site(app, guard=guard, sessions=Sessions(keys.valid, ended=ended), find_key=keys.find)
     server = WebServer(_behind(site, config["secret"].encode()), LIMITS)
     keys.start()
     try:

@@ -37,10 +37,12 @@ class Sessions:
     Attributes:
         still_valid: says whether an API key may still be signed in.
         clock: seconds.
+        ended: called after any session ended.
     """
 
     still_valid: Callable[[str], bool] = lambda key: False
     clock: Callable[[], float] = time.monotonic
+    ended: Callable[[], None] = lambda: None
     _by_digest: OrderedDict[bytes, Session] = field(default_factory=OrderedDict)
     _tries: deque[float] = field(default_factory=deque)
 
@@ -50,6 +52,7 @@ class Sessions:
         self._by_digest[_digest(cookie)] = Session(secrets.token_urlsafe(32), key, now, now)
         while len(self._by_digest) > MAX_SESSIONS:
             self._by_digest.popitem(last=False)
+            self.ended()
         return cookie
 
     def find(self, cookie: str) -> Session | None:
@@ -61,13 +64,15 @@ class Sessions:
         over = now - found.began > LONGEST_S or now - found.seen > IDLE_S
         if over or (found.key is not None and not self.still_valid(found.key)):
             del self._by_digest[digest]
+            self.ended()
             return None
         found.seen = now
         return found
 
     def end(self, cookie: str) -> None:
         """End a session, if there is one."""
-        self._by_digest.pop(_digest(cookie), None)
+        if self._by_digest.pop(_digest(cookie), None) is not None:
+            self.ended()
 
     def may_fail(self) -> bool:
         """Count an attempt to sign in with a wrong key; return whether there were not too many within a minute."""

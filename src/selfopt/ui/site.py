@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from selfopt.errors import SelfoptError
 from selfopt.web import Denied, HttpRequest, Reply
 
-from .asked import HTML, Asked, Fields, Page, PageAnswer, PageError, Route, redirect
+from .asked import HTML, SHARED, Asked, Fields, Page, PageAnswer, PageError, Route, redirect
 from .drawing import Drawing, url
 from .guard import HEADERS, Guard, check_token, cookie_of
 from .live import LiveRequests
@@ -96,6 +96,10 @@ class Site:
         """Draw a part of a page, for htmx."""
         assert asked.session is not None
         return PageAnswer(self._drawing.draw(template, {"csrf": asked.session.csrf, **context}))
+
+    def shared_part(self, template: str, **context: Any) -> PageAnswer:
+        """Draw a part of a page that is the same for all who are signed in."""
+        return PageAnswer(self._drawing.draw(template, context), headers=(SHARED,))
 
     def bare(self, asked: Asked, template: str, status: int = 200, headers: tuple[bytes, ...] = (), **context: Any) -> PageAnswer:
         """Draw a page without navigation, for those who are not signed in."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from selfopt.gateway import FileKeys
 from selfopt.wiring.app import App
 
@@ -11,8 +13,9 @@ ADMIN = "admin"
 class AdminKeys:
     """The valid keys with the scope admin, as the file has them now. Raises like `FileKeys`."""
 
-    def __init__(self, app: App) -> None:
-        self._keys = FileKeys(app.keys)
+    def __init__(self, app: App, changed: Callable[[], None]) -> None:
+        """changed: called whenever the file was read, or could not be read."""
+        self._keys = FileKeys(app.keys, changed=lambda checked: changed(), unread=changed)
 
     def start(self) -> None:
         """Begin to watch the file, within the running loop."""

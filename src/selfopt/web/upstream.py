@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import select
 from collections.abc import Callable
 from io import BytesIO
@@ -48,6 +49,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._future: asyncio.Future[UpstreamReply] | None = None
         self._stream: UpstreamStream | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._alarm: asyncio.TimerHandle | None = None  # one for the whole answers of many requests
+        self._alarm_at = self._due = math.inf
         self._pause_s = self._deadline = self._last_at = 0.0
         self._held = False
         self._complete = True
@@ -90,7 +93,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._max_bytes, self._timeout_s = max_bytes, timeout_s
         self._complete, self._begun = False, False
         self.used += 1
-        self._timer = self._loop.call_later(timeout_s, self._timed_out)
+        self._due = self._loop.time() + timeout_s
+        if self._alarm is None or self._due < self._alarm_at:
+            self._set_alarm()
         self.transport.write(payload)
         return future
 
@@ -164,6 +169,8 @@ class UpstreamConnection(asyncio.Protocol):
             data, self._unread = self._unread, b""
             self._read(data)
         self.closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
         if not self._complete:
             if self._status and self._left == UNTIL_CLOSE and exc is None:
                 self._finish()
@@ -252,9 +259,21 @@ class UpstreamConnection(asyncio.Protocol):
             future.set_result(UpstreamReply(self._status, self._headers, self._body.getvalue() if body is None else body))
         self._body = BytesIO()
 
-    def _timed_out(self) -> None:
-        self._timer = None
-        self._fail("timeout", f"no complete reply within {self._timeout_s:g} s")
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at = self._due
+        self._alarm = self._loop.call_at(self._due, self._ring)
+
+    def _ring(self) -> None:
+        """Fail if the answer is late. An alarm of an earlier request that was answered is set anew."""
+        self._alarm = None
+        if self._complete or self._due == math.inf:
+            return
+        if self._loop.time() < self._due:
+            self._set_alarm()
+        else:
+            self._fail("timeout", f"no complete reply within {self._timeout_s:g} s")
 
     def _fail(self, kind: EndpointFault, what: str) -> None:
         self._fail_with(EndpointError(what, kind=kind, status=self._status or None))
@@ -272,6 +291,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport.abort()
 
     def _end_timer(self) -> None:
+        self._due = math.inf
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -49,7 +49,7 @@ async def part(asked: Asked) -> PageAnswer:
     site, span = asked.site, _span(asked)
 
     async def make() -> PageAnswer:
-        return site.fragment(asked, "now_live.html", **await _told(site, span))
+        return site.shared_part("now_live.html", **await _told(site, span))
 
     return await site.shared.get(("now", span), FRESH_S, make)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfopt.errors import StoreError, UsageError
 from selfopt.records import Rule
-from selfopt.ui.asked import Asked, Page, PageAnswer, PageError, Route
+from selfopt.ui.asked import SHARED, Asked, Page, PageAnswer, PageError, Route
 from selfopt.ui.index import NAMED, Filter, RequestIndex, SeenRequest
 from selfopt.verbs.requests import LiveAttempt, RequestRecord
 from selfopt.verbs.routing import rules_of_version
@@ -37,11 +37,11 @@ async def rows(asked: Asked) -> PageAnswer:
     site = asked.site
     index = await site.live.look()
     if asked.query.one("seen") == _mark(site, index):
-        return PageAnswer(status=204)
+        return PageAnswer(status=204, headers=(SHARED,))
     wanted = _wanted(asked)
 
     async def make() -> PageAnswer:
-        return site.fragment(asked, "requests_rows.html", **await _listed(asked))
+        return site.shared_part("requests_rows.html", **await _listed(asked))
 
     return await site.shared.get(("rows", tuple(sorted(wanted.items())), _before(asked)), FRESH_S, make)
 

@@ -190,11 +190,24 @@ function compareSides() {
 document.addEventListener("submit", askBoth);
 document.addEventListener("click", clicked);
 document.addEventListener("keydown", typed);
-document.addEventListener("htmx:configRequest", (event) => { event.detail.headers["X-CSRF"] = document.body.dataset.csrf; });
+document.addEventListener("htmx:configRequest", (event) => {
+  event.detail.headers["X-CSRF"] = document.body.dataset.csrf;
+  if (event.detail.elt.matches("[data-live]")) event.detail.headers["X-Poll-S"] = String(pollS);
+});
 document.addEventListener("htmx:afterSettle", () => { drawCharts(document, false); takeValues(document); hearTone(); compareSides(); });
-// Nobody looks at a hidden page, so it does not ask.
+// Nobody looks at a hidden page, so it does not ask. A gateway with many readers says how long each of them is to wait.
+let pollS = 2;
+const polledAt = new Map();
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.hidden && event.detail.elt.matches("[data-live]")) event.preventDefault();
+  if (!event.detail.elt.matches("[data-live]")) return;
+  const place = event.detail.elt.getAttribute("hx-get").split("?")[0];
+  const now = performance.now();
+  if (document.hidden || now - (polledAt.get(place) ?? -Infinity) < (pollS - 1) * 1000) event.preventDefault();
+  else polledAt.set(place, now);
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  const told = Number(event.detail.xhr && event.detail.xhr.getResponseHeader("X-Poll-S"));
+  if (told >= 2) pollS = told;
 });
 let resized = 0;
 window.addEventListener("resize", () => { clearTimeout(resized); resized = setTimeout(() => drawCharts(document, true), 150); });
