@@ -7,7 +7,7 @@ PROBE := .venv-probe
 # Where compiled modules are not kept, each interpreter that the tests start compiles all of them anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help quickstart test test-model test-attacks test-browser test-probe test-clients fuzz verify perf docs clean
+.PHONY: help quickstart test test-model test-attacks test-browser test-services test-probe test-clients fuzz verify perf docs clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make test-model   the tests that need a real model"
 	@echo "make test-attacks hostile clients, servers and files (ATTACKS=long: all of them, half an hour)"
 	@echo "make test-browser the pages in a real browser (Debian's package chromium, or SELFOPT_CHROMIUM)"
+	@echo "make test-services what needs PostgreSQL, Ray or another package that reads what selfopt writes"
 	@echo "make test-probe   a public check of tool calling (canitoolcall) against the gateway, in an environment of its own"
 	@echo "make test-clients the clients that people use, from PyPI and npm, against the gateway (a minute each model)"
 	@echo "make fuzz         random replies against the readers (FUZZ_MINUTES=10 FUZZ_SEED=...)"
@@ -44,14 +45,14 @@ test: $(VENV)/.dev
 	$(BIN)/ruff check src tests bench perf
 	$(BIN)/ruff format --check src tests bench perf
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n 3 -m "not model and not attacks and not browser" --ignore tests/browser
+	$(BIN)/python -m pytest -q -n 3 -m "not model and not attacks and not browser and not services" --ignore tests/browser --ignore tests/services
 
 coverage: $(VENV)/.dev
-	$(BIN)/python -m pytest -q -n 2 -m "not attacks and not browser" --ignore tests/browser --cov=selfopt --cov-report=term-missing:skip-covered --cov-fail-under=90
+	$(BIN)/python -m pytest -q -n 2 -m "not attacks and not browser and not services" --ignore tests/browser --ignore tests/services --cov=selfopt --cov-report=term-missing:skip-covered --cov-fail-under=90
 
 test-model: $(VENV)/.dev
 	$(BIN)/selfopt models pull local/smollm2-135m local/qwen2.5-coder-0.5b
-	$(BIN)/python -m pytest -q -m model --ignore tests/browser
+	$(BIN)/python -m pytest -q -m model --ignore tests/browser --ignore tests/services
 
 # Alone on the machine, and on its disk: it times the gateway's answers. ATTACKS=long runs all of it.
 test-attacks: $(VENV)/.dev
@@ -64,6 +65,14 @@ $(VENV)/.browser: $(VENV)/.dev requirements/browser.txt
 # Pictures of every page are kept in SELFOPT_SCREENSHOTS.
 test-browser: $(VENV)/.browser
 	SELFOPT_SCREENSHOTS="$${SELFOPT_SCREENSHOTS:-build/screenshots}" $(BIN)/python -m pytest -q -n 0 -m browser tests/browser
+
+$(VENV)/.services: $(VENV)/.dev requirements/services.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check --no-input -q --only-binary :all: -r requirements/services.txt
+	@touch $@
+
+# PostgreSQL's programs come from Debian's package postgresql, or from where SELFOPT_POSTGRES_BIN says.
+test-services: $(VENV)/.services
+	$(BIN)/python -m pytest -q -n 0 -m services tests/services
 
 $(PROBE)/.done: requirements/probe.txt
 	@test -x $(PROBE)/bin/python || $(PYTHON) -m venv $(PROBE) || { rm -rf $(PROBE); exit 1; }
