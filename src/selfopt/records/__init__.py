@@ -62,6 +62,7 @@ from .decision import (
 )
 from .escalation import Escalation, Sample, SampleUsed, ServedFigures, SetShare, WayFigures
 from .evaluation import Determinism, Evaluation, MetricName, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
+from .excerpts import AnswerExcerpt, Differences, PromptDifference, PromptExcerpt
 from .experiment import PromptReload, WarmUpExperiment
 from .figures import (
     UNKNOWN_FORMAT,
@@ -188,6 +189,7 @@ __all__ = [
     "UNKNOWN_FORMAT",
     "Action",
     "AlphaSpent",
+    "AnswerExcerpt",
     "Ask",
     "Attempt",
     "AuditRecord",
@@ -232,6 +234,7 @@ __all__ = [
     "Delivery",
     "Detector",
     "Determinism",
+    "Differences",
     "DriftFigures",
     "DropReason",
     "EditRefusal",
@@ -288,7 +291,9 @@ __all__ = [
     "PolicyThresholds",
     "Price",
     "Prompt",
+    "PromptDifference",
     "PromptEvidence",
+    "PromptExcerpt",
     "PromptReload",
     "PromptTest",
     "Proposer",

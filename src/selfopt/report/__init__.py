@@ -2,6 +2,7 @@
 
 from .closing import BeforeAfter, closing_lines, closing_table, look_next_lines
 from .comparison import comparison_markdown, comparison_table
+from .differences import differences_markdown, differences_text
 from .escalation import served_tables
 from .escape import safe_markdown, safe_terminal, safe_text
 from .gather import ReportData, WarmUpPair, find_warm_up_pairs, gather
@@ -34,6 +35,8 @@ __all__ = [
     "cycle_results",
     "cycles_table",
     "decision_panel",
+    "differences_markdown",
+    "differences_text",
     "escalation_html",
     "evaluation_table",
     "find_warm_up_pairs",
