@@ -20,7 +20,7 @@ from selfopt.records import (
 from selfopt.wiring.app import App
 from selfopt.words.calls import call_text, expected_text, reading_notes
 
-from .prompt_pairs import answer_of, suite_of
+from .prompt_pairs import shown_answer, suite_of
 
 MOST_SHOWN = 50
 MOST_IN_JSON = 200
@@ -60,7 +60,10 @@ def _share(row: OutcomeRow) -> float:
 def _difference(
     app: App, evaluations: Sequence[Evaluation], rows: Sequence[OutcomeRow], prompt: Prompt | None
 ) -> PromptDifference:
-    answers = (answer_excerpt(app, evaluation, row) for evaluation, row in zip(evaluations, rows, strict=True))
+    answers = (
+        answer_excerpt(app, e.model, e.variant, row, (e.parser_hash, e.scorer_hash))
+        for e, row in zip(evaluations, rows, strict=True)
+    )
     return PromptDifference(
         prompt=prompt_excerpt(evaluations[0].suite, rows[0], prompt),
         answers=tuple(answer for answer in answers if answer is not None),
@@ -80,15 +83,15 @@ def prompt_excerpt(suite: str, row: OutcomeRow, prompt: Prompt | None) -> Prompt
     )
 
 
-def answer_excerpt(app: App, evaluation: Evaluation, row: OutcomeRow) -> AnswerExcerpt | None:
-    """How an evaluation answered a prompt; None where it did not."""
-    answer = answer_of(app, evaluation, row)
+def answer_excerpt(app: App, model: str, variant: str, row: OutcomeRow, judges: tuple[str, str]) -> AnswerExcerpt | None:
+    """How a prompt was answered; None where it was not asked. judges: the hashes of parser chain and scorer."""
+    answer = shown_answer(app, row, judges)
     if answer is None:
         return None
     parsed = None if answer.verdict is None else answer.verdict.parsed
     return AnswerExcerpt(
-        model=evaluation.model,
-        variant=evaluation.variant,
+        model=model,
+        variant=variant,
         letters=answer.letters,
         outcome=answer.outcome,
         trial_id=answer.trial_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from selfopt.home import counted
+from selfopt.home import counted, escape_control
 from selfopt.records import AnswerExcerpt, Differences, Outcome, PromptExcerpt
 
 from .kinds import OUTCOMES
@@ -43,3 +43,14 @@ def differences_sentence(differences: Differences) -> str:
     if not differences.differing:
         return f"The rows pass the same of all {counted(differences.compared, 'prompt')}."
     return f"The rows differ in {differences.differing} of {counted(differences.compared, 'prompt')}."
+
+
+def failure_lines(prompt: PromptExcerpt, answer: AnswerExcerpt) -> list[str]:
+    """What was asked, wanted, replied and read, a line each, with control characters escaped."""
+    lines = [*asked_lines(prompt), *answer_lines(answer)]
+    return [escape_control(answer_title(answer)), *(f"  {name}: {escape_control(text, 2_000)}" for name, text in lines)]
+
+
+def one_line(text: str) -> str:
+    """An error's message as one line for a terminal."""
+    return escape_control(" ".join(text.split()), 2_000)
