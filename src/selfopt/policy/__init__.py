@@ -1,5 +1,7 @@
 """Decides whether a candidate replaces the baseline, and records every figure and reason."""
 
+from .check import CheckRace
+from .check_plan import CheckPlan
 from .confidence_fit import Judged, confidence_model
 from .decide import best_hold, decide
 from .gates import GATES, Gate, GateCase, Look
@@ -21,6 +23,8 @@ __all__ = [
     "AlphaShare",
     "BlockPlan",
     "Calibrated",
+    "CheckPlan",
+    "CheckRace",
     "Draws",
     "Gate",
     "GateCase",

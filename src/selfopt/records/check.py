@@ -16,13 +16,13 @@ from .verdict import Outcome
 
 CheckVerdict = Literal["pass", "fail", "undecided"]
 Criterion = Literal["regression", "accuracy", "call_accuracy", "restraint", "must_pass"]
-CheckMethod = Literal["exact", "asked_again", "recorded", "one_arm"]
+CheckMethod = Literal["exact", "paired", "recorded", "one_arm"]
 """How a figure was decided.
 
-exact: repeats are copies, so that one pass tells all. asked_again: the earlier configuration was asked
-in the same blocks (evidence by betting on paired differences). recorded: against the runs of a recorded
-state (an exact two-sample test, stratified by prompt). one_arm: evidence by betting on the present
-outcomes alone.
+exact: repeats are copies, so that one pass tells all. paired: both configurations were asked in the same
+blocks (evidence by betting on their differences); one whose repeats are copies is not asked again.
+recorded: against the runs of a recorded state (an exact two-sample test, stratified by prompt). one_arm:
+evidence by betting on the present outcomes alone.
 """
 UndecidedCause = Literal["cap", "server_faults", "server_changed", "runs_used_up", "asks_used_up"]
 """Why a check ended without certainty. runs_used_up: every recorded run has met its counterpart.
@@ -41,11 +41,12 @@ class CheckSettings(Record):
         tolerance: the same for the thresholds: how far below one a figure may be and still pass.
         must_pass_floor: a prompt that must pass fails when its pass rate is shown to be below this.
         must_pass_asks: how often one such prompt is asked at most.
-        block_draws, importance, floor: a later block draws so many prompts. It draws undecided ones up
+        block_draws, importance: a later block draws so many prompts. It draws undecided ones up
             to `importance` times as often as stable ones.
         stable: the share of prompts that are thought to be stable before anything was asked.
         bets, prior: sizes of the bets on a difference, and the capital on each.
-        max_passes: a check asks at most so many times the prompts of the split, of each side.
+        max_draws: a check asks each side at most so often, and never less than three times the prompts of
+            the split.
         max_discards: how often one block may be repeated because of infrastructure faults.
     """
 
@@ -60,7 +61,7 @@ class CheckSettings(Record):
     stable: float = Field(default=0.6, gt=0, lt=1)
     bets: tuple[float, ...] = (0.1, 0.2, 0.35, 0.6)
     prior: tuple[float, ...] = (0.1, 0.3, 0.4, 0.2)
-    max_passes: int = Field(default=20, ge=1, le=1000)
+    max_draws: int = Field(default=2000, ge=1, le=1_000_000)
     max_discards: int = Field(default=3, ge=0, le=100)
 
 
