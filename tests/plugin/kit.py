@@ -45,7 +45,7 @@ def run_pytest(project: Project, *arguments: str, **environ: str) -> Said:
     path = os.pathsep.join((str(ROOT / "src"), str(folder if folder.exists() else installed(folder))))
     env = {k: v for k, v in project.environ().items() if not k.startswith(("PYTEST", "COV_"))}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:schemathesis", *arguments],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:schemathesis", "-p", "no:asyncio", *arguments],
         cwd=project.root,
         env={**env, "PYTHONPATH": path, **environ},
         capture_output=True,

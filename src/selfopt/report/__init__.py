@@ -1,5 +1,6 @@
 """Reports for people and programs: Markdown, HTML, JSON and terminal tables. Decides nothing."""
 
+from .check_outputs import SUMMARY_MAX_BYTES, check_annotations, check_junit, check_markdown
 from .closing import BeforeAfter, closing_lines, closing_table, look_next_lines
 from .comparison import comparison_markdown, comparison_table
 from .differences import differences_markdown, differences_text
@@ -22,12 +23,16 @@ from .terminal import (
 from .write import Beside, write_reports
 
 __all__ = [
+    "SUMMARY_MAX_BYTES",
     "BeforeAfter",
     "Beside",
     "Course",
     "CoursePoint",
     "ReportData",
     "WarmUpPair",
+    "check_annotations",
+    "check_junit",
+    "check_markdown",
     "closing_lines",
     "closing_table",
     "comparison_markdown",
