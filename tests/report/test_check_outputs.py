@@ -245,7 +245,7 @@ def test_hostile_text_is_no_markup_in_the_summary(text: str) -> None:
         assert not {"html_block", "fence", "code_block"} & set(kinds)
         return kinds
 
-    assert shape(text) == shape("x")
+    assert shape(text or "y") == shape("x")
 
 
 @given(texts, st.integers(min_value=200, max_value=5_000))
