@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "loop": ("loop", "Run whole cycles: measure, diagnose, decide, enforce, verify."),
     "tune": ("tune", "Make prompts for your own tools, search with them, write the rule."),
     "compare": ("compare", "Compare models and variants on the same prompts, in one table."),
+    "check": ("check", "Say whether a build passes: no regression, thresholds, prompts."),
     "report": ("report", "Write the reports from the ledger."),
     "serve": ("serve", "Serve live traffic under the rules, OpenAI-compatible."),
     "ui": ("ui", "Show this home in a browser: live requests, rules, experiments."),

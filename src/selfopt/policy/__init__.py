@@ -2,6 +2,7 @@
 
 from .check import CheckRace
 from .check_plan import CheckPlan
+from .check_tracks import MeanTrack, PromptTrack
 from .confidence_fit import Judged, confidence_model
 from .decide import best_hold, decide
 from .gates import GATES, Gate, GateCase, Look
@@ -30,7 +31,9 @@ __all__ = [
     "GateCase",
     "Judged",
     "Look",
+    "MeanTrack",
     "PastRace",
+    "PromptTrack",
     "Race",
     "Rung",
     "ServedTable",

@@ -243,7 +243,7 @@ class CheckRace:
     def _look(self) -> None:
         """Compare the passes so far with all recorded runs, at this look's share of alpha."""
         track = next((one for one in self.tracks if one.is_loss), None)
-        if track is None or (track.verdict != "undecided" and track.verdict != "pass") or self.passes > self.looks:
+        if track is None or track.verdict == "fail" or self.passes > self.looks:
             return
         strata = [
             Stratum(counted.now, counted.now_asked, sum(runs), len(runs))

@@ -57,9 +57,9 @@ class CheckSettings(Record):
     must_pass_floor: float = Field(default=0.5, gt=0, lt=1)
     must_pass_asks: int = Field(default=40, ge=1, le=1000)
     block_draws: int = Field(default=60, ge=1, le=1000)
-    importance: float = Field(default=4.0, ge=1, le=10)
+    importance: float = Field(default=3.0, ge=1, le=10)
     stable: float = Field(default=0.6, gt=0, lt=1)
-    bets: tuple[float, ...] = (0.1, 0.2, 0.35, 0.6)
+    bets: tuple[float, ...] = (0.08, 0.15, 0.25, 0.4)
     prior: tuple[float, ...] = (0.1, 0.3, 0.4, 0.2)
     max_draws: int = Field(default=2000, ge=1, le=1_000_000)
     max_discards: int = Field(default=3, ge=0, le=100)
@@ -72,6 +72,7 @@ class CheckSide(Record):
         known: whether each prompt passes, where repeats are copies. None: it has to be asked.
         recorded: the outcomes of each prompt in a recorded state, oldest first; empty where the side
             is asked.
+        evaluation_id: what showed whether repeats are copies; None where nothing could.
     """
 
     spec_id: str
@@ -81,6 +82,7 @@ class CheckSide(Record):
     environment_id: str
     known: dict[str, Outcome] | None = None
     recorded: dict[str, tuple[Outcome, ...]] = Field(default_factory=dict)
+    evaluation_id: str | None = None
 
 
 class CheckStart(Record, ledger_kind="check_start", id_field="check_id", index_fields=("key",)):
@@ -161,13 +163,15 @@ class CheckFigure(Record):
     Attributes:
         value: the present share: the accuracy for `regression`; for `must_pass` the share of those
             prompts that do. None where nothing was asked.
-        before: of the earlier configuration. None where nothing is compared.
-        change: value - before, estimated on the same prompts; its interval is low to high. Both limits
-            hold at all looks at once, at a chance of error of alpha each.
+        before: of the earlier configuration. None where nothing is compared. Like `value` the mean of the
+            prompts' shares.
+        change: now less before, estimated from the differences. Its interval is low to high; both limits
+            hold at all looks at once, at a chance of error of `alpha` each.
         low, high: of the change for `regression`, of the value for the others. None where exact or
             unknown.
         threshold: the least share that is asked for; for `regression` the loss that has to be ruled
             out.
+        alpha: its share of the chance of a false alarm.
         log_e: natural log of the evidence that it fails, log_f: that it passes. None where exact. For
             `recorded`, log_e is the log of 1 / the p value of the look that came closest, and
             log_e_needed what that look had to show.
@@ -183,6 +187,7 @@ class CheckFigure(Record):
     low: float | None = None
     high: float | None = None
     threshold: float
+    alpha: float
     log_e: float | None = None
     log_e_needed: float | None = None
     log_f: float | None = None
@@ -252,8 +257,9 @@ class Check(Record, ledger_kind="check", id_field="check_id", index_fields=("key
         on_undecided: what an undecided check counts as.
         figures: one for each criterion, regression first.
         rows: one for each prompt of the split, in suite order.
-        trials: how many answers it took, of both sides. cost: of these, by the prices of the settings;
-            None where it is not known.
+        trials: how many answers it took, of both sides.
+        cost: what the call that ended it spent, by the prices of the settings; None where that is not
+            known.
         evaluation_ids: what showed that a side's repeats are copies.
     """
 

@@ -1,0 +1,74 @@
+"""`selfopt check [FILE]`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import LiveLine, cap_options, console, draw, emit, json_option, limits_of, progress_option, run_with_app, say
+from .exit_codes import says
+
+if TYPE_CHECKING:
+    from selfopt.records import Check
+    from selfopt.verbs.opening import App
+
+
+@click.command("check")
+@click.argument("file", required=False, default="selfopt.check.yaml", type=click.Path(path_type=Path))
+@click.option(
+    "--record",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Measure what FILE describes seven times and write it as a recorded state. Nothing is judged.",
+)
+@click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an interrupted check.")
+@cap_options
+@progress_option
+@json_option
+@click.pass_context
+def command(ctx: click.Context, /, file: Path, record: Path | None, fresh: bool, as_json: bool, **flags: Any) -> int:
+    """Check a model and variant against what FILE asks for, and say whether the build passes.
+
+    FILE is YAML: a suite, a model, a variant or the rule in force, and a baseline, thresholds or
+    prompts that must pass. It asks only as often as it takes to be sure. Exit code 100 when the
+    check fails, or is undecided and the file counts that as a failure.
+
+    \b
+    selfopt check
+    selfopt check --record state.json
+    """
+    settings = limits_of(flags)
+    with LiveLine(enabled=not as_json) as live:
+        if record is not None:
+            return _record(ctx, file, record, settings, live, as_json=as_json)
+
+        async def checked(app: App) -> Check:
+            from selfopt.verbs.checking import CheckRequest, run_check
+
+            return await run_check(app, CheckRequest(file, fresh), live)
+
+        check = run_with_app(ctx, checked, settings)
+        live.clear()
+    if as_json:
+        emit(check)
+    else:
+        from selfopt.report.check_page import check_page
+
+        out = console()
+        draw(out, check_page(check, width=out.width))
+    return says(check.passes)
+
+
+def _record(ctx: click.Context, file: Path, record: Path, settings: dict[str, Any], live: LiveLine, *, as_json: bool) -> int:
+    from selfopt.verbs.checking import record_state
+
+    state = run_with_app(ctx, lambda app: record_state(app, file, record, live), settings)
+    live.clear()
+    if as_json:
+        emit(state)
+        return 0
+    runs = "one run, exact" if state.exact else f"{len(state.rows[0].outcomes)} runs"
+    say(console(), f"written: {record} ({state.model} {state.variant}, {len(state.rows)} prompts, {runs}, {state.evaluation_id})")
+    return 0
