@@ -79,6 +79,7 @@ from .decision import (
 )
 from .escalation import Escalation, Sample, SampleUsed, ServedFigures, SetShare, WayFigures
 from .evaluation import Determinism, Evaluation, MetricName, Metrics, OutcomeRow, TrivialPolicy, whole_evaluations
+from .excerpts import AnswerExcerpt, Differences, PromptDifference, PromptExcerpt
 from .experiment import PromptReload, WarmUpExperiment
 from .figures import (
     UNKNOWN_FORMAT,
@@ -205,6 +206,7 @@ __all__ = [
     "UNKNOWN_FORMAT",
     "Action",
     "AlphaSpent",
+    "AnswerExcerpt",
     "Ask",
     "Attempt",
     "AuditRecord",
@@ -261,6 +263,7 @@ __all__ = [
     "Delivery",
     "Detector",
     "Determinism",
+    "Differences",
     "DriftFigures",
     "DropReason",
     "EditRefusal",
@@ -317,7 +320,9 @@ __all__ = [
     "PolicyThresholds",
     "Price",
     "Prompt",
+    "PromptDifference",
     "PromptEvidence",
+    "PromptExcerpt",
     "PromptReload",
     "PromptTest",
     "Proposer",
