@@ -32,9 +32,9 @@ class Executors:
         from .ray_cluster import require_ray
         from .ray_pool import require_far
 
-        require_ray(self._settings.executor)
         for model in models:
             require_far(self._settings, self._settings.endpoint_of(model)[0])
+        require_ray(self._settings.executor)
 
     def of(self, ledger: Ledger, slots: int) -> Executor:
         """See `MeasureContext.executor_for`."""
@@ -48,6 +48,11 @@ class Executors:
 
             self._pool = RayPool(self._settings, self._environ)
         return RayExecutor(inner, self._pool, slots)
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """The process of each worker of a cluster, on its own node."""
+        return self._pool.pids if self._pool is not None else []
 
     async def close(self) -> None:
         """End the workers. A second call does nothing."""

@@ -37,6 +37,7 @@ class _Seat:
 
     place: int
     actor: Any
+    hello: Hello
     arms: set[str] = field(default_factory=set)
     load: int = 0
 
@@ -77,6 +78,7 @@ class RayPool:
         order = Order(job.arm.run.run_id, job.trial_id, job.ask, job.prompt, job.tools, job.index, slot)
         for _ in range(_TRIES):
             seat = await self._seat(crew, prefix, slots)
+            self._require_key(seat, job.arm.spec.endpoint)
             seat.load += 1
             try:
                 made = await self._ask(seat, job, order)
@@ -93,6 +95,11 @@ class RayPool:
             f"{_TRIES} workers of the Ray cluster were lost while they made one trial (prompt {escape_control(job.prompt.id, 100)}); "
             "see Ray's logs for why; the same command continues"
         )
+
+    @property
+    def pids(self) -> list[int]:
+        """The process of each worker, on its own node."""
+        return [seat.hello.pid for crew in self._crews.values() for seat in crew.seats.values()]
 
     async def close(self) -> None:
         """End the workers and leave the cluster. A second call does nothing."""
@@ -181,7 +188,7 @@ class RayPool:
                 actor = await asyncio.to_thread(made.remote, pickle.dumps(self._briefing()))
                 hello = pickle.loads(await self._call(actor.hello.remote()))
             self._check(hello)
-            crew.seats[place] = _Seat(place, actor)
+            crew.seats[place] = _Seat(place, actor, hello)
         except TimeoutError:
             crew.problem = ClusterError(
                 f"no worker started on the Ray cluster within {own.start_timeout_s:g} s; it may be busy (ray status), or raise ray.start_timeout_s"
@@ -197,7 +204,7 @@ class RayPool:
 
     def _briefing(self) -> Briefing:
         settings = self._settings
-        sent = secrets_of(settings, self._environ) if settings.ray.send_keys else {}
+        sent = secrets_of(settings, self._environ) if settings.ray.send_keys or settings.executor == RAY else {}
         return Briefing(settings.model_dump_json(), sent)
 
     def _check(self, hello: Hello) -> None:
@@ -208,6 +215,15 @@ class RayPool:
             )
         if hello.problem:
             raise SettingsError(f"workers of the Ray cluster cannot use these settings: {escape_control(hello.problem, 300)}")
+
+    def _require_key(self, seat: _Seat, endpoint: str) -> None:
+        """Refuse a worker without the key that this process has."""
+        variable = self._settings.endpoints[endpoint].api_key_env
+        if endpoint in seat.hello.keyless and variable is not None and self._environ.get(variable):
+            raise SettingsError(
+                f"workers of {self._settings.executor} have no key for endpoint {endpoint!r}: set {variable} in their environment, "
+                "or ray.send_keys = true in your own settings to send it to the cluster"
+            )
 
     async def _seat(self, crew: _Crew, prefix: str, slots: int) -> _Seat:
         """The worker for a prefix; waits while none is there."""
