@@ -74,8 +74,9 @@ def finished(verdict: Any = "fail", **changes: Any) -> Check:
                 high=-0.1,
                 threshold=0.05,
                 asked=90,
+                alpha=0.01,
             ),
-            CheckFigure(criterion="accuracy", verdict="pass", method="one_arm", value=0.7, threshold=0.6, asked=90),
+            CheckFigure(criterion="accuracy", verdict="pass", method="one_arm", value=0.7, threshold=0.6, asked=90, alpha=0.01),
         ),
         "rows": (
             CheckedPrompt(prompt_id="A1", prompt_kind="direct", needs_call=True, now=(P, P), before=(P,)),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from selfopt.ledger.postgres import open_postgres_ledger
+from selfopt.records import Ledger
 from tests.contracts import test_ledger_contract as contract
 from tests.contracts.test_ledger_contract import *  # noqa: F403
 
@@ -23,14 +24,14 @@ def _opened(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(contract.OPENERS, name, opener)
 
 
-@pytest.fixture
+@pytest.fixture  # type: ignore[no-redef]
 def opener(postgres: Server) -> contract.Opener:
     """How to make one."""
     return lambda folder: open_postgres_ledger(postgres.ledger())
 
 
-@pytest.fixture
-def ledger(opener: contract.Opener, tmp_path: Path) -> Iterator[contract.Ledger]:
+@pytest.fixture  # type: ignore[no-redef]
+def ledger(opener: contract.Opener, tmp_path: Path) -> Iterator[Ledger]:
     """An empty ledger."""
     made = opener(tmp_path)
     yield made

@@ -103,7 +103,7 @@ class Patience:
     first_s: float = 0.0  # for the first connection
 
 
-class Session:
+class DatabaseSession:
     """A connection that several threads share, one at a time.
 
     Args:
@@ -266,7 +266,7 @@ class Session:
         text, state = _line(error), str(getattr(error, "sqlstate", None) or "")
         if state == "28P01" or "authentication failed" in text or "no password" in text:
             fix = "check the user, and the password in ~/.pgpass or PGPASSWORD"
-        elif state == "3D000" or 'database "' in text and "does not exist" in text:
+        elif state == "3D000" or ('database "' in text and "does not exist" in text):
             fix = "create the database, or correct the setting ledger"
         elif state == "42501":
             fix = "grant the role selfopt_writer (a loop) or selfopt_gateway (a gateway): selfopt ledger migrate --help"
