@@ -241,7 +241,7 @@ def test_a_server_that_only_fails_ends_the_command(build: Project) -> None:
 
 def test_a_rule_in_force_is_checked_with_its_variant(build: Project) -> None:
     """`rule: true` takes the variant that the rule promotes."""
-    made = rule("scripted/good", variant=get_variant("few_shot"))
+    made = rule("scripted/good", phase="atomic", variant=get_variant("few_shot"))
     Enforcer(Home(build.home).ensure()).apply([made], event="loop")
     ask(build, "model: good\nrule: true\nmin_accuracy: 0\n")
     check = build.ok("check", "--json").json()
