@@ -11,7 +11,7 @@ import pytest
 
 from selfopt.errors import EvidenceError
 from selfopt.policy import CheckPlan, CheckRace
-from selfopt.policy.check_outlook import PromptCounts, outlook
+from selfopt.policy.check_outlook import DrawCounts, outlook
 from selfopt.policy.check_plan import drawn, within
 from selfopt.records import CheckBlock, CheckSettings, CheckStart, Outcome
 from tests.ledger.check_samples import AT, check_side, check_start
@@ -220,9 +220,9 @@ def test_sides_that_share_requests_share_their_answers() -> None:
 
 def test_expectations_follow_the_outcomes() -> None:
     """Near 1 for what always passes, one half for what varies, and apart where the sides differ for sure."""
-    assert outlook(PromptCounts(5, 5, 5, 5), 0.6).now > 0.95
-    assert outlook(PromptCounts(3, 6, 3, 6), 0.6).now == pytest.approx(0.5, abs=0.05)
-    apart = outlook(PromptCounts(0, 6, 6, 6), 0.6)
+    assert outlook(DrawCounts(5, 5, 5, 5), 0.6).now > 0.95
+    assert outlook(DrawCounts(3, 6, 3, 6), 0.6).now == pytest.approx(0.5, abs=0.05)
+    apart = outlook(DrawCounts(0, 6, 6, 6), 0.6)
     assert apart.now < 0.1
     assert apart.before > 0.9
-    assert outlook(PromptCounts(5000, 10_000, 1, 9_999), 0.6).before_noise > 0
+    assert outlook(DrawCounts(5000, 10_000, 1, 9_999), 0.6).before_noise > 0

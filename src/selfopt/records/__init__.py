@@ -32,7 +32,7 @@ from .check import (
     RecordedRow,
     RecordedState,
     UndecidedCause,
-)  # fmt: skip
+)
 from .comparison import ComparedRow, Comparison, Figure, PolicyRow
 from .confidence import (
     HELD_FACTS,
@@ -65,7 +65,7 @@ from .cycle import (
     LoopStart,
     RemedyCheck,
     RemedyClaim,
-)  # fmt: skip
+)
 from .decision import (
     Claim,
     Decision,
@@ -98,7 +98,7 @@ from .figures import (
     SlowFirstCallFigures,
     TruncationFigures,
     UnreadFormatFigures,
-)  # fmt: skip
+)
 from .finding import (
     Action,
     Confidence,
