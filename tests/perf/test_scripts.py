@@ -153,3 +153,14 @@ def test_what_requests_cost_is_measured_in_each_dialect(run: Run, tmp_path: Path
     done = run(tmp_path, "dialects.py", "--requests", "2", "--rounds", "1", "--json")
     assert done.returncode == 0, done.stderr
     assert {name.partition(",")[0] for name in json.loads(done.stdout)} == {"chat", "messages", "responses"}
+
+
+def test_checks_of_builds_are_simulated_with_the_real_policy(run: Run, tmp_path: Path) -> None:
+    """Few builds here, so only the shape of what it prints; a missed limit is exit code 1."""
+    done = run(tmp_path, "check.py", "--replications", "3", "--recorded", "--json")
+    assert done.returncode in (0, 1), done.stderr
+    found = json.loads(done.stdout)
+    assert [row["shape"] for row in found["rows"]] == ["none", "stable_broken", "flaky_worse", "mixed"] * 2
+    assert len(found["limits"]) == 9
+    assert all(row["calls"] < row["fixed_calls"] for row in found["rows"])
+    assert "decided right" in run(tmp_path, "check.py", "--replications", "2").stdout
