@@ -74,8 +74,9 @@ def finished(verdict: Any = "fail", **changes: Any) -> Check:
                 high=-0.1,
                 threshold=0.05,
                 asked=90,
+                alpha=0.01,
             ),
-            CheckFigure(criterion="accuracy", verdict="pass", method="one_arm", value=0.7, threshold=0.6, asked=90),
+            CheckFigure(criterion="accuracy", verdict="pass", method="one_arm", value=0.7, threshold=0.6, asked=90, alpha=0.01),
         ),
         "rows": (
             CheckedPrompt(prompt_id="A1", prompt_kind="direct", needs_call=True, now=(P, P), before=(P,)),
@@ -185,7 +186,7 @@ def test_junit_has_a_case_for_each_criterion_and_each_prompt() -> None:
     assert names == ["no regression", "accuracy", "A1", "A2", "A3"]
     failure = root.find(".//failure")
     assert failure is not None
-    assert "a loss of 0.050 has to be ruled out" in failure.get("message", "")
+    assert "90.0 % before, 70.0 % now: -20.0 points" in failure.get("message", "")
     told = {case.get("name"): case.findtext("system-out") for case in root.iter("testcase")}
     assert told["A2"] == "now right in 1 of 2 runs (missed call), before right in 1 of 1 run"
 
@@ -257,7 +258,7 @@ def test_the_summary_is_bounded(text: str, most: int) -> None:
 def test_the_summary_tells_what_got_worse() -> None:
     """The verdict first, a row for each figure, then the prompts that changed."""
     text = check_markdown(finished())
-    assert text.startswith("## ❌ selfopt check\n\nThe check of scripted/good native_api on small failed.")
-    assert "| no regression | fail | accuracy 0.700, before 0.900, a change of &#45;0.200" in text.replace("-0.200", "&#45;0.200")
+    assert text.startswith("## ❌ selfopt check\n\nscripted/good native_api fails (small, 3 prompts)")
+    assert "| no regression | fail | 90.0 % before, 70.0 % now: " in text
     assert "**`A2`** (direct): now right in 1 of 2 runs" in text
     assert "`A1`" not in text
