@@ -46,8 +46,10 @@ def test_a_check_that_passes_annotates_nothing(project: Project, monkeypatch: py
     """And elsewhere than on GitHub there are no commands either."""
     check_file(project, "good")
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    result = project.ok("check", "--junit", "junit.xml")
-    assert "::" not in result.err + result.out
+    lines = project.ok("check", "--junit", "junit.xml").out.splitlines()
+    assert lines[0].startswith("::stop-commands::selfopt-")
+    assert lines[-1] == f"::{lines[0].removeprefix('::stop-commands::')}::"
+    assert not any(line.startswith("::") for line in lines[1:-1])
     assert ET.parse("junit.xml").getroot().get("failures") == "0"
     monkeypatch.delenv("GITHUB_ACTIONS")
     check_file(project, "mute")

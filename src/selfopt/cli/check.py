@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +64,7 @@ def command(
         if record is not None:
             return _record(ctx, file, record, settings, live, as_json=as_json)
 
-        async def checked(app: App) -> tuple[Check, tuple[str, ...]]:
+        async def checked(app: App) -> tuple[Check, tuple[str, ...] | None]:
             from selfopt.verbs.check_outputs import CheckOutputs, write_check_outputs
             from selfopt.verbs.checking import CheckRequest, run_check
 
@@ -72,16 +75,32 @@ def command(
 
         check, annotations = run_with_app(ctx, checked, settings)
         live.clear()
-    for line in annotations:
-        click.echo(line, err=True)
     if as_json:
+        for line in annotations or ():
+            click.echo(line, err=True)
         emit(check)
-    else:
-        from selfopt.report.check_page import check_page
+        return says(check.passes)
+    from selfopt.report.check_page import check_page
 
-        out = console()
+    out = console()
+    with _no_commands_of(annotations):
         draw(out, check_page(check, width=out.width))
     return says(check.passes)
+
+
+@contextmanager
+def _no_commands_of(annotations: tuple[str, ...] | None) -> Iterator[None]:
+    """Print annotations, and let GitHub read no other line as a command: what is shown names what others wrote."""
+    if annotations is None:
+        yield
+        return
+    token = f"selfopt-{secrets.token_hex(16)}"
+    for line in (*annotations, f"::stop-commands::{token}"):
+        click.echo(line)
+    try:
+        yield
+    finally:
+        click.echo(f"::{token}::")
 
 
 def _record(ctx: click.Context, file: Path, record: Path, settings: dict[str, Any], live: LiveLine, *, as_json: bool) -> int:
