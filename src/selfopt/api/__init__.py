@@ -36,8 +36,9 @@ from selfopt.verbs.trying import Tried, try_model
 from selfopt.verbs.tuning import Tuned, TuneListener, TuneRequest, tune_model
 from selfopt.verbs.warming import WarmUpShown, validate_under_rules
 
+from .checks import Checks
 from .nouns import Audit, Keys, Models, Routes, Trust, Variants
-from .runner import Noun, Runner
+from .runner import Runner
 from .suites import Suites
 
 __all__ = ["CompareOptions", "EscalationOptions", "RunOptions", "Selfopt", "TuneOptions", "open"]
@@ -138,7 +139,7 @@ def open(
     return Selfopt(app)
 
 
-class Selfopt(Noun):
+class Selfopt(Checks):
     """An open home.
 
     Use it as a context manager, or call `close`, which ends engine children and connections.
