@@ -22,7 +22,7 @@ help:
 	@echo "make fuzz         random replies against the readers (FUZZ_MINUTES=10 FUZZ_SEED=...)"
 	@echo "make verify       the specification's final checklist"
 	@echo "make perf         performance figures"
-	@echo "make docs         generate docs/cli.md, docs/DIALECTS.md and docs/FORMATS.md"
+	@echo "make docs         generate docs/cli.md, docs/DIALECTS.md, docs/FORMATS.md and docs/DATA.md"
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "selfopt needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; call make PYTHON=/path/to/python3.11")'
@@ -103,6 +103,7 @@ docs: $(VENV)/.runtime
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_dialects.py
 	$(BIN)/python docs/generate_formats.py
+	$(BIN)/python docs/generate_data.py
 
 clean:
 	rm -rf $(VENV) $(PROBE) .mypy_cache .ruff_cache .hypothesis .coverage* src/*.egg-info

@@ -37,6 +37,7 @@ from selfopt.verbs.tuning import Tuned, TuneListener, TuneRequest, tune_model
 from selfopt.verbs.warming import WarmUpShown, validate_under_rules
 
 from .checks import Checks
+from .exports import Exports
 from .nouns import Audit, Keys, Models, Routes, Trust, Variants
 from .runner import Runner
 from .suites import Suites
@@ -154,6 +155,7 @@ class Selfopt(Checks):
         self.trust = Trust(*parts)
         self.models = Models(*parts)
         self.suites = Suites(*parts)
+        self.export = Exports(*parts)
         self.variants = Variants(*parts)
 
     def __enter__(self) -> Selfopt:

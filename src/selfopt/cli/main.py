@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "Compare models and variants on the same prompts, in one table."),
     "check": ("check", "Say whether a build passes: no regression, thresholds, prompts."),
     "report": ("report", "Write the reports from the ledger."),
+    "export": ("export", "Write what was measured and served for other programs."),
     "serve": ("serve", "Serve live traffic under the rules, OpenAI-compatible."),
     "ui": ("ui", "Show this home in a browser: live requests, rules, experiments."),
     "keys": ("keys", "Make, list and revoke API keys of the gateway."),

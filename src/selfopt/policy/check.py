@@ -19,7 +19,7 @@ from selfopt.errors import EvidenceError
 from selfopt.records import CheckBlock, CheckMethod, CheckStart, CheckVerdict, Criterion, Outcome, UndecidedCause
 from selfopt.stats import Stratum, fewer_passes_p, look_shares
 
-from .check_outlook import Counted, Outlook, outlook
+from .check_outlook import DrawCounts, Outlook, outlook
 from .check_plan import CheckPlan, Sampled, drawn, no_draws, whole_pass, within
 from .check_tracks import MeanTrack, PromptTrack
 
@@ -55,7 +55,7 @@ class CheckRace:
         share = settings.alpha / max(1, len(self.tracks) + bool(start.must_pass))
         each = share / max(1, len(start.must_pass))
         self.prompts = {self._place[name]: PromptTrack(each, settings) for name in start.must_pass}
-        self.counted = [Counted()] * m
+        self.counted = [DrawCounts()] * m
         self.blocks = self.trials = self.passes = 0
         self.held: tuple[UndecidedCause, str] | None = None
         self.closest: tuple[float, float] | None = None
@@ -233,7 +233,7 @@ class CheckRace:
     def _count(self, plan: CheckPlan, now: Sequence[bool], before: Sequence[bool] | None) -> None:
         for i, j in enumerate(plan.draws.positions):
             one = self.counted[j]
-            self.counted[j] = Counted(
+            self.counted[j] = DrawCounts(
                 one.now + now[i] if plan.ask_now else one.now,
                 one.now_asked + plan.ask_now,
                 one.before + before[i] if before is not None else one.before,

@@ -19,7 +19,7 @@ _COUNTED = 60  # more answers of a prompt are counted as so many: they tell no m
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class DrawCounts:
     """Of one prompt: how many answers passed, of how many, now and before."""
 
     now: int = 0
@@ -65,7 +65,7 @@ def _bounded(passes: int, asked: int) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=65_536)
-def outlook(counted: Counted, stable: float) -> Outlook:
+def outlook(counted: DrawCounts, stable: float) -> Outlook:
     """What to expect of a prompt.
 
     Args:

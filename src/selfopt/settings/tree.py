@@ -12,6 +12,7 @@ from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp, cost_of
 
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
+from .executing import LOCAL, RaySettings, executor_name
 from .objective import ObjectiveSettings
 from .otel import OtelSettings
 from .prices import PriceSettings, found_price
@@ -221,7 +222,11 @@ DEFAULT_ALIASES = {"lfm2.5": "ollama/lfm2.5-thinking:1.2b", "haiku": "anthropic/
 
 
 class Settings(Table):
-    """Everything a user can choose. Its sections are the tables of selfopt.toml."""
+    """Everything a user can choose. Its sections are the tables of selfopt.toml.
+
+    Attributes:
+        executor: Who makes trials: `local`, `ray` or `ray://HOST:PORT`.
+    """
 
     home: str | None = None
     allow_remote: bool = False
@@ -240,7 +245,14 @@ class Settings(Table):
     gateway: GatewaySettings = GatewaySettings()
     serve: ServeSettings = ServeSettings()
     otel: OtelSettings = OtelSettings()
+    executor: str = LOCAL
+    ray: RaySettings = RaySettings()
     variants: str | None = None
+
+    @field_validator("executor")
+    @classmethod
+    def _executor(cls, value: str) -> str:
+        return executor_name(value)
 
     @field_validator("endpoints")
     @classmethod
