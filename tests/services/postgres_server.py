@@ -77,7 +77,7 @@ class Server:
             self._process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log, start_new_session=True)
         for _ in range(200):
             ready = subprocess.run(
-                [_program("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-t", "5"], capture_output=True
+                [_program("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-t", "5"], check=False, capture_output=True
             )
             if ready.returncode == 0:
                 return

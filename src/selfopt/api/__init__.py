@@ -36,7 +36,7 @@ from selfopt.verbs.trying import Tried, try_model
 from selfopt.verbs.tuning import Tuned, TuneListener, TuneRequest, tune_model
 from selfopt.verbs.warming import WarmUpShown, validate_under_rules
 
-from .nouns import Audit, Keys, Models, Routes, Trust, Variants
+from .nouns import Audit, Keys, Ledger, Models, Routes, Trust, Variants
 from .runner import Noun, Runner
 from .suites import Suites
 
@@ -151,6 +151,7 @@ class Selfopt(Noun):
         self.audit = Audit(*parts)
         self.keys = Keys(*parts)
         self.trust = Trust(*parts)
+        self.ledger = Ledger(*parts)
         self.models = Models(*parts)
         self.suites = Suites(*parts)
         self.variants = Variants(*parts)

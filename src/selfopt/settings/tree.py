@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp, cost_of
 
+from .database import check_database_url
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
 from .objective import ObjectiveSettings
 from .otel import OtelSettings
@@ -221,9 +222,17 @@ DEFAULT_ALIASES = {"lfm2.5": "ollama/lfm2.5-thinking:1.2b", "haiku": "anthropic/
 
 
 class Settings(Table):
-    """Everything a user can choose. Its sections are the tables of selfopt.toml."""
+    """Everything a user can choose. Its sections are the tables of selfopt.toml.
+
+    Attributes:
+        ledger: The database of PostgreSQL that holds the ledger, as a URL without a password. None:
+            a file in the home.
+        ledger_patience_s: How long a database that goes away is waited for, in seconds.
+    """
 
     home: str | None = None
+    ledger: str | None = None
+    ledger_patience_s: float = Field(default=300.0, ge=0, le=86_400)
     allow_remote: bool = False
     models: ModelSettings = ModelSettings(aliases=DEFAULT_ALIASES)
     endpoints: Annotated[dict[str, EndpointSettings], ProjectMay.ADD_SCRIPTED] = Field(default_factory=default_endpoints)
@@ -241,6 +250,11 @@ class Settings(Table):
     serve: ServeSettings = ServeSettings()
     otel: OtelSettings = OtelSettings()
     variants: str | None = None
+
+    @field_validator("ledger")
+    @classmethod
+    def _url(cls, value: str | None) -> str | None:
+        return None if value is None else check_database_url(value)
 
     @field_validator("endpoints")
     @classmethod

@@ -28,10 +28,12 @@ from .specs import spec_of
 
 if TYPE_CHECKING:
     from selfopt.engine.embedded import EmbeddedEngine
-    from selfopt.ledger import LedgerSeals, SqliteLedger
+    from selfopt.ledger import LedgerSeals
     from selfopt.measure.budget import Budget
     from selfopt.measure.context import MeasureContext
     from selfopt.measure.progress import Progress
+
+    from .ledgers import KeptLedger
 
 
 logger = logging.getLogger("selfopt.wiring")
@@ -55,7 +57,7 @@ class App:
         self.sender = Sender(settings, self.environ, lambda: self.engine, self._read)
         self._suites: dict[str, Suite] = {}
         self._engine: EmbeddedEngine | None = None
-        self._ledger: SqliteLedger | None = None
+        self._ledger: KeptLedger | None = None
         self._seals: LedgerSeals | None = None
         self._since = utc_now()
         self.on_step: Callable[[str], None] = lambda step: None
@@ -135,15 +137,18 @@ class App:
     @property
     def ledger(self) -> Ledger:
         """The home's ledger. The first use opens it and creates the home, or only reads one that cannot be written."""
-        if self._ledger is None:
-            from selfopt.ledger import LedgerSeals, is_read_only, open_ledger
+        return self.kept_ledger
 
-            if not is_read_only(self.home.ledger):
-                self.home.ensure()
-            if self.home.ledger.exists() and not self.home.ledger.is_file():  # sqlite would wait for a pipe's other end
-                raise StoreError(f"{self.home.ledger} is not a regular file; move it aside, or restore it from a copy")
+    @property
+    def kept_ledger(self) -> KeptLedger:
+        """The same, as what keeps it."""
+        if self._ledger is None:
+            from selfopt.ledger import LedgerSeals
+
+            from .ledgers import open_home_ledger
+
             seals = LedgerSeals(self.enforcer.trail)
-            self._ledger = open_ledger(self.home.ledger, after_commit=seals.committed, one_name=self.settings.one_name)
+            self._ledger = open_home_ledger(self, seals)
             self._seals = None if self._ledger.read_only else seals
             if self._ledger.upgraded:
                 seals.try_seal(self._ledger, "upgraded")
@@ -167,8 +172,8 @@ class App:
 
     @property
     def has_ledger(self) -> bool:
-        """Whether anything was ever measured in this home."""
-        return self.home.ledger.exists()
+        """Whether anything was ever measured in this home, or a database holds its ledger."""
+        return self.settings.ledger is not None or self.home.ledger.exists()
 
     def environments(self) -> dict[str, Environment]:
         """All observed environments by id. Empty when nothing was measured."""
