@@ -44,15 +44,18 @@ def test_a_cycle_is_measured_decided_and_verified_in_the_database(postgres: Serv
     assert verified.code == 0, verified.err + verified.out
     assert verified.json()["ledger"]["records"] >= trials
     assert verified.json()["ledger"]["unsealed"] == 0
-    other = Project(project.root / "other") if (project.root / "other").mkdir() is None else project
-    shown = project.run("--home", str(other.home), "report", "--json")
+    shown = project.run("--home", str(project.root / "other"), "report", "--json")
     assert shown.code == 0, shown.err
 
 
 def test_nothing_shows_a_password(postgres: Server, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """One in the URL is refused without being repeated; one of the environment is in no output of doctor, config or an error."""
     monkeypatch.setenv("PGPASSWORD", "s3cret-word")
-    for url in ("postgresql://me:s3cret-word@127.0.0.1/x", "postgresql://127.0.0.1/x?password=s3cret-word", "mysql://s3cret-word@x/y"):
+    for url in (
+        "postgresql://me:s3cret-word@127.0.0.1/x",
+        "postgresql://127.0.0.1/x?password=s3cret-word",
+        "mysql://s3cret-word@x/y",
+    ):
         _use(project, url)
         refused = project.run("config", "show")
         refused.assert_refused(2, "ledger")

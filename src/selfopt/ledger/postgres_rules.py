@@ -60,6 +60,10 @@ class PostgresRules:
         self.ledger_id = checked(connection, self.place)
         connection.execute(f"LISTEN {CHANNEL}")
 
+    def identity(self) -> str:
+        """Returns the id of the database's ledger. StoreError when the database cannot be used."""
+        return self._session.run(lambda connection: self.ledger_id)
+
     def follow(self, known: HandedRules) -> HandedRules:
         """Returns the newest version; the known one if it still is.
 
@@ -78,11 +82,14 @@ class PostgresRules:
                     f"{self.place} does not hold version {known.version} of the rules as it handed it out here; an older copy was "
                     "restored, or it was changed: restore it, or remove rules_handed.json from this home to begin anew"
                 )
+            known = HandedRules(known.version, known.seal, first[3], first[4], first[5])
         newest = known
         for version, before, seal, node, at, body in rows:
             wanted = seal_of(newest.seal, version, node, at, body)
             if version != newest.version + 1 or before != newest.seal or seal != wanted or len(body) > _MOST_BYTES:
-                raise AuditError(f"version {version} of the rules in {self.place} does not have its seal; the version before stays")
+                raise AuditError(
+                    f"version {version} of the rules in {self.place} does not have its seal; the version before stays"
+                )
             newest = HandedRules(version, seal, node, at, body)
         return newest
 
@@ -125,5 +132,3 @@ class PostgresRules:
     def close(self) -> None:
         """Close the session. May be called twice."""
         self._session.close()
-
-

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfopt.engine.catalogue import load_catalogue
 from selfopt.engine.store import ModelStore
-from selfopt.errors import StoreError, UnknownModelError
+from selfopt.errors import UnknownModelError
 from selfopt.home import NOT_MADE_HERE, Home, KeyFile, escape_control, look_for_home
 from selfopt.reading import needs_logprobs
 from selfopt.records import Environment, Ledger, Phase, Spec, Suite, Variant, utc_now
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from selfopt.measure.context import MeasureContext
     from selfopt.measure.progress import Progress
 
+    from .handed_rules import HandedOut
     from .ledgers import KeptLedger
 
 
@@ -121,6 +122,8 @@ class App:
 
     def release(self) -> None:
         """Seal and close the ledger, and tell a collector of what is new in it. Suffices when no model was asked. May be called twice."""
+        if self.settings.ledger is not None and self.handed is not None:
+            self.handed.close()
         if self._ledger is not None:
             ledger, self._ledger = self._ledger, None
             if self.settings.otel.enabled:
@@ -154,19 +157,8 @@ class App:
                 seals.try_seal(self._ledger, "upgraded")
         return self._ledger
 
-    def seal_ledger(self) -> None:
-        """Seal the ledger before a change of the rules. AuditError when the trail cannot be
-        written.
-
-        A ledger that cannot be opened is only logged, so that rules can still be changed by hand.
-        """
-        if not self.has_ledger:
-            return
-        try:
-            _ = self.ledger
-        except StoreError as error:
-            logger.warning("the rules are changed, but the ledger could not be sealed before: %s", error)
-            return
+    def seal(self) -> None:
+        """Seal the open ledger before a change of the rules. AuditError when the trail cannot be written."""
         if self._seals is not None and self._ledger is not None:
             self._seals.seal(self._ledger, "before a change of the rules")
 
@@ -264,13 +256,25 @@ class App:
     @cached_property
     def enforcer(self) -> Enforcer:
         """Reads and writes the rules in force."""
+        from .ledgers import after_rules, before_rules
+
         return Enforcer(
             self.home,
             on_step=self._step,
-            before_change=self.seal_ledger,
+            before_change=lambda: before_rules(self),
+            after_change=lambda config: after_rules(self, config),
             one_name=self.settings.one_name,
             check=lambda rules: check_escalations(rules, self.route_options()),
         )
+
+    @cached_property
+    def handed(self) -> HandedOut | None:
+        """The rules that the settings' database hands out; None without a database."""
+        if self.settings.ledger is None:
+            return None
+        from .handed_rules import HandedOut
+
+        return HandedOut(self.settings.ledger, self.home, Enforcer(self.home, one_name=self.settings.one_name))
 
     @property
     def keys(self) -> KeyFile:
