@@ -33,7 +33,7 @@ class Node:
         body = f'{{"model": "{asked}", "messages": [{{"role": "user", "content": "x"}}], "tools": [{_TOOL}]}}'.encode()
         request = urllib.request.Request(f"{self.base_url}/chat/completions", body, {"content-type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as reply:
-            return str(reply.headers["x-selfopt-model"] or "") + reply.read().decode()
+            return bytes(reply.read()).decode()
 
 
 _TOOL = '{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}'
