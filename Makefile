@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make quickstart   watch the loop close on two real models (downloads 0.6 GB once)"
-	@echo "make test         tests, ruff, strict types, architecture"
+	@echo "make test         tests, ruff, strict types, architecture (EXAMPLES=long: properties on all their examples)"
 	@echo "make test-model   the tests that need a real model"
 	@echo "make test-attacks hostile clients, servers and files (ATTACKS=long: all of them, half an hour)"
 	@echo "make test-browser the pages in a real browser (Debian's package chromium, or SELFOPT_CHROMIUM)"

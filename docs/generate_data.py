@@ -14,7 +14,7 @@ HEAD = """# Data
 
 ```sh
 selfopt export trials --out trials.csv
-selfopt export verdicts --model local/smollm2-135m --since 2026-01-01 --format jsonl > verdicts.jsonl
+selfopt export verdicts --model local/smollm2-135m --since 2026-01-01 --format jsonl --out verdicts.jsonl
 selfopt export requests --since 2026-01-31 --until 2026-01-31
 ```
 

@@ -11,7 +11,9 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp, cost_of
 
+from .database import DatabaseUrl
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
+from .executing import LOCAL, ExecutorName, RaySettings
 from .objective import ObjectiveSettings
 from .otel import OtelSettings
 from .prices import PriceSettings, found_price
@@ -221,9 +223,18 @@ DEFAULT_ALIASES = {"lfm2.5": "ollama/lfm2.5-thinking:1.2b", "haiku": "anthropic/
 
 
 class Settings(Table):
-    """Everything a user can choose. Its sections are the tables of selfopt.toml."""
+    """Everything a user can choose. Its sections are the tables of selfopt.toml.
+
+    Attributes:
+        executor: Who makes trials: `local`, `ray` or `ray://HOST:PORT`.
+        ledger: The database of PostgreSQL that holds the ledger, as a URL without a password. None:
+            a file in the home.
+        ledger_patience_s: How long a database that goes away is waited for, in seconds.
+    """
 
     home: str | None = None
+    ledger: DatabaseUrl | None = None
+    ledger_patience_s: float = Field(default=300.0, ge=0, le=86_400)
     allow_remote: bool = False
     models: ModelSettings = ModelSettings(aliases=DEFAULT_ALIASES)
     endpoints: Annotated[dict[str, EndpointSettings], ProjectMay.ADD_SCRIPTED] = Field(default_factory=default_endpoints)
@@ -240,6 +251,8 @@ class Settings(Table):
     gateway: GatewaySettings = GatewaySettings()
     serve: ServeSettings = ServeSettings()
     otel: OtelSettings = OtelSettings()
+    executor: ExecutorName = LOCAL
+    ray: RaySettings = RaySettings()
     variants: str | None = None
 
     @field_validator("endpoints")
