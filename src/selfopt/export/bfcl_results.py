@@ -10,7 +10,7 @@ from typing import Any
 from selfopt.home.files import atomic_write_text
 from selfopt.records import Evaluation
 
-from .stored_trials import JudgedTrial
+from .stored_trials import ExportedTrial
 
 PREFIX = "bfcl_"
 _LIVE, _MULTI, _AGENTIC = "live_", "multi_turn", ("memory", "web_search")
@@ -21,7 +21,7 @@ def is_leaderboard(evaluation: Evaluation) -> bool:
     return evaluation.suite.startswith(PREFIX)
 
 
-def write_results(evaluation: Evaluation, trials: Iterable[JudgedTrial], folder: Path) -> tuple[list[Path], int]:
+def write_results(evaluation: Evaluation, trials: Iterable[ExportedTrial], folder: Path) -> tuple[list[Path], int]:
     """Writes `result/` and `score/` of one category, from the first run. What stands there is replaced.
 
     A result has the form of a model with function calling: the calls that were read, or the text where there are none. The
@@ -50,11 +50,11 @@ def write_results(evaluation: Evaluation, trials: Iterable[JudgedTrial], folder:
     return written, len(first)
 
 
-def _passed(judged: JudgedTrial) -> bool:
+def _passed(judged: ExportedTrial) -> bool:
     return judged.verdict is not None and judged.verdict.outcome == "pass"
 
 
-def _said(judged: JudgedTrial) -> Any:
+def _said(judged: ExportedTrial) -> Any:
     """The calls that were read, each as its name and its arguments as text; the text where there are none."""
     calls = judged.verdict.parsed.tool_calls if judged.verdict is not None else ()
     if calls:
@@ -62,7 +62,7 @@ def _said(judged: JudgedTrial) -> Any:
     return judged.reply.text if judged.reply is not None else ""
 
 
-def _result(judged: JudgedTrial) -> dict[str, Any]:
+def _result(judged: ExportedTrial) -> dict[str, Any]:
     trial = judged.trial
     return {
         "id": judged.prompt_id,
@@ -73,7 +73,7 @@ def _result(judged: JudgedTrial) -> dict[str, Any]:
     }
 
 
-def _fault(judged: JudgedTrial, category: str, model: str) -> dict[str, Any]:
+def _fault(judged: ExportedTrial, category: str, model: str) -> dict[str, Any]:
     outcome = judged.verdict.outcome.value if judged.verdict is not None else "not judged"
     why = judged.verdict.why if judged.verdict is not None else ""
     return {
