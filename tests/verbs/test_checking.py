@@ -104,7 +104,7 @@ def test_recorded_runs_stand_for_a_configuration_that_cannot_be_asked(build: Pro
         body["variant"] = "no such variant"
     else:
         own = build.root / "xdg" / "selfopt" / "selfopt.toml"
-        own.parent.mkdir(parents=True)
+        own.parent.mkdir(parents=True, exist_ok=True)
         own.write_text('[endpoints.down]\nkind = "openai_compatible"\nbase_url = "http://127.0.0.1:9/v1"\n', "utf-8")
         spec = App.open(build.home).spec("down/old", "atomic", "native_api", {"suite": "big.yaml"})
         body |= {"model": "down/old", "endpoint": "down", "spec_id": spec.spec_id, "request_id": spec.request_id}
