@@ -99,8 +99,11 @@ class _Prompts:
         self._ending.callback(self._runner.close, self._app.close)
         self._caps = shared_caps(self._app, Path(self._shared["spent"]), self._shared["began_at"])
         self._suites: dict[str, tuple[PromptTests, Path | None]] = {}
-        for named in dict.fromkeys(option("selfopt_suite")):
-            path = _file(self._config.invocation_params.dir, named)
+        suites: dict[Path | str, str] = {}
+        for name in option("selfopt_suite"):
+            suites.setdefault(_file(self._config.invocation_params.dir, name) or name, name)
+        for where, named in suites.items():
+            path = where if isinstance(where, Path) else None
             request = PromptTestRequest(
                 model=option("selfopt_model"),
                 suite=str(path) if path is not None else named,

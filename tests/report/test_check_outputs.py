@@ -186,7 +186,7 @@ def test_junit_has_a_case_for_each_criterion_and_each_prompt() -> None:
     assert names == ["no regression", "accuracy", "A1", "A2", "A3"]
     failure = root.find(".//failure")
     assert failure is not None
-    assert "a loss of 0.050 has to be ruled out" in failure.get("message", "")
+    assert "90.0 % before, 70.0 % now: -20.0 points" in failure.get("message", "")
     told = {case.get("name"): case.findtext("system-out") for case in root.iter("testcase")}
     assert told["A2"] == "now right in 1 of 2 runs (missed call), before right in 1 of 1 run"
 
@@ -258,7 +258,7 @@ def test_the_summary_is_bounded(text: str, most: int) -> None:
 def test_the_summary_tells_what_got_worse() -> None:
     """The verdict first, a row for each figure, then the prompts that changed."""
     text = check_markdown(finished())
-    assert text.startswith("## ❌ selfopt check\n\nThe check of scripted/good native_api on small failed.")
-    assert "| no regression | fail | accuracy 0.700, before 0.900, a change of &#45;0.200" in text.replace("-0.200", "&#45;0.200")
+    assert text.startswith("## ❌ selfopt check\n\nscripted/good native_api fails (small, 3 prompts)")
+    assert ".0 % before, 70.0 % now: -20.0 points (-30.0 points to -10.0 points) |" in text
     assert "**`A2`** (direct): now right in 1 of 2 runs" in text
     assert "`A1`" not in text

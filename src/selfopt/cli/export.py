@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .common import console, counted, emit, open_app, say
+from .export_others import inspect
 
 PATH = click.Path(path_type=Path)
 
@@ -72,3 +73,4 @@ _table(
     "Write a row for each live request that a gateway answered. Prompts and replies are never recorded.",
     content=False,
 )
+command.add_command(inspect)

@@ -51,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trust": ("trust", "Let a project's files count, list what is trusted, withdraw it."),
     "config": ("config", "Find, show or edit your own settings."),
     "prices": ("prices", "Show what models cost, or import prices from a public table."),
+    "ledger": ("ledger", "Make the ledger of a database, or bring it up to date."),
     "doctor": ("doctor", "Check this installation and say what to fix."),
 }
 
@@ -95,6 +96,8 @@ _OWN_VARIABLES = frozenset(
         "SELFOPT_TRACEBACK",
         "SELFOPT_ALLOW_REMOTE",
         "SELFOPT_CURRENCY",
+        "SELFOPT_LEDGER",
+        "SELFOPT_LEDGER_PATIENCE_S",
         "SELFOPT_VARIANTS",
     }
 )

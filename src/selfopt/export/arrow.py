@@ -41,7 +41,7 @@ def arrow_table(batches: Iterable[Values], columns: Sequence[Column]) -> Any:
     return arrow.Table.from_batches([arrow_batch(values, columns, schema) for values in batches], schema=schema)
 
 
-def _array(arrow: Any, values: list[Any], sort: Sort, wanted: Any) -> Any:
+def _array(arrow: Any, values: Sequence[Any], sort: Sort, wanted: Any) -> Any:
     try:
         if sort == "time":
             return arrow.array(values, arrow.string()).cast(wanted)
@@ -60,6 +60,11 @@ def _fitting(arrow: Any, value: Any, sort: Sort, wanted: Any) -> Any:
         return None
 
 
+def pack_options(schema: Any) -> dict[str, Any]:
+    """Returns how parquet is packed."""
+    return {"compression": "zstd", "compression_level": 1}
+
+
 class ParquetWriter:
     """Writes a parquet file. A thread packs one row group while the next is read."""
 
@@ -68,7 +73,7 @@ class ParquetWriter:
         self._arrow = required("pyarrow", "parquet", "parquet")
         self._columns = columns
         self._schema = schema_of(columns)
-        self._writer = parquet.ParquetWriter(file, self._schema, compression="zstd", compression_level=1)
+        self._writer = parquet.ParquetWriter(file, self._schema, **pack_options(self._schema))
         self._held: list[Any] = []
         self._rows = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="parquet")

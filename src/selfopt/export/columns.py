@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
 import msgspec
+from msgspec.structs import astuple
 
 from selfopt.errors import CorruptError, UsageError
+from selfopt.ledger import BodyPage, StoredBody
 
 Sort = Literal["text", "integer", "number", "flag", "time", "json"]
 """What a column holds. `time`: RFC 3339 in UTC, in parquet a timestamp in milliseconds. `json`: JSON as text."""
 
-Values = dict[str, list[Any]]
-"""Some rows of a table, column by column; each list has one value a row, None where there is none."""
+Values = dict[str, Sequence[Any]]
+"""Some rows of a table, column by column; each column has one value a row, None where there is none."""
 
 TableKind = Literal["trials", "verdicts", "evaluations", "decisions", "requests"]
 T = TypeVar("T")
@@ -98,23 +101,26 @@ def moment_of(text: str | None, *, end: bool = False) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z" if moment.year >= 1000 else ""
 
 
-def decode_all(decoder: msgspec.json.Decoder[list[T]], one: msgspec.json.Decoder[T], bodies: list[tuple[str, str]]) -> list[T]:
-    """Decodes many JSON bodies at once, which takes half the time of one after another.
-
-    Args:
-        bodies: (name for people, body).
+def decode_all(decoder: msgspec.json.Decoder[list[T]], one: msgspec.json.Decoder[T], page: BodyPage) -> list[T]:
+    """Decodes all records of a page, at once where that can be.
 
     Raises:
         CorruptError: one is damaged; it is named.
     """
-    try:
-        found = decoder.decode(f"[{','.join([text for _, text in bodies])}]")
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        found = []
-    return found if len(found) == len(bodies) else list(_one_by_one(one, bodies))
+    if page.joined is not None:
+        with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
+            found = decoder.decode(page.joined)
+            if len(found) == len(page.times):
+                return found
+    return list(_one_by_one(one, page.each()))
 
 
-def _one_by_one(one: msgspec.json.Decoder[T], bodies: list[tuple[str, str]]) -> Iterator[T]:
+def fields_of(sort: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> Values:
+    """Returns the fields of some structs of one type as columns."""
+    return dict(zip(sort.__struct_fields__, zip(*map(astuple, rows), strict=True), strict=True))
+
+
+def _one_by_one(one: msgspec.json.Decoder[T], bodies: list[StoredBody]) -> Iterator[T]:
     for name, text in bodies:
         try:
             yield one.decode(text)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,7 +12,7 @@ from selfopt.errors import CorruptError
 from selfopt.ledger import Bodies
 from selfopt.records import Run, Spec
 
-from .columns import Column
+from .columns import Column, Values
 
 S = TypeVar("S", bound=msgspec.Struct)
 _KEPT = 10_000
@@ -57,7 +58,18 @@ RUN_COLUMNS = (
     Column("cycle_id", "text", "the cycle of the loop, where one measured"),
 )
 
-NO_RUN = RunFacts()
+_NO_RUN = RunFacts()
+
+
+def run_values(run_ids: Sequence[str], known: Mapping[str, RunFacts]) -> Values:
+    """Returns the columns of runs for rows of these runs. Rows of a run mostly stand together."""
+    stretches = [(known.get(run_id, _NO_RUN), len(list(rows))) for run_id, rows in groupby(run_ids)]
+    values: Values = {}
+    for column in RUN_COLUMNS:
+        cells = values[column.name] = list[Any]()
+        for run, count in stretches:
+            cells += [getattr(run, column.name)] * count
+    return values
 
 
 class Runs:
@@ -79,7 +91,7 @@ class Runs:
             self._name_variants({run.spec_id for run in found.values() if run.spec_id is not None})
             for run in found.values():
                 run.variant = self._variants.get(run.spec_id or "")
-            self._runs |= dict.fromkeys(missing, NO_RUN) | found
+            self._runs |= dict.fromkeys(missing, _NO_RUN) | found
         return self._runs
 
     def _name_variants(self, spec_ids: set[str]) -> None:

@@ -10,8 +10,8 @@ import msgspec
 from selfopt.ledger import Bodies
 from selfopt.records import Trial
 
-from .columns import Column, DataTable, Selection, Values, decode_all
-from .runs import NO_RUN, RUN_COLUMNS, Runs
+from .columns import Column, DataTable, Selection, Values, decode_all, fields_of
+from .runs import RUN_COLUMNS, Runs, run_values
 
 PAGE = 4096
 CONTENT_PAGE = 64
@@ -121,7 +121,7 @@ TRIALS = DataTable(
 _many = msgspec.json.Decoder(list[_Trial])
 _one = msgspec.json.Decoder(_Trial)
 _reply = msgspec.json.Decoder(_Reply)
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 _NO_ATTEMPT = _Attempt(0, "", 0.0)
 
 
@@ -129,7 +129,7 @@ def trial_rows(bodies: Bodies, selection: Selection) -> Iterator[Values]:
     """Yields the rows of trials in the order of appending, a bounded number at a time. Raises CorruptError."""
     runs = Runs(bodies)
     for page in bodies.pages(Trial, CONTENT_PAGE if selection.content else PAGE):
-        rows = decode_all(_many, _one, [(body.id, body.text) for body in page])
+        rows = decode_all(_many, _one, page)
         if selection.since or selection.until:
             rows = [row for row in rows if selection.has_time(row.started_at)]
         known = runs.of([row.run_id for row in rows])
@@ -137,43 +137,31 @@ def trial_rows(bodies: Bodies, selection: Selection) -> Iterator[Values]:
             rows = [row for row in rows if selection.has_model(known[row.run_id].model)]
         if rows:
             values = _values(rows)
-            of_rows = [known.get(row.run_id, NO_RUN) for row in rows]
-            for column in RUN_COLUMNS:
-                values[column.name] = [getattr(run, column.name) for run in of_rows]
+            values |= run_values([row.run_id for row in rows], known)
             yield values | (_content(rows, bodies) if selection.content else {})
 
 
 def _values(rows: list[_Trial]) -> Values:
-    attempts = [[attempt for exchange in row.exchanges for attempt in exchange.attempts] for row in rows]
-    last = [made[-1] if made else _NO_ATTEMPT for made in attempts]
-    usages, loads = [row.usage for row in rows], [row.load for row in rows]
+    attempts = [row.exchanges[0].attempts if len(row.exchanges) == 1 else _attempts(row.exchanges) for row in rows]
+    last = fields_of(_Attempt, [made[-1] if made else _NO_ATTEMPT for made in attempts])
+    values = fields_of(_Trial, rows)
+    usage, load, exchanges = (values.pop(name) for name in ("usage", "load", "exchanges"))
     return {
-        "trial_id": [row.trial_id for row in rows],
-        "run_id": [row.run_id for row in rows],
-        "prompt_id": [row.prompt_id for row in rows],
-        "started_at": [row.started_at for row in rows],
-        "request_id": [row.request_id for row in rows],
-        "environment_id": [row.environment_id for row in rows],
-        "run_index": [row.run_index for row in rows],
-        "position": [row.position for row in rows],
-        "slot": [row.slot for row in rows],
-        "asked": [bool(row.exchanges) for row in rows],
-        "fault": [row.fault for row in rows],
-        "cause": [row.cause for row in rows],
-        "latency_ms": [row.latency_ms for row in rows],
+        **values,
+        **fields_of(_Usage, usage),
+        **fields_of(_Load, load),
+        "asked": [bool(made) for made in exchanges],
         "busy_ms": [made[0].latency_ms if len(made) == 1 else sum(each.latency_ms for each in made) for made in attempts],
-        "steps": [len(row.exchanges) for row in rows],
+        "steps": [len(made) for made in exchanges],
         "attempts": [len(made) for made in attempts],
-        "status": [attempt.status for attempt in last],
-        "finish_reason": [attempt.finish_reason for attempt in last],
-        "input_tokens": [usage.input_tokens for usage in usages],
-        "output_tokens": [usage.output_tokens for usage in usages],
-        "cached_tokens": [usage.cached_tokens for usage in usages],
-        "thinking_tokens": [usage.thinking_tokens for usage in usages],
-        "loaded": [load.loaded for load in loads],
-        "load_ms": [load.load_ms for load in loads],
-        "exchanges": [_encode(row.exchanges).decode() for row in rows],
+        "status": last["status"],
+        "finish_reason": last["finish_reason"],
+        "exchanges": _encode_lines(exchanges).decode().split("\n")[:-1],  # JSON has no ends of lines in texts
     }
+
+
+def _attempts(exchanges: tuple[_Exchange, ...]) -> tuple[_Attempt, ...]:
+    return tuple(attempt for exchange in exchanges for attempt in exchange.attempts)
 
 
 def _content(rows: list[_Trial], bodies: Bodies) -> Values:

@@ -9,8 +9,8 @@ import msgspec
 from selfopt.ledger import Bodies
 from selfopt.records import Verdict
 
-from .columns import Column, DataTable, Selection, Values, decode_all
-from .runs import NO_RUN, RUN_COLUMNS, Runs
+from .columns import Column, DataTable, Selection, Values, decode_all, fields_of
+from .runs import RUN_COLUMNS, Runs, run_values
 
 PAGE = 4096
 _EMPTY = msgspec.Raw(b"[]")
@@ -73,41 +73,28 @@ def verdict_rows(bodies: Bodies, selection: Selection) -> Iterator[Values]:
     """Yields the rows of verdicts in the order of appending, a bounded number at a time. Raises CorruptError."""
     runs = Runs(bodies)
     for page in bodies.pages(Verdict, PAGE):
-        chosen = [body for body in page if selection.has_time(body.at)] if selection.since or selection.until else page
-        rows = decode_all(_many, _one, [(body.id, body.text) for body in chosen])
+        rows = decode_all(_many, _one, page)
         known = runs.of([row.run_id for row in rows])
         pairs = [
-            (row, body.at or None)
-            for row, body in zip(rows, chosen, strict=True)
-            if selection.model is None or selection.has_model(known[row.run_id].model)
+            (row, at or None)
+            for row, at in zip(rows, page.times, strict=True)
+            if selection.has_time(at) and selection.has_model(known[row.run_id].model)
         ]
         if pairs:
             rows = [row for row, _ in pairs]
-            of_rows = [known.get(row.run_id, NO_RUN) for row in rows]
-            values = _values(rows) | {"recorded_at": [at for _, at in pairs]}
-            for column in RUN_COLUMNS:
-                values[column.name] = [getattr(run, column.name) for run in of_rows]
-            yield values
+            times = {"recorded_at": [at for _, at in pairs]}
+            yield _values(rows) | times | run_values([row.run_id for row in rows], known)
 
 
 def _values(rows: list[_Verdict]) -> Values:
-    parsed = [row.parsed for row in rows]
+    values = fields_of(_Verdict, rows)
+    parsed = fields_of(_Parsed, values.pop("parsed"))
     return {
-        "verdict_id": [row.verdict_id for row in rows],
-        "trial_id": [row.trial_id for row in rows],
-        "run_id": [row.run_id for row in rows],
-        "prompt_id": [row.prompt_id for row in rows],
-        "parser_hash": [row.parser_hash for row in rows],
-        "scorer_hash": [row.scorer_hash for row in rows],
-        "outcome": [row.outcome for row in rows],
-        "passed": [row.outcome == "pass" for row in rows],
-        "needs_call": [row.needs_call for row in rows],
-        "parser": [each.parser for each in parsed],
-        "unread": [each.unread for each in parsed],
-        "read_by": [each.read_by for each in parsed],
-        "call_in_thinking": [each.call_in_thinking for each in parsed],
-        "corrections": [str(each.corrections, "utf-8") for each in parsed],
-        "tool_calls": [str(each.tool_calls, "utf-8") for each in parsed],
-        "excerpt": [each.excerpt or None for each in parsed],
-        "why": [row.why or None for row in rows],
+        **values,
+        **parsed,
+        "passed": [outcome == "pass" for outcome in values["outcome"]],
+        "corrections": [str(made, "utf-8") for made in parsed["corrections"]],
+        "tool_calls": [str(made, "utf-8") for made in parsed["tool_calls"]],
+        "excerpt": [text or None for text in parsed["excerpt"]],
+        "why": [text or None for text in values["why"]],
     }

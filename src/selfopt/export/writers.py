@@ -63,7 +63,7 @@ class CsvWriter:
         """See `TableWriter.end`."""
 
 
-def _cells(column: Column, values: list[object]) -> Iterable[object]:
+def _cells(column: Column, values: Sequence[object]) -> Iterable[object]:
     if column.sort in ("text", "json"):
         return [_defused(value) if isinstance(value, str) else value for value in values]
     if column.sort == "flag":

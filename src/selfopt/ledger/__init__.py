@@ -5,7 +5,7 @@ Commits list what is stored, and the audit trail seals them (`LedgerSeals`). `ve
 and `check_records` report what has changed since it was committed.
 """
 
-from .bodies import Bodies, StoredBody, open_bodies
+from .bodies import Bodies, BodyPage, StoredBody, open_bodies
 from .lookup import resolve
 from .memory import MemoryLedger
 from .schema import SCHEMA_VERSION
@@ -18,6 +18,7 @@ __all__ = [
     "LEDGER_SEALED_EVENT",
     "SCHEMA_VERSION",
     "Bodies",
+    "BodyPage",
     "LedgerSeals",
     "MemoryLedger",
     "SqliteLedger",

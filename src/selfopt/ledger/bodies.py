@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -18,23 +20,36 @@ from .storing import translated
 from .unwritable import read_only_uri
 
 _TOGETHER = 500
+_ARRAY = "CAST('[' || group_concat(body) || ']' AS BLOB)"
 
 
 class StoredBody(NamedTuple):
-    """One stored record.
-
-    at: when it was appended, as RFC 3339; empty where the ledger does not say it.
-    """
+    """One stored record. text: its JSON."""
 
     id: str
-    at: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BodyPage:
+    """Some stored records in the order of appending.
+
+    Attributes:
+        joined: a JSON array of all of them, made in one piece, because that takes a third of the time; None
+            where it would be too large.
+        times: when each was appended, as RFC 3339; empty texts where the ledger does not say it.
+        each: reads them one by one, to find the damaged one.
+    """
+
+    joined: bytes | None
+    times: Sequence[str]
+    each: Callable[[], list[StoredBody]]
 
 
 class Bodies(Protocol):
     """What reads a ledger in pages. Each page is one short statement, so writers never wait for a slow reader."""
 
-    def pages(self, record_type: type[Record], size: int) -> Iterator[list[StoredBody]]:
+    def pages(self, record_type: type[Record], size: int) -> Iterator[BodyPage]:
         """Yields all records of a type in the order of appending, so many at a time."""
         ...
 
@@ -70,15 +85,27 @@ class _SqliteBodies:
         self._path = path
         self._connection = connection
 
-    def pages(self, record_type: type[Record], size: int) -> Iterator[list[StoredBody]]:
+    def pages(self, record_type: type[Record], size: int) -> Iterator[BodyPage]:
         """See `Bodies.pages`."""
         kind = kind_of(record_type)
         few = "" if kind in MANY_KINDS else f" AND {FEW}"
-        text = f"SELECT seq, id, at, body FROM records WHERE kind = ?{few} AND seq > ? ORDER BY seq LIMIT ?"
+        chosen = f"SELECT seq, id, at, body FROM records WHERE kind = ?{few} AND seq > ? ORDER BY seq LIMIT ?"
         last = -1
-        while rows := self._connection.execute(text, (kind, last, size)).fetchall():
-            last = rows[-1][0]
-            yield [StoredBody(*row[1:]) for row in rows]
+        while True:
+            place = kind, last, size
+            try:
+                found = self._connection.execute(f"SELECT max(seq), group_concat(at), {_ARRAY} FROM ({chosen})", place)
+                upto, times, joined = found.fetchone()
+            except sqlite3.DataError:  # larger than sqlite's longest text
+                found = self._connection.execute(f"SELECT max(seq), group_concat(at), NULL FROM ({chosen})", place)
+                upto, times, joined = found.fetchone()
+            if upto is None:
+                return
+            yield BodyPage(joined, times.split(","), partial(self._each, chosen, place))
+            last = upto
+
+    def _each(self, chosen: str, place: tuple[str, int, int]) -> list[StoredBody]:
+        return [StoredBody(record_id, body) for _, record_id, _, body in self._connection.execute(chosen, place)]
 
     def some(self, record_type: type[Record], ids: Iterable[str]) -> dict[str, str]:
         """See `Bodies.some`."""
@@ -104,11 +131,12 @@ class _RecordBodies:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def pages(self, record_type: type[Record], size: int) -> Iterator[list[StoredBody]]:
+    def pages(self, record_type: type[Record], size: int) -> Iterator[BodyPage]:
         """See `Bodies.pages`."""
         records = iter(self._ledger.read(record_type))
         while part := list(islice(records, size)):
-            yield [StoredBody(row.id, "", row.body) for row in map(encode, part)]
+            bodies = [StoredBody(row.id, row.body) for row in map(encode, part)]
+            yield BodyPage(f"[{','.join(body.text for body in bodies)}]".encode(), [""] * len(bodies), partial(list, bodies))
 
     def some(self, record_type: type[Record], ids: Iterable[str]) -> dict[str, str]:
         """See `Bodies.some`."""

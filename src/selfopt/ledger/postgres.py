@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
 from selfopt.errors import CorruptError, StoreError
+from selfopt.home import atomic_write_text
 from selfopt.records import Blob, Record
 
 from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of, unpack_text
@@ -45,6 +48,7 @@ def open_postgres_ledger(
     after_commit: AfterCommit | None = None,
     one_name: Callable[[str], str] = str,
     purpose: str = "ledger",
+    note: Path | None = None,
 ) -> PostgresLedger:
     """Open the ledger of a database. `selfopt ledger migrate` made it.
 
@@ -53,12 +57,13 @@ def open_postgres_ledger(
         after_commit: called after each append that stored something, in the thread that wrote it.
         one_name: gives one name for all of a model. A read by `model` finds records under each.
         purpose: what the server shows this session is for.
+        note: the file that notes how far this home's audit trail has sealed the ledger.
 
     Raises:
         NewerSchemaError: a newer selfopt made the ledger.
         StoreError: the database cannot be used, holds no ledger, or the extra is missing.
     """
-    return PostgresLedger(url, Patience(patience_s), after_commit, one_name, purpose)
+    return PostgresLedger(url, Patience(patience_s), after_commit, one_name, purpose, note)
 
 
 class PostgresLedger:
@@ -73,9 +78,16 @@ class PostgresLedger:
     read_only = False
 
     def __init__(
-        self, url: str, patience: Patience, after_commit: AfterCommit | None, one_name: Callable[[str], str], purpose: str
+        self,
+        url: str,
+        patience: Patience,
+        after_commit: AfterCommit | None,
+        one_name: Callable[[str], str],
+        purpose: str,
+        note: Path | None,
     ) -> None:
         self.ledger_id = ""
+        self._note = note
         self._one_name = one_name
         self._after_commit = after_commit
         self._head = CommitHead(os.urandom(8).hex())
@@ -177,10 +189,25 @@ class PostgresLedger:
         """Give that lock back. Does nothing when it is not held."""
         self._writer.give_back(MEASURING)
 
-    def unsealed(self, upto: int) -> tuple[int, list[CommitHead]]:
-        """Returns, of the commits after a number, the largest number and the newest commit of each writer."""
-        rows = sorted(self._fetch(_UNSEALED, (upto,)))
+    def unsealed(self) -> tuple[int, list[CommitHead]]:
+        """Returns, of the commits not noted as sealed, the largest number and the newest commit of each
+        writer.
+        """
+        rows = sorted(self._fetch(_UNSEALED, (self._sealed_upto(),)))
         return (rows[-1][0] if rows else 0), [CommitHead(str(writer), int(n), str(found)) for _, writer, n, found in rows]
+
+    def note_sealed(self, upto: int) -> None:
+        """Note that this home's trail sealed the commits up to this number. The note proves nothing."""
+        if self._note is not None:
+            atomic_write_text(self._note, json.dumps({"ledger": self.ledger_id, "upto": upto}) + "\n")
+
+    def _sealed_upto(self) -> int:
+        try:
+            told = json.loads(self._note.read_bytes()) if self._note is not None else {}
+            upto = int(told["upto"]) if told["ledger"] == self.ledger_id else 0
+        except (OSError, ValueError, KeyError, TypeError):
+            return 0
+        return upto if upto <= self.last_commit() else 0  # an older copy was restored: seal everything once more
 
     def last_commit(self) -> int:
         """Returns the number of the newest commit; 0 where there is none."""

@@ -29,7 +29,6 @@ FAMILY = 0x53464F50
 
 APPENDING, MEASURING, RULES, MIGRATING = 1, 2, 3, 4
 
-SCHEMES = ("postgresql", "postgres")
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
 _TOLD_CHARS = 300
 _LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
@@ -46,26 +45,6 @@ def driver() -> Any:
             f"a ledger in PostgreSQL needs the extra 'postgres': pip install 'selfopt[postgres]' ({install_command('postgres')})"
         ) from None
     return psycopg
-
-
-def is_postgres_url(text: str) -> bool:
-    """Returns whether a text names a database of PostgreSQL."""
-    return text.partition("://")[0].lower() in SCHEMES and "://" in text
-
-
-def check_url(url: str) -> str:
-    """Returns the URL. ValueError, which repeats no part of it, when it is not one or holds a password."""
-    if not is_postgres_url(url):
-        raise ValueError("write postgresql://USER@HOST:PORT/DATABASE, or leave it out for a file in the home")
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-        query = {name.lower() for name in parse_qs(parts.query, keep_blank_values=True)}
-    except ValueError:
-        raise ValueError("the URL cannot be read; write postgresql://USER@HOST:PORT/DATABASE") from None
-    if parts.password is not None or query & {"password", "sslpassword"}:
-        raise ValueError("a URL must hold no password; put it into ~/.pgpass or PGPASSWORD, where nothing shows it")
-    return url
 
 
 def place_of(url: str) -> str:
@@ -107,7 +86,7 @@ class DatabaseSession:
     """A connection that several threads share, one at a time.
 
     Args:
-        url: see `check_url`.
+        url: without a password.
         purpose: what it is for. The server shows it beside the machine and the process.
         prepare: called with each new connection before its first use. What it raises counts like an
             error of the connection if that may pass, and ends the wait otherwise.

@@ -24,21 +24,21 @@ _LONGEST = 500
 """Longer values are indexed by their hash: an entry of an index has to fit a third of a page."""
 
 _KNOWN_RECORDS = (
-    "SELECT k.kind, k.id, r.body FROM unnest(%s::text[], %s::text[]) AS q (kind, id)"
+    "SELECT k.kind, k.id, r.body FROM unnest(%b::text[], %b::text[]) AS q (kind, id)"
     " JOIN selfopt.record_keys k ON k.id = q.id AND k.kind = q.kind JOIN selfopt.records r ON r.seq = k.seq AND r.at = k.at"
 )
-_KNOWN_BLOBS = "SELECT hash FROM selfopt.blobs WHERE hash = ANY (%s::text[])"
+_KNOWN_BLOBS = "SELECT hash FROM selfopt.blobs WHERE hash = ANY (%b::text[])"
 _LAST = "SELECT seq, last_record, last_blob FROM selfopt.commits ORDER BY seq DESC LIMIT 1"
 _OWN = "SELECT hash FROM selfopt.commits WHERE writer = %s AND n = %s"
-_ADD_BLOBS = "INSERT INTO selfopt.blobs (seq, hash, codec, data) SELECT * FROM unnest(%s::bigint[], %s::text[], %s::smallint[], %s::bytea[])"
+_ADD_BLOBS = "INSERT INTO selfopt.blobs (seq, hash, codec, data) SELECT * FROM unnest(%b::bigint[], %b::text[], %b::smallint[], %b::bytea[])"
 _ADD_RECORDS = (
     "INSERT INTO selfopt.records (seq, kind, id, at, body)"
-    " SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[], %s::text[])"
+    " SELECT * FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::timestamptz[], %b::text[])"
 )
-_ADD_KEYS = "INSERT INTO selfopt.record_keys (seq, kind, id, at) SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::timestamptz[])"
+_ADD_KEYS = "INSERT INTO selfopt.record_keys (seq, kind, id, at) SELECT * FROM unnest(%b::bigint[], %b::text[], %b::text[], %b::timestamptz[])"
 _ADD_INDEX = (
     "INSERT INTO selfopt.record_index (value, kind, field, seq, at)"
-    " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::bigint[], %s::timestamptz[])"
+    " SELECT * FROM unnest(%b::text[], %b::text[], %b::text[], %b::bigint[], %b::timestamptz[])"
 )
 _ADD_COMMIT = (
     "INSERT INTO selfopt.commits (seq, writer, n, hash, body, last_record, last_blob) VALUES (%s, %s, %s, %s, %s, %s, %s)"

@@ -12,9 +12,11 @@ from typing import Literal
 
 from selfopt.home import escape_control
 from selfopt.records import Check, CheckedPrompt, CheckFigure, Differences, PromptDifference
-from selfopt.words.check_outputs import CRITERIA, check_sentence, figure_text, prompt_text, reason_text
+from selfopt.words.check_outputs import prompt_text, reason_with_prompts
+from selfopt.words.checks import CRITERIA, compared_text, cost_text, figure_text, verdict_text
 from selfopt.words.excerpts import answer_lines, answer_title, asked_lines
 
+from .check_page import telling_rows
 from .escape import code, safe_markdown
 from .markdown import table
 
@@ -74,7 +76,7 @@ def _standing(check: Check, verdict: Standing | None) -> Standing:
 
 
 def _of_figure(check: Check, figure: CheckFigure) -> str:
-    reasons = [reason_text(reason) for reason in check.reasons if reason.criterion == figure.criterion]
+    reasons = [reason_with_prompts(reason, check) for reason in check.reasons if reason.criterion == figure.criterion]
     return "; ".join([figure_text(figure), *reasons])
 
 
@@ -109,7 +111,7 @@ def check_annotations(check: Check) -> list[str]:
     """Commands of GitHub's workflows: an error for each reason that fails the build, a warning for others."""
     level: Literal["error", "warning"] = "warning" if check.passes else "error"
     found = [
-        _annotation(level, f"selfopt check: {CRITERIA[reason.criterion]}", check.file, reason_text(reason))
+        _annotation(level, f"selfopt check: {CRITERIA[reason.criterion]}", check.file, reason_with_prompts(reason, check))
         for reason in check.reasons
     ]
     return found[:_ANNOTATIONS]
@@ -131,12 +133,11 @@ def _property(text: str) -> str:
 def check_markdown(check: Check, differences: Differences | None = None, *, max_bytes: int = SUMMARY_MAX_BYTES) -> str:
     """A summary for a pull request, of at most so many bytes; what does not fit is counted."""
     mark = "✅" if check.verdict == "pass" else "❌" if not check.passes else "⚠️"
-    lines = [f"## {mark} selfopt check", "", safe_markdown(check_sentence(check)), ""]
+    lines = [f"## {mark} selfopt check", "", safe_markdown(verdict_text(check)), ""]
     lines += table(["", "verdict", "what was seen"], [_figure_row(figure) for figure in check.figures])
-    lines += ["", *(f"- {safe_markdown(reason_text(reason), limit=2_000)}" for reason in check.reasons)]
-    cost = "" if not check.cost else f", {check.cost:.4f} {check.currency}".rstrip()
-    lines += ["", safe_markdown(f"{check.trials} answers in {check.blocks} blocks{cost}; {check.check_id}"), ""]
-    changed = [row for row in check.rows if _worth_telling(row)]
+    lines += ["", *(f"- {safe_markdown(reason_with_prompts(reason, check), limit=2_000)}" for reason in check.reasons)]
+    lines += ["", *(f"{safe_markdown(line)}  " for line in (compared_text(check), cost_text(check)) if line), ""]
+    changed = telling_rows(check)
     sections = []
     if changed:
         lines += ["### Prompts", ""]
@@ -161,15 +162,6 @@ def _fitting(text: str, sections: Sequence[str], max_bytes: int) -> str:
 
 def _figure_row(figure: CheckFigure) -> list[str]:
     return [CRITERIA[figure.criterion], figure.verdict, safe_markdown(figure_text(figure))]
-
-
-def _worth_telling(row: CheckedPrompt) -> bool:
-    """Whether a prompt that must pass does not, or whether it passes less often than before."""
-    return (row.verdict or "pass") != "pass" or (bool(row.before) and _share(row.now) < _share(row.before))
-
-
-def _share(outcomes: Sequence[object]) -> float:
-    return sum(outcome == "pass" for outcome in outcomes) / max(1, len(outcomes))
 
 
 def _section(row: CheckedPrompt, one: PromptDifference | None) -> str:

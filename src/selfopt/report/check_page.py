@@ -39,7 +39,7 @@ def check_page(check: Check, *, width: int = 80) -> RenderableType:
         parts.append(_line(compared))
     parts += [_line(reason_text(reason, check)) for reason in check.reasons]
     parts.append(_figures(check.figures, width))
-    rows = _telling(check)
+    rows = telling_rows(check)
     if rows:
         parts.append(_prompts(rows[:_SHOWN], compared=check.compared_with is not None))
         if len(rows) > _SHOWN:
@@ -78,7 +78,7 @@ def _figures(figures: Sequence[CheckFigure], width: int) -> Table:
     return table
 
 
-def _telling(check: Check) -> list[CheckedPrompt]:
+def telling_rows(check: Check) -> list[CheckedPrompt]:
     """The prompts that matter, the worst first: those that fail or are open, then those that lost most."""
     found = [row for row in check.rows if row.verdict in ("fail", "undecided") or (row.before and _loss(row) > 0)]
     order: dict[CheckVerdict | None, int] = {"fail": 0, "undecided": 1, "pass": 2, None: 2}

@@ -37,6 +37,7 @@ __all__ = [
     "TableRows",
     "check_target",
     "export_table",
+    "model_named",
     "table_rows_of",
 ]
 
@@ -130,12 +131,12 @@ def _selection(app: App, asked: TableRequest) -> Selection:
     if until and since >= until:
         raise UsageError(f"--since {asked.since} is not before --until {asked.until}; exchange them")
     one_name = app.settings.one_name
-    model = one_name(_model(app, asked.model)) if asked.model is not None else None
+    model = one_name(model_named(app, asked.model)) if asked.model is not None else None
     names = one_name if asked.kind != "requests" else lambda name: one_name(_resolved(app, name))
     return Selection(since, until, model, names, asked.content)
 
 
-def _model(app: App, name: str) -> str:
+def model_named(app: App, name: str) -> str:
     """The whole name of a model, which the settings need not know any more where it is whole."""
     return (app.known_model(name) or name) if "/" in name else app.resolve_model(name)
 

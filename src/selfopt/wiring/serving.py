@@ -100,6 +100,8 @@ def build_gateway(
         StoreError: the rules cannot be read, or the audit trail or requests not written.
     """
     app.home.ensure()
+    if app.handed is not None and (worker is None or worker.number == 0):
+        app.handed.follow()
     audit, pool, allowances = _audit(app), Pool(), _allowances(app, worker)
     keys = _keys(app, options.own.host, allowances)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)

@@ -48,7 +48,7 @@ def differences_sentence(differences: Differences) -> str:
 def failure_lines(prompt: PromptExcerpt, answer: AnswerExcerpt) -> list[str]:
     """What was asked, wanted, replied and read, a line each, with control characters escaped."""
     lines = [*asked_lines(prompt), *answer_lines(answer)]
-    return [escape_control(answer_title(answer)), *(f"  {name}: {escape_control(text, 2_000)}" for name, text in lines)]
+    return [escape_control(answer_title(answer)), *(f"  {escape_control(f'{name}: {text}', 2_000)}" for name, text in lines)]
 
 
 def one_line(text: str) -> str:
