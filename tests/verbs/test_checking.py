@@ -116,6 +116,17 @@ def test_recorded_runs_stand_for_a_configuration_that_cannot_be_asked(build: Pro
     assert (check.compared_with.asked_again, check.figures[0].method) == (False, "recorded")
 
 
+def test_a_cap_on_cost_without_prices_is_refused(build: Project) -> None:
+    """It could not hold. Nothing is asked."""
+    own = build.root / "xdg" / "selfopt" / "selfopt.toml"
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text('[endpoints.down]\nkind = "openai_compatible"\nbase_url = "http://127.0.0.1:9/v1"\n', "utf-8")
+    ask(build, "model: down/m\nmin_accuracy: 0.5\nmax_cost: 1\n")
+    build.run("check").assert_refused(2, "max_cost", "down/m has no price")
+    build.run("check", "--record", "state.json").assert_refused(2, "max_cost")
+    assert not (build.home / "ledger.sqlite3").exists()
+
+
 def test_a_fresh_check_takes_nothing_from_an_interrupted_one(build: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """From Python, as from the command line."""
     flaky_pair(build)
