@@ -11,9 +11,9 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp, cost_of
 
-from .database import check_database_url
+from .database import DatabaseUrl
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
-from .executing import LOCAL, RaySettings, executor_name
+from .executing import LOCAL, ExecutorName, RaySettings
 from .objective import ObjectiveSettings
 from .otel import OtelSettings
 from .prices import PriceSettings, found_price
@@ -233,7 +233,7 @@ class Settings(Table):
     """
 
     home: str | None = None
-    ledger: str | None = None
+    ledger: DatabaseUrl | None = None
     ledger_patience_s: float = Field(default=300.0, ge=0, le=86_400)
     allow_remote: bool = False
     models: ModelSettings = ModelSettings(aliases=DEFAULT_ALIASES)
@@ -251,19 +251,9 @@ class Settings(Table):
     gateway: GatewaySettings = GatewaySettings()
     serve: ServeSettings = ServeSettings()
     otel: OtelSettings = OtelSettings()
-    executor: str = LOCAL
+    executor: ExecutorName = LOCAL
     ray: RaySettings = RaySettings()
     variants: str | None = None
-
-    @field_validator("executor")
-    @classmethod
-    def _executor(cls, value: str) -> str:
-        return executor_name(value)
-
-    @field_validator("ledger")
-    @classmethod
-    def _url(cls, value: str | None) -> str | None:
-        return None if value is None else check_database_url(value)
 
     @field_validator("endpoints")
     @classmethod
