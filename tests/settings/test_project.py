@@ -28,7 +28,18 @@ OPEN = {
     "limits.max_cost",
     "endpoints",
 }
-NEVER = {"home", "allow_remote", "currency", "prices", "gateway", "serve", "models.catalogue", "models.embedding"}
+NEVER = {
+    "home",
+    "ledger",
+    "ledger_patience_s",
+    "allow_remote",
+    "currency",
+    "prices",
+    "gateway",
+    "serve",
+    "models.catalogue",
+    "models.embedding",
+}
 OTHER: dict[type, Any] = {bool: None, int: 3, float: 0.25, str: "other"}
 
 

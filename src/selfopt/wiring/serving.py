@@ -99,9 +99,7 @@ def build_gateway(
         SettingsError: other machines can reach the host and no API key is valid.
         StoreError: the rules cannot be read, or the audit trail or requests not written.
     """
-    app.home.ensure()
-    if app.handed is not None and (worker is None or worker.number == 0):
-        app.handed.follow()
+    _begin(app, worker)
     audit, pool, allowances = _audit(app), Pool(), _allowances(app, worker)
     keys = _keys(app, options.own.host, allowances)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
@@ -142,6 +140,13 @@ def build_gateway(
         page=page_of(app, options, worker),
     )
     return Gateway(parts)
+
+
+def _begin(app: App, worker: Worker | None) -> None:
+    """Make the home, and let one process follow the rules that a database hands out."""
+    app.home.ensure()
+    if app.handed is not None and (worker is None or worker.number == 0):
+        app.handed.follow()
 
 
 def _tracing(app: App, options: GatewayOptions, inventory: Inventory) -> Tracing:
