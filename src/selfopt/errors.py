@@ -19,6 +19,7 @@
     ├── ConsentError             a request for a local model would leave this machine without the user's consent
     ├── ModelStoreError          a model file could not be fetched or does not have its checksum
     ├── EngineError              the embedded engine did not start or died
+    ├── ClusterError             a cluster cannot be used, or its workers were lost again and again
     └── EndpointError            talking to a model server failed; `kind` says how
 
 A message says in one line what was found, what is allowed, and how to fix it.
@@ -26,7 +27,7 @@ A message says in one line what was found, what is allowed, and how to fix it.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 
 class SelfoptError(Exception):
@@ -114,6 +115,13 @@ class ModelStoreError(SelfoptError):
 
 class EngineError(SelfoptError):
     """The embedded engine could not be started, or died."""
+
+
+class ClusterError(SelfoptError):
+    """A cluster cannot be reached or used, or its workers were lost again and again.
+
+    What was measured is kept, and the same command continues it.
+    """
 
 
 EndpointFault = Literal[
@@ -221,6 +229,10 @@ class EndpointError(SelfoptError):
         self.cause: Cause | None = None
         self.said = ""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """So that it can come from another process."""
+        return _rebuilt, (str(self), self.kind), self.__dict__
+
     def because(self, cause: Cause | None, said: str) -> EndpointError:
         """This error, with why the server refused and its own words."""
         self.cause, self.said = cause, said
@@ -249,3 +261,7 @@ class EndpointError(SelfoptError):
         """
         patient = self.retry_after_s is None or self.retry_after_s <= LONGEST_RETRY_AFTER_S
         return self.kind in RETRYABLE and patient and not self.final and self.cause not in LASTING
+
+
+def _rebuilt(message: str, kind: EndpointFault) -> EndpointError:
+    return EndpointError(message, kind=kind)

@@ -8,6 +8,15 @@ from collections.abc import Iterator
 import pytest
 
 from .postgres_server import Server, make_server
+from .servers import ScriptedServer
+
+
+@pytest.fixture(scope="session")
+def scripted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScriptedServer]:
+    """A scripted server that answers everything alike."""
+    server = ScriptedServer.start(tmp_path_factory.mktemp("scripted"))
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="session")

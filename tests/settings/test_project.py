@@ -37,6 +37,8 @@ NEVER = {
     "prices",
     "gateway",
     "serve",
+    "executor",
+    "ray",
     "models.catalogue",
     "models.embedding",
 }

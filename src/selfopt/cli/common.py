@@ -46,6 +46,7 @@ __all__ = [
     "counted",
     "draw",
     "emit",
+    "executor_option",
     "is_verbose",
     "joined",
     "json_option",
@@ -93,13 +94,22 @@ def limits_of(flags: dict[str, Any]) -> dict[str, Any]:
 
     Returns them as settings that override the files'.
     """
-    return {"limits": {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost", "concurrency")}}
+    limits = {name: flags.pop(name) for name in ("max_trials", "max_minutes", "max_tokens", "max_cost", "concurrency")}
+    executor = flags.pop("executor", None)
+    return {"limits": limits, **({"executor": executor} if executor is not None else {})}
 
 
 concurrency_option = click.option(
     "--concurrency",
     type=click.IntRange(1, 64),
     help="Requests at the same time at each endpoint. [default: its slots; 1 on this machine, 4 elsewhere]",
+)
+
+
+executor_option = click.option(
+    "--executor",
+    metavar="local|ray|ray://HOST:PORT",
+    help="Who makes the trials: this process, a Ray cluster started here, or the workers of one.",
 )
 
 

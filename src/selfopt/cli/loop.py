@@ -16,6 +16,7 @@ from .common import (
     cap_options,
     console,
     emit,
+    executor_option,
     is_verbose,
     json_option,
     limits_of,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
 )
 @click.option("--report", "report", is_flag=True, help="Write the reports. Without other options, measure nothing.")
 @cap_options
+@executor_option
 @fail_on(
     "reject",
     "hold",

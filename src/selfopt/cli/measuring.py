@@ -19,6 +19,7 @@ from .common import (
     counted,
     draw,
     emit,
+    executor_option,
     joined,
     limits_of,
     progress_option,
@@ -67,6 +68,7 @@ def measure_flags(function: F) -> F:
         click.option("--force-model", is_flag=True, help="Measure exactly this model, whatever the rules say. This is logged."),
         click.option("--fresh", is_flag=True, help="Start anew instead of continuing an interrupted measurement."),
         cap_options,
+        executor_option,
         progress_option,
     )
     for decorator in reversed(decorators):

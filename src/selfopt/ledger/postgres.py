@@ -18,7 +18,7 @@ from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kin
 from .commits import CommitHead
 from .group import Batch, GroupCommit
 from .postgres_schema import checked
-from .postgres_session import MEASURING, Patience, Session
+from .postgres_session import MEASURING, DatabaseSession, Patience
 from .postgres_storing import PostgresStoring, index_value
 
 R = TypeVar("R", bound=Record)
@@ -91,8 +91,8 @@ class PostgresLedger:
         self._head = CommitHead(os.urandom(8).hex())
         self._known_blobs: dict[str, None] = {}
         self._closed = threading.Event()
-        self._writer = Session(url, purpose, patience, self._begin, settings=_WRITING)
-        self._reader = Session(url, f"{purpose} reads", patience, settings=_PLANS)
+        self._writer = DatabaseSession(url, purpose, patience, self._begin, settings=_WRITING)
+        self._reader = DatabaseSession(url, f"{purpose} reads", patience, settings=_PLANS)
         self.place = self._writer.place
         self._storing = PostgresStoring(self.place)
         self._if_closed = f"the ledger {self.place} is closed; open it again"

@@ -13,7 +13,7 @@ from typing import Any
 from selfopt.errors import StoreError, UsageError
 
 from .codec import record_types
-from .postgres_session import FAMILY, MIGRATING, Patience, Session, check_version
+from .postgres_session import FAMILY, MIGRATING, DatabaseSession, Patience, check_version
 
 WRITER, GATEWAY = "selfopt_writer", "selfopt_gateway"
 """Roles that migrations make: of who measures, and of a gateway, which reads no prompts and no replies."""
@@ -119,7 +119,7 @@ def migrate(url: str, grant: Sequence[str] = (), gateways: Sequence[str] = ()) -
         StoreError: the database cannot be used, or its ledger is newer.
         UsageError: there is no such user.
     """
-    session = Session(url, "migrate", Patience(0.0))
+    session = DatabaseSession(url, "migrate", Patience(0.0))
     found = 0
 
     def work(connection: Any) -> None:

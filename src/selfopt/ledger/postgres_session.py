@@ -82,7 +82,7 @@ class Patience:
     first_s: float = 0.0  # for the first connection
 
 
-class Session:
+class DatabaseSession:
     """A connection that several threads share, one at a time.
 
     Args:

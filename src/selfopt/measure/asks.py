@@ -141,7 +141,7 @@ class Asking:
         desk.board.prompt_id = job.prompt.id
         if (refusals := self._refused(job)) is not None:
             return refusals.left_out(job, slot, desk.context.now())
-        result = await run_trial(job, slot)
+        result = await (job.make or run_trial)(job, slot)
         if (seen := self.refusals.get(job.ask.arm)) is not None:
             seen.look(job, result)
         trial = result.judged.trial

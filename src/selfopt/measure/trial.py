@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from selfopt.errors import EndpointError
@@ -139,7 +139,12 @@ class OpenArm:
 
 @dataclass(frozen=True, slots=True)
 class TrialJob:
-    """One trial to make. index: of its ask among all asks of the batch."""
+    """One trial to make.
+
+    Attributes:
+        index: of its ask among all asks of the batch.
+        make: makes it where the executor wants it; None: `run_trial`, in this process.
+    """
 
     trial_id: str
     arm: OpenArm
@@ -147,6 +152,7 @@ class TrialJob:
     prompt: Prompt
     tools: tuple[ToolDefinition, ...]
     index: int
+    make: Callable[[TrialJob, int], Awaitable[TrialResult]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
@@ -80,6 +80,7 @@ class EndpointSettings(Table):
     slots: int | None = Field(default=None, ge=1, le=64)
     max_reply_bytes: int = Field(default=4_000_000, ge=1_000, le=100_000_000)
     proxy: SecretStr | None = Field(default=None, exclude=True)
+    ray_resources: dict[str, Annotated[float, Field(gt=0, le=1_000_000)]] = Field(default_factory=dict)
 
     @field_validator("kind")
     @classmethod
@@ -130,6 +131,11 @@ class EndpointSettings(Table):
         if self.local is not None:
             return self.local
         return self.traits.serverless if self.base_url is None else is_loopback(self.base_url)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether its address means another machine on every machine."""
+        return self.base_url is not None and is_loopback(self.base_url)
 
     def proxy_url(self, name: str, url: str, environ: Mapping[str, str]) -> SecretStr | None:
         """Returns the proxy for requests to this URL of the endpoint. Raises SettingsError.

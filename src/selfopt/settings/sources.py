@@ -252,7 +252,9 @@ def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _check_trust(source: Source, own: Path) -> None:
     if source.trusted:
         return
-    own_only = ("allow_remote", "home", "ledger", "ledger_patience_s", "currency", "prices", "gateway", "serve")
+    own_only = (
+        "allow_remote", "home", "ledger", "ledger_patience_s", "currency", "prices", "gateway", "serve", "executor", "ray",
+    )
     private: list[str] = [name for name in own_only if name in source.values]
     private += [f"models.{name}" for name in ("catalogue", "embedding") if name in _table(source, "models")]
     if private:
@@ -269,7 +271,7 @@ def _check_trust(source: Source, own: Path) -> None:
                 f"{source.label} defines endpoint {name!r} of kind {kind!r}: a project's file may define only "
                 f"{' and '.join(PROJECT_ENDPOINT_KINDS)} endpoints; define it in your own settings, {own}"
             )
-        for key in ("base_url", "api_key", "api_key_env", "proxy"):
+        for key in ("base_url", "api_key", "api_key_env", "proxy", "ray_resources"):
             if key in entry:
                 raise SettingsError(
                     f"{source.label} sets endpoints.{name}.{key}: keys, base URLs and proxies are never read from a project's file; "

@@ -13,6 +13,7 @@ from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSetting
 
 from .database import check_database_url
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
+from .executing import LOCAL, RaySettings, executor_name
 from .objective import ObjectiveSettings
 from .otel import OtelSettings
 from .prices import PriceSettings, found_price
@@ -225,6 +226,7 @@ class Settings(Table):
     """Everything a user can choose. Its sections are the tables of selfopt.toml.
 
     Attributes:
+        executor: Who makes trials: `local`, `ray` or `ray://HOST:PORT`.
         ledger: The database of PostgreSQL that holds the ledger, as a URL without a password. None:
             a file in the home.
         ledger_patience_s: How long a database that goes away is waited for, in seconds.
@@ -249,7 +251,14 @@ class Settings(Table):
     gateway: GatewaySettings = GatewaySettings()
     serve: ServeSettings = ServeSettings()
     otel: OtelSettings = OtelSettings()
+    executor: str = LOCAL
+    ray: RaySettings = RaySettings()
     variants: str | None = None
+
+    @field_validator("executor")
+    @classmethod
+    def _executor(cls, value: str) -> str:
+        return executor_name(value)
 
     @field_validator("ledger")
     @classmethod

@@ -21,6 +21,7 @@ from selfopt.settings import Project, Settings, read_settings
 from selfopt.variants import get_variant, load_variants, options_of, rests_on_logprobs
 from selfopt.variants.options import embedded_by
 
+from .executing import Executors
 from .names import as_known
 from .ready import require_all
 from .sending import Sender
@@ -56,6 +57,7 @@ class App:
         self.own_limits = settings.limits  # those of the user and of trusted projects
         self.passed_over: tuple[Path, ...] = ()
         self.sender = Sender(settings, self.environ, lambda: self.engine, self._read)
+        self.executors = Executors(settings, self.environ)
         self._suites: dict[str, Suite] = {}
         self._engine: EmbeddedEngine | None = None
         self._ledger: KeptLedger | None = None
@@ -114,6 +116,7 @@ class App:
 
     async def close(self) -> None:
         """End everything that was started. A second call does nothing."""
+        await self.executors.close()
         await self.sender.close()
         if self._engine is not None:
             engine, self._engine = self._engine, None
@@ -378,6 +381,7 @@ class App:
             embedding_for=lambda spec: self.sender.embedding_for(spec, asked),
             progress=progress or ignore_progress,
             hardware=f"{platform.system()} {platform.machine()}, {os.cpu_count() or 1} cores",
+            executor_for=self.executors.of,
         )
 
     def require_ready(self, models: Iterable[str]) -> None:

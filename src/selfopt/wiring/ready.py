@@ -33,6 +33,8 @@ def require_logprobs(settings: Settings, variant: Variant, endpoint: str) -> Non
 
 def require_all(app: App, models: Iterable[str]) -> None:
     """Check what these models need; see `App.require_ready`."""
+    models = list(models)
+    app.executors.require(models)
     for model in models:
         name, entry = app.settings.endpoint_of(model)
         variable = app.settings.missing_key(name, app.environ)
