@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
+
+from pydantic import AfterValidator
 
 SCHEMES = ("postgresql", "postgres")
 
@@ -20,3 +23,7 @@ def check_database_url(url: str) -> str:
     if parts.password is not None or query & {"password", "sslpassword"}:
         raise ValueError("a URL must hold no password; put it into ~/.pgpass or PGPASSWORD, where nothing shows it")
     return url
+
+
+DatabaseUrl = Annotated[str, AfterValidator(check_database_url)]
+"""A setting that names a database."""
