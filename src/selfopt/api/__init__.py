@@ -38,7 +38,7 @@ from selfopt.verbs.warming import WarmUpShown, validate_under_rules
 
 from .checks import Checks
 from .exports import Exports
-from .nouns import Audit, Keys, Ledger, Models, Routes, Trust, Variants
+from .nouns import Audit, Keys, Ledgers, Models, Routes, Trust, Variants
 from .runner import Runner
 from .suites import Suites
 
@@ -153,7 +153,7 @@ class Selfopt(Checks):
         self.audit = Audit(*parts)
         self.keys = Keys(*parts)
         self.trust = Trust(*parts)
-        self.ledger = Ledger(*parts)
+        self.ledger = Ledgers(*parts)
         self.models = Models(*parts)
         self.suites = Suites(*parts)
         self.export = Exports(*parts)

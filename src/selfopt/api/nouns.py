@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from selfopt.verbs.variants import VariantPart
 
 
-class Ledger(Noun):
+class Ledgers(Noun):
     """A ledger in a database: `selfopt ledger`."""
 
     def migrate(self, url: str | None = None, *, grant: Sequence[str] = (), gateways: Sequence[str] = ()) -> MigratedLedger:

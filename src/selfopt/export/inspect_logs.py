@@ -15,14 +15,14 @@ from selfopt.home.text import clean_unicode
 from selfopt.records import Evaluation, Message, Prompt, ToolCall, ToolDefinition, Usage, canonical_json
 
 from .missing import required
-from .stored_trials import JudgedTrial
+from .stored_trials import ExportedTrial
 
 SCORER = "selfopt"
 _STOPS = {"stop": "stop", "length": "max_tokens", "tool_calls": "tool_calls", "content_filter": "content_filter"}
 _METRICS = ("accuracy", "call_accuracy", "restraint", "capability", "variance", "p50_ms", "p95_ms")
 
 
-def write_inspect_log(evaluation: Evaluation, trials: Iterable[JudgedTrial], path: Path) -> int:
+def write_inspect_log(evaluation: Evaluation, trials: Iterable[ExportedTrial], path: Path) -> int:
     """Writes the log of one evaluation, whole or not at all. Returns the number of its samples.
 
     path: ends in `.eval` or `.json`, which says the format. What stands there is replaced.
@@ -103,7 +103,7 @@ def _usage(usage: Usage) -> Any:
     )
 
 
-def _sample(logs: Any, judged: JudgedTrial, model: str) -> Any:
+def _sample(logs: Any, judged: ExportedTrial, model: str) -> Any:
     models = required("inspect_ai.model", "inspect", "a log of Inspect")
     prompt, trial, verdict = judged.prompt, judged.trial, judged.verdict
     asked = [_message(models, message) for message in prompt.messages] if prompt is not None else []
@@ -141,7 +141,7 @@ def _sample(logs: Any, judged: JudgedTrial, model: str) -> Any:
     )
 
 
-def _answer(models: Any, judged: JudgedTrial) -> Any:
+def _answer(models: Any, judged: ExportedTrial) -> Any:
     reply, verdict = judged.reply, judged.verdict
     text = clean_unicode(reply.text) if reply is not None else ""
     content: Any = text

@@ -15,7 +15,7 @@ _TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
-class JudgedTrial:
+class ExportedTrial:
     """One trial of an evaluation.
 
     Attributes:
@@ -33,7 +33,7 @@ class JudgedTrial:
     tools: Sequence[ToolDefinition]
 
 
-def judged_trials(bodies: Bodies, evaluation: Evaluation, suite: Suite | None) -> Iterator[JudgedTrial]:
+def judged_trials(bodies: Bodies, evaluation: Evaluation, suite: Suite | None) -> Iterator[ExportedTrial]:
     """Yields the trials of an evaluation, prompt by prompt. Raises CorruptError."""
     prompts = {prompt.id: prompt for prompt in suite.prompts} if suite is not None else {}
     places = [(row.prompt_id, n, trial_id) for row in evaluation.rows for n, trial_id in enumerate(row.trial_ids, 1)]
@@ -56,7 +56,7 @@ def judged_trials(bodies: Bodies, evaluation: Evaluation, suite: Suite | None) -
             if trial is not None:
                 tools = suite.tools_of(prompt) if suite is not None and prompt is not None else ()
                 reply = replies.get(contents[trial_id] or "")
-                yield JudgedTrial(prompt_id, epoch, trial, decided.get(judged[trial_id]), reply, prompt, tools)
+                yield ExportedTrial(prompt_id, epoch, trial, decided.get(judged[trial_id]), reply, prompt, tools)
 
 
 def _content(trial: Trial) -> str | None:

@@ -14,7 +14,7 @@ from selfopt.errors import AuditError, StoreError
 from selfopt.records import utc_now
 
 from .postgres_schema import checked
-from .postgres_session import FAMILY, RULES, Patience, Session
+from .postgres_session import FAMILY, RULES, DatabaseSession, Patience
 
 FIRST_SEAL = "0" * 64
 CHANNEL = "selfopt_rules"
@@ -53,7 +53,7 @@ class PostgresRules:
 
     def __init__(self, url: str, *, patience_s: float = 0.0, purpose: str = "rules") -> None:
         self.ledger_id = ""
-        self._session = Session(url, purpose, Patience(patience_s), self._begin)
+        self._session = DatabaseSession(url, purpose, Patience(patience_s), self._begin)
         self.place = self._session.place
 
     def _begin(self, connection: Any) -> None:

@@ -11,9 +11,9 @@ from typing import Any, cast
 from selfopt.records import LedgerReport
 
 from .postgres_schema import checked
-from .postgres_session import Patience, Session
+from .postgres_session import DatabaseSession, Patience
 from .postgres_storing import index_value
-from .verifying import Found, Walk
+from .verifying import FoundFaults, Walk
 
 _TOGETHER = 2000
 
@@ -32,7 +32,7 @@ def verify_database(url: str, sealed: Mapping[str, Mapping[int, str]], only: Sou
     """
 
     def work(connection: Any) -> LedgerReport:
-        found = Found()
+        found = FoundFaults()
         with connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             connection.execute("SET LOCAL search_path = selfopt, pg_catalog")
@@ -50,7 +50,7 @@ def verify_database(url: str, sealed: Mapping[str, Mapping[int, str]], only: Sou
                 terms.close()
         return found.report()
 
-    session = Session(url, "verify", Patience(0.0))
+    session = DatabaseSession(url, "verify", Patience(0.0))
     try:
         return session.run(work)
     finally:

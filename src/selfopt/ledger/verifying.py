@@ -69,7 +69,7 @@ def check_records(
 def _verified(
     path: Path, sealed: Mapping[str, Mapping[int, str]], only: tuple[Set[tuple[str, str]], Set[str], Set[str]] | None
 ) -> LedgerReport:
-    found = Found()
+    found = FoundFaults()
     commits = max((max(numbers) for numbers in sealed.values()), default=0)
     if not path.is_file():
         if sealed:
@@ -95,7 +95,7 @@ def _verified(
 
 
 @dataclass(slots=True)
-class Found:
+class FoundFaults:
     """What a check of a ledger finds. Its fields are those of `LedgerReport`."""
 
     commits: int = 0
@@ -115,7 +115,7 @@ class Found:
         return LedgerReport(ok=not self.n_faults, **asdict(self) | {"faults": tuple(self.faults)})
 
 
-def _is_ours(connection: sqlite3.Connection, path: Path, found: Found, sealed: int) -> bool:
+def _is_ours(connection: sqlite3.Connection, path: Path, found: FoundFaults, sealed: int) -> bool:
     """Returns whether there are commits to check.
 
     The file of an older selfopt has none, and nothing of it is sealed.
@@ -131,7 +131,7 @@ def _is_ours(connection: sqlite3.Connection, path: Path, found: Found, sealed: i
     return False
 
 
-def _check_file(connection: sqlite3.Connection, path: Path, found: Found) -> None:
+def _check_file(connection: sqlite3.Connection, path: Path, found: FoundFaults) -> None:
     for (said,) in connection.execute("PRAGMA integrity_check"):
         if said != "ok":
             found.add("ledger", path.name, "damaged", str(said).replace("\n", " "))
@@ -160,7 +160,7 @@ class Walk:
 
     _connection: sqlite3.Connection
     _sealed: Mapping[str, Mapping[int, str]]
-    _found: Found
+    _found: FoundFaults
     index_form: Callable[[Any], Any] = lambda value: value
 
     def all(self) -> None:

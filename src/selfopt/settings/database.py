@@ -26,4 +26,3 @@ def check_database_url(url: str) -> str:
 
 
 DatabaseUrl = Annotated[str, AfterValidator(check_database_url)]
-"""A setting that names a database."""

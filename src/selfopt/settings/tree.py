@@ -13,10 +13,11 @@ from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSetting
 
 from .database import DatabaseUrl
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
-from .executing import LOCAL, RaySettings, executor_name
-from .looping import LoopSettings
+from .executing import LOCAL, ExecutorName, RaySettings
+from .objective import ObjectiveSettings
 from .otel import OtelSettings
 from .prices import PriceSettings, found_price
+from .reflection import ReflectionSettings
 from .serve import GatewaySettings, ServeSettings
 
 
@@ -185,6 +186,38 @@ class EngineSettings(Table):
     sleep_idle_s: int = Field(default=300, ge=1)
 
 
+class LoopSettings(Table):
+    """The loop.
+
+    Attributes:
+        n_runs: Runs of a stochastic spec.
+        determinism_sample: How many prompts to repeat in isolation before replies count as
+            deterministic. None: 4, and 20 for suites with more than 40 prompts.
+        max_candidates: Candidates per model and cycle.
+        search: Search the space of variants for what a cycle tries.
+        search_trials: How many trials a search may make.
+        search_fresh: A search asks anew what the ledger already holds a reply to.
+        objective: What a search looks for.
+        baseline: "MODEL PHASE VARIANT" of the first baseline.
+        reflection: the model that a search asks what would mend failures.
+    """
+
+    n_runs: int = Field(default=7, ge=1, le=1000)
+    determinism_sample: int | None = Field(default=None, ge=1, le=1000)
+    max_candidates: int = Field(default=3, ge=0, le=100)
+    search: bool = False
+    search_trials: int = Field(default=1500, ge=1, le=1_000_000)
+    search_fresh: bool = False
+    objective: ObjectiveSettings = ObjectiveSettings()
+    baseline: str = "local/smollm2-135m atomic native_api"
+    reflection: ReflectionSettings = ReflectionSettings()
+
+    def sample_of(self, prompts: int) -> int:
+        """Returns how many prompts to repeat of a suite with this many."""
+        wanted = self.determinism_sample
+        return min(prompts, wanted if wanted is not None else 4 if prompts <= 40 else 20)
+
+
 LIVE_CONCURRENCY = 64
 DEFAULT_ALIASES = {"lfm2.5": "ollama/lfm2.5-thinking:1.2b", "haiku": "anthropic/claude-haiku-4-5"}
 
@@ -218,14 +251,9 @@ class Settings(Table):
     gateway: GatewaySettings = GatewaySettings()
     serve: ServeSettings = ServeSettings()
     otel: OtelSettings = OtelSettings()
-    executor: str = LOCAL
+    executor: ExecutorName = LOCAL
     ray: RaySettings = RaySettings()
     variants: str | None = None
-
-    @field_validator("executor")
-    @classmethod
-    def _executor(cls, value: str) -> str:
-        return executor_name(value)
 
     @field_validator("endpoints")
     @classmethod
