@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any
 
 from runner_cost import serve
-
 from selfopt.measure.options import MeasureOptions
 from selfopt.measure.progress import Progress
 from selfopt.measure.supervisor import supervise
