@@ -49,6 +49,7 @@ class _Crew:
     resources: Mapping[str, float]
     seats: dict[int, _Seat] = field(default_factory=dict)
     starting: set[asyncio.Task[None]] = field(default_factory=set)
+    awaited: int = 0
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     lost_in_a_row: int = 0
     problem: SelfoptError | None = None
@@ -174,6 +175,7 @@ class RayPool:
         return crew
 
     def _hire(self, crew: _Crew, place: int) -> None:
+        crew.awaited += 1
         task = asyncio.create_task(self._hired(crew, place))
         crew.starting.add(task)
         task.add_done_callback(crew.starting.discard)
@@ -185,7 +187,7 @@ class RayPool:
         try:
             async with asyncio.timeout(own.start_timeout_s):
                 made = ray.remote(RayWorker).options(num_cpus=own.cpus, resources=dict(crew.resources) or None, max_restarts=0)
-                actor = await asyncio.to_thread(made.remote, pickle.dumps(self._briefing()))
+                actor = await self._call(asyncio.to_thread(made.remote, pickle.dumps(self._briefing())))
                 hello = pickle.loads(await self._call(actor.hello.remote()))
             self._check(hello)
             crew.seats[place] = _Seat(place, actor, hello)
@@ -199,6 +201,7 @@ class RayPool:
             )
         except SelfoptError as error:
             crew.problem = error
+        crew.awaited -= 1
         async with crew.changed:
             crew.changed.notify_all()
 
@@ -228,11 +231,10 @@ class RayPool:
     async def _seat(self, crew: _Crew, prefix: str, slots: int) -> _Seat:
         """The worker for a prefix; waits while none is there."""
         while not crew.seats:
-            if not crew.starting:
+            if not crew.awaited:
                 raise crew.problem or ClusterError("no worker of the Ray cluster is left; the same command continues")
             async with crew.changed:
-                await crew.changed.wait_for(lambda: bool(crew.seats) or all(task.done() for task in crew.starting))
-            await asyncio.sleep(0)
+                await crew.changed.wait_for(lambda: bool(crew.seats) or not crew.awaited)
         return choose(crew.seats, prefix, slots)
 
     def _lost(self, crew: _Crew, seat: _Seat) -> None:
