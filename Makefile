@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make quickstart   watch the loop close on two real models (downloads 0.6 GB once)"
-	@echo "make test         tests, ruff, strict types, architecture"
+	@echo "make test         tests, ruff, strict types, architecture (EXAMPLES=long: properties on all their examples)"
 	@echo "make test-model   the tests that need a real model"
 	@echo "make test-attacks hostile clients, servers and files (ATTACKS=long: all of them, half an hour)"
 	@echo "make test-browser the pages in a real browser (Debian's package chromium, or SELFOPT_CHROMIUM)"
@@ -22,7 +22,7 @@ help:
 	@echo "make fuzz         random replies against the readers (FUZZ_MINUTES=10 FUZZ_SEED=...)"
 	@echo "make verify       the specification's final checklist"
 	@echo "make perf         performance figures"
-	@echo "make docs         generate docs/cli.md, docs/DIALECTS.md and docs/FORMATS.md"
+	@echo "make docs         generate docs/cli.md, docs/DIALECTS.md, docs/FORMATS.md and docs/DATA.md"
 
 $(VENV)/.runtime: requirements/runtime.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "selfopt needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; call make PYTHON=/path/to/python3.11")'
@@ -103,6 +103,7 @@ docs: $(VENV)/.runtime
 	$(BIN)/python docs/generate_cli.py
 	$(BIN)/python docs/generate_dialects.py
 	$(BIN)/python docs/generate_formats.py
+	$(BIN)/python docs/generate_data.py
 
 clean:
 	rm -rf $(VENV) $(PROBE) .mypy_cache .ruff_cache .hypothesis .coverage* src/*.egg-info

@@ -7,12 +7,14 @@ arguments, it can be killed at any point, and it ends as an interpreter ends.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
+import runpy
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +28,7 @@ class Forker:
 
     def __init__(self, process: subprocess.Popen[str], folder: Path) -> None:
         self._process = process
-        self._printed = folder / "printed"
+        self._printed, self._errors = folder / "printed", folder / "errors"
 
     def call(
         self, function: str, *arguments: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None
@@ -35,6 +37,24 @@ class Forker:
 
         Returns its exit code, or minus the number of the signal that ended it, and what it printed.
         """
+        code = self._ended(function, arguments, cwd, environ, None)
+        return code, self._printed.read_text("utf-8")
+
+    def run(
+        self, function: str, *arguments: str, cwd: Path | None = None, environ: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """The same, with what it wrote to standard error, as `subprocess.run` tells it."""
+        code = self._ended(function, arguments, cwd, environ, self._errors)
+        return subprocess.CompletedProcess(arguments, code, self._printed.read_text("utf-8"), self._errors.read_text("utf-8"))
+
+    def _ended(
+        self,
+        function: str,
+        arguments: tuple[str, ...],
+        cwd: Path | None,
+        environ: Mapping[str, str] | None,
+        errors: Path | None,
+    ) -> int:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         order = {
@@ -43,17 +63,32 @@ class Forker:
             "cwd": str(cwd or ROOT),
             "environ": dict(os.environ if environ is None else environ),
             "printed": str(self._printed),
+            "errors": errors and str(errors),
         }
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         code: int = json.loads(self._process.stdout.readline())
-        return code, self._printed.read_text("utf-8")
+        return code
+
+
+def command(*arguments: str) -> int:
+    """The command line, as `python -m selfopt` runs it."""
+    from selfopt.cli.main import run
+
+    return run(arguments)
+
+
+def script(path: str, *arguments: str) -> None:
+    """A script, as `python PATH` runs it."""
+    sys.argv = [path, *arguments]
+    sys.path[0] = os.path.dirname(os.path.abspath(path))
+    runpy.run_path(path, run_name="__main__")
 
 
 @contextmanager
-def forker(*modules: str) -> Iterator[Forker]:
-    """A process that has imported these modules."""
-    command = [sys.executable, "-m", "tests.forker", *modules]
+def forker(*modules: str, through: Sequence[str] = ()) -> Iterator[Forker]:
+    """A process that has imported these modules. through: the words of a program that starts it."""
+    command = [*through, sys.executable, "-m", "tests.forker", *modules]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -68,7 +103,7 @@ def forker(*modules: str) -> Iterator[Forker]:
 
 def obey(order: dict[str, Any]) -> int:
     """In the child: put everything in its place and call the function. Returns its exit code."""
-    for descriptor, path in ((0, os.devnull), (1, order["printed"])):
+    for descriptor, path in ((0, os.devnull), (1, order["printed"]), *([(2, order["errors"])] if order["errors"] else [])):
         opened = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(opened, descriptor)
         os.close(opened)
@@ -85,6 +120,7 @@ def main(modules: list[str]) -> int:
     """Serve orders until standard input ends; in a child, what came of its order."""
     for module in modules:
         importlib.import_module(module)
+    gc.freeze()  # a child's collections then neither look through what was imported nor copy its pages
     while line := sys.stdin.readline():
         pid = os.fork()
         if pid == 0:

@@ -42,11 +42,16 @@ ALLOWED: dict[str, set[str]] = {
     "loop": GROUND | STAGES | {"settings", "search", "variants"},  # a search composes what it tries
     "gateway": GROUND | {"dialects", "settings", "routing", "variants", "reading", "web"},
     "report": GROUND,
+    "export": GROUND | {"ledger", "gateway"},  # reads what is stored, and the records of live requests
     "wiring": GROUND | PARTS | STAGES | {"settings", "gateway"},
-    "verbs": GROUND | PARTS | STAGES | {"authoring", "settings", "loop", "gateway", "report", "search", "simulate", "wiring"},
+    "verbs": GROUND
+    | PARTS
+    | STAGES
+    | {"authoring", "settings", "loop", "gateway", "report", "export", "search", "simulate", "wiring"},
     "ui": GROUND | {"verbs", "report", "web"},  # a door with a server of its own
     "cli": DOORS | {"report", "home", "ui"},
     "api": DOORS,
+    "pytest_plugin": DOORS | {"api"},  # a door that pytest opens
     "__init__": {"api"},
     "__main__": {"cli"},
 }

@@ -48,3 +48,26 @@ def test_a_kill_is_told_and_the_next_call_is_not_touched_by_it(own_process: Fork
     """What was printed before is there."""
     assert own_process.call("tests.test_forker:killed") == (-signal.SIGKILL, "begun")
     assert own_process.call("tests.test_forker:failing") == (1, "")
+
+
+def test_what_is_written_to_standard_error_is_told_apart(own_process: Forker) -> None:
+    """As an interpreter writes it."""
+    done = own_process.run("tests.test_forker:failing")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("ValueError\n")
+
+
+def test_a_script_is_the_main_module_beside_its_own_files(own_process: Forker, tmp_path: Path) -> None:
+    """With what was typed after it, and the exit code that it asks for."""
+    (tmp_path / "beside.py").write_text("WORD = 'beside'\n")
+    (tmp_path / "one.py").write_text("import sys\nfrom beside import WORD\nprint(__name__, sys.argv, WORD)\nsys.exit('no')\n")
+    done = own_process.run("tests.forker:script", "one.py", "a b", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "__main__ ['one.py', 'a b'] beside\n", "no\n")
+
+
+def test_the_command_line_runs_in_a_process_of_its_own(own_process: Forker) -> None:
+    """With the exit codes of `python -m selfopt`."""
+    assert own_process.run("tests.forker:command", "--version").returncode == 0
+    done = own_process.run("tests.forker:command", "nothing")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("selfopt: ")

@@ -7,6 +7,7 @@ to be killed at a point kills itself there with SIGKILL; by time, it is killed f
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import select
@@ -17,6 +18,7 @@ import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import selfopt.home.chain
@@ -109,7 +111,10 @@ def attempt(folder: Path, kill: Mapping[str, Any] | None, writing: int) -> None:
 
 
 def main() -> None:
-    """Serve attempts until standard input ends."""
+    """Serve attempts until standard input ends. One loop is run here first, so that no child has to make what all of them use."""
+    with TemporaryDirectory() as folder:
+        asyncio.run(world(Path(folder)).loop(*COMMAND, cycles=2))
+    gc.freeze()
     for line in sys.stdin:
         order = json.loads(line)
         kill = order["kill"]

@@ -20,7 +20,9 @@ Called = Callable[..., tuple[int, str]]
 @pytest.fixture(scope="module")
 def own_process() -> Iterator[Forker]:
     """One that has imported the commands, for all tests."""
-    with forker("tests.acceptance.dying", "selfopt.cli.supervise", "selfopt.cli.loop", "selfopt.verbs.looping") as opened:
+    with forker(
+        "tests.acceptance.dying", "tests.loaded", "selfopt.cli.supervise", "selfopt.cli.loop", "selfopt.verbs.looping"
+    ) as opened:
         yield opened
 
 

@@ -7,7 +7,9 @@ import http.client
 import json
 import math
 import re
+import subprocess
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -21,6 +23,7 @@ from selfopt.measure.rescore import stored_contents
 from selfopt.measure.stored_signals import signalled
 from selfopt.records import Outcome, Run, ServeWhen, Spec, Trial
 from selfopt.wiring.app import App
+from tests.forker import Forker, forker
 
 from .sure_world import CALIBRATED, FALLBACK, SMALL, SUITE, Prompt, World, prompts, script, tools_of
 
@@ -36,6 +39,24 @@ class Said:
     confidence: float | None
     served: bool
     right: bool
+
+
+@dataclass(slots=True)
+class Forked(World):
+    """Runs its commands in processes that need not import everything again."""
+
+    own_process: Forker
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """One command."""
+        return self.own_process.run("tests.forker:command", *arguments, cwd=self.root, environ=self.environ())
+
+    @contextmanager
+    def scripted(self) -> Iterator[str]:
+        """The models' server, and its URL."""
+        (self.root / "script.yaml").write_text(script(), "utf-8")
+        with self.process("scripted", "script.yaml") as (_, url, _):
+            yield url
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +102,8 @@ async def _said(world: World, model: str, when: ServeWhen) -> dict[str, Said]:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Measured, calibrated and put into force by commands alone. The models' server goes on."""
-    world = World(tmp_path_factory.mktemp("sure"))
-    (world.root / "script.yaml").write_text(script(), "utf-8")
-    with world.process("scripted", "script.yaml") as (_, url, _):
+    used = ("selfopt.cli.audit", "selfopt.cli.escalation", "selfopt.cli.routes", "selfopt.cli.run", "tests.loaded")
+    with forker(*used) as own_process, (world := Forked(tmp_path_factory.mktemp("sure"), own_process)).scripted() as url:
         world.settle(url)
         world.measure()
         found = world.calibrate()

@@ -12,6 +12,7 @@ from selfopt.authoring.checks import Checker
 from selfopt.authoring.drafts import Draft
 from selfopt.authoring.facts import facts, fits, plain_parts, said, spoken, wordy_parts
 from selfopt.records import ToolCall, ToolDefinition
+from tests.examples import some_of
 
 from .tools import CLOCK, LAMP, WEATHER, tool
 
@@ -130,7 +131,7 @@ _parts = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some_of(100), deadline=None)
 @given(st.dictionaries(st.sampled_from(["a", "b", "c d"]), _parts, min_size=1, max_size=3), st.integers(0, 99))
 def test_whatever_the_schema_is_what_is_drawn_holds_all_that_is_required(parts: dict[str, Any], place: int) -> None:
     """It is short, the same again, and nothing raises."""

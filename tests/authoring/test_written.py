@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.authoring.written import MAX_REPLY, MAX_TEXT, MAX_VALUE, MAX_VALUES, MIN_TEXT, text_in, values_in
+from tests.examples import some_of
 
 from .tools import tool
 
@@ -87,7 +88,7 @@ def test_a_value_that_the_schema_refuses_is_none() -> None:
     assert values_in('["study", "kitchen", "hall"]', lamp, "room") == ()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some_of(100), deadline=None)
 @given(
     st.text(max_size=200)
     | st.lists(

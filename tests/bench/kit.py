@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from selfopt.scripted.endpoint import engine_for
 from selfopt.scripted.player import ScriptEngine
@@ -44,8 +45,21 @@ def clean_environment(home: Path, extra: Mapping[str, str] | None = None) -> dic
     return {**kept, "SELFOPT_HOME": str(home), **(extra or {})}
 
 
-def bench(home: Path, *words: str, python: str = sys.executable, **extra: str) -> subprocess.CompletedProcess[str]:
-    """Run `python3 WORDS` in bench/, as the specification writes it."""
+class Bench(Protocol):
+    """Runs `python3 WORDS` in bench/, as the specification writes it."""
+
+    def __call__(self, home: Path, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+        """Where it keeps its files, what is typed, and variables."""
+
+
+def by_python(home: Path, *words: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    """A `Bench` with an interpreter for each."""
     return subprocess.run(
-        [python, *words], cwd=BENCH, env=clean_environment(home, extra), capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, *words],
+        cwd=BENCH,
+        env=clean_environment(home, extra),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )

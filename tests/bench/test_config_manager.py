@@ -14,10 +14,10 @@ from selfopt.routing import routing_config_schema, rule_id_of
 from selfopt.settings import PolicySettings, load_settings
 from selfopt.wiring.app import App
 
-from .kit import BENCH, HAIKU, LFM, bench, bench_app
+from .kit import BENCH, HAIKU, LFM, Bench, bench_app
 
 
-def test_the_script_prints_the_settings_in_force(tmp_path: Path) -> None:
+def test_the_script_prints_the_settings_in_force(bench: Bench, tmp_path: Path) -> None:
     """`python3 config_manager.py`: the tree as JSON, with the specification's models."""
     shown = bench(tmp_path, "config_manager.py")
     assert shown.returncode == 0, shown.stderr
@@ -27,13 +27,13 @@ def test_the_script_prints_the_settings_in_force(tmp_path: Path) -> None:
     assert tree["policy"]["extended_phase_min_accuracy"] == 0.30
 
 
-def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
+def test_the_environment_overrides_the_file(bench: Bench, tmp_path: Path) -> None:
     """A variable of the environment wins over specification.toml."""
     shown = bench(tmp_path, "config_manager.py", SELFOPT_POLICY__EXTENDED_PHASE_MIN_ACCURACY="0.4")
     assert json.loads(shown.stdout)["policy"]["extended_phase_min_accuracy"] == 0.4
 
 
-def test_an_unknown_key_is_refused_by_name(tmp_path: Path) -> None:
+def test_an_unknown_key_is_refused_by_name(bench: Bench, tmp_path: Path) -> None:
     """A misspelt setting ends the script with one line and exit code 2."""
     shown = bench(tmp_path, "config_manager.py", SELFOPT_POLICY__EXTENDED_MIN="0.4")
     assert (shown.returncode, shown.stdout) == (2, "")
@@ -41,7 +41,7 @@ def test_an_unknown_key_is_refused_by_name(tmp_path: Path) -> None:
     assert len(shown.stderr.splitlines()) == 1
 
 
-def test_a_user_may_name_other_settings(tmp_path: Path) -> None:
+def test_a_user_may_name_other_settings(bench: Bench, tmp_path: Path) -> None:
     """SELFOPT_CONFIG replaces specification.toml as a whole."""
     other = tmp_path / "mine.toml"
     other.write_text("[loop]\nn_runs = 5\n")

@@ -15,7 +15,7 @@ import pytest
 
 from selfopt.home import ProcessLock
 
-from .kit import BENCH, HAIKU, LFM, ROOT, bench, clean_environment
+from .kit import BENCH, HAIKU, LFM, ROOT, Bench, by_python, clean_environment
 
 SUPERVISE = ("benchmark_supervisor.py", "lfm2.5", "atomic", "--enable-warmup")
 RUN = ("run_benchmark.py", "lfm2.5-thinking:1.2b", "extended", "extended")
@@ -31,7 +31,7 @@ IN_ORDER = [SUPERVISE, RUN, ENFORCE, CYCLE_2, FEEDBACK, REPORT, WARM_UP_TEST, SA
 @pytest.mark.slow
 def test_every_command_in_the_specifications_order(tmp_path: Path) -> None:
     """All of them end with 0 in one home, one after another, and leave the files that the specification names."""
-    done = {words: bench(tmp_path / "home", *words) for words in IN_ORDER}
+    done = {words: by_python(tmp_path / "home", *words) for words in IN_ORDER}
     failed = {" ".join(words): d.stdout + d.stderr for words, d in done.items() if d.returncode}
     assert not failed
     assert done[SUPERVISE].stdout.count("PPPPPPP") == 12
@@ -52,7 +52,7 @@ def test_every_command_in_the_specifications_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [ENFORCE, CYCLE_2, FEEDBACK, REPORT, ROUTING_TEST], ids=" ".join)
-def test_a_command_works_alone_in_a_fresh_state(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_command_works_alone_in_a_fresh_state(bench: Bench, tmp_path: Path, words: tuple[str, ...]) -> None:
     """What it needs is measured first, and one line says so."""
     done = bench(tmp_path / "home", *words)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -60,7 +60,7 @@ def test_a_command_works_alone_in_a_fresh_state(tmp_path: Path, words: tuple[str
     assert len(told) == (0 if words == CYCLE_2 else 1)
 
 
-def test_feedback_recommends_the_enforcer_enforces_and_the_runner_obeys(tmp_path: Path) -> None:
+def test_feedback_recommends_the_enforcer_enforces_and_the_runner_obeys(bench: Bench, tmp_path: Path) -> None:
     """Each does its own part, also where it is the first: feedback puts no rule in force, the enforcer shows those it does."""
     home = tmp_path / "home"
     assert "disable scripted/lfm2.5-thinking:1.2b extended" in bench(home, *FEEDBACK).stdout
@@ -73,7 +73,7 @@ def test_feedback_recommends_the_enforcer_enforces_and_the_runner_obeys(tmp_path
     assert f"Routed from {LFM} to {HAIKU}" in bench(other, *RUN).stderr
 
 
-def test_extended_is_served_by_haiku_from_the_first_call_on(tmp_path: Path) -> None:
+def test_extended_is_served_by_haiku_from_the_first_call_on(bench: Bench, tmp_path: Path) -> None:
     """Blocked, routed, 100 %, and an audit line with timestamp, reason and fallback."""
     done = bench(tmp_path / "home", *RUN, "--json")
     assert done.returncode == 0, done.stderr
@@ -89,7 +89,7 @@ def test_extended_is_served_by_haiku_from_the_first_call_on(tmp_path: Path) -> N
     assert (body["served_by"], body["evaluation"]["metrics"]["accuracy"]) == (LFM, 0.0)
 
 
-def test_help_says_what_the_script_is_before_the_commands_own(tmp_path: Path) -> None:
+def test_help_says_what_the_script_is_before_the_commands_own(bench: Bench, tmp_path: Path) -> None:
     """The specification's name first; nothing is measured for it."""
     done = bench(tmp_path / "home", "self_optimizing_policy.py", "--help")
     assert done.returncode == 0
@@ -99,7 +99,9 @@ def test_help_says_what_the_script_is_before_the_commands_own(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("words", [SAFETY_TEST, ROUTING_TEST], ids=" ".join)
-def test_a_test_passes_again_in_the_same_home_whatever_was_measured_in_between(tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_test_passes_again_in_the_same_home_whatever_was_measured_in_between(
+    bench: Bench, tmp_path: Path, words: tuple[str, ...]
+) -> None:
     """A forced pass, a look at one prompt and another variant are no reason for a test to fail that passed before."""
     home = tmp_path / "home"
     assert bench(home, *words).returncode == 0
@@ -115,7 +117,7 @@ def marks(output: str) -> list[str]:
     return [line.split(":")[0] for line in output.splitlines() if line.startswith(("PASS", "FAIL"))]
 
 
-def test_warm_up_test_fails_when_warm_up_is_switched_off(tmp_path: Path) -> None:
+def test_warm_up_test_fails_when_warm_up_is_switched_off(bench: Bench, tmp_path: Path) -> None:
     """Exit code 100, and what was observed: the same cold rows in both arms."""
     done = bench(tmp_path / "home", *WARM_UP_TEST, SELFOPT_WARM_UP__ENABLED="false")
     assert done.returncode == 100, done.stderr
@@ -124,21 +126,21 @@ def test_warm_up_test_fails_when_warm_up_is_switched_off(tmp_path: Path) -> None
     assert "0.714 -> 0.714" in done.stdout
 
 
-def test_extended_suite_safety_test_fails_when_enforcement_is_switched_off(tmp_path: Path) -> None:
+def test_extended_suite_safety_test_fails_when_enforcement_is_switched_off(bench: Bench, tmp_path: Path) -> None:
     """Exit code 100: nobody is blocked, nobody is routed, nothing is logged."""
     done = bench(tmp_path / "home", *SAFETY_TEST, SELFOPT_ENFORCEMENT__ENABLED="false")
     assert done.returncode == 100, done.stderr
     assert marks(done.stdout)[:3] == ["FAIL 1", "FAIL 2", "FAIL 3"]
 
 
-def test_extended_suite_safety_test_fails_when_the_gate_is_switched_off(tmp_path: Path) -> None:
+def test_extended_suite_safety_test_fails_when_the_gate_is_switched_off(bench: Bench, tmp_path: Path) -> None:
     """Exit code 100: a model with 0 % is allowed then."""
     done = bench(tmp_path / "home", *SAFETY_TEST, SELFOPT_POLICY__EXTENDED_GATE_ENABLED="false")
     assert done.returncode == 100, done.stderr
     assert "FAIL 4" in marks(done.stdout)
 
 
-def test_dry_run_writes_nothing(tmp_path: Path) -> None:
+def test_dry_run_writes_nothing(bench: Bench, tmp_path: Path) -> None:
     """`--dry-run` prints plan and trials; there is no home afterwards."""
     done = bench(tmp_path / "home", "meta_harness_loop.py", "--dry-run", "--cycles", "1")
     assert done.returncode == 0, done.stderr
@@ -146,7 +148,7 @@ def test_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "home").exists()
 
 
-def test_candidates_come_from_a_file(tmp_path: Path) -> None:
+def test_candidates_come_from_a_file(bench: Bench, tmp_path: Path) -> None:
     """`--candidates`: other timeouts and retries, and nothing else, are tried."""
     path = tmp_path / "candidates.yaml"
     path.write_text("- timeout_s: 0.3\n- retries: 1\n")
@@ -156,7 +158,7 @@ def test_candidates_come_from_a_file(tmp_path: Path) -> None:
     assert len(changed) == 2
 
 
-def test_a_live_owner_of_the_lock_is_named(tmp_path: Path) -> None:
+def test_a_live_owner_of_the_lock_is_named(bench: Bench, tmp_path: Path) -> None:
     """A second supervisor is refused with the first one's process id, and lock_manager.py shows it."""
     home = tmp_path / "home"
     home.mkdir()
@@ -169,7 +171,7 @@ def test_a_live_owner_of_the_lock_is_named(tmp_path: Path) -> None:
     assert "free" in bench(home, "lock_manager.py").stdout
 
 
-def test_a_stale_lock_is_cleared(tmp_path: Path) -> None:
+def test_a_stale_lock_is_cleared(bench: Bench, tmp_path: Path) -> None:
     """The lock of a process that is gone stands in nobody's way."""
     home = tmp_path / "home"
     home.mkdir()

@@ -12,7 +12,7 @@ from selfopt.scripted.script import load_script
 from selfopt.suites import load_suite
 from selfopt.verbs.measuring import MeasureRequest, measure_model
 
-from .kit import BENCH, HAIKU, LFM, bench, bench_app
+from .kit import BENCH, HAIKU, LFM, Bench, bench_app
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def maker(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return importlib.import_module("make_specification_script")
 
 
-def test_the_committed_file_is_current(tmp_path: Path) -> None:
+def test_the_committed_file_is_current(bench: Bench, tmp_path: Path) -> None:
     """After a change of a suite, run make_specification_script.py."""
     done = bench(tmp_path, "make_specification_script.py", "--check")
     assert done.returncode == 0, done.stdout

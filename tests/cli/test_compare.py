@@ -137,3 +137,72 @@ async def test_installed_ollama_models_are_found_and_their_absence_is_named(
     async with App.open() as app:
         with pytest.raises(UsageError, match="found no installed model"):
             await installed_ollama_models(app)
+
+
+def test_diff_shows_the_prompts_in_which_the_rows_differ_with_both_replies(project: Project) -> None:
+    """What was asked and wanted, what each replied, and what was read in it; prompts that both pass are left out."""
+    out = project.ok("compare", "good", "mute", "--diff").out
+    told = out.partition("The rows differ in 2 of 3 prompts.")[2]
+    assert max(map(len, told.splitlines())) <= 80
+    for words in (
+        "A1 (small, direct)",
+        "user: weather in Oslo?",
+        'expected: get_weather(city="Oslo" or "Oslo, Norway")',
+        "scripted/good native_api: right",
+        'read: get_weather(city="Oslo")',
+        "scripted/mute native_api: missed call",
+        "replied: I would rather not.",
+        "read: no call",
+    ):
+        assert words in told
+    assert "A3" not in told
+    assert "The rows differ" not in project.ok("compare", "good", "mute").out
+
+
+def test_diff_fits_fifty_columns(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is cut off, and no line is longer."""
+    monkeypatch.setenv("COLUMNS", "50")
+    out = project.ok("compare", "good", "mute", "--diff").out
+    assert max(map(len, out.splitlines())) <= 50
+    assert "…" not in out
+    assert "I would rather not." in " ".join(out.split())
+
+
+def test_diff_as_json_has_replies_reading_and_trials(project: Project) -> None:
+    """The trial ids lead to `show`, and the rows come in the order of the table."""
+    body = project.ok("compare", "mute", "good", "--diff", "--json").json()
+    assert [row["model"] for row in body["rows"]] == ["scripted/good", "scripted/mute"]
+    found = body["differences"]
+    assert (found["compared"], found["differing"]) == (3, 2)
+    first = found["prompts"][0]
+    assert first["prompt"]["prompt_id"] == "A1"
+    good, mute = first["answers"]
+    assert (good["outcome"], good["calls"]) == ("pass", ['get_weather(city="Oslo")'])
+    assert (mute["outcome"], mute["replies"], mute["calls"]) == ("missed", ["I would rather not."], [])
+    assert project.ok("show", mute["trial_id"], "--json").json()["trial"]["prompt_id"] == "A1"
+
+
+@pytest.mark.parametrize("flags", [(), ("--markdown",)])
+def test_what_a_hostile_model_wrote_stays_text_in_a_diff(project: Project, flags: tuple[str, ...]) -> None:
+    """No escape code reaches a terminal, and no markup a page."""
+    out = project.ok("compare", "good", "scripted/evil", "scripted/evil_tool", "--diff", *flags).out
+    told = out.partition("The rows differ")[2]
+    assert not {"\x1b", "\x07", "\u202e"} & set(told)
+    assert "owned" in told
+    if flags:
+        assert "<script>" not in told
+        assert "](" not in told
+
+
+def test_rows_that_agree_and_a_single_row_have_no_difference(project: Project) -> None:
+    """Both are said in a sentence."""
+    assert "There are no two rows to compare" in project.ok("compare", "good", "--diff").out
+    same = project.ok("compare", "good", "--variant", "native_api", "--variant", "native_parsed", "--diff").out
+    assert "The rows pass the same of all 3 prompts." in same
+
+
+def test_diff_reads_several_suites(project: Project) -> None:
+    """Each prompt names its suite."""
+    Path("more.yaml").write_text(ATOMIC.replace("name: small", "name: more"), "utf-8")
+    found = project.ok("compare", "good", "mute", "--suite", "atomic.yaml", "--suite", "more.yaml", "--diff", "--json").json()
+    assert [p["prompt"]["suite"] for p in found["differences"]["prompts"]] == ["small", "small", "more", "more"]

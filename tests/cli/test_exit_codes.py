@@ -104,6 +104,17 @@ VERDICTS: dict[str, tuple[Callable[[Project], None], tuple[str, ...], int]] = {
         100,
     ),
     "decide has nothing to decide": (measured, ("decide", "scripted/good", "atomic"), 2),
+    "decide fails on a regression": (
+        measured,
+        ("decide", "scripted/writer", "atomic", "--candidate", "native_api", "--baseline", "native_parsed", "--fail-on", "regression"),
+        100,
+    ),
+    "decide, what holds is allowed": (
+        measured,
+        ("decide", "scripted/writer", "atomic", "--candidate", "native_parsed", "--baseline", "native_parsed", "--fail-on", "regression"),
+        0,
+    ),
+    "decide cannot fail on that": (measured, ("decide", "scripted/writer", "atomic", "--fail-on", "promote"), 2),
     "verify, all in order": (looped, ("audit", "verify"), 0),
     "verify, a line is gone": (looped_then_cut, ("audit", "verify"), 100),
     "doctor, a line is gone": (looped_then_cut, ("doctor",), 100),

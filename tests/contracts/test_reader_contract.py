@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from selfopt.reading import FAMILIES, READERS, Family, Reader, chain_of, read, read_calls
 from selfopt.reading.readers.base import CALL_LIMIT, TEXT_LIMIT, GrowingReader
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition, canonical_json
+from tests.examples import some_of
 
 TOOLS = (
     ToolDefinition(
@@ -44,7 +45,7 @@ def reply(text: str) -> ReplyContent:
 
 
 @reader_names
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some_of(150), deadline=None)
 @given(text=TEXTS)
 def test_a_reader_reports_what_can_be_stored_of_any_text(name: str, text: str) -> None:
     """It never raises, says the same again, and points into the text; a name it was not offered is written there."""

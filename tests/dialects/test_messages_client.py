@@ -24,6 +24,7 @@ from selfopt.errors import EndpointError
 from selfopt.gateway.offered import may_call, wants_other_form
 from selfopt.gateway.tool_offer import tools_offered
 from selfopt.records import EndpointConfig, ReplyContent, ToolCall, Usage
+from tests.examples import some_of
 
 SERVERS: dict[str, Dialect] = {
     kind.speaks: kind.dialect(EndpointConfig(name="it", kind="any", base_url="http://127.0.0.1:1", server="other"))
@@ -137,7 +138,7 @@ TURN = st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant"]), "c
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=some_of(300))
 @given(
     body=st.dictionaries(FIELDS, JSON, max_size=6) | JSON,
     turns=st.lists(TURN, min_size=1, max_size=3),

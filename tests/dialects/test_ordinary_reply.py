@@ -14,6 +14,7 @@ from selfopt.dialects.ordinary_reply import ordinary_reply
 from selfopt.dialects.parts import decode_body
 from selfopt.errors import EndpointError
 from selfopt.records import ChatReply, EndpointConfig
+from tests.examples import some_of
 
 SERVER = OpenAIChat(EndpointConfig(name="it", kind="any", base_url="http://127.0.0.1:1", server="other"))
 ODD: st.SearchStrategy[Any] = (
@@ -79,7 +80,7 @@ def thoroughly(body: bytes) -> ChatReply | None:
         return None
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=some_of(400))
 @given(value=REPLY, ascii_only=st.booleans(), around=st.sampled_from(["", " ", "\n", "\ufeff", "x"]))
 def test_a_reply_that_is_read_quickly_is_read_alike(value: Any, ascii_only: bool, around: str) -> None:
     """Content, calls, figures and the model, for every reply that it reads at all."""

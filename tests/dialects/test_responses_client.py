@@ -18,6 +18,7 @@ from selfopt.dialects.responses_body import ResponsesBody
 from selfopt.dialects.responses_client import NAME, RESPONSES_CLIENT
 from selfopt.dialects.responses_fields import FIELDS, SAME
 from selfopt.records import FinishReason, ReplyContent, ToolCall, Usage
+from tests.examples import some_of
 
 CHATS = "openai_chat"
 LIMITS = BodyLimits()
@@ -96,7 +97,7 @@ def refused(**fields: Any) -> str:
     return odd.value.param
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=some_of(300))
 @given(BODIES)
 @example({"model": "m", "input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": 5}]})
 @example({"model": "m", "input": [{"role": "assistant", "content": []}], "tools": [{"function": None}]})

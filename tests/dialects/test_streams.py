@@ -14,6 +14,7 @@ from selfopt.dialects.ollama import Ollama
 from selfopt.dialects.openai_chat import OpenAIChat
 from selfopt.dialects.parts import Parts
 from selfopt.records import EndpointConfig, ToolCall
+from tests.examples import some_of
 
 from .wild import ANTHROPIC, CUTS, OLLAMA, OPENAI, OPENAI_BROKEN, Server, cut
 
@@ -53,7 +54,7 @@ def agrees(server: Server, cuts: tuple[int, ...]) -> Parts:
     return whole
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=some_of(400))
 @given(server=OPENAI, cuts=CUTS)
 def test_a_stream_of_openais_dialect_adds_up(server: Server, cuts: tuple[int, ...]) -> None:
     """Calls without an index, with one for all, with repeated names, as objects, in messages; every lawful form of events."""
@@ -61,7 +62,7 @@ def test_a_stream_of_openais_dialect_adds_up(server: Server, cuts: tuple[int, ..
     assert [(c.name, c.arguments) for c in whole.tool_calls] == [(c.name, c.arguments) for c in server.reply.calls]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=some_of(200))
 @given(server=OPENAI_BROKEN, cuts=CUTS)
 def test_broken_calls_add_up_too(server: Server, cuts: tuple[int, ...]) -> None:
     """As they came. Where nothing but their arguments tells one call from the next, broken ones can't be told."""
@@ -70,7 +71,7 @@ def test_broken_calls_add_up_too(server: Server, cuts: tuple[int, ...]) -> None:
     agrees(server, cuts)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=some_of(200))
 @given(server=OLLAMA, cuts=CUTS)
 def test_a_stream_of_ollamas_dialect_adds_up(server: Server, cuts: tuple[int, ...]) -> None:
     """Also as server-sent events, and with a last message that says everything again."""
@@ -78,7 +79,7 @@ def test_a_stream_of_ollamas_dialect_adds_up(server: Server, cuts: tuple[int, ..
     agrees(server, cuts)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=some_of(200))
 @given(server=ANTHROPIC, cuts=CUTS)
 def test_a_stream_of_anthropics_dialect_adds_up(server: Server, cuts: tuple[int, ...]) -> None:
     """Also without an index, and with one for all blocks."""

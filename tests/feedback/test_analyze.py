@@ -13,6 +13,7 @@ from selfopt.feedback import FeedbackOptions, ReferenceSuite, analyze
 from selfopt.feedback.judge import judge
 from selfopt.feedback.standing import standings
 from selfopt.records import Environment, Evaluation, Feedback, Phase, PolicyThresholds, Recommendation, Remedy
+from tests.examples import some_of
 from tests.feedback.world import any_evaluations, evaluation, options
 
 SMALL, BIG, CLOUD = "local/small", "local/big", "remote/cloud"
@@ -329,7 +330,7 @@ _scored = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some_of(100), deadline=None)
 @given(
     st.lists(_scored, max_size=6) | st.lists(any_evaluations(), max_size=3),
     st.booleans(),
@@ -358,7 +359,7 @@ def test_a_fallback_is_another_model_that_was_measured_and_is_allowed(
 _RANK = {False: 0, None: 1, True: 2}
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=some_of(80), deadline=None)
 @given(any_evaluations(models=(SMALL,)), st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_minimum_never_allows_what_a_lower_one_disabled(seen: Evaluation, one: float, other: float) -> None:
     """Monotone in both phases' minima."""

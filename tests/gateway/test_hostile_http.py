@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from selfopt.gateway import WebLimits
 from selfopt.gateway.ticket import header_value
+from tests.examples import some_of
 
 from .kit import USER, World, chat, gateway_world, until
 from .servers import raw_upstream, whole
@@ -244,7 +245,7 @@ async def test_any_json_object_gets_an_answer_in_shape(tmp_path: Path) -> None:
     async with gateway_world(tmp_path) as world:
         bodies: list[dict[str, Any]] = []
 
-        @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=some_of(150), deadline=None, suppress_health_check=list(HealthCheck), database=None)
         @given(
             st.fixed_dictionaries(
                 {},
@@ -279,7 +280,7 @@ async def test_any_bytes_leave_the_gateway_well(tmp_path: Path) -> None:
             )
         )
 
-        @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+        @settings(max_examples=some_of(150), deadline=None, suppress_health_check=list(HealthCheck), database=None)
         @given(starts, lines, st.binary(max_size=200))
         def collect(start: bytes, middle: list[bytes], end: bytes) -> None:
             pieces.append(start + b"".join(middle) + end)

@@ -22,7 +22,7 @@ from .test_harness import MODELS, promote
 
 MESSAGES, COUNTS = "/v1/messages", "/v1/messages/count_tokens"
 FEEDBACK = "/v1/feedback"
-EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "15"))
 """Of each operation and phase. A longer run: SCHEMATHESIS_EXAMPLES=400."""
 
 

@@ -18,6 +18,7 @@ from selfopt.reading.families import write_calls
 from selfopt.records import Rule, ToolCall, Variant
 from selfopt.routing import rule_id_of
 from selfopt.variants import load_variants
+from tests.examples import LONG, some_of
 
 from .kit import World, chat, gateway_world
 from .servers import SSE_HEAD, chunk, raw_upstream, whole
@@ -135,7 +136,9 @@ async def modelled(tmp_path: Path, variants: Sequence[Variant]) -> AsyncIterator
         yield world, model
 
 
-async def holds_for_all(examples: st.SearchStrategy[T], check: Callable[[T], Coroutine[Any, Any, None]], most: int = 25) -> None:
+async def holds_for_all(
+    examples: st.SearchStrategy[T], check: Callable[[T], Coroutine[Any, Any, None]], most: int = 25 if LONG else 10
+) -> None:
     """The check is a coroutine of this loop."""
     loop = asyncio.get_running_loop()
 
@@ -270,4 +273,4 @@ async def test_no_chat_with_tools_breaks_the_harness(tmp_path: Path, name: str) 
                 assert answer.error["code"]
             assert all(json.loads(sent) for sent in model.bodies)
 
-        await holds_for_all(CHATS, check, 100)
+        await holds_for_all(CHATS, check, some_of(100))

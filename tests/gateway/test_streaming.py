@@ -181,11 +181,11 @@ async def test_a_client_that_reads_slowly_slows_the_upstream(tmp_path: Path) -> 
         (connection,) = world.gateway.server.connections
         await until(lambda: connection.stuck)
         assert written < pieces
-        body = b""
+        body = bytearray()
         while not body.endswith(b"0\r\n\r\n"):
             body += await reader.read(65_536)
         writer.close()
-        assert joined(body).count(b'"content":"x') == pieces
+        assert joined(bytes(body)).count(b'"content":"x') == pieces
         assert written == pieces
 
 

@@ -18,6 +18,7 @@ from selfopt.gateway.watched_stream import WatchedStream
 from selfopt.gateway.whole_answer import with_calls
 from selfopt.records import ToolDefinition
 from tests.dialects.wild import CUTS, OPENAI, OPENAI_BROKEN, Habits, Lines, Server, cut
+from tests.examples import some_of
 
 TOOLS = tuple(
     ToolDefinition(name=name, parameters={"type": "object", "properties": {"city": {}, "q": {}}})
@@ -96,7 +97,7 @@ def loose(arguments: str) -> Any:
         return arguments
 
 
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=some_of(400))
 @given(server=OPENAI, cuts=CUTS)
 def test_a_stream_that_no_variant_serves_adds_up_for_a_plain_client(server: Server, cuts: tuple[int, ...]) -> None:
     """Text, thinking, refusal and every call with its id, once."""
@@ -104,7 +105,7 @@ def test_a_stream_that_no_variant_serves_adds_up_for_a_plain_client(server: Serv
     assert told == [(call.name, call.arguments) for call in server.reply.calls]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=some_of(200))
 @given(server=OPENAI_BROKEN, cuts=CUTS)
 def test_broken_calls_are_mended_or_pass_there_too(server: Server, cuts: tuple[int, ...]) -> None:
     """Where nothing but their arguments tells one call from the next, broken ones can't be told."""
@@ -150,7 +151,7 @@ _ODD = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=some_of(200))
 @given(st.lists(st.lists(_ODD, max_size=2) | _ANY, max_size=5), st.booleans(), st.booleans())
 def test_nothing_that_a_server_sends_raises(choices: list[Any], bare: bool, broken: bool) -> None:
     """Whatever stands where a reply should."""
@@ -179,7 +180,7 @@ LAWFUL = st.builds(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=some_of(200))
 @given(server=LAWFUL, cuts=CUTS)
 def test_a_lawful_stream_passes_byte_for_byte(server: Server, cuts: tuple[int, ...]) -> None:
     """With whatever fields and comments its events have."""

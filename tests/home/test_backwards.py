@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.home import files
+from tests.examples import some_of
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some_of(300), deadline=None)
 @given(
     data=st.lists(st.sampled_from([b"\n", b"a", b"bc", b"\r", b"0123456789"]), max_size=40).map(b"".join),
     block=st.integers(1, 9),

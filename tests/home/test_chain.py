@@ -19,6 +19,7 @@ from selfopt.errors import AuditError, LockedError, NewerSchemaError, StoreError
 from selfopt.home import GENESIS_HASH, AuditEvent, ChainedFile, files
 from selfopt.home.chain_line import MAX_LINE_BYTES
 from selfopt.records import canonical_json, sha256_hex
+from tests.examples import some_of
 
 
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -102,7 +103,7 @@ def test_a_rewritten_record_with_its_own_right_hash_breaks_the_next_link(chain: 
     assert chain.verify().first_bad_line == 3
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some_of(150), deadline=None)
 @given(data=st.data())
 def test_any_changed_byte_is_noticed(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Whatever single byte is replaced: the chain is not verified, or the loss shows as a torn tail."""

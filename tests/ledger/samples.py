@@ -57,6 +57,7 @@ from selfopt.records import (
 )
 
 from .calibration_samples import calibration_record
+from .check_samples import check_records
 from .race_samples import race_records
 
 AT = "2026-01-02T03:04:05.678Z"
@@ -306,6 +307,7 @@ def every_kind() -> tuple[Record, ...]:
         CyclePlan(cycle_id="cycle-1", targets=(target,), changes={"spec-2": "variant"}, at=AT),
         cycle(),
         *race_records(),
+        *check_records(),
         calibration_record(),
         AuthoredReply(reply_id="reply-1", model="scripted/w", purpose="write", content=ReplyContent(text="{}"), at=AT),
         Conclusion(group_id="group-1", request="supervise-1", at=AT),

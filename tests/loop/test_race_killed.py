@@ -42,7 +42,7 @@ def test_killed_within_and_between_blocks_a_race_comes_to_the_same(tmp_path: Pat
     """Blocks, evidence, decision and number of trials are those of an undisturbed command; no committed trial is lost or repeated."""
     for folder in (calm := tmp_path / "calm", stormy := tmp_path / "stormy"):
         folder.mkdir()
-    with forker("tests.loop.race_child") as own_process:
+    with forker("tests.loop.race_child", "tests.loaded") as own_process:
 
         def attempt(folder: Path, *kill: str) -> int:
             code, _ = own_process.call("tests.loop.race_child:main", str(folder), *kill)

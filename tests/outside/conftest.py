@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import re
@@ -14,6 +15,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.forker import Forker, forker
 
 from .kit import DATA
 from .odd_server import REPLIES, OddServer
@@ -75,8 +78,8 @@ def project(tmp_path: Path, odd_server: OddServer, monkeypatch: pytest.MonkeyPat
     return tmp_path
 
 
-def selfopt(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-    """One command as a process of its own."""
+def by_python(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """One command by an interpreter of its own."""
     return subprocess.run(
         [sys.executable, "-m", "selfopt", *arguments],
         cwd=folder,
@@ -86,6 +89,41 @@ def selfopt(folder: Path, *arguments: str, **more: str) -> subprocess.CompletedP
         check=False,
         timeout=120,
     )
+
+
+OPENED = contextlib.ExitStack()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_open() -> Iterator[None]:
+    """What commands are forked from ends with the tests."""
+    with OPENED:
+        yield
+    forked.cache_clear()
+
+
+@functools.cache
+def forked(*through: str) -> Forker:
+    """One for all tests, which has imported what commands need. through: see `forker`."""
+    commands = (
+        "compare",
+        "enforce",
+        "feedback",
+        "loop",
+        "report",
+        "routes",
+        "run",
+        "suites",
+        "suites_import",
+        "try_",
+        "variants",
+    )
+    return OPENED.enter_context(forker(*(f"selfopt.cli.{name}" for name in commands), "tests.loaded", through=through))
+
+
+def selfopt(folder: Path, *arguments: str, through: tuple[str, ...] = (), **more: str) -> subprocess.CompletedProcess[str]:
+    """One command as a process of its own."""
+    return forked(*through).run("tests.forker:command", *arguments, cwd=folder, environ=environment(folder, **more))
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .conftest import environment, selfopt, serving
+from .conftest import by_python, environment, serving
 
 Call = tuple[str, dict[str, Any]]
 EVENT = {
@@ -153,13 +153,13 @@ def settle(folder: Path, url: str, gateways: Sequence[Gateway]) -> None:
             f'[endpoints.e{number}]\nkind = "{gateway.kind}"\nbase_url = "{address}"\napi_key = "scripted-key"\nlocal = true\n{grammars}'
         )
         if gateway.variant is not None:
-            variant = json.loads(selfopt(folder, "variants", "show", gateway.variant, "--json").stdout)
+            variant = json.loads(by_python(folder, "variants", "show", gateway.variant, "--json").stdout)
             known = {"rule_id": "r", "model": f"e{number}/{gateway.calls}", "allow": True, "variant": variant}
             rules += [{**known, "phase": phase, "reason": "to be probed", "source": "manual"} for phase in ("atomic", "extended")]
     (folder / "user.toml").write_text("".join(entries), "utf-8")
     file = folder / "rules.json"
     file.write_text(json.dumps({"schema_version": 1, "rules": rules}), "utf-8")
-    done = selfopt(folder, "routes", "import", str(file))
+    done = by_python(folder, "routes", "import", str(file))
     if done.returncode:
         raise SystemExit(done.stderr)
 

@@ -21,7 +21,7 @@ import pytest
 
 from selfopt.cli.main import run
 
-from .conftest import environment, selfopt, settle
+from .conftest import by_python, selfopt, settle
 from .kit import DATA, marked
 from .odd_server import OddServer
 
@@ -216,7 +216,7 @@ def test_a_file_system_without_locks_is_named_with_the_cure(
     text = "import fcntl, errno, os\ndef no(*a, **k): raise OSError(errno.{0}, os.strerror(errno.{0}))\nfcntl.flock = fcntl.lockf = no\n"
     (folder / "x" / "sitecustomize.py").write_text(text.format(said))
     found = os.environ.get("PYTHONPATH")
-    done = selfopt(folder, *arguments, PYTHONPATH=os.pathsep.join(filter(None, [str(folder / "x"), found])))
+    done = by_python(folder, *arguments, PYTHONPATH=os.pathsep.join(filter(None, [str(folder / "x"), found])))
     assert done.returncode == 1
     assert "no locks" in done.stderr
     assert "--home" in done.stderr
@@ -240,13 +240,12 @@ def read_only(tmp_path_factory: pytest.TempPathFactory, odd_server: OddServer) -
 
 def without_privileges(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command as somebody whom the modes of files concern: root is held to them too."""
-    prefix = []
+    prefix: tuple[str, ...] = ()
     if os.geteuid() == 0:
         if shutil.which("setpriv") is None:
             pytest.skip("root without setpriv may write everywhere")
-        prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"]
-    command = [*prefix, sys.executable, "-m", "selfopt", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False, timeout=300)
+        prefix = ("setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner")
+    return selfopt(folder, *arguments, through=prefix)
 
 
 def test_serve_refuses_a_home_that_it_cannot_write(read_only: Path) -> None:

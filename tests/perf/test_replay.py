@@ -18,7 +18,7 @@ from selfopt.variants.space import point_from, point_text, possible, readings_of
 from tests.loop.kit import World
 from tests.loop.test_sure import eager, looped, made
 
-from .test_scripts import PERF, run
+from .conftest import PERF, Run
 
 SMALL = {
     "prompts": [
@@ -55,7 +55,7 @@ def small(tmp_path: Path) -> Path:
     return path
 
 
-def test_stored_replies_are_searched_at_equal_requests(tmp_path: Path) -> None:
+def test_stored_replies_are_searched_at_equal_requests(run: Run, tmp_path: Path) -> None:
     """By the script, with the file that comes with it."""
     done = run(tmp_path, "search.py", "--replay", "--seeds", "1", "--search", "ours", "--search", "random ways", "--json")
     assert done.returncode == 0, done.stderr
@@ -143,7 +143,7 @@ def test_readings_are_spread_evenly_over_the_choices_of_every_part(export: Any) 
         assert max(counts.values()) - min(counts.values()) <= 10 / choices
 
 
-def test_a_home_without_searches_is_said_to_hold_too_little_and_is_left_as_it_was(tmp_path: Path) -> None:
+def test_a_home_without_searches_is_said_to_hold_too_little_and_is_left_as_it_was(run: Run, tmp_path: Path) -> None:
     """In one line."""
     for home in (tmp_path / "none", tmp_path):
         done = run(tmp_path, "search_replay_export.py", str(home), "--out", str(tmp_path / "out.json"))

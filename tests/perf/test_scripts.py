@@ -8,19 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-PERF = Path(__file__).resolve().parents[2] / "perf"
+from .conftest import PERF, Run
 
 
-def run(tmp_path: Path, script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """One script, where pip finds nothing and the cache is empty."""
-    environ = {**os.environ, "PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull, "SELFOPT_CACHE": str(tmp_path)}
-    environ.pop("PIP_FIND_LINKS", None)
-    return subprocess.run(
-        [sys.executable, str(PERF / script), *arguments], env=environ, capture_output=True, text=True, check=False
-    )
-
-
-def test_parity_without_the_official_package_says_not_run(tmp_path: Path) -> None:
+def test_parity_without_the_official_package_says_not_run(run: Run, tmp_path: Path) -> None:
     """That is no failure."""
     for arguments in ((), ("--json",)):
         done = run(tmp_path, "bfcl_parity.py", *arguments)
@@ -28,7 +19,7 @@ def test_parity_without_the_official_package_says_not_run(tmp_path: Path) -> Non
         assert "not_run" in json.loads(done.stdout) if arguments else done.stdout.startswith("not run: ")
 
 
-def test_scoring_speed_measures_both_ways_of_judging(tmp_path: Path) -> None:
+def test_scoring_speed_measures_both_ways_of_judging(run: Run, tmp_path: Path) -> None:
     """Without the leaderboard's data the built-in prompts stand in."""
     figures = json.loads(run(tmp_path, "scoring_speed.py", "--seconds", "0.01", "--json").stdout)
     assert figures["standard"]["verdicts_per_s"] > 0
@@ -49,7 +40,7 @@ def test_what_parity_found_is_one_json_document() -> None:
     assert (body["agreement"], body["raised"]) == (0.75, {"raised X (y)": 2})
 
 
-def test_the_figures_of_a_cascade_come_with_the_script(tmp_path: Path) -> None:
+def test_the_figures_of_a_cascade_come_with_the_script(run: Run, tmp_path: Path) -> None:
     """Without a home they are told; what asks a model needs one."""
     told = run(tmp_path, "cascade.py")
     assert told.returncode == 0, told.stderr
@@ -59,7 +50,7 @@ def test_the_figures_of_a_cascade_come_with_the_script(tmp_path: Path) -> None:
     assert run(tmp_path, "cascade.py", "ask").returncode == 2
 
 
-def test_patterns_simulates_with_the_real_classifier(tmp_path: Path) -> None:
+def test_patterns_simulates_with_the_real_classifier(run: Run, tmp_path: Path) -> None:
     """Few suites here, so only the shape of what it prints; a missed limit is exit code 1."""
     done = run(tmp_path, "patterns.py", "--scale", "0.01", "--json")
     assert done.returncode in (0, 1), done.stderr
@@ -68,7 +59,7 @@ def test_patterns_simulates_with_the_real_classifier(tmp_path: Path) -> None:
     assert all({"share", "se", "low95", "high95", "of", "met"} <= set(figure) for figure in result["figures"])
 
 
-def test_promotion_simulates_with_the_real_policy(tmp_path: Path) -> None:
+def test_promotion_simulates_with_the_real_policy(run: Run, tmp_path: Path) -> None:
     """Three worlds a row, so only the shape of what it prints; a missed limit is exit code 1."""
     done = run(
         tmp_path, "promotion.py", "--replications", "3", "--world", "12x4", "--world", "cycles", "--processes", "1", "--json"
@@ -82,7 +73,7 @@ def test_promotion_simulates_with_the_real_policy(tmp_path: Path) -> None:
     assert all({"figure", "value", "limit", "met"} == set(row) for row in result["limits"])
 
 
-def test_audit_verify_measures_the_trail_and_the_requests(tmp_path: Path) -> None:
+def test_audit_verify_measures_the_trail_and_the_requests(run: Run, tmp_path: Path) -> None:
     """Few records here, so only the shape of what it prints; a missed limit is exit code 1."""
     done = run(tmp_path, "audit_verify.py", "--records", "100", "--json")
     assert done.returncode in (0, 1), done.stderr
@@ -91,7 +82,7 @@ def test_audit_verify_measures_the_trail_and_the_requests(tmp_path: Path) -> Non
     assert {"trail_per_s", "requests_per_s", "both_per_s", "met"} <= set(figures)
 
 
-def test_replies_of_a_model_that_is_not_pulled_are_left_out(tmp_path: Path) -> None:
+def test_replies_of_a_model_that_is_not_pulled_are_left_out(run: Run, tmp_path: Path) -> None:
     """That is no failure, but there is nothing to compare then."""
     done = run(tmp_path, "replies.py")
     assert done.returncode == 0, done.stderr
@@ -101,7 +92,7 @@ def test_replies_of_a_model_that_is_not_pulled_are_left_out(tmp_path: Path) -> N
     assert "no reply is kept" in done.stderr
 
 
-def test_a_chain_that_loses_a_right_verdict_fails(tmp_path: Path) -> None:
+def test_a_chain_that_loses_a_right_verdict_fails(run: Run, tmp_path: Path) -> None:
     """The reply is named. A line that was torn at the end is neither read nor appended to."""
     code = (
         "import sys, replies\n"
@@ -128,7 +119,7 @@ def test_a_chain_that_loses_a_right_verdict_fails(tmp_path: Path) -> None:
     assert "LOST: atomic P1 (native_api)" in done.stdout
 
 
-def test_a_search_is_simulated_with_the_real_policy(tmp_path: Path) -> None:
+def test_a_search_is_simulated_with_the_real_policy(run: Run, tmp_path: Path) -> None:
     """Few searches here, so only the shape of what it prints; a missed limit is exit code 1."""
     done = run(tmp_path, "search_null.py", "--replications", "2", "--candidates", "12", "--json")
     assert done.returncode in (0, 1), done.stderr
@@ -138,7 +129,7 @@ def test_a_search_is_simulated_with_the_real_policy(tmp_path: Path) -> None:
     assert all(figures["null"]["better"] == 0 for figures in result["worlds"].values())
 
 
-def test_search_compares_searches_at_equal_requests(tmp_path: Path) -> None:
+def test_search_compares_searches_at_equal_requests(run: Run, tmp_path: Path) -> None:
     """One world and few requests here, so only the shape of what it prints; a rival ahead is exit code 1."""
     words = ("--seeds", "1", "--budget", "400", "--search", "ours", "--search", "random ways", "--processes", "1", "--json")
     done = run(tmp_path, "search.py", *words)
@@ -150,15 +141,26 @@ def test_search_compares_searches_at_equal_requests(tmp_path: Path) -> None:
         assert all(0 <= share <= 1 for share in row["0"]["worth"])
 
 
-def test_what_keys_add_to_a_request_is_measured_beside_a_request_without(tmp_path: Path) -> None:
+def test_what_keys_add_to_a_request_is_measured_beside_a_request_without(run: Run, tmp_path: Path) -> None:
     """Each round asks all arms, and what records add up to is checked."""
     found = json.loads(run(tmp_path, "keys.py", "--requests", "900", "--records", "10000", "--json").stdout)
     assert found["us"]["without keys"] < found["us"]["1 key without terms"] < found["us"]["1000 keys with budgets and rates"]
     assert found["added_up_s"] > 0
 
 
-def test_what_requests_cost_is_measured_in_each_dialect(tmp_path: Path) -> None:
+def test_what_requests_cost_is_measured_in_each_dialect(run: Run, tmp_path: Path) -> None:
     """Passed on, translated and through a variant, whole and streamed."""
     done = run(tmp_path, "dialects.py", "--requests", "2", "--rounds", "1", "--json")
     assert done.returncode == 0, done.stderr
     assert {name.partition(",")[0] for name in json.loads(done.stdout)} == {"chat", "messages", "responses"}
+
+
+def test_checks_of_builds_are_simulated_with_the_real_policy(run: Run, tmp_path: Path) -> None:
+    """Few builds here, so only the shape of what it prints; a missed limit is exit code 1."""
+    done = run(tmp_path, "check.py", "--replications", "3", "--recorded", "--json")
+    assert done.returncode in (0, 1), done.stderr
+    found = json.loads(done.stdout)
+    assert [row["shape"] for row in found["rows"]] == ["none", "stable_broken", "flaky_worse", "mixed"] * 2
+    assert len(found["limits"]) == 9
+    assert all(row["calls"] < row["fixed_calls"] for row in found["rows"])
+    assert "decided right" in run(tmp_path, "check.py", "--replications", "2").stdout

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from selfopt.policy import GATES, GateCase, Look, decide
 from selfopt.records import Decision, Environment, Evaluation, GateResult, PolicyThresholds
 from selfopt.words.decisions import REASONS
+from tests.examples import some_of
 from tests.feedback.world import NOW, any_evaluations, evaluation
 
 PLAIN = PolicyThresholds()
@@ -303,7 +304,7 @@ _exact = st.builds(
 _any = any_evaluations(models=("local/a",)) | _exact
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=some_of(120), deadline=None)
 @given(_any, st.none() | _any, _thresholds)
 def test_nothing_is_promoted_while_a_binding_gate_failed_or_could_not_tell(
     candidate: Evaluation, baseline: Evaluation | None, thresholds: PolicyThresholds
@@ -329,7 +330,7 @@ _STRICTER: list[Callable[[float], dict[str, float]]] = [
 ]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=some_of(120), deadline=None)
 @given(_exact, st.none() | _exact, st.sampled_from(_STRICTER), st.floats(0, 1), st.floats(0, 1))
 def test_a_stricter_threshold_never_promotes_what_a_laxer_one_did_not(
     candidate: Evaluation, baseline: Evaluation | None, make: Callable[[float], dict[str, float]], one: float, other: float

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from selfopt.policy import Race
 from selfopt.policy.race_track import Track
 from selfopt.simulate import Bench, World
+from tests.examples import LONG
 
 from .race_kit import AT, start_of
 
 Chances = list[float]
-N = 250
+N = 250 if LONG else 120
 
 
 def shuffled(rng: random.Random, m: int) -> tuple[Chances, Chances]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from selfopt.errors import UsageError, VariantError
 from selfopt.reading import FAMILIES, READERS, Family, Found, door, read, read_calls
 from selfopt.records import ReplyContent, ToolCall, ToolDefinition
+from tests.examples import some_of
 
 WEATHER: dict[str, Any] = {
     "type": "function",
@@ -91,7 +92,7 @@ def test_a_call_that_cannot_be_read_is_named_by_its_family(text: str, family: st
     assert (got.tool_calls, got.unread, got.text) == ((), family, text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some_of(300), deadline=None)
 @given(st.text(max_size=300), st.booleans())
 def test_no_text_makes_it_raise(text: str, opened: bool) -> None:
     """And what is shown is text of the reply."""

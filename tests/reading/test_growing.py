@@ -13,6 +13,7 @@ from selfopt.reading.readers import READERS
 from selfopt.reading.readers.base import GrowingReader
 from selfopt.records import ChainName, Example, Message, ReplyContent, ToolCall, ToolDefinition, Variant
 from selfopt.variants import render
+from tests.examples import some_of
 
 LAMP = ToolDefinition(
     name="lamp", parameters={"type": "object", "properties": {"room": {"type": "string"}}, "required": ["room"]}
@@ -45,7 +46,7 @@ def certain(parsers: tuple[ChainName, ...], text: str) -> tuple[ToolCall, ...]:
     return certain_calls(parsers, ReplyContent(text=text), TOOLS)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=some_of(400), deadline=None)
 @given(
     start=st.sampled_from(["", HALL, f"[{HALL}", f"```json\n{HALL}", f"<tool_call>{HALL}</tool_call>"]),
     text=TEXTS,
@@ -65,7 +66,7 @@ def test_what_is_certain_of_a_beginning_begins_what_is_read_of_the_whole(
         known = now
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some_of(200), deadline=None)
 @given(text=TEXTS, chain=st.sampled_from(CHAINS[:2]))
 def test_also_without_a_call_at_once(text: str, chain: tuple[ChainName, ...]) -> None:
     """The readers themselves promise it for a text that begins with anything."""
@@ -126,7 +127,7 @@ ANSWERS = st.sampled_from(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some_of(100), deadline=None)
 @given(
     names=st.lists(st.sampled_from(["lamp", "stop"]), min_size=1, max_size=4),
     answers=st.lists(ANSWERS, min_size=4, max_size=4),

@@ -14,6 +14,7 @@ from selfopt.reading.families import write_calls
 from selfopt.reading.readers import READERS
 from selfopt.reading.readers.base import CALL_LIMIT, DEPTH_LIMIT
 from selfopt.records import CallFormat, ChainName, ReplyContent, ToolCall, ToolDefinition, canonical_json
+from tests.examples import some_of
 
 TOOLS = (
     ToolDefinition(name="f", parameters={"type": "object", "properties": {"a": {"type": "string"}, "b": {}}}),
@@ -35,7 +36,7 @@ def unchecked(text: str) -> ReplyContent:
     return ReplyContent.model_construct(text=text, thinking="", tool_calls=(), broken_tool_calls=(), finish_reason="unknown")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=some_of(400), deadline=None)
 @given(TEXTS, st.permutations(CHAIN), st.integers(0, len(CHAIN)))
 def test_no_text_makes_a_chain_raise_and_what_it_reports_can_be_stored(text: str, order: list[ChainName], count: int) -> None:
     """Whatever the text and the chain: a report in valid UTF-8 JSON, within the bounds."""
@@ -46,7 +47,7 @@ def test_no_text_makes_a_chain_raise_and_what_it_reports_can_be_stored(text: str
     assert not (report.parser and report.unread)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some_of(100), deadline=None)
 @given(st.text(st.characters(categories=["Cs", "Cc", "Lu", "Po"]), max_size=100))
 def test_lone_surrogates_and_control_characters_do_no_harm(text: str) -> None:
     """A call around them is read; what is kept is valid UTF-8."""
@@ -56,7 +57,7 @@ def test_lone_surrogates_and_control_characters_do_no_harm(text: str) -> None:
     str(report.tool_calls[0].arguments["a"]).encode("utf-8")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=some_of(300), deadline=None)
 @given(TEXTS.map(lambda text: text.translate(dict.fromkeys(map(ord, "{[<("), "-"))))
 def test_text_without_an_opening_sign_holds_no_call_in_any_format(text: str) -> None:
     """So no reader outside the chain has to be asked about it."""
@@ -121,7 +122,7 @@ NAMED = st.dictionaries(st.from_regex(r"\A[a-z_]{1,8}\Z"), VALUES, max_size=4)
 PARSER_OF: dict[CallFormat, ChainName] = {"json": "json", "xml": "xml", "bracket": "bracket", "python_call": "python_call"}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some_of(200), deadline=None)
 @given(st.sampled_from(list(PARSER_OF)), st.lists(NAMED, min_size=1, max_size=3))
 def test_what_is_written_in_a_format_is_read_back(call_format: CallFormat, arguments: list[dict[str, object]]) -> None:
     """Writing calls for a prompt and reading them from a reply are inverse."""

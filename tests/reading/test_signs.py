@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from selfopt.reading.signs import sign_of_call
 from selfopt.records import UNKNOWN_FORMAT, ToolDefinition
+from tests.examples import some_of
 
 TOOLS = (
     ToolDefinition(name="city_weather", parameters={"properties": {"city": {"type": "string"}}}),
@@ -105,7 +106,7 @@ def test_mentions_examples_definitions_and_data_are_no_signs(text: str) -> None:
     assert sign_of_call(text, TOOLS) == ""
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some_of(200), deadline=None)
 @given(
     st.lists(
         st.sampled_from(["<tool_call>", "city_weather", "(", "{", '"', "name", ":", "<function=", "\n", "x ", "to=", "```"])

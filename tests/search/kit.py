@@ -23,11 +23,12 @@ def needs_call(prompt: str) -> bool:
 def marked(chance: Callable[[Point, str], float], asking: Point, prompts: Iterable[str], seed: int = 0) -> Seen:
     """Marks that are good with this chance, by the way to ask and the reading; the same every time."""
     seen: dict[str, dict[str, ReplyMark]] = {}
+    text = point_text(asking)
+    drawn = {prompt: random.Random(f"{seed} {text} {prompt}").random() for prompt in prompts}
     for reading in READINGS:
         seen[reading] = {}
-        for prompt in prompts:
-            drawn = random.Random(f"{seed} {point_text(asking)} {prompt}").random()
-            good = drawn < chance(asking, reading)
+        for prompt, luck in drawn.items():
+            good = luck < chance(asking, reading)
             seen[reading][prompt] = ReplyMark(good, needs_call(prompt), good == needs_call(prompt))
     return seen
 

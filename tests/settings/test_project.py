@@ -30,6 +30,8 @@ OPEN = {
 }
 NEVER = {
     "home",
+    "ledger",
+    "ledger_patience_s",
     "allow_remote",
     "currency",
     "prices",

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.stats import PROMPT_BETS, Bets, EProcess, Pairs, log_growths, log_mean_exp
+from tests.examples import some_of
 
 BETS = Bets((0.1, 0.2, 0.4, 0.7, 1.2), (0.02, 0.1, 0.3, 0.38, 0.2))
 share = st.floats(0, 1)
@@ -89,7 +90,7 @@ def test_a_prompt_drawn_by_importance_grows_by_at_most_one_in_expectation(
     assert max(grown) <= 1 + 1e-9
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some_of(100), deadline=None)
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=6), st.floats(-1, 1), st.floats(-1, 1), st.booleans())
 def test_wealth_falls_in_the_hypothesis_it_bets_against(gains: list[float], one: float, other: float, below: bool) -> None:
     """A larger mean is harder to beat (from below: easier), caps included: what is not refuted is an interval."""

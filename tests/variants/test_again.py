@@ -17,6 +17,7 @@ from selfopt.variants.complaints import ComplaintKind, complaint_about, is_misfi
 from selfopt.variants.decide import yes_odds
 from selfopt.variants.space import composed, most_requests, some_ways
 from selfopt.variants.votes import orders_of
+from tests.examples import some_of
 
 from .test_relevance import tool, user
 
@@ -261,7 +262,7 @@ def test_odds_are_finite_and_turn_with_the_words(chances: dict[str, float]) -> N
     assert odds is None or (-100 < odds < 100 and opposite == pytest.approx(-odds))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=some_of(80), deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_no_way_takes_more_requests_than_it_says(data: st.DataObject) -> None:
     """Whatever comes: right calls, wrong ones, none, several, or nonsense."""

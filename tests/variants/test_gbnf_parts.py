@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from selfopt.variants.gbnf import NEEDS, PRIMITIVES, choice, other_keys, whole_numbers
+from tests.examples import some_of
 
 from .gbnf import Grammar
 
@@ -28,7 +29,7 @@ def test_every_common_rule_names_the_rules_that_it_uses() -> None:
         assert Grammar("\n".join(dict.fromkeys(lines))).undefined() <= deeper, name
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some_of(200), deadline=None)
 @given(st.none() | NUMBERS, st.none() | NUMBERS, NUMBERS)
 def test_a_range_has_its_numbers_and_no_others(one: int | None, other: int | None, number: int) -> None:
     """Whatever the bounds, open or closed."""
@@ -39,7 +40,7 @@ def test_a_range_has_its_numbers_and_no_others(one: int | None, other: int | Non
         assert matcher.accepts(str(near)) == inside, (low, high, near)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some_of(100), deadline=None)
 @given(st.lists(st.text(max_size=6), min_size=1, max_size=60, unique=True), st.text(max_size=6))
 def test_a_choice_has_its_texts_and_no_others(texts: list[str], other: str) -> None:
     """Also where many of them share their beginnings."""
@@ -50,7 +51,7 @@ def test_a_choice_has_its_texts_and_no_others(texts: list[str], other: str) -> N
         assert matcher.accepts(other) == (other in known)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=some_of(100), deadline=None)
 @given(
     st.lists(st.text('ab"-]^[é', max_size=4), min_size=1, max_size=5, unique=True),
     st.text('ab"-]^[éc', max_size=5),

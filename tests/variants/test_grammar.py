@@ -14,6 +14,7 @@ from selfopt.reading.families import write_calls
 from selfopt.records import CallFormat, ReplyContent, ToolCall, ToolDefinition
 from selfopt.variants.call_schema import arguments_schema, calls_schema, choice_schema
 from selfopt.variants.grammar import arguments_grammar, calls_grammar, choice_grammar
+from tests.examples import some_of
 
 from .gbnf import Grammar
 
@@ -133,7 +134,7 @@ SCHEMAS = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some_of(200), deadline=None)
 @given(
     st.text(max_size=12),
     st.dictionaries(st.text(max_size=8), SCHEMAS, max_size=5),

@@ -14,6 +14,7 @@ from selfopt.records import Message, ToolDefinition, Variant
 from selfopt.variants import options_of, render
 from selfopt.variants.own_examples import own_examples
 from selfopt.variants.space import composed
+from tests.examples import some_of
 
 from .drawn import PARAMETERS
 from .test_render import play
@@ -84,7 +85,7 @@ def test_a_tool_for_which_nothing_can_be_made_up_is_left_out(part: dict[str, Any
     assert [call.name for one in own_examples((tool, PING), False) for call in one.tool_calls] == ["ping"]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=some_of(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(PARAMETERS, st.text(max_size=30), st.text(max_size=200))
 def test_calls_are_what_their_schemas_allow(schema: dict[str, Any], name: str, description: str) -> None:
     """Whatever the schema; the same each time, and short."""

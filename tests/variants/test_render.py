@@ -14,6 +14,7 @@ from selfopt.reading import read_calls
 from selfopt.records import Message, ReplyContent, ToolCall, ToolDefinition, Variant
 from selfopt.variants import RenderedStep, load_variants, render
 from selfopt.variants.digest import state_digest
+from tests.examples import some_of
 
 LAMP = ToolDefinition(
     name="set_lamp",
@@ -239,7 +240,7 @@ SCHEMAS: st.SearchStrategy[Any] = st.dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=some_of(150), deadline=None)
 @given(
     st.sampled_from(list(VARIANTS)), st.lists(st.tuples(NAMES, SCHEMAS), max_size=3), st.text(max_size=40), st.text(max_size=40)
 )

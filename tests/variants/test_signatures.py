@@ -12,6 +12,7 @@ from selfopt.records import ToolDefinition
 from selfopt.variants.present import describe_tools
 from selfopt.variants.rendering import _first_signature
 from selfopt.variants.signatures import signature
+from tests.examples import some_of
 
 from .test_grammar import SCHEMAS
 
@@ -126,7 +127,7 @@ def test_the_words_of_schemas_that_were_told_rightly_stay_the_same() -> None:
         assert signature(tool, brief=brief) == _first_signature(tool, brief=brief)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=some_of(200), deadline=None)
 @given(SCHEMAS, SCHEMAS)
 def test_any_schema_is_told_in_one_line(schema: Any, other: Any) -> None:
     """Whatever a client or a server sends."""

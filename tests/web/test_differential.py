@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfopt.web import UpstreamReply
+from tests.examples import some_of
 
 from .by_h11 import requests_by_h11, requests_by_llhttp, response_by_h11
 from .kit import GIVEN_UP, Outcome, Read, cut, to_client, to_server
@@ -102,7 +103,7 @@ async def test_requests_with_faults_are_read_as_h11_reads_them() -> None:
             assert (pieces.requests, pieces.refused is None) == (ours.requests, ours.refused is None), data
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=some_of(500), deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(data=request_streams, places=st.lists(st.integers(0, 400), max_size=5))
 async def test_any_requests_are_read_as_h11_reads_them(data: bytes, places: list[int]) -> None:
     """Made from the grammar, with faults in between.
@@ -133,7 +134,7 @@ async def test_what_llhttp_takes_as_well_means_the_same() -> None:
     assert both > 100
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=some_of(300), deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(data=st.binary(max_size=300), start=st.sampled_from(["", *(r.decode("latin-1") for r in REQUESTS)]))
 async def test_any_bytes_end_in_an_answer_or_a_closed_connection(data: bytes, start: str) -> None:
     """None ends in a 500."""
@@ -178,7 +179,7 @@ async def test_responses_with_faults_are_read_as_h11_reads_them() -> None:
         await compare_response(data, eof=dice.random() < 0.5, places=[dice.randrange(len(data) + 1) for _ in range(3)])
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+@settings(max_examples=some_of(500), deadline=None, suppress_health_check=list(HealthCheck), database=None)
 @given(data=response_streams, eof=st.booleans(), places=st.lists(st.integers(0, 300), max_size=4))
 async def test_any_responses_are_read_as_h11_reads_them(data: bytes, eof: bool, places: list[int]) -> None:
     """The result does not depend on the cuts."""

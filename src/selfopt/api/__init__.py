@@ -36,8 +36,10 @@ from selfopt.verbs.trying import Tried, try_model
 from selfopt.verbs.tuning import Tuned, TuneListener, TuneRequest, tune_model
 from selfopt.verbs.warming import WarmUpShown, validate_under_rules
 
-from .nouns import Audit, Keys, Models, Routes, Trust, Variants
-from .runner import Noun, Runner
+from .checks import Checks
+from .exports import Exports
+from .nouns import Audit, Keys, Ledgers, Models, Routes, Trust, Variants
+from .runner import Runner
 from .suites import Suites
 
 __all__ = ["CompareOptions", "EscalationOptions", "RunOptions", "Selfopt", "TuneOptions", "open"]
@@ -138,7 +140,7 @@ def open(
     return Selfopt(app)
 
 
-class Selfopt(Noun):
+class Selfopt(Checks):
     """An open home.
 
     Use it as a context manager, or call `close`, which ends engine children and connections.
@@ -151,8 +153,10 @@ class Selfopt(Noun):
         self.audit = Audit(*parts)
         self.keys = Keys(*parts)
         self.trust = Trust(*parts)
+        self.ledger = Ledgers(*parts)
         self.models = Models(*parts)
         self.suites = Suites(*parts)
+        self.export = Exports(*parts)
         self.variants = Variants(*parts)
 
     def __enter__(self) -> Selfopt:

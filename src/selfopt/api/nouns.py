@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfopt.records import AuditRecord, Ban, LedgerReport, RoutingConfig, ToolMatch, Variant
 from selfopt.verbs.keys import add_key, list_keys, revoke_key, set_key
+from selfopt.verbs.ledger import MigratedLedger, migrate_ledger
 from selfopt.verbs.models import list_models, model_status, pull_model, remove_model
 from selfopt.verbs.routing import (
     Traced,
@@ -31,6 +32,18 @@ from .runner import Noun
 
 if TYPE_CHECKING:
     from selfopt.verbs.variants import VariantPart
+
+
+class Ledgers(Noun):
+    """A ledger in a database: `selfopt ledger`."""
+
+    def migrate(self, url: str | None = None, *, grant: Sequence[str] = (), gateways: Sequence[str] = ()) -> MigratedLedger:
+        """Makes the ledger of a database, or brings it up to date.
+
+        Raises:
+            UsageError, StoreError: as `selfopt ledger migrate` says.
+        """
+        return migrate_ledger(self._app, url, grant=grant, gateways=gateways)
 
 
 class Routes(Noun):

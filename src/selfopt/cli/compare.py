@@ -10,7 +10,7 @@ from .common import SECONDS, LiveLine, cap_options, console, draw, emit, json_op
 from .exit_codes import fail_on, failed
 
 if TYPE_CHECKING:
-    from selfopt.records import Comparison
+    from selfopt.records import Comparison, Differences
     from selfopt.verbs.failing import Failure
     from selfopt.verbs.opening import App
 
@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 @progress_option
 @cap_options
 @fail_on("regression", help="when the MODEL named first is behind the best row by more than chance explains.")
+@click.option("--diff", is_flag=True, help="Also each prompt in which the rows differ, with every reply and what was read in it.")
 @click.option("--markdown", is_flag=True, help="Print a Markdown table.")
 @json_option
 @click.pass_context
-def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, fail_on: tuple[str, ...], **flags: Any) -> int:
+def command(
+    ctx: click.Context, /, ollama: bool, diff: bool, markdown: bool, as_json: bool, fail_on: tuple[str, ...], **flags: Any
+) -> int:
     """Compare MODELs, each with each variant, on the same prompts: one pass each, best agent score
     first.
 
@@ -42,6 +45,7 @@ def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, 
     \b
     selfopt compare ollama/qwen2.5:3b ollama/llama3.2:3b --variant restrained
     selfopt compare --ollama --suite atomic-300 --split heldout --markdown
+    selfopt compare ollama/qwen2.5:3b ollama/llama3.2:3b --diff
 
     """
     if markdown and as_json:
@@ -50,23 +54,27 @@ def command(ctx: click.Context, /, ollama: bool, markdown: bool, as_json: bool, 
         raise click.UsageError("name at least one MODEL, or --ollama", ctx)
     if fail_on and not flags["models"]:
         raise click.UsageError("--fail-on regression compares the MODEL named first with the best row; name one", ctx)
-    from selfopt.report import comparison_markdown, comparison_table
+    from selfopt.report import comparison_markdown, comparison_table, differences_markdown, differences_text
     from selfopt.verbs.comparing import CompareRequest, compare_models
+    from selfopt.verbs.differing import MOST_IN_JSON, MOST_SHOWN, differences_of
     from selfopt.verbs.failing import failures_of_comparison
 
-    async def compared(app: App) -> tuple[Comparison, list[Failure]]:
+    async def compared(app: App) -> tuple[Comparison, list[Failure], Differences | None]:
         found = await compare_models(app, request, live)
-        return found, list(failures_of_comparison(app, request.models, found)) if fail_on else []
+        differing = differences_of(app, found, most=MOST_IN_JSON if as_json else MOST_SHOWN) if diff else None
+        return found, list(failures_of_comparison(app, request.models, found)) if fail_on else [], differing
 
     limits = limits_of(flags)
     request = CompareRequest(ollama=ollama, **flags)
     with LiveLine(enabled=not (as_json or markdown)) as live:
-        comparison, failures = run_with_app(ctx, compared, limits)
+        comparison, failures, differing = run_with_app(ctx, compared, limits)
     if as_json:
-        emit(comparison)
+        emit(comparison if differing is None else {**comparison.model_dump(mode="json"), "differences": differing})
     elif markdown:
-        click.echo(comparison_markdown(comparison), nl=False)
+        click.echo(comparison_markdown(comparison) + (differences_markdown(differing) if differing else ""), nl=False)
     else:
         out = console()
         draw(out, comparison_table(comparison, width=out.width))
+        if differing:
+            draw(out, differences_text(differing))
     return 1 if comparison.stopped or comparison.unmeasured else failed(fail_on, failures)

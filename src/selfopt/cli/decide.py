@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .common import console, counted, draw, emit, json_option, open_app, run_with_app, say, say_each
-from .exit_codes import says
+from .exit_codes import fail_on, failed, says
 
 
 @click.command("decide")
@@ -20,6 +20,12 @@ from .exit_codes import says
     help="Explain a kept decision, or the threshold of a rule or a calibration: what was claimed, how sure it is, what "
     "would change it.",
 )
+@fail_on(
+    "reject",
+    "hold",
+    "regression",
+    help="only when a candidate was rejected or held, or is worse than the baseline. [default: when none is promoted]",
+)
 @json_option
 @click.pass_context
 def command(
@@ -30,22 +36,25 @@ def command(
     candidate: str | None,
     baseline: str | None,
     decision_id: str | None,
+    fail_on: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Put measured candidates of MODEL on PHASE through the gates: promote, hold or reject, with
     every figure.
 
     The decisions are kept, but only the loop changes the baseline. Exit code 0 when a candidate is
-    promoted, 100 when none is, and 2 when there is no candidate to decide.
+    promoted, 100 when none is, and 2 when there is no candidate to decide. --fail-on names other
+    reasons for 100.
 
     \b
     selfopt decide local/smollm2-135m atomic
+    selfopt decide local/smollm2-135m atomic --fail-on regression
     selfopt decide --explain decision-3c9f38
     selfopt decide --explain rule-5b0d1f
 
     """
     if decision_id is not None:
-        if model is not None or candidate is not None or baseline is not None:
+        if model is not None or candidate is not None or baseline is not None or fail_on:
             raise click.UsageError("--explain takes the id of a decision and nothing else", ctx)
         _explain(ctx, decision_id, as_json=as_json)
         return 0
@@ -54,9 +63,12 @@ def command(
         raise click.UsageError(f"Missing argument '{name}'; write selfopt decide MODEL PHASE, or --explain DECISION", ctx)
     from selfopt.report import decision_panel
     from selfopt.verbs.deciding import decide_candidates
+    from selfopt.verbs.failing import failures_of_decisions
 
     decided = run_with_app(ctx, lambda app: decide_candidates(app, model, phase, candidate, baseline))
-    code = says(any(decision.verdict == "promote" for decision in decided.decisions))
+    decisions = decided.decisions
+    promoted = any(decision.verdict == "promote" for decision in decisions)
+    code = failed(fail_on, failures_of_decisions(decisions)) if fail_on else says(promoted)
     if as_json:
         emit({key: getattr(decided, key) for key in ("baseline", "decisions", "changes", "reasons", "best_held")})
         return code
@@ -67,7 +79,7 @@ def command(
     else:
         figures = f"accuracy {base.metrics.accuracy:.2f} over {counted(base.n_runs, 'run')}"
         say(out, f"baseline: {base.variant}, {figures} ({base.evaluation_id})")
-    for decision, change in zip(decided.decisions, decided.changes, strict=True):
+    for decision, change in zip(decisions, decided.changes, strict=True):
         out.print()
         say(out, f"candidate {decision.candidate_variant}: {change}", style="bold")
         draw(out, decision_panel(decision, width=out.width))

@@ -24,9 +24,9 @@ EXIT_CODES = {
     0: "the verb did its work",
     SelfoptError.exit_code: "an error occurred, or a cap stopped the measurement before its end",
     UsageError.exit_code: "the command line or a file asks for something impossible",
-    GateFailed.exit_code: "the verb was asked for a verdict, and that is no: `decide` promotes no candidate; records are not what was "
+    GateFailed.exit_code: "the verb was asked for a verdict, and that is no: `decide` promotes no candidate; `check` fails, or is undecided and its file counts that as a failure; records are not what was "
     "written (`audit verify`, `audit trace`, `show`, `report`, `doctor`); `suites validate --strict` has warnings; something happened "
-    "that `--fail-on` names (`loop`, `compare`, `run`)",
+    "that `--fail-on` names (`loop`, `compare`, `decide`, `run`)",
     INTERRUPTED: "interrupted; the same command continues",
 }
 

@@ -31,7 +31,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "loop": ("loop", "Run whole cycles: measure, diagnose, decide, enforce, verify."),
     "tune": ("tune", "Make prompts for your own tools, search with them, write the rule."),
     "compare": ("compare", "Compare models and variants on the same prompts, in one table."),
+    "check": ("check", "Say whether a build passes: no regression, thresholds, prompts."),
     "report": ("report", "Write the reports from the ledger."),
+    "export": ("export", "Write what was measured and served for other programs."),
     "serve": ("serve", "Serve live traffic under the rules, OpenAI-compatible."),
     "ui": ("ui", "Show this home in a browser: live requests, rules, experiments."),
     "keys": ("keys", "Make, list and revoke API keys of the gateway."),
@@ -49,6 +51,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "trust": ("trust", "Let a project's files count, list what is trusted, withdraw it."),
     "config": ("config", "Find, show or edit your own settings."),
     "prices": ("prices", "Show what models cost, or import prices from a public table."),
+    "ledger": ("ledger", "Make the ledger of a database, or bring it up to date."),
     "doctor": ("doctor", "Check this installation and say what to fix."),
 }
 
@@ -93,6 +96,8 @@ _OWN_VARIABLES = frozenset(
         "SELFOPT_TRACEBACK",
         "SELFOPT_ALLOW_REMOTE",
         "SELFOPT_CURRENCY",
+        "SELFOPT_LEDGER",
+        "SELFOPT_LEDGER_PATIENCE_S",
         "SELFOPT_VARIANTS",
     }
 )

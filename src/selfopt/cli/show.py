@@ -8,12 +8,13 @@ import click
 
 from selfopt.home.text import spread_json
 
-from .common import HEADING, block, console, emit, json_option, open_app, say, say_each
+from .common import HEADING, block, console, draw, emit, json_option, open_app, say, say_each
 from .exit_codes import says
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from selfopt.verbs.opening import App
     from selfopt.verbs.showing import ShownTrial
 
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_json: bool) -> int:
     """Show one TRIAL (its id, or the beginning or end of it): exact request, raw reply, parsed
-    calls, verdict, and why.
+    calls, verdict, and why. A check is shown by its id, check-...
 
     Exit code 100 when something of that is missing, or is not what was committed.
     """
@@ -35,6 +36,8 @@ def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_js
     from selfopt.words.causes import cause_text
 
     app = open_app(ctx)
+    if trial.strip().lower().startswith("check-"):
+        return _show_check(app, trial, as_json=as_json)
     shown = shown_trial(app, trial)
     texts = warm_up_texts(app, shown.run) if warm_up else []
     faults = shown_faults(app, shown)
@@ -57,6 +60,21 @@ def command(ctx: click.Context, /, trial: str, exact: bool, warm_up: bool, as_js
     _print_exchanges(out, shown, exact)
     _print_verdicts(out, shown)
     return code
+
+
+def _show_check(app: App, name: str, *, as_json: bool) -> int:
+    from selfopt.report.check_page import check_page
+    from selfopt.verbs.showing import check_faults, shown_check
+
+    check = shown_check(app, name)
+    faults = check_faults(app, check)
+    if as_json:
+        emit({**check.model_dump(mode="json"), **({"faults": faults} if faults else {})})
+        return says(not faults)
+    out = console()
+    say_each(out, (f"NOT what was committed: {fault.sentence()}" for fault in faults), style="bold", hang=4)
+    draw(out, check_page(check, width=out.width))
+    return says(not faults)
 
 
 def _print_warm_up(out: Console, shown: ShownTrial, texts: list[tuple[str | None, str | None]], exact: bool) -> None:

@@ -97,6 +97,12 @@ class RecordedRequests:
             if followed is None or found.st_size > followed.offset or found.st_ino != followed.inode:
                 yield from self._more(name, found)
 
+    def whole(self) -> Iterator[JournalRecord]:
+        """Yield every record, file by file, the file that was written last at the end. Raises AuditError."""
+        for name, found in sorted(self._there().items(), key=lambda each: (each[1].st_mtime_ns, each[0])):
+            for _, record in self._more(name, found):
+                yield record
+
     def record(self, place: RecordPlace) -> JournalRecord | None:
         """Return the record that stands there; None if it does not any more. Raises AuditError."""
         try:

@@ -11,7 +11,7 @@ import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -117,6 +117,38 @@ def atomic_write_text(path: Path, text: str, *, within: Path | None = None, repl
             hold_temporary(descriptor)
             os.fchmod(descriptor, mode)
             write_all(descriptor, text.encode("utf-8", "replace"))
+            os.fsync(descriptor)
+            (os.replace if replace else os.link)(temporary, path)
+        fsync_directory(path.parent)
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise StoreError(f"could not write {path}: {reason_of(error)}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, replace: bool = True, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """Write a whole file in pieces. It gets its name, durably, when the block ends without an error.
+
+    Replaces a symbolic link at `path` instead of following it.
+
+    Args:
+        replace: False to raise FileExistsError when something already exists at `path`.
+
+    Raises StoreError; the old file is then untouched, and no temporary file is left.
+    """
+    temporary = temporary_name(path)
+    if not replace and os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    try:
+        with opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
+            hold_temporary(descriptor)
+            os.fchmod(descriptor, mode)
+            with open(descriptor, "wb", buffering=_BLOCK_BYTES, closefd=False) as file:
+                yield file
             os.fsync(descriptor)
             (os.replace if replace else os.link)(temporary, path)
         fsync_directory(path.parent)

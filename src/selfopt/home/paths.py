@@ -43,6 +43,8 @@ class Home:
         return (self.root / ID_FILE).exists()
 
     ledger = _Place("ledger.sqlite3")  # measurements and decisions
+    ledger_note = _Place("ledger_sealed.json")  # how far the audit trail has sealed a ledger in a database
+    rules_note = _Place("rules_handed.json")  # the newest version of the rules that a database handed out
     routing_config = _Place("routing_config.json")  # the rules in force
     routing_versions = _Place("routing_versions")  # folder of every version of the rules, `<n>.json`
     routing_lock = _Place("routing.lock")  # short lock between writers of the rules

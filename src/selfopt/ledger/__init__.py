@@ -5,6 +5,7 @@ Commits list what is stored, and the audit trail seals them (`LedgerSeals`). `ve
 and `check_records` report what has changed since it was committed.
 """
 
+from .bodies import Bodies, BodyPage, StoredBody, open_bodies
 from .lookup import resolve
 from .memory import MemoryLedger
 from .schema import SCHEMA_VERSION
@@ -16,11 +17,15 @@ from .verifying import check_records, verify_ledger_file
 __all__ = [
     "LEDGER_SEALED_EVENT",
     "SCHEMA_VERSION",
+    "Bodies",
+    "BodyPage",
     "LedgerSeals",
     "MemoryLedger",
     "SqliteLedger",
+    "StoredBody",
     "check_records",
     "is_read_only",
+    "open_bodies",
     "open_ledger",
     "read_ledger_seals",
     "resolve",

@@ -39,10 +39,14 @@ class GroupCommit:
         write: stores batches in one transaction. Returns, for each batch, None or the error for
             which it was left out. An exception that it raises goes to every caller.
         closed: the message of the StoreError that appends get after `close`.
+        threaded: always write in a thread, because writing waits for a network.
     """
 
-    def __init__(self, write: Callable[[Sequence[Batch]], Sequence[Exception | None]], closed: str) -> None:
+    def __init__(
+        self, write: Callable[[Sequence[Batch]], Sequence[Exception | None]], closed: str, *, threaded: bool = False
+    ) -> None:
         self._write = write
+        self._threaded = threaded
         self._if_closed = closed
         self._changed = threading.Condition()
         self._waiting: list[Batch] = []
@@ -62,7 +66,8 @@ class GroupCommit:
                 raise StoreError(self._if_closed)
             self._waiting.append(batch)
             leads, self._writing = not self._writing, True
-            alone, self._asker = self._asker is None or self._asker() is task, weakref.ref(task)
+            alone = not self._threaded and (self._asker is None or self._asker() is task)
+            self._asker = weakref.ref(task)
         if leads and not alone:
             try:
                 asyncio.get_running_loop().run_in_executor(None, self._drain)

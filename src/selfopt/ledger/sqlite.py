@@ -79,6 +79,7 @@ class SqliteLedger:
         one_name: Callable[[str], str] = str,
     ) -> None:
         self.path = path
+        self.ledger_id = ""  # the home's own
         self._one_name = one_name
         self.upgraded = False
         self.read_only = is_read_only(path)

@@ -6,7 +6,7 @@ Never writes, and reads in parts.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -69,7 +69,7 @@ def check_records(
 def _verified(
     path: Path, sealed: Mapping[str, Mapping[int, str]], only: tuple[Set[tuple[str, str]], Set[str], Set[str]] | None
 ) -> LedgerReport:
-    found = _Found()
+    found = FoundFaults()
     commits = max((max(numbers) for numbers in sealed.values()), default=0)
     if not path.is_file():
         if sealed:
@@ -82,7 +82,7 @@ def _verified(
             connection.execute("BEGIN")  # see one state of the file, although others may write
             if not _is_ours(connection, path, found, commits):
                 return found.report()
-            walk = _Walk(connection, sealed, found)
+            walk = Walk(connection, sealed, found)
             if only is None:
                 _check_file(connection, path, found)
                 walk.all()
@@ -95,7 +95,7 @@ def _verified(
 
 
 @dataclass(slots=True)
-class _Found:
+class FoundFaults:
     """What a check of a ledger finds. Its fields are those of `LedgerReport`."""
 
     commits: int = 0
@@ -115,7 +115,7 @@ class _Found:
         return LedgerReport(ok=not self.n_faults, **asdict(self) | {"faults": tuple(self.faults)})
 
 
-def _is_ours(connection: sqlite3.Connection, path: Path, found: _Found, sealed: int) -> bool:
+def _is_ours(connection: sqlite3.Connection, path: Path, found: FoundFaults, sealed: int) -> bool:
     """Returns whether there are commits to check.
 
     The file of an older selfopt has none, and nothing of it is sealed.
@@ -131,7 +131,7 @@ def _is_ours(connection: sqlite3.Connection, path: Path, found: _Found, sealed: 
     return False
 
 
-def _check_file(connection: sqlite3.Connection, path: Path, found: _Found) -> None:
+def _check_file(connection: sqlite3.Connection, path: Path, found: FoundFaults) -> None:
     for (said,) in connection.execute("PRAGMA integrity_check"):
         if said != "ok":
             found.add("ledger", path.name, "damaged", str(said).replace("\n", " "))
@@ -155,12 +155,13 @@ def _schema() -> dict[tuple[str, str], str | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
-    """Checks all commits and what they list."""
+class Walk:
+    """Checks all commits and what they list. index_form: how the index has a value."""
 
     _connection: sqlite3.Connection
     _sealed: Mapping[str, Mapping[int, str]]
-    _found: _Found
+    _found: FoundFaults
+    index_form: Callable[[Any], Any] = lambda value: value
 
     def all(self) -> None:
         """Check every record with its index entries, and every blob."""
@@ -227,7 +228,7 @@ class _Walk:
         if kind not in record_types() or not isinstance(body, str):
             return
         try:
-            wanted = {(kind, n, v) for n, v in _index_of(kind, body) if n in fields.get(kind, ())}
+            wanted = {(kind, n, self.index_form(v)) for n, v in _index_of(kind, body) if n in fields.get(kind, ())}
         except (CorruptError, msgspec.MsgspecError, ValueError, RecursionError):
             return  # it is not what was committed, and is reported already
         if there != wanted:

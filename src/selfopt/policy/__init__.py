@@ -1,5 +1,8 @@
 """Decides whether a candidate replaces the baseline, and records every figure and reason."""
 
+from .check import CheckRace
+from .check_plan import CheckPlan
+from .check_tracks import MeanTrack, PromptTrack
 from .confidence_fit import Judged, confidence_model
 from .decide import best_hold, decide
 from .gates import GATES, Gate, GateCase, Look
@@ -21,12 +24,16 @@ __all__ = [
     "AlphaShare",
     "BlockPlan",
     "Calibrated",
+    "CheckPlan",
+    "CheckRace",
     "Draws",
     "Gate",
     "GateCase",
     "Judged",
     "Look",
+    "MeanTrack",
     "PastRace",
+    "PromptTrack",
     "Race",
     "Rung",
     "ServedTable",

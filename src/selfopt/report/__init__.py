@@ -1,7 +1,9 @@
 """Reports for people and programs: Markdown, HTML, JSON and terminal tables. Decides nothing."""
 
+from .check_outputs import SUMMARY_MAX_BYTES, check_annotations, check_junit, check_markdown
 from .closing import BeforeAfter, closing_lines, closing_table, look_next_lines
 from .comparison import comparison_markdown, comparison_table
+from .differences import differences_markdown, differences_text
 from .escalation import served_tables
 from .escape import safe_markdown, safe_terminal, safe_text
 from .gather import ReportData, WarmUpPair, find_warm_up_pairs, gather
@@ -21,12 +23,16 @@ from .terminal import (
 from .write import Beside, write_reports
 
 __all__ = [
+    "SUMMARY_MAX_BYTES",
     "BeforeAfter",
     "Beside",
     "Course",
     "CoursePoint",
     "ReportData",
     "WarmUpPair",
+    "check_annotations",
+    "check_junit",
+    "check_markdown",
     "closing_lines",
     "closing_table",
     "comparison_markdown",
@@ -34,6 +40,8 @@ __all__ = [
     "cycle_results",
     "cycles_table",
     "decision_panel",
+    "differences_markdown",
+    "differences_text",
     "escalation_html",
     "evaluation_table",
     "find_warm_up_pairs",

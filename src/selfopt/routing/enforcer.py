@@ -68,8 +68,9 @@ class Enforcer:
     """Reads and changes the rules of one home. Any number of processes may do so at once.
 
     Args:
-        on_step: called with a name of STEPS after each step of a change.
+        on_step: called with each of STEPS when it is done.
         before_change: called before each change. If it raises, nothing is changed.
+        after_change: called with each new version. It is in force even if this raises.
         one_name: gives one name for all of a model. A rule keeps the name that it has.
         check: called with the rules that a change adds or changes. If it raises, nothing is changed.
     """
@@ -81,6 +82,7 @@ class Enforcer:
         clock: Callable[[], str] = utc_now,
         on_step: Callable[[str], None] = lambda _: None,
         before_change: Callable[[], None] = lambda: None,
+        after_change: Callable[[RoutingConfig], None] = lambda _: None,
         one_name: Callable[[str], str] = str,
         check: Callable[[Sequence[Rule]], None] = lambda _: None,
     ) -> None:
@@ -89,6 +91,7 @@ class Enforcer:
         self._clock = clock
         self._on_step = on_step
         self._before_change = before_change
+        self._after_change = after_change
         self._one_name = one_name
         self._check = check
 
@@ -172,14 +175,11 @@ class Enforcer:
         )
 
     def history(self) -> tuple[VersionEntry, ...]:
-        """Every version in the audit trail, oldest first.
-
-        Raises AuditError if the trail is damaged.
-        """
+        """Every version in the audit trail, oldest first. AuditError if the trail is damaged."""
         return history_of(self.trail.records(), self.load().version)
 
     def trace(self, rule_id: str) -> RuleTrace:
-        """A rule, all its changes, and the ids of the recommendations and evidence behind them.
+        """A rule, all its changes, and the ids behind them.
 
         Raises:
             UsageError: neither the rules in force nor the audit trail know the rule.
@@ -274,6 +274,8 @@ class Enforcer:
                 self._set_aside()
                 write_config(self.home, config)
         render_log(self.trail)
+        if changes:
+            self._after_change(config)
         return config
 
     def _set_aside(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from .endpoint import Table
 
@@ -39,3 +40,6 @@ def executor_name(value: str) -> str:
     raise ValueError(
         f"{value[:200]!r} is no executor: write local (this process), ray (a Ray cluster started on this machine) or ray://HOST:PORT"
     )
+
+
+ExecutorName = Annotated[str, AfterValidator(executor_name)]

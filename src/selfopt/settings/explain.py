@@ -74,7 +74,11 @@ def explain(error: ValidationError, sources: Sequence[Source]) -> str:
         words += f"; allowed are {', '.join(ENDPOINT_KINDS.names())}"
     got = first.get("input")
     # Keys are not shown, and neither are URLs, which may hold a password.
-    shown = f" (got {_short(got)})" if isinstance(got, str | int | float) and "key" not in path and "url" not in path else ""
+    shown = (
+        f" (got {_short(got)})"
+        if isinstance(got, str | int | float) and "key" not in path and "url" not in path and path != "ledger"
+        else ""
+    )
     return f"{where}: {path}: {words}{shown}{more}"
 
 

@@ -252,7 +252,18 @@ def _without_none(tree: Mapping[str, Any]) -> dict[str, Any]:
 def _check_trust(source: Source, own: Path) -> None:
     if source.trusted:
         return
-    own_only = ("allow_remote", "home", "currency", "prices", "gateway", "serve", "executor", "ray")
+    own_only = (
+        "allow_remote",
+        "home",
+        "ledger",
+        "ledger_patience_s",
+        "currency",
+        "prices",
+        "gateway",
+        "serve",
+        "executor",
+        "ray",
+    )
     private: list[str] = [name for name in own_only if name in source.values]
     private += [f"models.{name}" for name in ("catalogue", "embedding") if name in _table(source, "models")]
     if private:

@@ -11,8 +11,9 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp, cost_of
 
+from .database import DatabaseUrl
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
-from .executing import LOCAL, RaySettings, executor_name
+from .executing import LOCAL, ExecutorName, RaySettings
 from .objective import ObjectiveSettings
 from .otel import OtelSettings
 from .prices import PriceSettings, found_price
@@ -226,9 +227,14 @@ class Settings(Table):
 
     Attributes:
         executor: Who makes trials: `local`, `ray` or `ray://HOST:PORT`.
+        ledger: The database of PostgreSQL that holds the ledger, as a URL without a password. None:
+            a file in the home.
+        ledger_patience_s: How long a database that goes away is waited for, in seconds.
     """
 
     home: str | None = None
+    ledger: DatabaseUrl | None = None
+    ledger_patience_s: float = Field(default=300.0, ge=0, le=86_400)
     allow_remote: bool = False
     models: ModelSettings = ModelSettings(aliases=DEFAULT_ALIASES)
     endpoints: Annotated[dict[str, EndpointSettings], ProjectMay.ADD_SCRIPTED] = Field(default_factory=default_endpoints)
@@ -245,14 +251,9 @@ class Settings(Table):
     gateway: GatewaySettings = GatewaySettings()
     serve: ServeSettings = ServeSettings()
     otel: OtelSettings = OtelSettings()
-    executor: str = LOCAL
+    executor: ExecutorName = LOCAL
     ray: RaySettings = RaySettings()
     variants: str | None = None
-
-    @field_validator("executor")
-    @classmethod
-    def _executor(cls, value: str) -> str:
-        return executor_name(value)
 
     @field_validator("endpoints")
     @classmethod

@@ -20,7 +20,7 @@ from .tree import Settings
 # Variables that selfopt reads itself; they are no settings.
 PLAIN_VARIABLES = frozenset({"HOME", "CACHE", "CONFIG", "DOTENV"})
 # Settings outside of tables: one word after SELFOPT_.
-SCALARS = frozenset({"home", "allow_remote", "currency", "executor", "variants"})
+SCALARS = frozenset({"home", "ledger", "ledger_patience_s", "allow_remote", "currency", "executor", "variants"})
 
 
 def variables_of_settings() -> set[str]:
@@ -86,7 +86,7 @@ def _is_private(name: str) -> bool:
     if name in {f"{p}_API_KEY" for p in providers} | {f"{p}_BASE_URL" for p in providers} | {"OLLAMA_HOST"}:
         return True
     plain = {f"SELFOPT_{rest}" for rest in PLAIN_VARIABLES}
-    return name.upper() in plain | {"SELFOPT_ALLOW_REMOTE"} or name.upper().startswith("SELFOPT_ENDPOINTS__")
+    return name.upper() in plain | {"SELFOPT_ALLOW_REMOTE", "SELFOPT_LEDGER"} or name.upper().startswith("SELFOPT_ENDPOINTS__")
 
 
 def _literal(text: str) -> Any:

@@ -1,6 +1,7 @@
 """Tries the real policy on synthetic worlds: what it promotes falsely, finds and costs."""
 
 from .bench import BASELINE, Bench, candidate_name, race_start, run_race
+from .checks import CheckWorld, LossShape, SimulatedCheck
 from .escalation_figures import escalation_figures
 from .figures import CYCLES, WORLDS, SimulationPlan, cycle_figures, world_figures
 from .forecast import Forecast, forecast
@@ -13,9 +14,12 @@ __all__ = [
     "CYCLES",
     "WORLDS",
     "Bench",
+    "CheckWorld",
     "Forecast",
+    "LossShape",
     "Means",
     "SearchOptions",
+    "SimulatedCheck",
     "SimulatedSearch",
     "SimulationPlan",
     "World",

@@ -15,6 +15,7 @@ from .patterns import MAX_COLD_RUNS, MIN_PATTERN_RUNS, RowPattern, cold_prefix, 
 from .planned import planned_log_e
 from .planning import pairs_to_decide
 from .prompts import FINAL_SHARE, PromptDifferences, mcnemar_p, prompt_evidence
+from .regression import Stratum, fewer_passes_p, look_shares
 from .reload import CONFIRMING_BAYES_FACTOR, CONFIRMING_RUNS, rank_p, reload_log_bayes_factor, suite_log_bayes_factor
 from .row_models import PassRow, cold_length
 from .served import SET_BETS, bad_share_p, least_served, lowest_shown, prompts_factor, sets_factor, sets_log_e
@@ -46,6 +47,7 @@ __all__ = [
     "RiseDetector",
     "RowPattern",
     "Statistic",
+    "Stratum",
     "Sums",
     "bad_share_p",
     "bisected",
@@ -63,6 +65,7 @@ __all__ = [
     "elond_level",
     "escalations_detector",
     "exchangeability_p",
+    "fewer_passes_p",
     "fwer_level",
     "history_share",
     "holm",
@@ -72,6 +75,7 @@ __all__ = [
     "log_growths",
     "log_mean_exp",
     "logistic",
+    "look_shares",
     "lowest_shown",
     "mcnemar_p",
     "non_inferiority",

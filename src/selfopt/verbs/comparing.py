@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from statistics import median
 
 from selfopt.errors import UsageError
-from selfopt.home import ProcessLock
 from selfopt.measure.blocks import measure_specs
 from selfopt.measure.budget import BudgetMeter
 from selfopt.measure.context import Labels
@@ -39,6 +38,7 @@ from selfopt.scoring import agent_counts, agent_score, argument_accuracy, call_a
 from selfopt.stats import Statistic, holm, jackknife, paired_jackknife
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import only_reads
+from selfopt.wiring.ledgers import measuring
 
 from .costing import request_cost
 
@@ -119,7 +119,7 @@ async def compare_models(app: App, request: CompareRequest, progress: Callable[[
     group = new_id("compare") if request.fresh else content_hash("compare", what)
     if not only_reads(app):
         app.home.ensure()
-    with nullcontext() if only_reads(app) else ProcessLock(app.home.lock)("compare"):
+    with nullcontext() if only_reads(app) else measuring(app, "compare"):
         context = app.measure_context(progress)
         meter = BudgetMeter(app.budget, context.clock)
         # Not interleaved: servers cache the model and prompt prefix that neighbouring trials share.

@@ -153,8 +153,8 @@ def _home(app: App) -> Check:
 def _ledger(app: App) -> str:
     if not app.has_ledger:
         return "nothing measured yet"
-    _ = app.ledger  # the error says what to do
-    return str(app.home.ledger)
+    ledger = app.kept_ledger  # the error says what to do
+    return getattr(ledger, "place", str(app.home.ledger))
 
 
 def _names(app: App) -> str:

@@ -10,7 +10,7 @@ from selfopt.errors import SelfoptError
 from selfopt.feedback import best_known
 from selfopt.home import counted
 from selfopt.loop import current_baseline
-from selfopt.records import Comparison, Cycle, Evaluation, Outcome
+from selfopt.records import Comparison, Cycle, Decision, Evaluation, Outcome
 from selfopt.stats import mcnemar_p
 from selfopt.wiring.app import App
 
@@ -45,6 +45,16 @@ def failures_of_cycles(cycles: Sequence[Cycle]) -> Iterator[Failure]:
         for check in cycle.remedies:
             if check.withdrawn:
                 yield Failure("regression", f"{check.model} {check.phase}: {check.claim} was taken back ({check.detail})")
+
+
+def failures_of_decisions(decisions: Sequence[Decision]) -> Iterator[Failure]:
+    """Yield the held and the rejected candidates and, as regressions, those that the gates found worse than the baseline."""
+    for decision in decisions:
+        what = f"{decision.model} {decision.phase} {decision.candidate_variant or decision.candidate_spec_id}"
+        if decision.verdict != "promote":
+            yield Failure(decision.verdict, f"{what}: {', '.join(decision.reason_codes)}")
+        if "regression" in decision.reason_codes:
+            yield Failure("regression", f"{what} is worse than the baseline")
 
 
 def failures_of_comparison(app: App, models: Sequence[str], comparison: Comparison) -> Iterator[Failure]:

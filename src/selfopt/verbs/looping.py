@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from selfopt.errors import UnknownModelError, UsageError
-from selfopt.home import InputFileError, ProcessLock, read_input
+from selfopt.home import InputFileError, read_input
 from selfopt.loop import (
     Listener,
     LoopContext,
@@ -30,6 +30,7 @@ from selfopt.records import Cycle, Finding, SearchEnd, SearchStart, Spec, conten
 from selfopt.routing import diff
 from selfopt.wiring.advising import require_adviser
 from selfopt.wiring.app import App
+from selfopt.wiring.ledgers import measuring
 from selfopt.words.evidence import on_prompts
 from selfopt.words.searches import frontier_text
 
@@ -125,7 +126,7 @@ async def run_loop(
     on = [app.settings.suites.model_dump(mode="json"), app.settings.loop.search]
     what = key or [asked, cycles, sha256_hex(_text(candidates)) if candidates else None, max_candidates, on]
     app.home.ensure()
-    with ProcessLock(app.home.lock)("loop"):
+    with measuring(app, "loop"):
         context = loop_context(app, listener, progress, max_candidates)
         if candidates is not None:
             chosen = [_with_candidates(app, context, t, candidates) for t in chosen]

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from selfopt.errors import RefusedError, UsageError
-from selfopt.home import ProcessLock
 from selfopt.measure.context import Labels
 from selfopt.measure.options import MeasureOptions
 from selfopt.measure.progress import Progress, SearchNow, ignore_progress
@@ -30,6 +29,7 @@ from selfopt.records import (
 )
 from selfopt.routing import check_escalations, log_routing_decision, validate_model_phase_compatibility
 from selfopt.wiring.app import App
+from selfopt.wiring.ledgers import measuring
 from selfopt.words.rules import mixed_text
 
 __all__ = ["MeasureRequest", "Measured", "Progress", "SearchNow", "measure_model", "measure_request", "phase_of", "route"]
@@ -215,7 +215,7 @@ async def measure_model(
         budget=app.budget,
     )
     app.home.ensure()
-    with ProcessLock(app.home.lock)("supervise" if request.n_runs > 1 else "run"):
+    with measuring(app, "supervise" if request.n_runs > 1 else "run"):
         result = await supervise(spec, context=app.measure_context(progress, request.model), options=options)
         verdicts = tuple(
             v

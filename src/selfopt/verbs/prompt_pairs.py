@@ -209,12 +209,17 @@ def _pair(app: App, rows: _Rows, left: Evaluation, right: Evaluation, prompt: Pr
 
 def answer_of(app: App, evaluation: Evaluation, row: OutcomeRow | None) -> ShownAnswer | None:
     """How an evaluation answered a prompt; None where it did not."""
-    if row is None or not row.trial_ids:
+    return None if row is None else shown_answer(app, row, (evaluation.parser_hash, evaluation.scorer_hash))
+
+
+def shown_answer(app: App, row: OutcomeRow, judges: tuple[str, str]) -> ShownAnswer | None:
+    """How a prompt was answered; None where it was not asked. judges: the hashes of parser chain and scorer."""
+    if not row.trial_ids:
         return None
     at = next((n for n, outcome in enumerate(row.outcomes) if outcome is not Outcome.PASS), 0)
     trial_id = row.trial_ids[at]
     trial = find(app.ledger, Trial, trial_id)
-    verdict = find(app.ledger, Verdict, Verdict.make_id(trial_id, evaluation.parser_hash, evaluation.scorer_hash))
+    verdict = find(app.ledger, Verdict, Verdict.make_id(trial_id, *judges))
     steps = () if trial is None else tuple(ToldStep(item.step, _content(app, item.content)) for item in trial.exchanges)
     return ShownAnswer(row.letters, row.outcomes[at], trial_id, steps, verdict)
 

@@ -10,6 +10,8 @@ from selfopt.ledger import resolve
 from selfopt.measure.show import ShownTrial, show_trial
 from selfopt.records import (
     Blob,
+    Check,
+    Evaluation,
     LedgerFault,
     Run,
     Spec,
@@ -18,7 +20,7 @@ from selfopt.records import (
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import faults_of, ids_of, require_ledger
 
-__all__ = ["ShownTrial", "shown_faults", "shown_trial", "warm_up_texts"]
+__all__ = ["ShownTrial", "check_faults", "shown_check", "shown_faults", "shown_trial", "warm_up_texts"]
 
 
 def shown_trial(app: App, prefix: str) -> ShownTrial:
@@ -32,6 +34,19 @@ def shown_trial(app: App, prefix: str) -> ShownTrial:
         with contextlib.suppress(SuiteError):  # without the suite's file, what it expected is not shown
             suites.append(app.suite_for(spec))
     return show_trial(app.ledger, trial.trial_id, suites)
+
+
+def shown_check(app: App, prefix: str) -> Check:
+    """Return a check, by its id or an unambiguous beginning of it. UsageError when there is none."""
+    require_ledger(app)
+    return resolve(app.ledger, Check, prefix)
+
+
+def check_faults(app: App, check: Check) -> tuple[LedgerFault, ...]:
+    """List what of a check, down to the trials that it rests on, is not as it was committed."""
+    trials = ((Trial.ledger_kind, name) for row in check.rows for name in (*row.trial_ids, *row.before_trial_ids))
+    evaluations = ((Evaluation.ledger_kind, name) for name in check.evaluation_ids)
+    return faults_of(app, {(Check.ledger_kind, check.check_id), *trials, *evaluations})
 
 
 def shown_faults(app: App, shown: ShownTrial) -> tuple[LedgerFault, ...]:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from selfopt.authoring.drafts import UsableTools, usable_tools
 from selfopt.errors import BudgetError, UsageError
-from selfopt.home import ProcessLock
 from selfopt.loop import Listener, Target
 from selfopt.measure.budget import BudgetMeter
 from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.records import Cycle, Suite, content_hash
 from selfopt.suites import store_suites
 from selfopt.wiring.app import App
+from selfopt.wiring.ledgers import measuring
 
 from .diagnosing import UNHEARD
 from .looping import run_loop
@@ -114,7 +114,7 @@ async def tune_model(
     app.home.ensure()
     meter = BudgetMeter(app.budget, clock)
     began = clock()
-    with ProcessLock(app.home.lock)("tune"):
+    with measuring(app, "tune"):
         suite, found = await _suite(app, request, plan, usable, meter, hears.show)
     hears.suite(found)
     if request.prompts_only:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from selfopt.errors import UsageError
-from selfopt.home import ProcessLock
 from selfopt.loop import current_baseline, spec_by_id
 from selfopt.measure.context import Labels
 from selfopt.measure.options import MeasureOptions
@@ -18,6 +17,7 @@ from selfopt.measure.warm_up_validation import UnloadWhen, WarmUpValidation, val
 from selfopt.records import ColdFailuresFigures, Evaluation, Finding, Phase, RouteDecision, Run, Spec, Split, new_id, utc_now
 from selfopt.variants.rendering import as_rendered
 from selfopt.wiring.app import App
+from selfopt.wiring.ledgers import measuring
 
 from .measuring import MeasureRequest, route
 from .reporting import write_artefacts
@@ -83,7 +83,7 @@ async def validate_model_warm_up(
     options = replace(_asked(arguments), labels=Labels(group_id=arguments.get("group")), budget=app.budget)
     spec = _spec(app, model, phase, arguments)
     app.home.ensure()
-    with ProcessLock(app.home.lock)("warm-up validation"):
+    with measuring(app, "warm-up validation"):
         found = await validate_warm_up(
             spec,
             context=app.measure_context(arguments.get("progress", ignore_progress), asked),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfopt.engine.catalogue import load_catalogue
 from selfopt.engine.store import ModelStore
-from selfopt.errors import StoreError, UnknownModelError
+from selfopt.errors import UnknownModelError
 from selfopt.home import NOT_MADE_HERE, Home, KeyFile, escape_control, look_for_home
 from selfopt.reading import needs_logprobs
 from selfopt.records import Environment, Ledger, Phase, Spec, Suite, Variant, utc_now
@@ -29,10 +29,13 @@ from .specs import spec_of
 
 if TYPE_CHECKING:
     from selfopt.engine.embedded import EmbeddedEngine
-    from selfopt.ledger import LedgerSeals, SqliteLedger
+    from selfopt.ledger import LedgerSeals
     from selfopt.measure.budget import Budget
     from selfopt.measure.context import MeasureContext
     from selfopt.measure.progress import Progress
+
+    from .handed_rules import HandedOut
+    from .ledgers import KeptLedger
 
 
 logger = logging.getLogger("selfopt.wiring")
@@ -57,7 +60,7 @@ class App:
         self.executors = Executors(settings, self.environ)
         self._suites: dict[str, Suite] = {}
         self._engine: EmbeddedEngine | None = None
-        self._ledger: SqliteLedger | None = None
+        self._ledger: KeptLedger | None = None
         self._seals: LedgerSeals | None = None
         self._since = utc_now()
         self.on_step: Callable[[str], None] = lambda step: None
@@ -122,6 +125,8 @@ class App:
 
     def release(self) -> None:
         """Seal and close the ledger, and tell a collector of what is new in it. Suffices when no model was asked. May be called twice."""
+        if self.settings.ledger is not None and self.handed is not None:
+            self.handed.close()
         if self._ledger is not None:
             ledger, self._ledger = self._ledger, None
             if self.settings.otel.enabled:
@@ -138,40 +143,32 @@ class App:
     @property
     def ledger(self) -> Ledger:
         """The home's ledger. The first use opens it and creates the home, or only reads one that cannot be written."""
-        if self._ledger is None:
-            from selfopt.ledger import LedgerSeals, is_read_only, open_ledger
+        return self.kept_ledger
 
-            if not is_read_only(self.home.ledger):
-                self.home.ensure()
-            if self.home.ledger.exists() and not self.home.ledger.is_file():  # sqlite would wait for a pipe's other end
-                raise StoreError(f"{self.home.ledger} is not a regular file; move it aside, or restore it from a copy")
+    @property
+    def kept_ledger(self) -> KeptLedger:
+        """The same, as what keeps it."""
+        if self._ledger is None:
+            from selfopt.ledger import LedgerSeals
+
+            from .ledgers import open_home_ledger
+
             seals = LedgerSeals(self.enforcer.trail)
-            self._ledger = open_ledger(self.home.ledger, after_commit=seals.committed, one_name=self.settings.one_name)
+            self._ledger = open_home_ledger(self, seals)
             self._seals = None if self._ledger.read_only else seals
             if self._ledger.upgraded:
                 seals.try_seal(self._ledger, "upgraded")
         return self._ledger
 
-    def seal_ledger(self) -> None:
-        """Seal the ledger before a change of the rules. AuditError when the trail cannot be
-        written.
-
-        A ledger that cannot be opened is only logged, so that rules can still be changed by hand.
-        """
-        if not self.has_ledger:
-            return
-        try:
-            _ = self.ledger
-        except StoreError as error:
-            logger.warning("the rules are changed, but the ledger could not be sealed before: %s", error)
-            return
+    def seal(self) -> None:
+        """Seal the open ledger before a change of the rules. AuditError when the trail cannot be written."""
         if self._seals is not None and self._ledger is not None:
             self._seals.seal(self._ledger, "before a change of the rules")
 
     @property
     def has_ledger(self) -> bool:
-        """Whether anything was ever measured in this home."""
-        return self.home.ledger.exists()
+        """Whether anything was ever measured in this home, or a database holds its ledger."""
+        return self.settings.ledger is not None or self.home.ledger.exists()
 
     def environments(self) -> dict[str, Environment]:
         """All observed environments by id. Empty when nothing was measured."""
@@ -262,13 +259,25 @@ class App:
     @cached_property
     def enforcer(self) -> Enforcer:
         """Reads and writes the rules in force."""
+        from .ledgers import after_rules, before_rules
+
         return Enforcer(
             self.home,
             on_step=self._step,
-            before_change=self.seal_ledger,
+            before_change=lambda: before_rules(self),
+            after_change=lambda config: after_rules(self, config),
             one_name=self.settings.one_name,
             check=lambda rules: check_escalations(rules, self.route_options()),
         )
+
+    @cached_property
+    def handed(self) -> HandedOut | None:
+        """The rules that the settings' database hands out; None without a database."""
+        if self.settings.ledger is None:
+            return None
+        from .handed_rules import HandedOut
+
+        return HandedOut(self.settings.ledger, self.home, Enforcer(self.home, one_name=self.settings.one_name))
 
     @property
     def keys(self) -> KeyFile:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import TypeVar
 
@@ -50,7 +50,7 @@ def ledger_or_none(app: App) -> Ledger:
 
 def only_reads(app: App) -> bool:
     """Whether this home has a ledger, and it cannot be written."""
-    return is_read_only(app.home.ledger)
+    return app.settings.ledger is None and is_read_only(app.home.ledger)
 
 
 def require_ledger(app: App) -> None:
@@ -65,10 +65,10 @@ def verify_ledger(app: App) -> LedgerReport:
     Only reads. Reports damage instead of raising.
     """
     try:
-        return verify_ledger_file(app.home.ledger, read_ledger_seals(app.enforcer.trail))
+        return _verified(app, read_ledger_seals(app.enforcer.trail, ledger_id_of(app)))
     except AuditError as error:
         fault = LedgerFault(kind="seals", id=app.home.audit_trail.name, what="damaged", detail=str(error))
-        report = verify_ledger_file(app.home.ledger, {})
+        report = _verified(app, {})
         return report.model_copy(
             update={"ok": False, "faults": (fault, *report.faults), "n_faults": report.n_faults + 1, "unsealed": report.commits}
         )
@@ -85,8 +85,26 @@ def faults_of(app: App, only: Iterable[Named], names: Iterable[str] = (), kinds:
     Raises:
         AuditError: the audit trail cannot be read.
     """
-    seals = read_ledger_seals(app.enforcer.trail)
-    return check_records(app.home.ledger, seals, frozenset(only), frozenset(names), frozenset(kinds)).faults
+    seals = read_ledger_seals(app.enforcer.trail, ledger_id_of(app))
+    sought = frozenset(only), frozenset(names), frozenset(kinds)
+    if app.settings.ledger is not None:
+        from selfopt.ledger.postgres_verifying import verify_database
+
+        return verify_database(app.settings.ledger, seals, sought).faults
+    return check_records(app.home.ledger, seals, *sought).faults
+
+
+def ledger_id_of(app: App) -> str:
+    """Return what tells a database's ledger from others in the audit trail; empty for the home's own file."""
+    return app.kept_ledger.ledger_id if app.settings.ledger is not None else ""
+
+
+def _verified(app: App, seals: Mapping[str, Mapping[int, str]]) -> LedgerReport:
+    if app.settings.ledger is not None:
+        from selfopt.ledger.postgres_verifying import verify_database
+
+        return verify_database(app.settings.ledger, seals)
+    return verify_ledger_file(app.home.ledger, seals)
 
 
 def check_evidence(app: App, evaluations: Iterable[Evaluation], evidence: Iterable[str] = ()) -> None:

@@ -99,7 +99,7 @@ def build_gateway(
         SettingsError: other machines can reach the host and no API key is valid.
         StoreError: the rules cannot be read, or the audit trail or requests not written.
     """
-    app.home.ensure()
+    _ready_home(app, worker)
     audit, pool, allowances = _audit(app), Pool(), _allowances(app, worker)
     keys = _keys(app, options.own.host, allowances)
     thresholds = _thresholds(app, audit, lambda: rules.current.config.version)
@@ -160,6 +160,13 @@ def _earlier(app: App, options: GatewayOptions) -> EarlierResponses | None:
         return None
     limits = KeptLimits(own.keep_responses, own.keep_responses_bytes, own.keep_responses_days)
     return EarlierResponses(KeptResponses(app.home.responses, limits), options.body, own.max_body_bytes)
+
+
+def _ready_home(app: App, worker: Worker | None) -> None:
+    """Make the folder. Of several workers, the first follows the rules that a database hands out, for all of them."""
+    app.home.ensure()
+    if app.handed is not None and (worker is None or worker.number == 0):
+        app.handed.follow()
 
 
 def _audit(app: App) -> TrailSink:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from selfopt.loop.candidates import changes, describe_change, propose
 from selfopt.records import Finding, FindingKind, Sampling, SearchSpace, Spec, Variant, WarmUp
+from tests.examples import some_of
 from tests.loop.proposers.kit import BASE, NAMES, SPACE, VARIANTS, finding
 
 
@@ -114,7 +115,7 @@ ANY = st.builds(finding, st.sampled_from(get_args(FindingKind))) | st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=some_of(80), deadline=None)
 @given(
     st.lists(ANY, max_size=4),
     st.integers(0, 15),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from selfopt.reading.earlier.literals import LiteralReader, UnreadableError
 from selfopt.reading.readers.base import DEPTH_LIMIT
+from tests.examples import some_of
 
 SCALAR = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=5)
 VALUE = st.recursive(
@@ -58,14 +59,14 @@ def said(text: str, *, strict: bool) -> tuple[Any, ...]:
     return (repr(value), end, reader.repaired)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=some_of(300))
 @given(WRITTEN, st.text(max_size=3))
 def test_what_json_writes_is_read_alike(written: str, behind: str) -> None:
     """With anything behind it."""
     assert said(written + behind, strict=True) == said(written + behind, strict=False)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=some_of(500))
 @given(st.builds(lambda opener, pieces: opener + "".join(pieces), st.sampled_from(["{", "[", "("]), DAMAGED))
 @example('{"a": 1e999}')
 @example('{"a": "\\ud83d\\ude00 \\ud83d"}')

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from selfopt.reading.readers.loose import LooseReader, UnreadableError, decode_object
 from selfopt.records import canonical_json
+from tests.examples import some_of
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -55,7 +56,7 @@ def same(one: Any, other: Any) -> bool:
     return json.dumps(one) == json.dumps(other)
 
 
-@settings(max_examples=300)
+@settings(max_examples=some_of(300))
 @given(st.dictionaries(st.text(max_size=8), JSON_VALUES, max_size=5), st.sampled_from([None, 1]), st.booleans())
 def test_json_is_read_as_json(given: dict[str, Any], indent: int | None, ascii_only: bool) -> None:
     """Exactly, however it is laid out."""
@@ -63,14 +64,14 @@ def test_json_is_read_as_json(given: dict[str, Any], indent: int | None, ascii_o
     assert same(value(text), json.loads(text))
 
 
-@settings(max_examples=200)
+@settings(max_examples=some_of(200))
 @given(st.dictionaries(st.text(max_size=8), JSON_VALUES, max_size=4))
 def test_a_python_literal_is_read_as_python(given: dict[str, Any]) -> None:
     """Single quotes, True and None."""
     assert same(value(repr(given)), given)
 
 
-@settings(max_examples=200)
+@settings(max_examples=some_of(200))
 @given(st.dictionaries(st.text(max_size=8), JSON_VALUES, min_size=1, max_size=4))
 def test_damage_beside_a_value_does_not_change_it(given: dict[str, Any]) -> None:
     """A trailing comma makes the fast way impossible; the other way reads the same."""
@@ -78,7 +79,7 @@ def test_damage_beside_a_value_does_not_change_it(given: dict[str, Any]) -> None
     assert same(value(f"{text[:-1]},}}"), given)
 
 
-@settings(max_examples=500)
+@settings(max_examples=some_of(500))
 @given(TEXTS)
 def test_no_text_makes_it_raise_anything_else(text: str) -> None:
     """And what it reads can be stored."""

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from selfopt.reading import read
 from selfopt.reading.readers.rehearsed import rehearsed
 from tests.each import assert_each
+from tests.examples import some_of
 
 from .test_unmarked import TOOLS, J, K
 
@@ -143,7 +144,7 @@ def test_a_real_call_behind_an_example_is_read() -> None:
     ]
 
 
-@settings(max_examples=200)
+@settings(max_examples=some_of(200))
 @given(st.lists(st.sampled_from([*EXAMPLES, *TAUGHT, *REFUSALS, *ANNOUNCED, J, K, "\n", " ", "```", "\n\n"]), max_size=12))
 def test_nothing_is_an_example_that_was_not_read(parts: list[str]) -> None:
     """Only places of the given spans are named, and the words themselves stay text."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from selfopt.reading.readers.names import Names
 from selfopt.reading.readers.shapes import shape_of
 from selfopt.records import ToolDefinition
+from tests.examples import some_of
 
 STRING = {"type": "string"}
 NAMES = Names.of(
@@ -188,7 +189,7 @@ def test_a_call_of_another_tool_is_kept_apart() -> None:
     assert len(shape.calls) == 2
 
 
-@settings(max_examples=300)
+@settings(max_examples=some_of(300))
 @given(
     st.recursive(
         st.none()

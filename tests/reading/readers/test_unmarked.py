@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from selfopt.reading.readers.base import CALL_LIMIT, Found
 from selfopt.reading.readers.unmarked import READER
 from selfopt.records import ReplyContent, ToolDefinition, canonical_json
+from tests.examples import some_of
 
 STRING = {"type": "string"}
 
@@ -350,7 +351,7 @@ ARGUMENTS = st.dictionaries(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=some_of(300))
 @given(
     st.lists(ARGUMENTS, min_size=1, max_size=3), st.sampled_from([None, 2]), st.booleans(), st.sampled_from(["", "\n", "Sure.\n"])
 )
@@ -398,7 +399,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=some_of(500))
 @given(st.lists(st.one_of(PIECES, st.text(max_size=5)), max_size=50).map("".join))
 def test_no_text_makes_it_raise(text: str) -> None:
     """What it finds can be stored, and stands where it says."""

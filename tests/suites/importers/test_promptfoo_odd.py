@@ -17,6 +17,7 @@ from selfopt.suites.importers.asserts import MAX_USED, read_asserts
 from selfopt.suites.importers.chat import conversation_data
 from selfopt.suites.importers.jsonl import read_jsonl
 from selfopt.suites.importers.promptfoo import read_promptfoo
+from tests.examples import some_of
 
 from .test_promptfoo import PLAY, VALID, WEATHER
 
@@ -55,7 +56,7 @@ def places(data: Any) -> Iterator[tuple[Any, Any]]:
         yield from places(data[key])
 
 
-@settings(max_examples=150)
+@settings(max_examples=some_of(150))
 @given(st.lists(st.tuples(st.integers(0, 10_000), ODD), min_size=1, max_size=3), st.booleans())
 def test_a_configuration_with_anything_anywhere_is_imported_or_refused(changes: list[tuple[int, Any]], strict: bool) -> None:
     """No other error, and one printable line."""
@@ -94,7 +95,7 @@ LINE = {
 }
 
 
-@settings(max_examples=150)
+@settings(max_examples=some_of(150))
 @given(st.lists(st.tuples(st.integers(0, 10_000), ODD), min_size=1, max_size=3))
 def test_a_line_with_anything_anywhere_is_imported_or_refused(changes: list[tuple[int, Any]]) -> None:
     """No other error, and one printable line."""

@@ -25,8 +25,10 @@ IMPORTERS: Registry[Importer] = Registry(
     "selfopt.importers",
     {
         "bfcl": "selfopt.suites.importers.bfcl:IMPORTER",
+        "csv": "selfopt.suites.importers.csv_rows:IMPORTER",
         "jsonl": "selfopt.suites.importers.jsonl:IMPORTER",
         "promptfoo": "selfopt.suites.importers.promptfoo:IMPORTER",
+        "xlam": "selfopt.suites.importers.xlam:IMPORTER",
     },
     Importer,
 )

@@ -116,7 +116,7 @@ def _prompt(
         raise SuiteError(f"{where}: offers no tools; give the line tools, or all lines with --tools")
     messages = conversation_data(body["messages"], where, beside.of_messages)
     if "expected" in body:
-        expected = _expected(body["expected"], f"{where}: expected")
+        expected = expected_data(body["expected"], f"{where}: expected")
     elif messages and messages[-1]["role"] == "assistant":
         if body["messages"][-1].get("weight") == 0:
             raise SuiteError(f"{where}: its last message has weight 0, so it is no example of what is right; add expected")
@@ -139,7 +139,8 @@ def _kept(extra: dict[str, Any], beside: _Beside) -> dict[str, Any]:
     return extra if fits else {}
 
 
-def _expected(value: Any, where: str) -> Any:
+def expected_data(value: Any, where: str) -> Any:
+    """Convert what is expected, in one of the forms that `read_jsonl` lists. Raises SuiteError."""
     if value == "any":
         return "any"
     if value is None or value == []:

@@ -1,0 +1,116 @@
+"""`selfopt check [FILE]`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import LiveLine, cap_options, console, draw, emit, json_option, limits_of, progress_option, run_with_app, say
+from .exit_codes import says
+
+if TYPE_CHECKING:
+    from selfopt.records import Check
+    from selfopt.verbs.opening import App
+
+
+@click.command("check")
+@click.argument("file", required=False, default="selfopt.check.yaml", type=click.Path(path_type=Path))
+@click.option(
+    "--record",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Measure what FILE describes seven times and write it as a recorded state. Nothing is judged.",
+)
+@click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Also write JUnit XML, for a build's test report.")
+@click.option("--markdown", metavar="FILE", type=click.Path(path_type=Path), help="Also write a summary for a pull request.")
+@click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an interrupted check.")
+@cap_options
+@progress_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    file: Path,
+    junit: Path | None,
+    markdown: Path | None,
+    record: Path | None,
+    fresh: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Check a model and variant against what FILE asks for, and say whether the build passes.
+
+    FILE is YAML: a suite, a model, a variant or the rule in force, and a baseline, thresholds or
+    prompts that must pass. It asks only as often as it takes to be sure. Exit code 100 when the
+    check fails, or is undecided and the file counts that as a failure.
+
+    In a step of GitHub's workflows it also writes annotations, and adds to the step's summary.
+
+    \b
+    selfopt check
+    selfopt check --junit selfopt.xml --markdown selfopt.md
+    selfopt check --record state.json
+    """
+    settings = limits_of(flags)
+    if record is not None and (junit or markdown):
+        raise click.UsageError("--record judges nothing, so there is nothing for --junit and --markdown", ctx)
+    with LiveLine(enabled=not as_json) as live:
+        if record is not None:
+            return _record(ctx, file, record, settings, live, as_json=as_json)
+
+        async def checked(app: App) -> tuple[Check, tuple[str, ...] | None]:
+            from selfopt.verbs.check_outputs import CheckOutputs, write_check_outputs
+            from selfopt.verbs.checking import CheckRequest, run_check
+
+            outputs = CheckOutputs(junit, markdown)
+            outputs.require()
+            found = await run_check(app, CheckRequest(file, fresh), live)
+            return found, write_check_outputs(app, found, outputs)
+
+        check, annotations = run_with_app(ctx, checked, settings)
+        live.clear()
+    if as_json:
+        for line in annotations or ():
+            click.echo(line, err=True)
+        emit(check)
+        return says(check.passes)
+    from selfopt.report.check_page import check_page
+
+    out = console()
+    with _no_commands_of(annotations):
+        draw(out, check_page(check, width=out.width))
+    return says(check.passes)
+
+
+@contextmanager
+def _no_commands_of(annotations: tuple[str, ...] | None) -> Iterator[None]:
+    """Print annotations, and let GitHub read no other line as a command: what is shown names what others wrote."""
+    if annotations is None:
+        yield
+        return
+    token = f"selfopt-{secrets.token_hex(16)}"
+    for line in (*annotations, f"::stop-commands::{token}"):
+        click.echo(line)
+    try:
+        yield
+    finally:
+        click.echo(f"::{token}::")
+
+
+def _record(ctx: click.Context, file: Path, record: Path, settings: dict[str, Any], live: LiveLine, *, as_json: bool) -> int:
+    from selfopt.verbs.checking import record_state
+
+    state = run_with_app(ctx, lambda app: record_state(app, file, record, live), settings)
+    live.clear()
+    if as_json:
+        emit(state)
+        return 0
+    runs = "one run, exact" if state.exact else f"{len(state.rows[0].outcomes)} runs"
+    say(console(), f"written: {record} ({state.model} {state.variant}, {len(state.rows)} prompts, {runs}, {state.evaluation_id})")
+    return 0

@@ -1,0 +1,76 @@
+"""`selfopt export`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .common import console, counted, emit, open_app, say
+from .export_others import inspect
+
+PATH = click.Path(path_type=Path)
+
+
+@click.group("export")
+def command() -> None:
+    """Write what was measured and served for other programs.
+
+    docs/DATA.md lists the columns of every table.
+    """
+
+
+def _table(kind: str, about: str, *, content: bool = True) -> None:
+    """Adds the command of one kind of table."""
+
+    def call(ctx: click.Context, /, as_json: bool, out: Path | None, content: bool = False, **asked: Any) -> None:
+        from selfopt.errors import UsageError
+        from selfopt.verbs.exporting import TableRequest, export_table
+
+        if out is None and sys.stdout.isatty():
+            raise UsageError("a table is no text for a terminal: name a file with --out, or send the output to a program")
+        wanted = TableRequest(kind=kind, out=out, content=content, **asked)  # type: ignore[arg-type]
+        done = export_table(open_app(ctx), wanted, sys.stdout.write)
+        if out is not None and as_json:
+            emit({"kind": done.kind, "format": done.form, "rows": done.rows, "out": out})
+        else:
+            where = f"written to {out}" if out is not None else "written"
+            say(console(stderr=out is None), f"{counted(done.rows, 'row')} of {kind} {where}")
+
+    decorators: list[Any] = [
+        click.option(
+            "--format", "form", type=click.Choice(["csv", "jsonl", "parquet"]), help="Default: that of FILE's ending, else csv."
+        ),
+        click.option("--out", type=PATH, metavar="FILE", help="The file to write. Default: standard output."),
+        click.option("--replace", is_flag=True, help="Replace FILE if it exists."),
+        click.option(
+            "--since", metavar="DAY", help="Only rows from this day or moment on (UTC): YYYY-MM-DD, or 2026-01-31T12:00:00Z."
+        ),
+        click.option("--until", metavar="DAY", help="Only rows up to the end of this day, or before this moment (UTC)."),
+        click.option("--model", help="Only rows of this model."),
+        *(
+            [click.option("--content", is_flag=True, help="With prompts, replies and tool calls. Mind who reads the file.")]
+            if content
+            else []
+        ),
+        click.option("--json", "as_json", is_flag=True, help="With --out: print what was written as JSON."),
+        click.pass_context,
+    ]
+    made: Any = call
+    for decorate in reversed(decorators):
+        made = decorate(made)
+    command.command(kind, help=about)(made)
+
+
+_table("trials", "Write a row for each trial: what was asked, how it went, how long it took.")
+_table("verdicts", "Write a row for each verdict: the outcome of a trial for a parser and a scorer.")
+_table("evaluations", "Write a row for each evaluation: the figures of a spec.", content=False)
+_table("decisions", "Write a row for each decision about a candidate.", content=False)
+_table(
+    "requests",
+    "Write a row for each live request that a gateway answered. Prompts and replies are never recorded.",
+    content=False,
+)
+command.add_command(inspect)

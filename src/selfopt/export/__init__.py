@@ -1,0 +1,26 @@
+"""What was measured and served, for other programs: tables with fixed columns, and the formats of other tools.
+
+Content (what people asked, what models said) is written only where it is asked for, and secrets never.
+"""
+
+from .columns import Column, DataTable, Selection, TableKind, Values, moment_of
+from .frames import TableRows
+from .tables import TABLES, table_rows
+from .writers import FORMATS, TableFormat, TableWriter, file_writer, text_writer
+
+__all__ = [
+    "FORMATS",
+    "TABLES",
+    "Column",
+    "DataTable",
+    "Selection",
+    "TableFormat",
+    "TableKind",
+    "TableRows",
+    "TableWriter",
+    "Values",
+    "file_writer",
+    "moment_of",
+    "table_rows",
+    "text_writer",
+]

@@ -1,0 +1,44 @@
+"""The tables by name, and where their rows come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from selfopt.gateway.ticket import JournalRecord
+from selfopt.ledger import open_bodies
+from selfopt.records import Ledger
+
+from .columns import DataTable, Selection, TableKind, Values
+from .conclusions import DECISIONS, EVALUATIONS, decision_rows, evaluation_rows
+from .requests import REQUESTS, request_rows
+from .trials import TRIALS, trial_rows
+from .verdicts import VERDICTS, verdict_rows
+
+TABLES: dict[TableKind, DataTable] = {table.kind: table for table in (TRIALS, VERDICTS, EVALUATIONS, DECISIONS, REQUESTS)}
+
+_RECORDS: dict[TableKind, Callable[[Ledger, Selection], Iterator[Values]]] = {
+    "evaluations": evaluation_rows,
+    "decisions": decision_rows,
+}
+
+
+def table_rows(
+    kind: TableKind, selection: Selection, ledger: Ledger | None, requests: Iterable[JournalRecord] = ()
+) -> Iterator[Values]:
+    """Yields the rows of a table, a bounded number at a time.
+
+    Args:
+        ledger: None where nothing was ever measured.
+        requests: the records of live requests.
+
+    Raises:
+        CorruptError: what is stored is damaged.
+        StoreError: it cannot be read.
+    """
+    if kind == "requests":
+        yield from request_rows(requests, selection)
+    elif ledger is not None and kind in _RECORDS:
+        yield from _RECORDS[kind](ledger, selection)
+    elif ledger is not None:
+        with open_bodies(ledger) as bodies:
+            yield from (trial_rows if kind == "trials" else verdict_rows)(bodies, selection)

@@ -1,0 +1,153 @@
+"""Reads many records as the JSON that is stored, without making records of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from selfopt.records import Blob, Ledger, Record
+
+from .codec import encode, kind_of, unpack_text
+from .schema import FEW, MANY_KINDS
+from .sqlite import SqliteLedger
+from .storing import translated
+from .unwritable import read_only_uri
+
+_TOGETHER = 500
+_ARRAY = "CAST('[' || group_concat(body) || ']' AS BLOB)"
+
+
+class StoredBody(NamedTuple):
+    """One stored record. text: its JSON."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BodyPage:
+    """Some stored records in the order of appending.
+
+    Attributes:
+        joined: a JSON array of all of them, made in one piece, because that takes a third of the time; None
+            where it would be too large.
+        times: when each was appended, as RFC 3339; empty texts where the ledger does not say it.
+        each: reads them one by one, to find the damaged one.
+    """
+
+    joined: bytes | None
+    times: Sequence[str]
+    each: Callable[[], list[StoredBody]]
+
+
+class Bodies(Protocol):
+    """What reads a ledger in pages. Each page is one short statement, so writers never wait for a slow reader."""
+
+    def pages(self, record_type: type[Record], size: int) -> Iterator[BodyPage]:
+        """Yields all records of a type in the order of appending, so many at a time."""
+        ...
+
+    def some(self, record_type: type[Record], ids: Iterable[str]) -> dict[str, str]:
+        """Returns the bodies of these records by id. Ids that are not there are left out."""
+        ...
+
+    def texts(self, hashes: Iterable[str]) -> dict[str, str]:
+        """Returns the texts of these blobs by hash. Hashes that are not there are left out.
+
+        Raises CorruptError where a text is damaged.
+        """
+        ...
+
+
+@contextmanager
+def open_bodies(ledger: Ledger) -> Iterator[Bodies]:
+    """Opens what reads the bodies of a ledger. Raises StoreError where the file cannot be used."""
+    if not isinstance(ledger, SqliteLedger):
+        yield _RecordBodies(ledger)
+        return
+    try:
+        with closing(sqlite3.connect(read_only_uri(ledger.path), uri=True, timeout=30.0)) as connection:
+            yield _SqliteBodies(ledger.path, connection)
+    except sqlite3.Error as error:
+        raise translated(error, ledger.path) from error
+
+
+class _SqliteBodies:
+    """The bodies of a ledger file, by a connection of their own."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+    def pages(self, record_type: type[Record], size: int) -> Iterator[BodyPage]:
+        """See `Bodies.pages`."""
+        kind = kind_of(record_type)
+        few = "" if kind in MANY_KINDS else f" AND {FEW}"
+        chosen = f"SELECT seq, id, at, body FROM records WHERE kind = ?{few} AND seq > ? ORDER BY seq LIMIT ?"
+        last = -1
+        while True:
+            place = kind, last, size
+            try:
+                found = self._connection.execute(f"SELECT max(seq), group_concat(at), {_ARRAY} FROM ({chosen})", place)
+                upto, times, joined = found.fetchone()
+            except sqlite3.DataError:  # larger than sqlite's longest text
+                found = self._connection.execute(f"SELECT max(seq), group_concat(at), NULL FROM ({chosen})", place)
+                upto, times, joined = found.fetchone()
+            if upto is None:
+                return
+            yield BodyPage(joined, times.split(","), partial(self._each, chosen, place))
+            last = upto
+
+    def _each(self, chosen: str, place: tuple[str, int, int]) -> list[StoredBody]:
+        return [StoredBody(record_id, body) for _, record_id, _, body in self._connection.execute(chosen, place)]
+
+    def some(self, record_type: type[Record], ids: Iterable[str]) -> dict[str, str]:
+        """See `Bodies.some`."""
+        kind, found = kind_of(record_type), dict[str, str]()
+        for part in _parts(ids):
+            text = f"SELECT id, body FROM records WHERE kind = ? AND id IN ({','.join('?' * len(part))})"
+            found.update(self._connection.execute(text, (kind, *part)))
+        return found
+
+    def texts(self, hashes: Iterable[str]) -> dict[str, str]:
+        """See `Bodies.texts`."""
+        found = dict[str, str]()
+        for part in _parts(hashes):
+            text = f"SELECT hash, codec, data FROM blobs WHERE hash IN ({','.join('?' * len(part))})"
+            for blob_hash, codec, data in self._connection.execute(text, part):
+                found[blob_hash] = unpack_text(codec, data, blob_hash, where=str(self._path))
+        return found
+
+
+class _RecordBodies:
+    """The bodies of any other ledger, from its records."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def pages(self, record_type: type[Record], size: int) -> Iterator[BodyPage]:
+        """See `Bodies.pages`."""
+        records = iter(self._ledger.read(record_type))
+        while part := list(islice(records, size)):
+            bodies = [StoredBody(row.id, row.body) for row in map(encode, part)]
+            yield BodyPage(f"[{','.join(body.text for body in bodies)}]".encode(), [""] * len(bodies), partial(list, bodies))
+
+    def some(self, record_type: type[Record], ids: Iterable[str]) -> dict[str, str]:
+        """See `Bodies.some`."""
+        return {r.record_id: encode(r).body for each in ids for r in self._ledger.read(record_type, {"id": each}, limit=1)}
+
+    def texts(self, hashes: Iterable[str]) -> dict[str, str]:
+        """See `Bodies.texts`."""
+        return {blob.blob_hash: blob.text for each in hashes for blob in self._ledger.read(Blob, {"id": each}, limit=1)}
+
+
+def _parts(ids: Iterable[str]) -> Iterator[Sequence[str]]:
+    left = iter(ids)
+    while part := tuple(islice(left, _TOGETHER)):
+        yield part

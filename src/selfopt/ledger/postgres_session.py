@@ -1,0 +1,287 @@
+"""One session with PostgreSQL: it is opened again when it is lost, with bounded patience.
+
+The password is never part of the URL, so that no message, setting or process list can show it.
+libpq reads it from PGPASSWORD, PGPASSFILE or ~/.pgpass.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import parse_qs, urlsplit, urlunsplit
+
+from selfopt.errors import CorruptError, LockedError, NewerSchemaError, StoreError
+from selfopt.home import escape_control
+from selfopt.home.extras import install_command
+
+T = TypeVar("T")
+logger = logging.getLogger("selfopt.ledger")
+
+FAMILY = 0x53464F50
+"""The first half of our advisory locks ("SFOP"). They are locks of one database."""
+
+APPENDING, MEASURING, RULES, MIGRATING = 1, 2, 3, 4
+
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
+_TOLD_CHARS = 300
+_LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
+# What may be different at the next try: a lost or refused connection, a restart, a failover, a deadlock, a lock held too long.
+_PASSING = ("08", "57P0", "40001", "40P01", "55P03", "25006", "25P03", "53300")
+
+
+def driver() -> Any:
+    """Returns psycopg. StoreError, with what installs it, where it is missing."""
+    try:
+        import psycopg
+    except ImportError:
+        raise StoreError(
+            f"a ledger in PostgreSQL needs the extra 'postgres': pip install 'selfopt[postgres]' ({install_command('postgres')})"
+        ) from None
+    return psycopg
+
+
+def place_of(url: str) -> str:
+    """Returns the database in a form for people: without user, password and options."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2] or parse_qs(parts.query).get("host", ["the local socket"])[0]
+    return escape_control(
+        urlunsplit(("postgresql", host, parts.path, "", "")) if parts.netloc else f"{parts.path} at {host}", 200
+    )
+
+
+def _options(url: str, purpose: str) -> dict[str, Any]:
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    host = query.get("host", [parts.hostname or ""])[0]
+    options: dict[str, Any] = {
+        "autocommit": True,
+        "connect_timeout": 10,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 20_000,
+        "application_name": f"selfopt {purpose} {socket.gethostname()[:20]} {os.getpid()}"[:63],
+    }
+    if "sslmode" not in query and "PGSSLMODE" not in os.environ and host not in _LOCAL and not host.startswith("/"):
+        options["sslmode"] = "require"  # prompts and replies do not cross a network in the clear unasked
+    return options
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a lost database is waited for. Times in seconds."""
+
+    total_s: float = 300.0
+    first_s: float = 0.0  # for the first connection
+
+
+class DatabaseSession:
+    """A connection that several threads share, one at a time.
+
+    Args:
+        url: without a password.
+        purpose: what it is for. The server shows it beside the machine and the process.
+        prepare: called with each new connection before its first use. What it raises counts like an
+            error of the connection if that may pass, and ends the wait otherwise.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        purpose: str,
+        patience: Patience,
+        prepare: Callable[[Any], None] = lambda connection: None,
+        *,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.url = url
+        self.place = place_of(url)
+        self._purpose = purpose
+        self._patience = patience
+        self._prepare = prepare
+        self._settings = settings or {}
+        self._driver = driver()
+        self._lock = threading.RLock()
+        self._connection: Any = None
+        self._opened = False
+        self._waiting = False
+        self._hurry = threading.Event()
+        self._locks: dict[int, str] = {}
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held while the connection is used."""
+        return self._lock
+
+    def run(self, work: Callable[[Any], T]) -> T:
+        """Do work on the connection. It is repeated after a fault that may pass, so it must be
+        idempotent.
+
+        Raises StoreError when the database cannot be used, or does not return in time.
+        """
+        with self._lock:
+            until: float | None = None
+            wait_s = _FIRST_WAIT_S
+            while True:
+                try:
+                    return work(self._ready())
+                except (self._driver.Error, LockedError) as error:
+                    lost = self._is_passing(error)
+                    self._drop()
+                    if not lost:
+                        raise self.translated(error) from error
+                    patience_s = self._patience.total_s if self._opened else self._patience.first_s
+                    if until is None:
+                        until = time.monotonic() + patience_s
+                    if time.monotonic() + wait_s > until or self._hurry.is_set():
+                        raise self._away(error, patience_s) from error
+                    if not self._waiting:
+                        logger.warning("%s is away (%s); waiting for it up to %g s", self.place, _line(error), patience_s)
+                    self._waiting = True
+                    self._hurry.wait(wait_s)
+                    wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+
+    def _ready(self) -> Any:
+        if self._connection is None:
+            connection = self._driver.connect(self.url, **_options(self.url, self._purpose))
+            try:
+                for name, value in self._settings.items():
+                    connection.execute(f"SET {name} = {value}")
+                self._prepare(connection)
+                for number, what in self._locks.items():
+                    self._take(connection, number, what)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection, self._opened = connection, True
+            if self._waiting:
+                self._waiting = False
+                logger.warning("%s is back", self.place)
+        return self._connection
+
+    def take(self, number: int, what: str) -> None:
+        """Take an advisory lock, which ends with the session.
+
+        A session that is opened again takes it again before any other work: nothing is written by
+        who has lost it. Raises LockedError when another session has it.
+        """
+
+        def work(connection: Any) -> None:
+            try:
+                self._take(connection, number, what)
+            except LockedError as error:
+                found.append(error)
+
+        found: list[LockedError] = []
+        self.run(work)
+        if found:
+            raise found[0]
+        self._locks[number] = what
+
+    def give_back(self, number: int) -> None:
+        """Give an advisory lock back. Does nothing when it is not held."""
+        if self._locks.pop(number, None) is None:
+            return
+        with self._lock, contextlib.suppress(self._driver.Error):
+            if self._connection is not None:
+                self._connection.execute("SELECT pg_advisory_unlock(%s, %s)", (FAMILY, number))
+
+    def _take(self, connection: Any, number: int, what: str) -> None:
+        if not connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (FAMILY, number)).fetchone()[0]:
+            owner = connection.execute(_OWNER, (FAMILY, number)).fetchone()
+            who = escape_control(str(owner[0]), 80) if owner and owner[0] else "another session"
+            raise LockedError(f"{what} of {self.place} is held by {who!r}; wait for it to end, or end it")
+
+    def hurry(self) -> None:
+        """Stop waiting for a database that is away, now and from now on. Does nothing while it is there."""
+        if self._waiting:
+            self._hurry.set()
+
+    def close(self) -> None:
+        """Close the connection, and give back its locks. May be called twice."""
+        self._hurry.set()
+        with self._lock:
+            self._locks.clear()
+            self._drop()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(self._driver.Error):
+                connection.close()
+
+    def _is_passing(self, error: Exception) -> bool:
+        if isinstance(error, LockedError):
+            return self._opened  # the server may not know yet that our earlier session has died
+        state = getattr(error, "sqlstate", None)
+        if state is None:
+            # libpq tells no state for a connection that cannot be made, but the server's words.
+            text = str(error)
+            refused = ("authentication failed", "does not exist", "no password", "no pg_hba", "invalid", "SSL")
+            return isinstance(error, self._driver.OperationalError) and not any(word in text for word in refused)
+        return str(state).startswith(_PASSING)
+
+    def _away(self, error: Exception, patience_s: float) -> StoreError:
+        if isinstance(error, LockedError):
+            return error
+        if patience_s:
+            return StoreError(
+                f"{self.place} did not return within {patience_s:g} s ({_line(error)}); what was stored is kept: repeat the command "
+                "once it is back"
+            )
+        return StoreError(f"{self.place} cannot be reached: {_line(error)}; check that it runs, and the setting ledger")
+
+    def translated(self, error: Exception) -> StoreError:
+        """Returns an error of the database as a StoreError that says how to fix it."""
+        if isinstance(error, StoreError):
+            return error
+        text, state = _line(error), str(getattr(error, "sqlstate", None) or "")
+        if state == "28P01" or "authentication failed" in text or "no password" in text:
+            fix = "check the user, and the password in ~/.pgpass or PGPASSWORD"
+        elif state == "3D000" or ('database "' in text and "does not exist" in text):
+            fix = "create the database, or correct the setting ledger"
+        elif state == "42501":
+            fix = "grant the role selfopt_writer (a loop) or selfopt_gateway (a gateway): selfopt ledger migrate --help"
+        elif state.startswith("53"):
+            fix = "free some space, memory or connections there; nothing was half written"
+        elif state.startswith("XX"):
+            return CorruptError(f"{self.place} is damaged ({text}); it was left as it is, restore a copy")
+        else:
+            fix = "nothing was half written; see the server's log"
+        return StoreError(f"{self.place} cannot be used: {text}; {fix}")
+
+
+_OWNER = (
+    "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted"
+    " AND l.classid = %s AND l.objid = %s AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+def _line(error: Exception) -> str:
+    parts = [part.strip() for part in str(error).splitlines() if part.strip()]
+    return escape_control(parts[-1] if parts else type(error).__name__, _TOLD_CHARS)
+
+
+def check_version(found: int | None, known: int, place: str) -> None:
+    """Raises unless a database has the schema that this selfopt reads.
+
+    Args:
+        found: its version; None where there is no ledger.
+    """
+    if found is None:
+        raise StoreError(f"{place} holds no ledger of selfopt; make one there with: selfopt ledger migrate")
+    if found > known:
+        raise NewerSchemaError(
+            f"{place} has schema version {found}, this selfopt reads up to {known}; it was left as it is, update selfopt"
+        )
+    if found < known:
+        raise StoreError(
+            f"{place} has schema version {found}, this selfopt needs {known}; bring it up to date: selfopt ledger migrate"
+        )

@@ -1,0 +1,180 @@
+"""Rules that a database hands out: what this home knows of them, takes over, and adds.
+
+A home applies them as its own change: its audit trail, its version, its routing_config.json. It
+serves by these files, whether the database is there or not.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from selfopt.errors import SelfoptError, StoreError
+from selfopt.home import Home, atomic_write_text, escape_control, guarded
+from selfopt.ledger.postgres_rules import HandedRules, PostgresRules
+from selfopt.ledger.postgres_session import driver
+from selfopt.records import ROUTING_SCHEMA_VERSION, RoutingConfig
+from selfopt.routing import Enforcer, diff
+from selfopt.routing.store import parsed_config
+
+logger = logging.getLogger("selfopt.rules")
+
+EVENT = "handed_out"
+"""The cause of a change, in the audit trail, that came from the database."""
+
+_LISTEN_S = 0.5
+_LOOKS_EVERY = 10  # look even if nothing is told: a connection may be dead without saying so
+_AGAIN_S = 0.5
+
+
+class HandedOut:
+    """The rules of one home and of the database. Several threads and processes may use it.
+
+    Args:
+        enforcer: applies what the database hands out, without handing it out again.
+    """
+
+    def __init__(self, url: str, home: Home, enforcer: Enforcer) -> None:
+        self._url = url
+        self._home = home
+        self._enforcer = enforcer
+        self._rules: PostgresRules | None = None
+        self._lock = threading.RLock()
+        self._began = 0
+        self._ending = threading.Event()
+        self._follower: threading.Thread | None = None
+
+    def take(self) -> bool:
+        """Take over the newest version. Returns whether there was a newer one.
+
+        Raises:
+            AuditError: the database's chain of versions does not lead to it. Nothing is changed.
+            StoreError: the database cannot be used, or a newer selfopt made the version.
+        """
+        with self._alone():
+            known = self._known()
+            newest = self._source().follow(known)
+            if newest.version == known.version:
+                return False
+            rules = _parsed(newest).rules
+            why = f"version {newest.version} of {self._source().place}, made by {newest.node}"
+            self._enforcer.update(lambda _: rules, event=EVENT, reason=escape_control(why, 300))
+            self._note(newest)
+            return True
+
+    def begin_change(self) -> None:
+        """Be up to date before a change of the rules: take over what is newer, else add what could not be added before.
+
+        Raises as `take`. Then nothing is changed.
+        """
+        with self._lock:
+            taken = self.take()
+            self._began = self._known().version
+            if self._began and not taken:
+                self.add(self._enforcer.load(repair_pending=False))
+                self._began = self._known().version
+
+    def add(self, config: RoutingConfig) -> None:
+        """Hand out the rules of this home, unless the database has them.
+
+        Raises StoreError when that fails, or another node has changed the rules since `begin_change`.
+        """
+        with self._alone():
+            known = self._source().follow(self._known())
+            if known.version != self._began:
+                raise StoreError(
+                    f"another node changed the rules in {self._source().place} meanwhile; its version counts: repeat the command"
+                )
+            if known.version and not diff(_parsed(known), config):
+                return
+            body = {"schema_version": config.schema_version, "rules": config.model_dump(mode="json")["rules"]}
+            node = escape_control(f"{socket.gethostname()}:{self._home.root}", 200)
+            try:
+                self._note(self._source().add(known, node, json.dumps(body, sort_keys=True)))
+            except StoreError as error:
+                raise StoreError(
+                    f"version {config.version} of the rules is in force in this home, but was not handed out ({error}); the next "
+                    "change of rules hands it out"
+                ) from error
+
+    def follow(self) -> None:
+        """Take over versions from now on, in a thread, within a second after they are made."""
+        driver()  # told now, when it is missing
+        self._ending = threading.Event()
+        try:
+            self.take()
+        except SelfoptError as error:
+            logger.warning("serving by the rules of this home, as they were verified last: %s", escape_control(str(error), 500))
+        self._follower = threading.Thread(target=self._follow, name="rules", daemon=True)
+        self._follower.start()
+
+    def _follow(self) -> None:
+        fault, looks = "", 0
+        while not self._ending.is_set():
+            try:
+                told = looks % _LOOKS_EVERY == 0
+                if told and self.take():
+                    logger.info("took over the newest rules of the database")
+                if fault:
+                    logger.warning("the rules are followed again")
+                fault, looks = "", looks + 1
+                if self._source().wait(_LISTEN_S):
+                    looks = 0
+            except SelfoptError as error:
+                looks = 0
+                if str(error) != fault and not self._ending.is_set():
+                    fault = str(error)
+                    logger.warning("the rules stay as they were verified last: %s", escape_control(fault, 500))
+                self._ending.wait(_AGAIN_S)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other threads, and other processes of this home, from taking over or adding a version meanwhile."""
+        self._home.ensure()
+        with self._lock, guarded(self._home.rules_note.with_suffix(".lock"), what="the rules that a database hands out"):
+            yield
+
+    def close(self) -> None:
+        """End following, and close the connection. May be called twice."""
+        self._ending.set()
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.join()
+        if self._rules is not None:
+            self._rules.close()
+
+    def _source(self) -> PostgresRules:
+        if self._rules is None:
+            self._rules = PostgresRules(self._url)
+        return self._rules
+
+    def _known(self) -> HandedRules:
+        # Of another database nothing is known.
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            told = json.loads(self._home.rules_note.read_bytes())
+            if told["ledger"] == self._source().identity():
+                return HandedRules(int(told["version"]), str(told["seal"]))
+        return HandedRules()
+
+    def _note(self, newest: HandedRules) -> None:
+        told = {"ledger": self._source().ledger_id, "version": newest.version, "seal": newest.seal}
+        atomic_write_text(self._home.rules_note, json.dumps(told) + "\n", within=self._home.root)
+
+
+def _parsed(handed: HandedRules) -> RoutingConfig:
+    if not handed.version:
+        return RoutingConfig()
+    try:
+        told = json.loads(handed.body)
+        if told["schema_version"] > ROUTING_SCHEMA_VERSION:
+            raise ValueError(f"schema version {told['schema_version']}, up to {ROUTING_SCHEMA_VERSION} is read")
+        return parsed_config({**told, "version": handed.version, "generated_at": handed.at})
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(
+            f"version {handed.version} of the rules in the database cannot be read here ({escape_control(str(error), 200)}); if a newer "
+            "selfopt made it, update this one"
+        ) from None

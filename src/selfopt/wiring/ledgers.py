@@ -1,0 +1,91 @@
+"""Opens the ledger of a home: its own file, or the database that the settings name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from selfopt.errors import StoreError
+from selfopt.home import ProcessLock
+from selfopt.ledger import LedgerSeals, SqliteLedger, is_read_only, open_ledger
+from selfopt.records import RoutingConfig
+
+logger = logging.getLogger("selfopt.wiring")
+
+if TYPE_CHECKING:
+    from selfopt.ledger.postgres import PostgresLedger
+
+    from .app import App
+
+    KeptLedger = SqliteLedger | PostgresLedger
+
+
+def open_home_ledger(app: App, seals: LedgerSeals) -> KeptLedger:
+    """Open the ledger of a home. Creates the home. Raises StoreError."""
+    if app.settings.ledger is not None:
+        from selfopt.ledger.postgres import open_postgres_ledger
+
+        app.home.ensure()
+        return open_postgres_ledger(
+            app.settings.ledger,
+            patience_s=app.settings.ledger_patience_s,
+            after_commit=seals.committed,
+            one_name=app.settings.one_name,
+            note=app.home.ledger_note,
+        )
+    if not is_read_only(app.home.ledger):
+        app.home.ensure()
+    if app.home.ledger.exists() and not app.home.ledger.is_file():  # sqlite would wait for a pipe's other end
+        raise StoreError(f"{app.home.ledger} is not a regular file; move it aside, or restore it from a copy")
+    return open_ledger(app.home.ledger, after_commit=seals.committed, one_name=app.settings.one_name)
+
+
+def before_rules(app: App) -> None:
+    """Seal the ledger before a change of the rules, and take over what a database handed out meanwhile.
+
+    A ledger that cannot be opened is only logged, so that rules can still be changed by hand.
+
+    Raises:
+        AuditError: the trail cannot be written.
+        StoreError: rules are handed out by a database, and it cannot be used.
+    """
+    if app.has_ledger:
+        try:
+            _ = app.ledger
+        except StoreError as error:
+            logger.warning("the rules are changed, but the ledger could not be sealed before: %s", error)
+        else:
+            app.seal()
+    if app.handed is not None:
+        app.handed.begin_change()
+
+
+def after_rules(app: App, config: RoutingConfig) -> None:
+    """Hand a new version of the rules out, where a database does that. StoreError when that fails."""
+    if app.handed is not None:
+        app.handed.add(config)
+
+
+@contextmanager
+def measuring(app: App, purpose: str) -> Iterator[None]:
+    """Be the one process that measures: in this home, and in the database that holds its ledger.
+
+    Raises LockedError, which names the other one.
+    """
+    with ProcessLock(app.home.lock)(purpose):
+        if app.settings.ledger is None:
+            yield
+            return
+        from selfopt.ledger.postgres import PostgresLedger
+
+        ledger = app.ledger
+        assert isinstance(ledger, PostgresLedger)
+        ledger.take_measuring(purpose)
+        try:
+            if app.handed is not None:
+                app.handed.take()
+            yield
+        finally:
+            ledger.give_back_measuring()

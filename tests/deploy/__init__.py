@@ -1,0 +1,1 @@
+"""What lies in `deploy/` for the builds of others, executed as they would."""

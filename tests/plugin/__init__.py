@@ -1,0 +1,1 @@
+"""`pytest --selfopt-suite`, in projects of their own."""
