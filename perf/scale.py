@@ -201,9 +201,9 @@ def measure(count: int, folder: Path, seconds: float, connections: int) -> tuple
         for gateway, _, _ in running:
             gateway.end()
         kept = sum(path.stat().st_size for path in folder.rglob("requests/*.jsonl") if path.parts[-4].startswith(f"{count}-"))
-        each = [1000 * value / answered for value in used]
+        gateway_ms, server_ms, client_ms = (1000 * value / answered for value in used)
         whole = answered * (1 + 1.0 / seconds)  # the first second is in the records, too
-        return Measured(count, answered / took, *each, left=left, bytes_each=kept / whole), spaces.possible
+        return Measured(count, answered / took, gateway_ms, server_ms, client_ms, left, kept / whole), spaces.possible
 
 
 def _cpu(running: list[tuple[Child, Child, str]]) -> tuple[float, float, float]:

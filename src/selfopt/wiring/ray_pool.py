@@ -64,6 +64,7 @@ class RayPool:
         self._cluster: RayCluster | None = None
         self._crews: dict[tuple[tuple[str, float], ...], _Crew] = {}
         self._opening = asyncio.Lock()
+        self._calls: set[asyncio.Future[Any]] = set()
 
     async def make(self, job: TrialJob, slot: int, slots: int) -> TrialResult:
         """Make a trial on some worker.
@@ -116,6 +117,8 @@ class RayPool:
                     cluster.ray.kill(seat.actor)
         self._crews.clear()
         await cluster.close()
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=5)
 
     async def _ask(self, seat: _Seat, job: TrialJob, order: Order) -> TrialResult | SelfoptError:
         """Hand an order to a worker. ClusterError: it was lost, or does not answer in our form."""
@@ -137,9 +140,14 @@ class RayPool:
         """Wait for an answer. What Ray raises becomes ClusterError."""
         assert self._cluster is not None
         ray = self._cluster.ray
+        # Ray's own future is not cancelled: its client ends where somebody does that.
+        call = asyncio.ensure_future(_answer(ref))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
         try:
-            return await ref
+            return await asyncio.shield(call)
         except asyncio.CancelledError:
+            call.add_done_callback(lambda done: done.cancelled() or done.exception())
             with suppress(Exception):
                 ray.cancel(ref)
             raise
@@ -248,6 +256,10 @@ class RayPool:
         crew.lost_in_a_row += 1
         if crew.lost_in_a_row <= _LOST_IN_A_ROW:
             self._hire(crew, seat.place)
+
+
+async def _answer(ref: Any) -> Any:
+    return await ref
 
 
 def choose(seats: Mapping[int, _Seat], prefix: str, slots: int) -> _Seat:
