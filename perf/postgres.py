@@ -6,7 +6,8 @@ It starts a PostgreSQL server of its own, which syncs to the disk of TMPDIR as a
 
 append: one asker that waits for its own commit each time, beside so many askers at once, in turns; each appends a trial with its
 request, its reply, its start and its verdict. Target: at least 10 times the rate.
-report: so many trials with their verdicts are appended, then the reports of the last cycle are written, as the loop does after a cycle.
+report: so many trials with their verdicts are appended in runs of 2,000, a cycle of the loop follows on the scripted endpoint, and its
+reports are written once more, as the loop does after a cycle.
 Target: within 3 seconds.
 rules: so many gateways, real processes with homes of their own; one of them changes the rules. The time runs from the answer of the
 database to the last gateway that has the version in its rules, as its metrics say. Target: within a second, and every trail verifies.
@@ -20,6 +21,7 @@ import asyncio
 import json
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -32,6 +34,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from tests.cli.world import Project  # noqa: E402
 from tests.ledger import samples  # noqa: E402
 from tests.services.gateways import Node, gateways  # noqa: E402
 from tests.services.postgres_server import Server, make_server  # noqa: E402
@@ -87,16 +90,18 @@ def measure_report(server: Server, trials: int) -> dict[str, Any]:
     async def fill() -> None:
         for start in range(0, trials, TOGETHER):
             names = [f"trial-{n}" for n in range(start, min(start + TOGETHER, trials))]
-            await ledger.append([r for name in names for r in (samples.trial(name, f"run-{start}"), samples.verdict(name))])
-        known = ("trial", "verdict", "blob")
-        await ledger.append([record for record in samples.every_kind() if record.ledger_kind not in known])
+            await ledger.append(
+                [r for name in names for r in (samples.trial(name, f"run-{start}"), samples.verdict(name, f"run-{start}"))]
+            )
 
     asyncio.run(fill())
     filled_s = time.perf_counter() - began
     ledger.close()
-    settings = folder / "user.toml"
-    settings.write_text(f'ledger = "{url}"\n')
-    app = App.open(folder / "home", environ={"SELFOPT_CONFIG": str(settings)}, cwd=folder)
+    project = Project(folder)
+    environ = project.environ() | {"SELFOPT_LEDGER": url}
+    loop = [sys.executable, "-m", "selfopt", "loop", "--cycles", "1", "--baseline", "scripted/writer atomic native_api"]
+    subprocess.run(loop, env=environ, cwd=folder, check=True, capture_output=True)
+    app = App.open(environ=environ, cwd=folder)
     began = time.perf_counter()
     written = write_artefacts(app)
     report_s = time.perf_counter() - began

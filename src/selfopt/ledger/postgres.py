@@ -24,7 +24,7 @@ from .postgres_storing import PostgresStoring, index_value
 R = TypeVar("R", bound=Record)
 AfterCommit = Callable[["PostgresLedger"], None]
 
-_PAGE = 256
+_PAGE = 512
 _KNOWN_BLOBS = 20_000
 _ENDLESS = 2**63 - 1
 # Every query goes through an index to few rows. Without statistics the planner may think otherwise.
@@ -32,9 +32,7 @@ _PLANS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin":
 _WRITING = {**_PLANS, "idle_in_transaction_session_timeout": "60000", "lock_timeout": "60000", "synchronous_commit": "on"}
 _BODIES = " JOIN selfopt.records r ON r.seq = k.seq AND r.at = k.at"
 _BY_ID = f"SELECT k.seq, k.id, r.body FROM selfopt.record_keys k{_BODIES} WHERE k.kind = %s"
-_BY_INDEX = (
-    f"SELECT k.seq, r.id, r.body FROM selfopt.record_index k{_BODIES} WHERE k.kind = %s AND k.field = %s AND k.value = ANY (%s)"
-)
+_BY_INDEX = f"SELECT k.seq, r.id, r.body FROM selfopt.record_index k{_BODIES} WHERE k.kind = %s AND k.field = %s AND k.value "
 _AND_INDEXED = (
     " AND EXISTS (SELECT FROM selfopt.record_index j WHERE j.kind = %s AND j.field = %s AND j.value = %s AND j.seq = k.seq)"
 )
@@ -234,8 +232,9 @@ class PostgresLedger:
             names = self._names(kind, conditions)
             first: IndexEntry = ("model", names[0]) if names else rest[0]
             rest.remove(first)
-            text = _BY_INDEX
-            values += [first[0], [index_value(name) for name in names] or [index_value(first[1])]]
+            # With one value the index has the rows in order.
+            text = _BY_INDEX + ("= ANY (%s)" if names else "= %s")
+            values += [first[0], [index_value(name) for name in names] or index_value(first[1])]
         for name, value in rest:
             text += _AND_INDEXED
             values += [kind, name, index_value(value)]
