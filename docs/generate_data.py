@@ -49,6 +49,21 @@ What is not known is empty in CSV, and null elsewhere.
 carriage return gets an apostrophe in front. Control characters besides tabs and ends of lines are written like `\\x1b`, so a
 terminal that shows the file obeys none. JSON lines and parquet hold texts exactly.
 
+## Other tools
+
+| command | what it writes | needs |
+|---|---|---|
+| `selfopt export inspect --out DIR` | a log of Inspect for each evaluation, **with prompts and replies**; `inspect view` opens them. Samples have the messages, the calls that were read, the score with its reason, usage and times; epochs are runs. A folder keeps logs that are there; `--out FILE.eval` writes the newest | the extra `inspect` |
+| `selfopt export bfcl --out DIR` | `result/` and `score/` as the Berkeley leaderboard has them, **with replies**: of each model and category the newest evaluation, of that the first run. Scores are those of our judging | nothing |
+| `selfopt export mlflow --uri DIR` | a run for each evaluation and each candidate of a cycle: figures and names. A second export adds only what is new. A server elsewhere needs `--allow-remote` | the extra `mlflow` |
+| `selfopt export wandb --out DIR` | the same for Weights & Biases, kept in the folder for `wandb sync`; `--online` sends it | the extra `wandb` |
+| `selfopt suites export NAME DIR` | a suite as a folder that `datasets.load_dataset` reads, a file for each split; `FILE.jsonl`: lines that `selfopt suites import jsonl` reads | nothing |
+
+Logs of Inspect, xLAM's data, CSV and JSON lines become suites by `selfopt suites import` ([SUITES](SUITES.md)).
+
+**Cost.** `python perf/export.py` builds a ledger of a million trials and says what its export to parquet takes beside pyarrow
+alone, and that memory stays flat.
+
 """
 
 

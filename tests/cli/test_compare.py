@@ -206,3 +206,12 @@ def test_diff_reads_several_suites(project: Project) -> None:
     Path("more.yaml").write_text(ATOMIC.replace("name: small", "name: more"), "utf-8")
     found = project.ok("compare", "good", "mute", "--suite", "atomic.yaml", "--suite", "more.yaml", "--diff", "--json").json()
     assert [p["prompt"]["suite"] for p in found["differences"]["prompts"]] == ["small", "small", "more", "more"]
+
+
+def test_github_reads_no_line_of_a_diff_as_a_command(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What models wrote stands between two lines that only this run knows."""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    first, *middle, last = project.ok("compare", "good", "mute", "--diff").out.partition("::stop-commands::")[2].splitlines()
+    assert last == f"::{first}::"
+    assert any("I would rather not." in line for line in middle)
+    assert "::" not in project.ok("compare", "good", "mute").out

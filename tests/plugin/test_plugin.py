@@ -39,7 +39,7 @@ def own_endpoint(project: Project, base_url: str) -> None:
 
 def test_each_prompt_is_a_test(project: Project) -> None:
     """A model that is always right: three tests, three trials in the ledger, exit code 0."""
-    said = run_pytest(project, *SUITE, "--selfopt-model", "good", "-v")
+    said = run_pytest(project, *SUITE, "--selfopt-model", "good", "-v", "-W", "error")
     assert said.code == 0, said.out + said.err
     assert "3 passed" in said.summary
     for name in ("A1", "A2", "A3"):

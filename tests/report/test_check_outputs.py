@@ -259,6 +259,6 @@ def test_the_summary_tells_what_got_worse() -> None:
     """The verdict first, a row for each figure, then the prompts that changed."""
     text = check_markdown(finished())
     assert text.startswith("## ❌ selfopt check\n\nscripted/good native_api fails (small, 3 prompts)")
-    assert ".0 % before, 70.0 % now: -20.0 points (-30.0 points to -10.0 points) |" in text
+    assert ".0 % before, 70.0 % now: -20.0 points (-30.0 to -10.0 points) |" in text
     assert "**`A2`** (direct): now right in 1 of 2 runs" in text
     assert "`A1`" not in text

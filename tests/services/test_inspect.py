@@ -54,3 +54,14 @@ def test_a_single_file_holds_the_newest_and_is_not_replaced_unasked(project: Pro
         assert log.read_eval_log(str(project.root / name)).eval.model == "scripted/evil_tool"
         project.run("export", "inspect", "--out", name).assert_refused(2, "exists")
     project.run("export", "inspect", "--out", "selfopt.toml").assert_refused(2, "no folder")
+
+
+def test_a_log_that_we_wrote_is_a_suite_again(project: Project) -> None:
+    """With the same messages, tools and expectations."""
+    pytest.importorskip("inspect_ai.log")
+    project.ok("run", "mute", "extended")
+    project.ok("export", "inspect", "--out", "one.eval")
+    project.ok("suites", "import", "inspect", "one.eval", "--name", "again")
+    again, first = (project.ok("suites", "show", name, "--json").json()["prompts"] for name in ("again", "extended.yaml"))
+    for name in ("id", "messages", "expected", "tools"):
+        assert [prompt[name] for prompt in again] == [prompt[name] for prompt in first], name

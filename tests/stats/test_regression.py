@@ -54,6 +54,17 @@ def test_it_keeps_its_level_where_nothing_changed() -> None:
     assert small / 400 <= 0.08
 
 
+def test_many_prompts_are_no_burden_and_large_losses_no_underflow() -> None:
+    """3,000 flaky prompts; all of them lost."""
+    rng = random.Random("many")
+    same = [
+        Stratum(sum(rng.random() < 0.5 for _ in range(2)), 2, sum(rng.random() < 0.5 for _ in range(7)), 7) for _ in range(3000)
+    ]
+    assert 0.001 < fewer_passes_p(same) < 0.999
+    lost = [Stratum(0, 2, 4, 7)] * 3000
+    assert 0 <= fewer_passes_p(lost) < 1e-15
+
+
 def test_looks_share_alpha_out() -> None:
     """All of it, the earlier ones more."""
     shares = look_shares(7)

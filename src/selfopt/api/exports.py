@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 from selfopt.verbs.exporting import ExportedTable, TableFormat, TableKind, TableRequest, TableRows, export_table, table_rows_of
+from selfopt.verbs.exporting_evaluations import (
+    SentRuns,
+    WrittenLog,
+    export_bfcl,
+    export_inspect,
+    export_mlflow,
+    export_wandb,
+)
 
 from .runner import Noun
 
@@ -49,3 +58,21 @@ class Exports(Noun):
         """
         asked = TableRequest(kind, form, Path(out), replace=replace, **options)
         return export_table(self._app, asked, sys.stdout.write)
+
+    def inspect(
+        self, out: str | Path, evaluations: Sequence[str] = (), *, model: str | None = None, replace: bool = False
+    ) -> list[WrittenLog]:
+        """Writes evaluations as logs of Inspect, with their prompts and replies. out: a folder, or a file for the newest."""
+        return export_inspect(self._app, Path(out), evaluations, model=model, replace=replace)
+
+    def bfcl(self, out: str | Path, evaluations: Sequence[str] = (), *, model: str | None = None) -> list[WrittenLog]:
+        """Writes answers to suites of the Berkeley leaderboard as its files of results and scores."""
+        return export_bfcl(self._app, Path(out), evaluations, model=model)
+
+    def mlflow(self, uri: str, *, experiment: str = "selfopt", model: str | None = None, remote: bool = False) -> SentRuns:
+        """Writes cycles and evaluations to MLflow, without prompts and replies. remote: also to a server elsewhere."""
+        return export_mlflow(self._app, uri, experiment=experiment, model=model, remote=remote)
+
+    def wandb(self, out: str | Path, *, project: str = "selfopt", model: str | None = None, online: bool = False) -> SentRuns:
+        """Writes cycles and evaluations for Weights & Biases, without prompts and replies. online: also sends them."""
+        return export_wandb(self._app, Path(out), project=project, model=model, online=online)

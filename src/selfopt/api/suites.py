@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from selfopt.verbs.bfcl import pull_bfcl_suites
 from selfopt.verbs.making import ImportedSuites, ImportRequest, MadeSuite, import_suites, new_suite
 from selfopt.verbs.measuring import phase_of
 from selfopt.verbs.reviewing import AddedPrompts, add_from_ledger
-from selfopt.verbs.suites import SuiteWarning, suite_document, suite_problems, suite_summaries, suite_warnings
+from selfopt.verbs.suites import SuiteWarning, export_suite, suite_document, suite_problems, suite_summaries, suite_warnings
 from selfopt.verbs.tools import Tools, read_tools
 
 from .runner import Noun
@@ -26,6 +26,10 @@ class Suites(Noun):
     def show(self, name: str) -> dict[str, Any]:
         """Returns a suite with its prompts and their tools. name: its name or file."""
         return suite_document(self._app, name)
+
+    def export(self, name: str, out: str | Path, form: Literal["hf", "jsonl"] = "hf", *, replace: bool = False) -> Sequence[Path]:
+        """Writes a suite for other programs and returns the files. form: "hf" for a folder, "jsonl" for one file."""
+        return export_suite(self._app, name, form, Path(out), replace=replace)
 
     def validate(self, name: str) -> Sequence[str]:
         """Lists every problem of a suite. A suite without problems can be used."""

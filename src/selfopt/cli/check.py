@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import LiveLine, cap_options, console, draw, emit, json_option, limits_of, progress_option, run_with_app, say
+from .common import (
+    LiveLine,
+    cap_options,
+    console,
+    draw,
+    emit,
+    json_option,
+    limits_of,
+    no_commands,
+    progress_option,
+    run_with_app,
+    say,
+)
 from .exit_codes import says
 
 if TYPE_CHECKING:
@@ -64,7 +73,7 @@ def command(
         if record is not None:
             return _record(ctx, file, record, settings, live, as_json=as_json)
 
-        async def checked(app: App) -> tuple[Check, tuple[str, ...] | None]:
+        async def checked(app: App) -> tuple[Check, tuple[str, ...]]:
             from selfopt.verbs.check_outputs import CheckOutputs, write_check_outputs
             from selfopt.verbs.checking import CheckRequest, run_check
 
@@ -76,31 +85,18 @@ def command(
         check, annotations = run_with_app(ctx, checked, settings)
         live.clear()
     if as_json:
-        for line in annotations or ():
+        for line in annotations:
             click.echo(line, err=True)
         emit(check)
         return says(check.passes)
     from selfopt.report.check_page import check_page
 
     out = console()
-    with _no_commands_of(annotations):
+    for line in annotations:
+        click.echo(line)
+    with no_commands():
         draw(out, check_page(check, width=out.width))
     return says(check.passes)
-
-
-@contextmanager
-def _no_commands_of(annotations: tuple[str, ...] | None) -> Iterator[None]:
-    """Print annotations, and let GitHub read no other line as a command: what is shown names what others wrote."""
-    if annotations is None:
-        yield
-        return
-    token = f"selfopt-{secrets.token_hex(16)}"
-    for line in (*annotations, f"::stop-commands::{token}"):
-        click.echo(line)
-    try:
-        yield
-    finally:
-        click.echo(f"::{token}::")
 
 
 def _record(ctx: click.Context, file: Path, record: Path, settings: dict[str, Any], live: LiveLine, *, as_json: bool) -> int:

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import SECONDS, LiveLine, cap_options, console, draw, emit, json_option, limits_of, progress_option, run_with_app
+from .common import (
+    SECONDS,
+    LiveLine,
+    cap_options,
+    console,
+    draw,
+    emit,
+    json_option,
+    limits_of,
+    no_commands,
+    progress_option,
+    run_with_app,
+)
 from .exit_codes import fail_on, failed
 
 if TYPE_CHECKING:
@@ -76,5 +88,6 @@ def command(
         out = console()
         draw(out, comparison_table(comparison, width=out.width))
         if differing:
-            draw(out, differences_text(differing))
+            with no_commands():
+                draw(out, differences_text(differing))
     return 1 if comparison.stopped or comparison.unmeasured else failed(fail_on, failures)

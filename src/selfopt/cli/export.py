@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from .common import console, counted, emit, open_app, say
-from .export_others import inspect
+from .export_others import bfcl, inspect, mlflow, wandb
 
 PATH = click.Path(path_type=Path)
 
@@ -73,4 +73,5 @@ _table(
     "Write a row for each live request that a gateway answered. Prompts and replies are never recorded.",
     content=False,
 )
-command.add_command(inspect)
+for other in (inspect, bfcl, mlflow, wandb):
+    command.add_command(other)

@@ -42,3 +42,57 @@ def inspect(
     written = export_inspect(app, out, evaluations, model=model, since=since, until=until, replace=replace)
     lines = [f"{counted(log.samples, 'sample')} written to {log.path}" for log in written]
     answer(written, lines, as_json=as_json, empty=f"nothing new: every log is in {out} already")
+
+
+@click.command("bfcl")
+@click.argument("evaluations", nargs=-1, metavar="[EVALUATION]...")
+@click.option("--out", required=True, type=PATH, metavar="DIR", help="The folder; `result` and `score` are made below it.")
+@click.option("--model", help="Only evaluations of this model.")
+@json_option
+@click.pass_context
+def bfcl(ctx: click.Context, /, evaluations: tuple[str, ...], out: Path, model: str | None, as_json: bool) -> None:
+    """Write answers to suites of the Berkeley leaderboard as its files of results and scores.
+
+    The newest evaluation of each model and category counts, and of that the first run. The files hold what
+    models said. Files of the same names are replaced.
+    """
+    from selfopt.verbs.exporting_evaluations import export_bfcl
+
+    written = export_bfcl(open_app(ctx), out, evaluations, model=model)
+    answer(written, (f"{counted(log.samples, 'answer')} written to {log.path}" for log in written), as_json=as_json)
+
+
+@click.command("mlflow")
+@click.option("--uri", required=True, help="A folder or a database of this machine (sqlite:///FILE), or a server.")
+@click.option("--experiment", default="selfopt", show_default=True, help="Its name in MLflow.")
+@click.option("--model", help="Only this model.")
+@click.option("--allow-remote", "remote", is_flag=True, help="Send to a server that is not on this machine.")
+@json_option
+@click.pass_context
+def mlflow(ctx: click.Context, /, uri: str, experiment: str, model: str | None, remote: bool, as_json: bool) -> None:
+    """Write cycles and evaluations to MLflow: figures and names, never a prompt or a reply.
+
+    What is there already is left out, so the command can be repeated.
+    """
+    from selfopt.verbs.exporting_evaluations import export_mlflow
+
+    done = export_mlflow(open_app(ctx), uri, experiment=experiment, model=model, remote=remote)
+    answer(done, [f"{counted(done.runs, 'run')} written to {done.where}"], as_json=as_json)
+
+
+@click.command("wandb")
+@click.option("--out", required=True, type=PATH, metavar="DIR", help="Where its files go.")
+@click.option("--project", default="selfopt", show_default=True, help="Its name at Weights & Biases.")
+@click.option("--model", help="Only this model.")
+@click.option("--online", is_flag=True, help="Send them to the server of Weights & Biases. Default: keep them in DIR.")
+@json_option
+@click.pass_context
+def wandb(ctx: click.Context, /, out: Path, project: str, model: str | None, online: bool, as_json: bool) -> None:
+    """Write cycles and evaluations for Weights & Biases: figures and names, never a prompt or a reply.
+
+    Nothing is sent without --online; `wandb sync` sends what is in DIR.
+    """
+    from selfopt.verbs.exporting_evaluations import export_wandb
+
+    done = export_wandb(open_app(ctx), out, project=project, model=model, online=online)
+    answer(done, [f"{counted(done.runs, 'run')} written to {done.where}"], as_json=as_json)

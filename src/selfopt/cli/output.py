@@ -11,8 +11,8 @@ import logging
 import os
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +118,22 @@ def draw(out: Console, renderable: RenderableType) -> None:
         out.print(renderable)
     else:
         out.file.write(to_text(renderable, width=out.width))
+
+
+@contextmanager
+def no_commands() -> Iterator[None]:
+    """Lets a workflow of GitHub read no line of the block as a command: it shows what others wrote."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        yield
+        return
+    import secrets
+
+    token = f"selfopt-{secrets.token_hex(16)}"
+    print(f"::stop-commands::{token}")
+    try:
+        yield
+    finally:
+        print(f"::{token}::")
 
 
 def block(out: Console, text: str, *, title: str = "", limit: int = BODY_LIMIT) -> None:

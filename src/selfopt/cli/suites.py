@@ -73,6 +73,28 @@ def show(ctx: click.Context, /, name: str, as_json: bool) -> None:
             say(out, prompt.reason, indent=4, hang=4, style="dim")
 
 
+@command.command("export")
+@click.argument("name")
+@click.argument("out", type=PATH, metavar="DIR|FILE")
+@click.option("--format", "form", type=click.Choice(["hf", "jsonl"]), help="Default: jsonl for a FILE.jsonl, else hf.")
+@click.option("--replace", is_flag=True, help="Replace what is there.")
+@json_option
+@click.pass_context
+def export(
+    ctx: click.Context, /, name: str, out: Path, form: Literal["hf", "jsonl"] | None, replace: bool, as_json: bool
+) -> None:
+    """Write a suite for other programs. NAME may be a file.
+
+    hf is a folder that `datasets.load_dataset` reads, with a file for each split. jsonl is one file, which
+    `suites import jsonl` reads again.
+    """
+    from selfopt.verbs.suites import export_suite
+
+    chosen = form or ("jsonl" if out.suffix == ".jsonl" else "hf")
+    written = export_suite(open_app(ctx), name, chosen, out, replace=replace)
+    answer(written, (f"written: {path}" for path in written), as_json=as_json)
+
+
 @command.command("validate")
 @click.argument("names", nargs=-1, required=True)
 @click.option("--strict", is_flag=True, help="Exit code 100 when there are warnings.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 from .columns import Column, Sort, Values
@@ -104,3 +105,9 @@ class ParquetWriter:
             self._writer.close()
         finally:
             self._thread.shutdown()
+
+    def drop(self) -> None:
+        """See `TableWriter.drop`."""
+        self._thread.shutdown()
+        with suppress(OSError, ValueError, self._arrow.ArrowException):
+            self._writer.close()

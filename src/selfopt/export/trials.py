@@ -13,7 +13,7 @@ from selfopt.records import Trial
 from .columns import Column, DataTable, Selection, Values, decode_all, fields_of
 from .runs import RUN_COLUMNS, Runs, run_values
 
-PAGE = 4096
+PAGE = 512
 CONTENT_PAGE = 64
 """Rows at a time where texts are wanted: a reply may have megabytes."""
 

@@ -12,7 +12,7 @@ from selfopt.records import Verdict
 from .columns import Column, DataTable, Selection, Values, decode_all, fields_of
 from .runs import RUN_COLUMNS, Runs, run_values
 
-PAGE = 4096
+PAGE = 512
 _EMPTY = msgspec.Raw(b"[]")
 
 

@@ -34,6 +34,10 @@ class TableWriter(Protocol):
         """Writes what follows the last row."""
         ...
 
+    def drop(self) -> None:
+        """Lets go of everything, where the rest can't be written."""
+        ...
+
 
 class CsvWriter:
     """Comma-separated values with a line of names, as RFC 4180 wants them.
@@ -61,6 +65,9 @@ class CsvWriter:
 
     def end(self) -> None:
         """See `TableWriter.end`."""
+
+    def drop(self) -> None:
+        """See `TableWriter.drop`."""
 
 
 def _cells(column: Column, values: Sequence[object]) -> Iterable[object]:
@@ -96,6 +103,9 @@ class JsonLinesWriter:
 
     def end(self) -> None:
         """See `TableWriter.end`."""
+
+    def drop(self) -> None:
+        """See `TableWriter.drop`."""
 
 
 def text_writer(form: TableFormat, write: Callable[[str], object], columns: Sequence[Column]) -> TableWriter:

@@ -17,6 +17,7 @@ from selfopt.words.checks import CRITERIA, compared_text, cost_text, figure_text
 from selfopt.words.excerpts import answer_lines, answer_title, asked_lines
 
 from .check_page import telling_rows
+from .differences import excerpt_bullets
 from .escape import code, safe_markdown
 from .markdown import table
 
@@ -161,10 +162,10 @@ def _fitting(text: str, sections: Sequence[str], max_bytes: int) -> str:
 
 
 def _figure_row(figure: CheckFigure) -> list[str]:
-    return [CRITERIA[figure.criterion], figure.verdict, safe_markdown(figure_text(figure))]
+    return [CRITERIA[figure.criterion], figure.verdict, figure_text(figure)]  # figures alone, and no word of others
 
 
 def _section(row: CheckedPrompt, one: PromptDifference | None) -> str:
     head = f"- **{code(row.prompt_id)}** ({safe_markdown(row.prompt_kind)}): {safe_markdown(prompt_text(row))}"
-    lines = [] if one is None else [f"  - {safe_markdown(line, limit=_TEXT_CHARACTERS)}" for line in _excerpt_lines(one)]
+    lines = [] if one is None else excerpt_bullets(one, "  ")
     return "\n".join([head, *lines])

@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from selfopt.home import counted
-from selfopt.records import AnswerExcerpt, Differences, Outcome, PromptExcerpt
+from selfopt.records import AnswerExcerpt, Differences, Outcome, PromptDifference, PromptExcerpt
 from selfopt.words.excerpts import answer_lines, answer_title, asked_lines, differences_sentence
 
 from .escape import safe_markdown, safe_text
@@ -29,7 +29,9 @@ def differences_text(differences: Differences) -> RenderableType:
 
 
 def _line(name: str, text: str, indent: int) -> RenderableType:
-    return Padding(Text.assemble((f"{name}: ", "dim"), safe_text(text, limit=_CHARACTERS), overflow="fold"), (0, 0, 0, indent))
+    return Padding(
+        Text.assemble(safe_text(f"{name}: ", "dim"), safe_text(text, limit=_CHARACTERS), overflow="fold"), (0, 0, 0, indent)
+    )
 
 
 def _title(answer: AnswerExcerpt) -> Text:
@@ -46,12 +48,18 @@ def differences_markdown(differences: Differences) -> str:
     lines = ["", "## Prompt by prompt", "", differences_sentence(differences)]
     for one in differences.prompts:
         lines += ["", f"### {safe_markdown(_head(one.prompt), limit=200)}", ""]
-        lines += [f"- {name}: {safe_markdown(text, limit=_CHARACTERS)}" for name, text in asked_lines(one.prompt)]
-        for answer in one.answers:
-            lines.append(f"- **{safe_markdown(answer_title(answer), limit=300)}**")
-            lines += [f"  - {name}: {safe_markdown(text, limit=_CHARACTERS)}" for name, text in answer_lines(answer)]
+        lines += excerpt_bullets(one)
     left_out = _left_out(differences)
     return "\n".join([*lines, *([""] if left_out else []), *left_out]) + "\n"
+
+
+def excerpt_bullets(one: PromptDifference, indent: str = "") -> list[str]:
+    """What was asked, wanted, replied and read, as a nested list of Markdown."""
+    lines = [f"{indent}- {safe_markdown(f'{name}: {text}', limit=_CHARACTERS)}" for name, text in asked_lines(one.prompt)]
+    for answer in one.answers:
+        lines.append(f"{indent}- **{safe_markdown(answer_title(answer), limit=300)}**")
+        lines += [f"{indent}  - {safe_markdown(f'{name}: {text}', limit=_CHARACTERS)}" for name, text in answer_lines(answer)]
+    return lines
 
 
 def _left_out(differences: Differences) -> list[str]:

@@ -18,6 +18,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+_NEGLIGIBLE = 1e-25
+
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
@@ -42,16 +44,22 @@ def fewer_passes_p(strata: Iterable[Stratum]) -> float:
 
     One look only: whoever looks repeatedly shares alpha out.
     """
-    sums, observed = [1.0], 0
+    counts, observed = list[list[float]](), 0
     for stratum in strata:
-        passes, runs = stratum.now + stratum.before, stratum.now_runs + stratum.before_runs
-        if passes in (0, runs) or not stratum.now_runs:
+        passes = stratum.now + stratum.before
+        least, most = max(0, passes - stratum.before_runs), min(passes, stratum.now_runs)
+        if least == most:
             continue
-        least = max(0, passes - stratum.before_runs)
-        most = min(passes, stratum.now_runs)
         observed += stratum.now - least
-        sums = _added(sums, _hypergeometric(stratum.now_runs, stratum.before_runs, passes, least, most))
-    return min(1.0, math.fsum(sums[: observed + 1]))
+        counts.append(_hypergeometric(stratum.now_runs, stratum.before_runs, passes, least, most))
+    # What is above the observed sum stays above it. What is below and negligible counts as if it stayed below.
+    sums, offset, below = [1.0], 0, 0.0
+    for chances in counts:
+        sums = _added(sums, chances)[: observed - offset + 1]
+        while len(sums) > 1 and sums[0] < _NEGLIGIBLE:
+            below += sums.pop(0)
+            offset += 1
+    return min(1.0, below + math.fsum(sums))
 
 
 def _hypergeometric(now_runs: int, before_runs: int, passes: int, least: int, most: int) -> list[float]:

@@ -43,11 +43,11 @@ class CheckOutputs:
                 raise UsageError(f"{name} {path}: the folder {path.parent} cannot be written; choose another one")
 
 
-def write_check_outputs(app: App, check: Check, outputs: CheckOutputs) -> tuple[str, ...] | None:
+def write_check_outputs(app: App, check: Check, outputs: CheckOutputs) -> tuple[str, ...]:
     """Write what was asked for, each file as a whole, and add to the summary of GitHub's step if there is one.
 
     Returns:
-        GitHub's annotations, a line each, which are to be printed; None elsewhere than in a step of its workflows.
+        GitHub's annotations, a line each, which are to be printed; none elsewhere than in a step of its workflows.
 
     Raises:
         StoreError: a file could not be written.
@@ -61,7 +61,7 @@ def write_check_outputs(app: App, check: Check, outputs: CheckOutputs) -> tuple[
             atomic_write_text(path, write(check, differences), mode=_PUBLIC)
     if summary:
         _add_to_summary(Path(summary), check, differences)
-    return tuple(check_annotations(check)) if on_github else None
+    return tuple(check_annotations(check)) if on_github else ()
 
 
 def _add_to_summary(path: Path, check: Check, differences: Differences | None) -> None:

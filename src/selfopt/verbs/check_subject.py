@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from selfopt.errors import UnknownModelError, UsageError, VariantError
+from selfopt.errors import ConsentError, UnknownModelError, UsageError
 from selfopt.home import escape_control
 from selfopt.measure.arena import judged_by
 from selfopt.records import Prompt, RecordedState, Spec, Suite, Variant
@@ -156,7 +156,8 @@ def _still_there(app: App, state: RecordedState, now: Spec, options: dict[str, A
         return None
     try:
         made = app.spec(model, now.phase, state.variant, {**options, "suite": options["suite"]})
-    except (UsageError, VariantError):
+        app.sender.require(now.model, made.model)
+    except (UsageError, ConsentError):  # its runs stand for what may not, or can't, be asked
         return None
     # Asking for the same again would compare the present with itself.
     return made if made.spec_id == state.spec_id and made.spec_id != now.spec_id else None

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from selfopt.measure.arena import Arena, judged_by
+from selfopt.measure.arms import model_status
 from selfopt.measure.blocks import measure_specs
 from selfopt.measure.budget import BudgetMeter
 from selfopt.measure.context import Desk, Labels, MeasureContext
@@ -55,6 +56,7 @@ class CheckUnderWay:
     async def run(self, *, fresh: bool) -> Check:
         """Begin or go on, ask, and keep the verdict."""
         ledger = self._context.ledger
+        await self._drop_silent()
         self._environments = await self._arena.prepare(self._specs, self._subject.suite)
         self._drop_changed()
         key = self._key()
@@ -70,6 +72,13 @@ class CheckUnderWay:
         await ledger.append([found])
         self._app.on_step("check_ended")
         return found
+
+    async def _drop_silent(self) -> None:
+        """Where no server answers for the state's configuration any more, its recorded runs stand for it."""
+        if self._subject.state is not None and self._before is not None:
+            status = await model_status(self._arena.desk, self._before)
+            if status.answers is False:
+                self._before = None
 
     def _drop_changed(self) -> None:
         """Where another model answers for the state's configuration now, its recorded runs stand for it."""
@@ -224,6 +233,10 @@ class CheckUnderWay:
                     await self._context.ledger.append(result.closing)
                     race.hold("cap", result.stopped)
                     return
+                if self._changed(result.environments):
+                    await self._context.ledger.append(result.closing)
+                    race.hold("server_changed")
+                    return
                 block = await self._judged(plan, result)
                 closing = result.closing
             else:
@@ -232,6 +245,11 @@ class CheckUnderWay:
             blocks.append(block)
             await self._context.ledger.append([*closing, block])
             self._app.on_step("check_block")
+
+    def _changed(self, seen: Mapping[str, Environment]) -> bool:
+        """Whether another model, or another build of the server, answered a block. seen: by request_id."""
+        specs = [spec for spec in self._specs if spec.request_id in seen]
+        return any(not seen[spec.request_id].compatible_with(self._environments[spec.spec_id]) for spec in specs)
 
     def _of_the_first_pass(self, plan: CheckPlan) -> CheckBlock | None:
         """The first block, made of the passes that showed that repeats are no copies; None where it has to be asked."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,7 @@ from selfopt.records import (
     Evaluation,
     RecordedRow,
     RecordedState,
+    Spec,
 )
 from selfopt.wiring.app import App
 
@@ -62,7 +63,7 @@ async def run_check(app: App, request: CheckRequest, progress: Callable[[Progres
     """
     subject = subject_of(app, request.file)
     specs = [subject.now, *([subject.before] if subject.before is not None else [])]
-    app.require_ready(dict.fromkeys(spec.model for spec in specs))
+    _require_ready(app, subject, specs)
     for spec in specs:
         app.sender.require(subject.now.model, spec.model)
     app.home.ensure()
@@ -70,6 +71,18 @@ async def run_check(app: App, request: CheckRequest, progress: Callable[[Progres
         context = app.measure_context(progress)
         checking = CheckUnderWay(app, subject, context, BudgetMeter(_budget(app, subject), context.clock))
         return await checking.run(fresh=request.fresh)
+
+
+def _require_ready(app: App, subject: CheckSubject, specs: Sequence[Spec]) -> None:
+    """Check what the models need, as if the settings had the file's cap on cost: one without prices can't hold."""
+    settings, own = app.settings, app.own_limits
+    cap = {"max_cost": _least(own.max_cost, subject.file.max_cost)}
+    app.settings = settings.model_copy(update={"limits": settings.limits.model_copy(update=cap)})
+    app.own_limits = own.model_copy(update=cap)
+    try:
+        app.require_ready(dict.fromkeys(spec.model for spec in specs))
+    finally:
+        app.settings, app.own_limits = settings, own
 
 
 def _budget(app: App, subject: CheckSubject) -> Budget:
@@ -98,7 +111,7 @@ async def record_state(app: App, file: Path, to: Path, progress: Callable[[Progr
     """
     subject = subject_of(app, file, recording=True)
     require_writable(to)
-    app.require_ready([subject.now.model])
+    _require_ready(app, subject, [subject.now])
     app.home.ensure()
     with ProcessLock(app.home.lock)("check --record"):
         context = app.measure_context(progress)

@@ -153,8 +153,12 @@ def _rows(app: App, kind: TableKind, selection: Selection) -> Iterator[Values]:
 
 def _written(batches: Iterator[Values], writer: TableWriter) -> int:
     rows = 0
-    for values in batches:
-        rows += len(next(iter(values.values())))
-        writer.add(values)
-    writer.end()
+    try:
+        for values in batches:
+            rows += len(next(iter(values.values())))
+            writer.add(values)
+        writer.end()
+    except BaseException:
+        writer.drop()
+        raise
     return rows

@@ -1,4 +1,4 @@
-"""`export inspect`: evaluations in the form of other tools for evaluations."""
+"""`export inspect`, `bfcl`, `mlflow`, `wandb`: evaluations and cycles in the forms of other tools."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from selfopt.errors import SuiteError, UsageError
 from selfopt.export import moment_of
+from selfopt.export.bfcl_results import is_leaderboard, write_results
 from selfopt.export.inspect_logs import write_inspect_log
 from selfopt.export.stored_trials import judged_trials
+from selfopt.export.trackers import TrackedRun, to_mlflow, to_wandb, tracked_cycle, tracked_evaluation
 from selfopt.ledger import open_bodies, resolve
-from selfopt.records import Evaluation, Spec, Suite
+from selfopt.records import Cycle, Evaluation, Spec, Suite
+from selfopt.records.config import is_loopback
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import require_ledger
 
 from .exporting import check_target, model_named
 
-__all__ = ["WrittenLog", "export_inspect"]
+__all__ = ["SentRuns", "WrittenLog", "export_bfcl", "export_inspect", "export_mlflow", "export_wandb"]
+
+_LOCAL = ("", "file", "sqlite")
 
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -31,6 +37,14 @@ class WrittenLog:
     evaluation_id: str
     path: Path
     samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class SentRuns:
+    """What was written for a tracker of experiments. where: its address or folder."""
+
+    runs: int
+    where: str
 
 
 def export_inspect(
@@ -79,6 +93,79 @@ def export_inspect(
             written.append(WrittenLog(evaluation.evaluation_id, path, samples))
             done(written[-1])
     return written
+
+
+def export_bfcl(app: App, out: Path, evaluations: Sequence[str] = (), *, model: str | None = None) -> list[WrittenLog]:
+    """Write what models answered to suites of the Berkeley leaderboard as its files of results and scores.
+
+    The newest evaluation of each model and category counts, and of that the first run.
+
+    Args:
+        out: the folder; `result/` and `score/` are made below it, and files of the same names are replaced.
+        evaluations: ids, or the beginning or end of them; none for all.
+
+    Raises:
+        UsageError: nothing fits.
+        StoreError: something can't be read or written.
+    """
+    require_ledger(app)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{str(out)!r:.300} is no folder; name one")
+    chosen = {(e.model, e.suite): e for e in _chosen(app, evaluations, model, "", "") if is_leaderboard(e) and e.race_id is None}
+    if not chosen:
+        raise UsageError(
+            "no evaluation of a suite of the leaderboard fits; get them with `selfopt suites pull bfcl`, and measure one"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    with open_bodies(app.ledger) as bodies:
+        for evaluation in chosen.values():
+            paths, n = write_results(evaluation, judged_trials(bodies, evaluation, None), out)
+            written += [WrittenLog(evaluation.evaluation_id, path, n) for path in paths]
+    return written
+
+
+def export_mlflow(app: App, uri: str, *, experiment: str = "selfopt", model: str | None = None, remote: bool = False) -> SentRuns:
+    """Write cycles and evaluations to MLflow: figures and names, never a prompt or a reply.
+
+    Args:
+        uri: a folder or file of this machine, or a server.
+        remote: whether it may be a server elsewhere.
+
+    Raises:
+        UsageError: a server elsewhere was named without leave, or MLflow is not installed.
+        StoreError: the store can't be used.
+    """
+    parts = urlsplit(uri)
+    if not remote and not (parts.scheme in _LOCAL or (parts.scheme in ("http", "https") and is_loopback(uri))):
+        raise UsageError(f"{uri!r:.200} is not on this machine; figures and names are sent there only with --allow-remote")
+    place = Path(uri).absolute().as_uri() if parts.scheme == "" else uri
+    return SentRuns(to_mlflow(_tracked(app, model), place, experiment), uri)
+
+
+def export_wandb(app: App, folder: Path, *, project: str = "selfopt", model: str | None = None, online: bool = False) -> SentRuns:
+    """Write cycles and evaluations for Weights & Biases: figures and names, never a prompt or a reply.
+
+    online: send them to its server. Else they stay in the folder, for `wandb sync`.
+
+    Raises:
+        UsageError: the package is not installed.
+        StoreError: it can't be used.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{str(folder)!r:.300} is no folder; name one")
+    return SentRuns(to_wandb(_tracked(app, model), project, folder, online=online), str(folder))
+
+
+def _tracked(app: App, model: str | None) -> Iterator[TrackedRun]:
+    require_ledger(app)
+    name = model_named(app, model) if model is not None else None
+    for evaluation in _chosen(app, (), model, "", ""):
+        yield tracked_evaluation(evaluation)
+    for cycle in app.ledger.read(Cycle):
+        for run in tracked_cycle(cycle):
+            if name is None or app.settings.one_name(run.params["model"]) == app.settings.one_name(name):
+                yield run
 
 
 def _chosen(app: App, ids: Sequence[str], model: str | None, since: str, until: str) -> list[Evaluation]:

@@ -30,6 +30,8 @@ from selfopt.wiring.app import App
 from .differing import answer_excerpt, prompt_excerpt
 from .shared_caps import SharedCaps
 
+_MAX_CONNECT_FAILURES = 3
+
 
 class NotAskedError(SelfoptError):
     """A prompt was not asked: a cap is reached, or the server failed before. The message says which."""
@@ -91,6 +93,8 @@ class PromptTests:
         self._desk: Desk | None = None
         self._readiness: dict[str, Readiness] = {}
         self._failed: str | None = None
+        self._replied = False
+        self._connect_failures = 0
 
     @property
     def phase(self) -> Phase:
@@ -130,11 +134,18 @@ class PromptTests:
                 await asking.make()
                 await desk.context.ledger.append(asking.closing("the prompt was given up"))
         except EndpointError as error:
-            self._failed = str(error)
+            self._connect_failures += 1
+            # A server that was there may be back for the next prompt.
+            if error.kind != "connect" or not self._replied or self._connect_failures >= _MAX_CONNECT_FAILURES:
+                self._failed = str(error)
             raise
+        self._connect_failures = 0
         made = asking.done[spec.request_id, 0]
         trial = made.trial
-        caps.charge(trial.usage, desk.context.price_for(spec, trial.usage, trial.busy_ms / 1000), spec.model)
+        replied = trial.fault in (None, "truncated")
+        self._replied = self._replied or replied
+        cost = desk.context.price_for(spec, trial.usage, trial.busy_ms / 1000)
+        caps.charge(trial.usage, 0.0 if cost is None and not replied else cost, spec.model)
         return self._tested(made)
 
     def _at(self) -> Desk:

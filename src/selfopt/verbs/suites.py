@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from selfopt.errors import SuiteError
+from selfopt.errors import SuiteError, UsageError
+from selfopt.export.suite_files import SuiteForm, write_suite
 from selfopt.records import ExpectedCall, Outcome, ParsedReply, Prompt, Suite, ToolCall, ToolDefinition
 from selfopt.scoring import scorer_of
 from selfopt.suites import Passes, PolicyScore, SuiteWarning, find_problems, find_warnings, list_suites, trivial_scores
 from selfopt.wiring.app import App
+
+from .exporting import check_target
 
 __all__ = [
     "SuiteCheck",
     "SuiteWarning",
     "check_suite",
     "checked",
+    "export_suite",
     "one_suite",
     "suite_document",
     "suite_problems",
@@ -97,6 +102,26 @@ def suite_document(app: App, name: str) -> dict[str, Any]:
 def _expected_call(call: ExpectedCall) -> dict[str, Any]:
     body = {"name": call.name, "arguments": call.arguments}
     return {**body, "any_arguments": True} if call.any_arguments else body
+
+
+def export_suite(app: App, name: str, form: SuiteForm, out: Path, *, replace: bool = False) -> list[Path]:
+    """Write a suite (a name or a file) for other programs, and return the files.
+
+    Args:
+        form: `jsonl` for one file, `hf` for a folder that `datasets.load_dataset` reads.
+        replace: whether what is there may be replaced.
+
+    Raises:
+        SuiteError: the suite can't be used.
+        UsageError: something stands in the way.
+        StoreError: a file can't be written.
+    """
+    suite = app.suite(name)
+    if form == "jsonl":
+        check_target(out, replace=replace)
+    elif out.exists() and (not out.is_dir() or (any(out.iterdir()) and not replace)):
+        raise UsageError(f"{str(out)!r:.300} is no empty folder; name another, or write into it with --replace")
+    return write_suite(suite, form, out)
 
 
 def suite_problems(app: App, name: str) -> list[str]:

@@ -49,6 +49,7 @@ class _Crew:
     resources: Mapping[str, float]
     seats: dict[int, _Seat] = field(default_factory=dict)
     starting: set[asyncio.Task[None]] = field(default_factory=set)
+    awaited: int = 0
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     lost_in_a_row: int = 0
     problem: SelfoptError | None = None
@@ -63,6 +64,7 @@ class RayPool:
         self._cluster: RayCluster | None = None
         self._crews: dict[tuple[tuple[str, float], ...], _Crew] = {}
         self._opening = asyncio.Lock()
+        self._calls: set[asyncio.Future[Any]] = set()
 
     async def make(self, job: TrialJob, slot: int, slots: int) -> TrialResult:
         """Make a trial on some worker.
@@ -115,6 +117,8 @@ class RayPool:
                     cluster.ray.kill(seat.actor)
         self._crews.clear()
         await cluster.close()
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=5)
 
     async def _ask(self, seat: _Seat, job: TrialJob, order: Order) -> TrialResult | SelfoptError:
         """Hand an order to a worker. ClusterError: it was lost, or does not answer in our form."""
@@ -136,9 +140,14 @@ class RayPool:
         """Wait for an answer. What Ray raises becomes ClusterError."""
         assert self._cluster is not None
         ray = self._cluster.ray
+        # Ray's own future is not cancelled: its client ends where somebody does that.
+        call = asyncio.ensure_future(_answer(ref))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
         try:
-            return await ref
+            return await asyncio.shield(call)
         except asyncio.CancelledError:
+            call.add_done_callback(lambda done: done.cancelled() or done.exception())
             with suppress(Exception):
                 ray.cancel(ref)
             raise
@@ -174,6 +183,7 @@ class RayPool:
         return crew
 
     def _hire(self, crew: _Crew, place: int) -> None:
+        crew.awaited += 1
         task = asyncio.create_task(self._hired(crew, place))
         crew.starting.add(task)
         task.add_done_callback(crew.starting.discard)
@@ -185,7 +195,7 @@ class RayPool:
         try:
             async with asyncio.timeout(own.start_timeout_s):
                 made = ray.remote(RayWorker).options(num_cpus=own.cpus, resources=dict(crew.resources) or None, max_restarts=0)
-                actor = await asyncio.to_thread(made.remote, pickle.dumps(self._briefing()))
+                actor = await self._call(asyncio.to_thread(made.remote, pickle.dumps(self._briefing())))
                 hello = pickle.loads(await self._call(actor.hello.remote()))
             self._check(hello)
             crew.seats[place] = _Seat(place, actor, hello)
@@ -199,6 +209,7 @@ class RayPool:
             )
         except SelfoptError as error:
             crew.problem = error
+        crew.awaited -= 1
         async with crew.changed:
             crew.changed.notify_all()
 
@@ -228,11 +239,10 @@ class RayPool:
     async def _seat(self, crew: _Crew, prefix: str, slots: int) -> _Seat:
         """The worker for a prefix; waits while none is there."""
         while not crew.seats:
-            if not crew.starting:
+            if not crew.awaited:
                 raise crew.problem or ClusterError("no worker of the Ray cluster is left; the same command continues")
             async with crew.changed:
-                await crew.changed.wait_for(lambda: bool(crew.seats) or all(task.done() for task in crew.starting))
-            await asyncio.sleep(0)
+                await crew.changed.wait_for(lambda: bool(crew.seats) or not crew.awaited)
         return choose(crew.seats, prefix, slots)
 
     def _lost(self, crew: _Crew, seat: _Seat) -> None:
@@ -246,6 +256,10 @@ class RayPool:
         crew.lost_in_a_row += 1
         if crew.lost_in_a_row <= _LOST_IN_A_ROW:
             self._hire(crew, seat.place)
+
+
+async def _answer(ref: Any) -> Any:
+    return await ref
 
 
 def choose(seats: Mapping[int, _Seat], prefix: str, slots: int) -> _Seat:

@@ -85,7 +85,9 @@ def figure_text(figure: CheckFigure) -> str:
 def _between(low: float | None, high: float | None, *, points: bool) -> str:
     if low is None or high is None:
         return ""
-    return f" ({points_of(low)} to {points_of(high)})" if points else f" ({percent(low)} to {percent(high)})"
+    return (
+        f" ({points_of(low).removesuffix(' points')} to {points_of(high)})" if points else f" ({percent(low)} to {percent(high)})"
+    )
 
 
 def reason_text(reason: CheckReason, check: Check) -> str:

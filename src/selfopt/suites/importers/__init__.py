@@ -26,6 +26,7 @@ IMPORTERS: Registry[Importer] = Registry(
     {
         "bfcl": "selfopt.suites.importers.bfcl:IMPORTER",
         "csv": "selfopt.suites.importers.csv_rows:IMPORTER",
+        "inspect": "selfopt.suites.importers.inspect_log:IMPORTER",
         "jsonl": "selfopt.suites.importers.jsonl:IMPORTER",
         "promptfoo": "selfopt.suites.importers.promptfoo:IMPORTER",
         "xlam": "selfopt.suites.importers.xlam:IMPORTER",

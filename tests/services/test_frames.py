@@ -1,0 +1,79 @@
+"""Tables as parquet and data frames, read by the packages that people use."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import selfopt
+from selfopt.export import TABLES, TableKind
+from tests.cli.conftest import project
+from tests.cli.world import Project
+
+__all__ = ["project"]
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def measured(project: Project) -> Project:
+    """Two models were measured, one of them hostile."""
+    project.ok("supervise", "good", "atomic", "--runs", "3")
+    project.run("run", "scripted/evil_tool", "atomic")
+    project.said_no("decide", "good", "atomic", "--candidate", "native_api", "--baseline", "native_api")
+    return project
+
+
+def test_parquet_holds_the_same_rows_as_json_lines(measured: Project) -> None:
+    """Every table, with content where there is any; times are moments."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for kind, table in TABLES.items():
+        content = ["--content"] if any(column.content for column in table.columns) else []
+        out = measured.root / f"{kind}.parquet"
+        measured.ok("export", kind, "--out", str(out), *content)
+        lines = [json.loads(line) for line in measured.ok("export", kind, "--format", "jsonl", *content).out.splitlines()]
+        read = parquet.read_table(out)
+        assert read.column_names == [column.name for column in table.columns]
+        assert read.num_rows == len(lines)
+        times = {column.name for column in table.columns if column.sort == "time"}
+        for row, line in zip(read.to_pylist(), lines, strict=True):
+            assert {name: _plain(value) for name, value in row.items() if name not in times} == {
+                name: value for name, value in line.items() if name not in times
+            }
+            for name in times:
+                assert row[name] == datetime.fromisoformat(line[name]).astimezone(UTC)
+
+
+def _plain(value: Any) -> Any:
+    return value
+
+
+def test_data_frames_have_every_row_and_exact_figures(measured: Project) -> None:
+    """Integers stay integers where some are missing."""
+    with selfopt.open() as harness:
+        rows = harness.export.table("trials", model="good")
+        pandas, polars = rows.to_pandas(), rows.to_polars()
+        kind: TableKind = "evaluations"
+        assert harness.export.table(kind).to_polars()["accuracy"].to_list()[0] == 1.0
+    assert len(pandas) == len(polars) == len(list(rows)) == 9
+    assert pandas["status"].sum() == polars["status"].sum() == 9 * 200
+    assert str(pandas["input_tokens"].dtype).startswith("int64")
+    assert pandas["started_at"].dt.year.min() >= 2024
+    assert set(polars["prompt_id"]) == {"A1", "A2", "A3"}
+
+
+def test_a_torn_parquet_is_never_left(measured: Project) -> None:
+    """What fails on the way leaves nothing behind."""
+    ledger = measured.home / "ledger.sqlite3"
+    import sqlite3
+
+    connection = sqlite3.connect(ledger)
+    connection.execute(
+        "UPDATE records SET body = '{' WHERE kind = 'trial' AND seq = (SELECT max(seq) FROM records WHERE kind = 'trial')"
+    )
+    connection.commit()
+    connection.close()
+    measured.run("export", "trials", "--out", "t.parquet").assert_refused(1, "damaged", "audit verify")
+    assert not [path for path in measured.root.iterdir() if "parquet" in path.name]
