@@ -43,6 +43,7 @@ class Server:
     port: int = field(default_factory=_free_port)
     databases: int = 0
     _process: subprocess.Popen[bytes] | None = None
+    _killed: bool = False  # by us
 
     def __post_init__(self) -> None:
         self.folder.chmod(0o755)
@@ -71,23 +72,27 @@ class Server:
         return ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", *command] if os.geteuid() == 0 else command
 
     def start(self) -> None:
-        """Start the server, and wait until it answers."""
-        with (self.folder / "log").open("ab") as log:
-            command = self._as_user([_program("postgres"), "-D", str(self.folder / "data")])
-            self._process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log, start_new_session=True)
+        """Start the server, and wait until it answers. One that finds sessions of its killed predecessor is started anew."""
         for _ in range(200):
+            if self._process is None or self._process.poll() is not None:
+                said = (self.folder / "log").read_text()[-2000:] if self._process is not None else ""
+                assert not self._process or self._killed or "pre-existing shared memory" in said, said
+                self._killed = False
+                with (self.folder / "log").open("ab") as log:
+                    command = self._as_user([_program("postgres"), "-D", str(self.folder / "data")])
+                    self._process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log, start_new_session=True)
             ready = subprocess.run(
                 [_program("pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-t", "5"], check=False, capture_output=True
             )
             if ready.returncode == 0:
                 return
-            assert self._process.poll() is None, (self.folder / "log").read_text()[-2000:]
             select_nothing()
         raise AssertionError("the server did not become ready")
 
     def kill(self) -> None:
         """End the server and all its children at once, as a crash does."""
         assert self._process is not None
+        self._killed = True
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(30)
         for pid in _sessions(self._process.pid):
@@ -96,6 +101,7 @@ class Server:
     def stop(self) -> None:
         """End the server."""
         if self._process is not None and self._process.poll() is None:
+            self._killed = True
             self._process.send_signal(signal.SIGQUIT)
             self._process.wait(30)
 
