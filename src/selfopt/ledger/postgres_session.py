@@ -44,6 +44,7 @@ def driver() -> Any:
         raise StoreError(
             f"a ledger in PostgreSQL needs the extra 'postgres': pip install 'selfopt[postgres]' ({install_command('postgres')})"
         ) from None
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of, we say ourselves
     return psycopg
 
 
@@ -130,6 +131,7 @@ class DatabaseSession:
             until: float | None = None
             wait_s = _FIRST_WAIT_S
             while True:
+                kept = self._connection is not None
                 try:
                     return work(self._ready())
                 except (self._driver.Error, LockedError) as error:
@@ -138,6 +140,9 @@ class DatabaseSession:
                     if not lost:
                         raise self.translated(error) from error
                     patience_s = self._patience.total_s if self._opened else self._patience.first_s
+                    if kept and until is None:
+                        until = time.monotonic() + patience_s
+                        continue  # it may have been dead for long, and the database be there again
                     if until is None:
                         until = time.monotonic() + patience_s
                     if time.monotonic() + wait_s > until or self._hurry.is_set():
@@ -208,7 +213,8 @@ class DatabaseSession:
         """Close the connection, and give back its locks. May be called twice."""
         self._hurry.set()
         with self._lock:
-            self._locks.clear()
+            for number in list(self._locks):
+                self.give_back(number)  # the server notices the end of a connection only later
             self._drop()
 
     def _drop(self) -> None:
@@ -265,8 +271,9 @@ _OWNER = (
 
 
 def _line(error: Exception) -> str:
-    parts = [part.strip() for part in str(error).splitlines() if part.strip()]
-    return escape_control(parts[-1] if parts else type(error).__name__, _TOLD_CHARS)
+    parts = [part.strip() for part in str(error).splitlines() if part.strip()] or [type(error).__name__]
+    # libpq explains in further lines what the first one says, but lists each try in lines of its own.
+    return escape_control(parts[-1 if parts[0].startswith("Multiple") else 0], _TOLD_CHARS)
 
 
 def check_version(found: int | None, known: int, place: str) -> None:

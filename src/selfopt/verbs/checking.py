@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from selfopt.errors import BudgetError, SelfoptError
-from selfopt.home import ProcessLock, counted, escape_control
+from selfopt.home import counted, escape_control
 from selfopt.measure.blocks import measure_specs
 from selfopt.measure.budget import Budget, BudgetMeter
 from selfopt.measure.context import MeasureContext
@@ -24,6 +24,7 @@ from selfopt.records import (
     Spec,
 )
 from selfopt.wiring.app import App
+from selfopt.wiring.ledgers import measuring
 
 from .check_file import DEFAULT_FILE
 from .check_state import RECORDABLE, require_writable, write_state
@@ -67,7 +68,7 @@ async def run_check(app: App, request: CheckRequest, progress: Callable[[Progres
     for spec in specs:
         app.sender.require(subject.now.model, spec.model)
     app.home.ensure()
-    with ProcessLock(app.home.lock)("check"):
+    with measuring(app, "check"):
         context = app.measure_context(progress)
         checking = CheckUnderWay(app, subject, context, BudgetMeter(_budget(app, subject), context.clock))
         return await checking.run(fresh=request.fresh)
@@ -113,7 +114,7 @@ async def record_state(app: App, file: Path, to: Path, progress: Callable[[Progr
     require_writable(to)
     _require_ready(app, subject, [subject.now])
     app.home.ensure()
-    with ProcessLock(app.home.lock)("check --record"):
+    with measuring(app, "check --record"):
         context = app.measure_context(progress)
         meter = BudgetMeter(_budget(app, subject), context.clock)
         n_prompts = len(subject.prompts)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfopt.errors import EndpointError, SelfoptError
-from selfopt.home import ProcessLock
 from selfopt.measure.arms import Readiness, open_arm, ready
 from selfopt.measure.asks import Asking
 from selfopt.measure.budget import Budget, BudgetMeter
@@ -26,6 +25,7 @@ from selfopt.records import (
     Variant,
 )
 from selfopt.wiring.app import App
+from selfopt.wiring.ledgers import measuring
 
 from .differing import answer_excerpt, prompt_excerpt
 from .shared_caps import SharedCaps
@@ -177,7 +177,7 @@ def hold(app: App) -> Iterator[None]:
         LockedError: another measurement works in this home.
     """
     app.home.ensure()
-    with ProcessLock(app.home.lock)("pytest"):
+    with measuring(app, "pytest"):
         yield
 
 

@@ -277,7 +277,12 @@ class App:
             return None
         from .handed_rules import HandedOut
 
-        return HandedOut(self.settings.ledger, self.home, Enforcer(self.home, one_name=self.settings.one_name))
+        return HandedOut(
+            self.settings.ledger,
+            self.home,
+            Enforcer(self.home, one_name=self.settings.one_name),
+            patience_s=self.settings.ledger_patience_s,
+        )
 
     @property
     def keys(self) -> KeyFile:

@@ -36,10 +36,12 @@ class HandedOut:
 
     Args:
         enforcer: applies what the database hands out, without handing it out again.
+        patience_s: how long a database that goes away is waited for. Who follows does not wait.
     """
 
-    def __init__(self, url: str, home: Home, enforcer: Enforcer) -> None:
+    def __init__(self, url: str, home: Home, enforcer: Enforcer, *, patience_s: float = 0.0) -> None:
         self._url = url
+        self._patience_s = patience_s
         self._home = home
         self._enforcer = enforcer
         self._rules: PostgresRules | None = None
@@ -105,6 +107,7 @@ class HandedOut:
         """Take over versions from now on, in a thread, within a second after they are made."""
         driver()  # told now, when it is missing
         self._ending = threading.Event()
+        self._patience_s = 0.0
         try:
             self.take()
         except SelfoptError as error:
@@ -149,7 +152,7 @@ class HandedOut:
 
     def _source(self) -> PostgresRules:
         if self._rules is None:
-            self._rules = PostgresRules(self._url)
+            self._rules = PostgresRules(self._url, patience_s=self._patience_s)
         return self._rules
 
     def _known(self) -> HandedRules:
