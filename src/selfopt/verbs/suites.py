@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from selfopt.errors import SuiteError, UsageError
-from selfopt.export.suite_files import SuiteForm, write_suite
 from selfopt.records import ExpectedCall, Outcome, ParsedReply, Prompt, Suite, ToolCall, ToolDefinition
 from selfopt.scoring import scorer_of
 from selfopt.suites import Passes, PolicyScore, SuiteWarning, find_problems, find_warnings, list_suites, trivial_scores
 from selfopt.wiring.app import App
 
-from .exporting import check_target
+if TYPE_CHECKING:
+    from selfopt.export.suite_files import SuiteForm
 
 __all__ = [
     "SuiteCheck",
@@ -116,6 +116,10 @@ def export_suite(app: App, name: str, form: SuiteForm, out: Path, *, replace: bo
         UsageError: something stands in the way.
         StoreError: a file can't be written.
     """
+    from selfopt.export.suite_files import write_suite  # looking at suites needs nothing of what exports need
+
+    from .exporting import check_target
+
     suite = app.suite(name)
     if form == "jsonl":
         check_target(out, replace=replace)
