@@ -77,7 +77,7 @@ async def bare_tasks(count: int, slots: int) -> float:
     """Milliseconds for a Ray task that does nothing, at so many at a time."""
     import ray
 
-    bare = ray.remote(_nothing)
+    bare = ray.remote(num_cpus=0)(_nothing)  # the workers may have all
     await bare.remote()
     left = iter(range(count))
 

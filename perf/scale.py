@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import math
 import os
@@ -85,6 +86,9 @@ def needed(first: Measured, peak_rate: float, per_day: float) -> dict[str, float
     }
 
 
+_NUMBERS = itertools.count()
+
+
 class Namespaces:
     """Makes network namespaces, and takes them away again."""
 
@@ -92,10 +96,11 @@ class Namespaces:
         self.possible = os.geteuid() == 0 and _ran("ip", "netns", "list")
         self._made: list[str] = []
 
-    def node(self, number: int) -> Node:
+    def node(self) -> Node:
         """A new node."""
-        name, link = f"selfopt-{os.getpid()}-{number}", f"so{os.getpid() % 10_000}n{number}"
-        net = f"10.213.{number}"
+        # A namespace goes in its own time, so no later run uses its names.
+        own = next(_NUMBERS)
+        name, link, net = f"selfopt-{os.getpid()}-{own}", f"so{os.getpid() % 10_000}n{own}", f"10.213.{own}"
         if not self.possible or not _ran("ip", "netns", "add", name):
             self.possible = False
             return Node("127.0.0.1", free_port(), ())
@@ -187,7 +192,7 @@ def measure(count: int, folder: Path, seconds: float, connections: int) -> tuple
     with ExitStack() as stack:
         spaces = Namespaces()
         stack.callback(spaces.close)
-        nodes = [spaces.node(number) for number in range(count)]
+        nodes = [spaces.node() for _ in range(count)]
         running = [started(node, folder / f"{count}-{number}", stack) for number, node in enumerate(nodes)]
         asked = [(node, key) for node, (_, _, key) in zip(nodes, running, strict=True)]
         asyncio.run(load(asked, 1.0, connections))  # connections, caches and imports are there

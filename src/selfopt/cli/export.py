@@ -64,8 +64,8 @@ def _table(kind: str, about: str, *, content: bool = True) -> None:
     command.command(kind, help=about)(made)
 
 
-_table("trials", "Write a row for each trial: what was asked, how it went, how long it took.")
-_table("verdicts", "Write a row for each verdict: the outcome of a trial for a parser and a scorer.")
+_table("trials", "Write a row for each trial.\n\nIt tells what was asked, how it went and how long it took.")
+_table("verdicts", "Write a row for each verdict.\n\nIt is the outcome of a trial for a parser and a scorer.")
 _table("evaluations", "Write a row for each evaluation: the figures of a spec.", content=False)
 _table("decisions", "Write a row for each decision about a candidate.", content=False)
 _table(

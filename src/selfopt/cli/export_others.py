@@ -31,9 +31,9 @@ def inspect(
     replace: bool,
     as_json: bool,
 ) -> None:
-    """Write evaluations as logs of Inspect, which `inspect view` opens.
+    """Write evaluations as logs of Inspect.
 
-    They hold prompts and replies, so mind who reads them. An EVALUATION is an id, or the beginning or end of
+    `inspect view` opens them. They hold prompts and replies, so mind who reads them. An EVALUATION is an id, or the beginning or end of
     one. In a folder, logs that are there already stay as they are.
     """
     from selfopt.verbs.exporting_evaluations import export_inspect
@@ -51,9 +51,9 @@ def inspect(
 @json_option
 @click.pass_context
 def bfcl(ctx: click.Context, /, evaluations: tuple[str, ...], out: Path, model: str | None, as_json: bool) -> None:
-    """Write answers to suites of the Berkeley leaderboard as its files of results and scores.
+    """Write answers as the Berkeley leaderboard's results.
 
-    The newest evaluation of each model and category counts, and of that the first run. The files hold what
+    Answers to its suites (`suites pull bfcl`) become its files of results and scores. The newest evaluation of each model and category counts, and of that the first run. The files hold what
     models said. Files of the same names are replaced.
     """
     from selfopt.verbs.exporting_evaluations import export_bfcl
@@ -70,9 +70,9 @@ def bfcl(ctx: click.Context, /, evaluations: tuple[str, ...], out: Path, model: 
 @json_option
 @click.pass_context
 def mlflow(ctx: click.Context, /, uri: str, experiment: str, model: str | None, remote: bool, as_json: bool) -> None:
-    """Write cycles and evaluations to MLflow: figures and names, never a prompt or a reply.
+    """Write cycles and evaluations to MLflow.
 
-    What is there already is left out, so the command can be repeated.
+    That is figures and names, never a prompt or a reply. What is there already is left out, so the command can be repeated.
     """
     from selfopt.verbs.exporting_evaluations import export_mlflow
 
@@ -88,9 +88,9 @@ def mlflow(ctx: click.Context, /, uri: str, experiment: str, model: str | None, 
 @json_option
 @click.pass_context
 def wandb(ctx: click.Context, /, out: Path, project: str, model: str | None, online: bool, as_json: bool) -> None:
-    """Write cycles and evaluations for Weights & Biases: figures and names, never a prompt or a reply.
+    """Write cycles and evaluations for Weights & Biases.
 
-    Nothing is sent without --online; `wandb sync` sends what is in DIR.
+    That is figures and names, never a prompt or a reply. Nothing is sent without --online; `wandb sync` sends what is in DIR.
     """
     from selfopt.verbs.exporting_evaluations import export_wandb
 

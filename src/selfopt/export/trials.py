@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from selfopt.ledger import Bodies
+from selfopt.ledger import Bodies, BodyPage
 from selfopt.records import Trial
 
-from .columns import Column, DataTable, Selection, Values, decode_all, fields_of
+from .columns import Column, DataTable, Selection, Values, decode_all, fields_of, uncollected
 from .runs import RUN_COLUMNS, Runs, run_values
 
 PAGE = 512
@@ -129,16 +129,24 @@ def trial_rows(bodies: Bodies, selection: Selection) -> Iterator[Values]:
     """Yields the rows of trials in the order of appending, a bounded number at a time. Raises CorruptError."""
     runs = Runs(bodies)
     for page in bodies.pages(Trial, CONTENT_PAGE if selection.content else PAGE):
-        rows = decode_all(_many, _one, page)
-        if selection.since or selection.until:
-            rows = [row for row in rows if selection.has_time(row.started_at)]
-        known = runs.of([row.run_id for row in rows])
-        if selection.model is not None:
-            rows = [row for row in rows if selection.has_model(known[row.run_id].model)]
-        if rows:
-            values = _values(rows)
-            values |= run_values([row.run_id for row in rows], known)
-            yield values | (_content(rows, bodies) if selection.content else {})
+        with uncollected():
+            values = _chosen(page, runs, selection, bodies)
+        if values is not None:
+            yield values
+
+
+def _chosen(page: BodyPage, runs: Runs, selection: Selection, bodies: Bodies) -> Values | None:
+    """The rows of a page that are wanted; None where there are none."""
+    rows = decode_all(_many, _one, page)
+    if selection.since or selection.until:
+        rows = [row for row in rows if selection.has_time(row.started_at)]
+    known = runs.of([row.run_id for row in rows])
+    if selection.model is not None:
+        rows = [row for row in rows if selection.has_model(known[row.run_id].model)]
+    if not rows:
+        return None
+    values = _values(rows) | run_values([row.run_id for row in rows], known)
+    return values | _content(rows, bodies) if selection.content else values
 
 
 def _values(rows: list[_Trial]) -> Values:

@@ -72,7 +72,7 @@ _one = msgspec.json.Decoder(_Verdict)
 def verdict_rows(bodies: Bodies, selection: Selection) -> Iterator[Values]:
     """Yields the rows of verdicts in the order of appending, a bounded number at a time. Raises CorruptError."""
     runs = Runs(bodies)
-    for page in bodies.pages(Verdict, PAGE):
+    for page in bodies.pages(Verdict, PAGE, timed=True):
         rows = decode_all(_many, _one, page)
         known = runs.of([row.run_id for row in rows])
         pairs = [

@@ -37,11 +37,14 @@ class BodyPage:
     Attributes:
         joined: a JSON array of all of them, made in one piece, because that takes a third of the time; None
             where it would be too large.
-        times: when each was appended, as RFC 3339; empty texts where the ledger does not say it.
+        count: how many they are.
+        times: when each was appended, as RFC 3339; empty texts where the ledger does not say it, and nothing
+            where nobody wanted to know.
         each: reads them one by one, to find the damaged one.
     """
 
     joined: bytes | None
+    count: int
     times: Sequence[str]
     each: Callable[[], list[StoredBody]]
 
@@ -49,8 +52,8 @@ class BodyPage:
 class Bodies(Protocol):
     """What reads a ledger in pages. Each page is one short statement, so writers never wait for a slow reader."""
 
-    def pages(self, record_type: type[Record], size: int) -> Iterator[BodyPage]:
-        """Yields all records of a type in the order of appending, so many at a time."""
+    def pages(self, record_type: type[Record], size: int, *, timed: bool = False) -> Iterator[BodyPage]:
+        """Yields all records of a type in the order of appending, so many at a time. timed: with their times."""
         ...
 
     def some(self, record_type: type[Record], ids: Iterable[str]) -> dict[str, str]:
@@ -85,27 +88,31 @@ class _SqliteBodies:
         self._path = path
         self._connection = connection
 
-    def pages(self, record_type: type[Record], size: int) -> Iterator[BodyPage]:
+    def pages(self, record_type: type[Record], size: int, *, timed: bool = False) -> Iterator[BodyPage]:
         """See `Bodies.pages`."""
         kind = kind_of(record_type)
         few = "" if kind in MANY_KINDS else f" AND {FEW}"
-        chosen = f"SELECT seq, id, at, body FROM records WHERE kind = ?{few} AND seq > ? ORDER BY seq LIMIT ?"
+        chosen = f"SELECT seq{', at' if timed else ''}, body FROM records WHERE kind = ?{few} AND seq > ? ORDER BY seq LIMIT ?"
+        heads = f"SELECT max(seq), count(*), {'group_concat(at)' if timed else 'NULL'}"
         last = -1
         while True:
             place = kind, last, size
             try:
-                found = self._connection.execute(f"SELECT max(seq), group_concat(at), {_ARRAY} FROM ({chosen})", place)
-                upto, times, joined = found.fetchone()
+                found = self._connection.execute(f"{heads}, {_ARRAY} FROM ({chosen})", place).fetchone()
             except sqlite3.DataError:  # larger than sqlite's longest text
-                found = self._connection.execute(f"SELECT max(seq), group_concat(at), NULL FROM ({chosen})", place)
-                upto, times, joined = found.fetchone()
+                found = self._connection.execute(f"{heads}, NULL FROM ({chosen})", place).fetchone()
+            upto, count, said, joined = found
             if upto is None:
                 return
-            yield BodyPage(joined, times.split(","), partial(self._each, chosen, place))
+            times = said.split(",") if said is not None else ()
+            if timed and len(times) != count:  # somebody changed them
+                times = [""] * count
+            yield BodyPage(joined, count, times, partial(self._each, place))
             last = upto
 
-    def _each(self, chosen: str, place: tuple[str, int, int]) -> list[StoredBody]:
-        return [StoredBody(record_id, body) for _, record_id, _, body in self._connection.execute(chosen, place)]
+    def _each(self, place: tuple[str, int, int]) -> list[StoredBody]:
+        text = "SELECT id, body FROM records WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?"
+        return [StoredBody(record_id, body) for record_id, body in self._connection.execute(text, place)]
 
     def some(self, record_type: type[Record], ids: Iterable[str]) -> dict[str, str]:
         """See `Bodies.some`."""
@@ -131,12 +138,13 @@ class _RecordBodies:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    def pages(self, record_type: type[Record], size: int) -> Iterator[BodyPage]:
+    def pages(self, record_type: type[Record], size: int, *, timed: bool = False) -> Iterator[BodyPage]:
         """See `Bodies.pages`."""
         records = iter(self._ledger.read(record_type))
         while part := list(islice(records, size)):
             bodies = [StoredBody(row.id, row.body) for row in map(encode, part)]
-            yield BodyPage(f"[{','.join(body.text for body in bodies)}]".encode(), [""] * len(bodies), partial(list, bodies))
+            joined = f"[{','.join(body.text for body in bodies)}]".encode()
+            yield BodyPage(joined, len(bodies), [""] * len(bodies) if timed else (), partial(list, bodies))
 
     def some(self, record_type: type[Record], ids: Iterable[str]) -> dict[str, str]:
         """See `Bodies.some`."""

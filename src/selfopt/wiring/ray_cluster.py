@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import platform
 import threading
@@ -117,7 +118,7 @@ def _connect(ray: Any, address: str, settings: RaySettings) -> None:
     if address != RAY:
         ray.init(address=address, **quiet)
         return
-    cpus = max(1, round((settings.workers or min(_LOCAL_WORKERS, os.cpu_count() or 1)) * max(settings.cpus, 0.01) + 0.5))
+    cpus = max(1, math.ceil((settings.workers or min(_LOCAL_WORKERS, os.cpu_count() or 1)) * settings.cpus))
     ray.init(
         address="local",
         _node_ip_address="127.0.0.1",
