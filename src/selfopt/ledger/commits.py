@@ -48,10 +48,11 @@ def blob_entry(blob_hash: str) -> str:
 def record_entry(kind: str, record_id: str, body: str | bytes) -> str:
     """Returns the line of a record that is stored with this body."""
     digest = sha256(body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")).hexdigest()
-    return f"{kind} {_word(record_id)} {digest}"
+    return f"{kind} {id_word(record_id)} {digest}"
 
 
-def _word(text: str) -> str:
+def id_word(text: str) -> str:
+    """Returns an id as a list has it: one word."""
     if text.isascii() and text.isprintable() and text and " " not in text and '"' not in text:
         return text
     return json.dumps(text).replace(" ", "\\u0020")

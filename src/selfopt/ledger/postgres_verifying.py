@@ -15,7 +15,7 @@ from .postgres_session import DatabaseSession, Patience
 from .postgres_storing import index_value
 from .verifying import FoundFaults, Walk
 
-_TOGETHER = 2000
+_TOGETHER = 200
 
 Sought = tuple[Set[tuple[str, str]], Set[str], Set[str]]
 

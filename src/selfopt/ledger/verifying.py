@@ -22,7 +22,7 @@ from selfopt.errors import CorruptError
 from selfopt.records import LedgerFault, LedgerReport
 
 from .codec import decode, encode, record_types, unpack_text
-from .commits import GENESIS, CommitHead, Listed, commit_hash, parse_commit
+from .commits import GENESIS, CommitHead, Listed, commit_hash, id_word, parse_commit
 from .schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, SEALED_TOO_FAR
 from .unwritable import read_only_uri
 
@@ -189,7 +189,8 @@ class Walk:
     def some(self, only: Set[tuple[str, str]], names: Set[str], kinds: Set[str]) -> None:
         """Check what was committed of these kinds and ids, of these ids, or of these kinds."""
         left = set(only)
-        for blobs, records in self._commits():
+        wanted = frozenset(map(id_word, {*names, *(name for _, name in only)})) | kinds
+        for blobs, records in self._commits(wanted):
             for listed in (*blobs, *records):
                 if (listed.kind, listed.id) in only or listed.id in names or listed.kind in kinds:
                     left.discard((listed.kind, listed.id))
@@ -255,8 +256,8 @@ class Walk:
             except (ValueError, AttributeError, TypeError):
                 continue  # `_commits` reports it
 
-    def _commits(self) -> Iterator[tuple[list[Listed], list[Listed]]]:
-        """Yields the blobs and the records of every commit.
+    def _commits(self, wanted: frozenset[str] = frozenset()) -> Iterator[tuple[list[Listed], list[Listed]]]:
+        """Yields the blobs and the records of every commit; of those without a wanted word only if none is wanted.
 
         Checks every writer's chain on the way.
         """
@@ -264,7 +265,8 @@ class Walk:
         for writer, n, digest, body in self._connection.execute("SELECT writer, n, hash, body FROM commits ORDER BY seq"):
             self._found.commits += 1
             try:
-                lists = parse_commit(body)
+                # To look for words is far faster than to read the list, and most commits have none.
+                lists = ([], []) if wanted and wanted.isdisjoint(body.split()) else parse_commit(body)
                 self._check_link(heads.get(writer, CommitHead(writer)), int(n), digest, body)
                 heads[writer] = CommitHead(writer, int(n), digest)
             except (ValueError, AttributeError, TypeError):
