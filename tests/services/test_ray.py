@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -80,6 +81,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             process.wait()
         for name in token:
             del os.environ[name]
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def flags_of(server: ScriptedServer, executor: str, **endpoint: Any) -> dict[str, Any]:

@@ -119,6 +119,8 @@ def _connect(ray: Any, address: str, settings: RaySettings) -> None:
         ray.init(address=address, **quiet)
         return
     cpus = max(1, math.ceil((settings.workers or min(_LOCAL_WORKERS, os.cpu_count() or 1)) * settings.cpus))
+    # Ray says on standard output that a worker was lost, where a command may be writing JSON.
+    ray._private.worker.print_to_stdstream = _said_nowhere
     ray.init(
         address="local",
         _node_ip_address="127.0.0.1",
@@ -128,6 +130,10 @@ def _connect(ray: Any, address: str, settings: RaySettings) -> None:
         object_store_memory=_OBJECT_STORE_BYTES,
         **quiet,
     )
+
+
+def _said_nowhere(*_: Any, **__: Any) -> None:
+    """Do nothing."""
 
 
 def _refusal(ray: Any, address: str, error: BaseException) -> str:
