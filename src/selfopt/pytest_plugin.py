@@ -167,7 +167,7 @@ class _Prompts:
     def pytest_report_header(self) -> list[str]:
         """Says what is asked."""
         return [
-            f"selfopt: {len(tests.prompts)} prompts of {tests.suite.name}: {tests.label}" for tests, _ in self._suites.values()
+            f"selfopt: {tests.suite.name}, prompts: {len(tests.prompts)}, {tests.label}" for tests, _ in self._suites.values()
         ]
 
     def pytest_unconfigure(self) -> None:

@@ -213,7 +213,7 @@ def test_states_of_something_else_are_refused(build: Project) -> None:
         ({"suite_hash": "suite-0"}, "content of the suite"),
         ({"scorer_hash": "scorer-0"}, "scorer"),
         ({"split": "heldout"}, "split"),
-        ({"exact": False}, "1 runs"),
+        ({"exact": False}, "1 run of"),
         ({"rows": {"P00": "P"}}, "not those of the suite"),
         ({"schema_version": 9}, "schema version 9"),
     ]

@@ -45,7 +45,7 @@ def test_each_prompt_is_a_test(project: Project) -> None:
     for name in ("A1", "A2", "A3"):
         assert f"atomic.yaml::{name} PASSED" in said.out
     assert sorted(t.prompt_id for t in trials_of(project)) == ["A1", "A2", "A3"]
-    assert "prompts of small: scripted/good atomic native_api" in said.out
+    assert "small, prompts: 3, scripted/good atomic native_api" in said.out
 
 
 def test_a_failure_shows_what_was_wanted_replied_and_read(project: Project) -> None:

@@ -100,6 +100,7 @@ def command(
 
 
 def _record(ctx: click.Context, file: Path, record: Path, settings: dict[str, Any], live: LiveLine, *, as_json: bool) -> int:
+    from selfopt.home import counted
     from selfopt.verbs.checking import record_state
 
     state = run_with_app(ctx, lambda app: record_state(app, file, record, live), settings)
@@ -108,5 +109,6 @@ def _record(ctx: click.Context, file: Path, record: Path, settings: dict[str, An
         emit(state)
         return 0
     runs = "one run, exact" if state.exact else f"{len(state.rows[0].outcomes)} runs"
-    say(console(), f"written: {record} ({state.model} {state.variant}, {len(state.rows)} prompts, {runs}, {state.evaluation_id})")
+    prompts = counted(len(state.rows), "prompt")
+    say(console(), f"written: {record} ({state.model} {state.variant}, {prompts}, {runs}, {state.evaluation_id})")
     return 0

@@ -19,7 +19,7 @@ def command() -> None:
 @json_option
 @click.pass_context
 def migrate(ctx: click.Context, /, url: str | None, grant: tuple[str, ...], gateways: tuple[str, ...], as_json: bool) -> None:
-    """Make the ledger of a PostgreSQL database with its roles, or bring it up to date.
+    """Make or update the ledger of a PostgreSQL database.
 
     URL names a user who may create there (default: the setting ledger). The password comes from
     ~/.pgpass or PGPASSWORD.

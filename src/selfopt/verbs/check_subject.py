@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.errors import ConsentError, UnknownModelError, UsageError
-from selfopt.home import escape_control
+from selfopt.home import counted, escape_control
 from selfopt.measure.arena import judged_by
 from selfopt.records import Prompt, RecordedState, Spec, Suite, Variant
 from selfopt.wiring.app import App
@@ -141,11 +141,11 @@ def _require_same(state: RecordedState, now: Spec, suite: Suite, prompts: Sequen
             )
     rows = {row.prompt_id: len(row.outcomes) for row in state.rows}
     if rows.keys() != {prompt.id for prompt in prompts}:
-        raise UsageError(f"baseline {shown} is damaged: it has {len(rows)} prompts, not those of the suite; {again}")
+        raise UsageError(f"baseline {shown} is damaged: it has {counted(len(rows), 'prompt')}, not those of the suite; {again}")
     if not state.exact and min(rows.values()) < LEAST_RUNS:
         name = min(rows, key=lambda one: rows[one])
         raise UsageError(
-            f"baseline {shown} has {rows[name]} runs of prompt {escape_control(name, 80)}, at least {LEAST_RUNS} are needed; {again}"
+            f"baseline {shown} has {counted(rows[name], 'run')} of prompt {escape_control(name, 80)}, at least {LEAST_RUNS} are needed; {again}"
         )
 
 
