@@ -202,20 +202,6 @@ async def test_nodes_without_what_an_endpoint_needs_are_one_clear_line(
             await measured(app, 1)
 
 
-async def test_ray_of_another_version_is_one_clear_line(
-    tmp_path: Path, cluster: Cluster, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It names the version that is here. The check is Ray's own."""
-    import ray
-
-    monkeypatch.setattr(ray, "__version__", "2.1.0")
-    async with opened(tmp_path, flags_of(scripted, cluster.address)) as app:
-        with pytest.raises(ClusterError) as refused:
-            await measured(app, 1)
-    assert "Here is Ray 2.1.0" in str(refused.value)
-    assert "\n" not in str(refused.value)
-
-
 async def test_a_key_goes_to_a_cluster_only_if_the_user_says_so(
     tmp_path: Path, cluster: Cluster, scripted: ScriptedServer
 ) -> None:
@@ -248,4 +234,18 @@ async def test_nobody_at_the_address_is_one_clear_line(tmp_path: Path, scripted:
         with pytest.raises(SelfoptError) as refused:
             await measured(app, 1)
     assert f"ray://127.0.0.1:{port}" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+async def test_ray_of_another_version_is_one_clear_line(
+    tmp_path: Path, cluster: Cluster, scripted: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the version that is here. The check is Ray's own, and its client is of no use in this process afterwards: last."""
+    import ray
+
+    monkeypatch.setattr(ray, "__version__", "2.1.0")
+    async with opened(tmp_path, flags_of(scripted, cluster.address)) as app:
+        with pytest.raises(ClusterError) as refused:
+            await measured(app, 1)
+    assert "Here is Ray 2.1.0" in str(refused.value)
     assert "\n" not in str(refused.value)

@@ -88,6 +88,7 @@ class RayCluster:
             if not cluster._connected.is_set():
                 cluster._leave.set()
         if cluster._failure is not None:
+            await asyncio.to_thread(cluster._thread.join)  # it leaves what it had of the cluster, before anybody connects again
             raise ClusterError(_refusal(ray, address, cluster._failure)) from None
         return cluster
 

@@ -64,6 +64,7 @@ class RayPool:
         self._cluster: RayCluster | None = None
         self._crews: dict[tuple[tuple[str, float], ...], _Crew] = {}
         self._opening = asyncio.Lock()
+        self._closed = False
         self._calls: set[asyncio.Future[Any]] = set()
 
     async def make(self, job: TrialJob, slot: int, slots: int) -> TrialResult:
@@ -105,7 +106,9 @@ class RayPool:
 
     async def close(self) -> None:
         """End the workers and leave the cluster. A second call does nothing."""
-        cluster, self._cluster = self._cluster, None
+        self._closed = True
+        async with self._opening:  # a connection that is being made is waited for
+            cluster, self._cluster = self._cluster, None
         if cluster is None:
             return
         for crew in self._crews.values():
@@ -166,6 +169,8 @@ class RayPool:
 
     async def _start(self, key: tuple[tuple[str, float], ...]) -> _Crew:
         own = self._settings.ray
+        if self._closed:
+            raise ClusterError("the workers of the Ray cluster were sent home; the same command continues")
         if self._cluster is None:
             self._cluster = await RayCluster.connect(self._settings.executor, own)
         crew = _Crew(dict(key))
