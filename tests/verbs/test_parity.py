@@ -20,6 +20,7 @@ import pytest
 import selfopt
 from selfopt import Selfopt
 from selfopt.cli.main import COMMANDS, cli
+from selfopt.export.columns import TableKind
 from tests.cli.world import Project
 from tests.suites.bfcl_kit import texts, write_folder
 
@@ -60,15 +61,21 @@ def trust(harness: Selfopt, lived: Lived) -> None:
     harness.trust.accept(harness.trust.propose(lived.project.root))
 
 
+def _table(kind: TableKind) -> Verb:
+    return Verb(f"export {kind} --out {kind}.csv", lambda h, _: h.export.write(kind, f"{kind}.csv"))
+
+
 VERBS: dict[str, Verb] = {
     "audit anchor": Verb("audit anchor", lambda h, _: h.audit.anchor()),
     "audit show": Verb("audit show", lambda h, _: h.audit.show(20)),
     "audit trace": Verb("audit trace mute extended", lambda h, _: h.audit.trace("mute extended")),
     "audit verify": Verb("audit verify", lambda h, _: h.audit.verify_home()),
+    "check": Verb("check check.yml", lambda h, _: h.check("check.yml")),
     "compare": Verb("compare mute good --limit 2", lambda h, _: h.compare("mute", "good", limit=2)),
     "decide": Verb("decide scripted/writer atomic", lambda h, _: h.decide("scripted/writer", "atomic")),
     "doctor": Verb("doctor", lambda h, _: h.doctor()),
     "enforce": Verb("enforce", lambda h, _: h.enforce()),
+    **{f"export {kind}": _table(kind) for kind in ("trials", "verdicts", "evaluations", "decisions", "requests")},
     "feedback": Verb("feedback", lambda h, _: h.feedback()),
     "keys add": Verb("keys add desk --scope phase", lambda h, _: h.keys.add("desk", scopes=["phase"])),
     "keys list": Verb("keys list", lambda h, _: h.keys.list()),
@@ -98,6 +105,11 @@ VERBS: dict[str, Verb] = {
         f"suites add-from-ledger {TRIAL} --to kept.yaml", lambda h, lived: h.suites.add_from_ledger(lived.trial, to="kept.yaml")
     ),
     "suites import bfcl": Verb("suites import bfcl --from bfcl", lambda h, _: h.suites.import_("bfcl", "bfcl")),
+    "suites export": Verb("suites export atomic out.jsonl", lambda h, _: h.suites.export("atomic", "out.jsonl", "jsonl")),
+    "suites import csv": Verb(
+        "suites import csv rows.csv --tools tools.json", lambda h, _: h.suites.import_("csv", "rows.csv", tools="tools.json")
+    ),
+    "suites import xlam": Verb("suites import xlam xlam.json", lambda h, _: h.suites.import_("xlam", "xlam.json")),
     "suites import jsonl": Verb(
         "suites import jsonl lines.jsonl --name lines --tools tools.json",
         lambda h, _: h.suites.import_jsonl("lines.jsonl", "lines", tools="tools.json"),
@@ -140,6 +152,12 @@ ELSEWHERE = {
     "config edit": "opens an editor; a program sets what it wants with selfopt.open(settings=...)",
     "config path": "the place of a file that programs do not need",
     "config show": "`harness.settings` are the settings in force; tests/test_api.py",
+    "export bfcl": "needs trials of a BFCL suite; tests/cli/test_export_others.py",
+    "export inspect": "needs its own package; tests/services",
+    "export mlflow": "needs its own package; tests/services",
+    "export wandb": "needs its own package; tests/services",
+    "ledger migrate": "needs a database; tests/services",
+    "suites import inspect": "needs its own package; tests/services",
     "models pull": "fetches from the network; tests/verbs/test_models.py has both ways of calling the one function",
     "prices import": "writes a file of the user's own settings, as `config edit` does; tests/verbs/test_pricing.py",
     "prices show": "`harness.settings.prices` are the prices in force",
@@ -185,6 +203,11 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
     line = {"messages": [{"role": "user", "content": "hello"}], "expected": []}
     project.write("lines.jsonl", json.dumps(line))
     project.write("foo.yaml", "tests: [{vars: {prompt: hi}, assert: [{type: is-valid-openai-tools-call}]}]")
+    project.write("check.yml", "suite: atomic\nmodel: good\nmin_accuracy: 0.1\n")
+    project.write("rows.csv", "prompt,expected\nhello,\n")
+    tool = {"name": "t", "description": "d", "parameters": {"x": {"type": "str", "description": "d"}}}
+    answers = [{"name": "t", "arguments": {"x": "a"}}]
+    project.write("xlam.json", json.dumps([{"id": 1, "query": "q", "tools": json.dumps([tool]), "answers": json.dumps(answers)}]))
     project.write("rules.json", '{"rules": [{"model": "mute", "phase": "atomic", "allow": true}]}')
     project.write("c.yaml", "- variant: native_parsed\n")
     write_folder(project.root / "bfcl", texts())
