@@ -64,6 +64,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     os.environ.update(token)
     environ = {name: value for name, value in os.environ.items() if not name.startswith("SELFOPT_")}
+    environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"  # with it, a child that Ray's proxy forks may wait for ever for a lock
     with (tmp_path_factory.mktemp("ray") / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environ, stdout=log, stderr=log, start_new_session=True)
         for _ in range(1200):
