@@ -124,3 +124,22 @@ async def test_a_reader_that_went_away_ends_no_request() -> None:
     await until(lambda: not log._waiting)
     log.add(record(1))
     await log.close()
+
+
+async def test_a_reader_that_stopped_reading_does_not_keep_the_gateway() -> None:
+    """Closing ends although a write never does, and no thread is left that the process would wait for."""
+    never = threading.Event()
+
+    def stuck(lines: str) -> None:
+        never.wait()
+
+    log = AccessLog(stuck, as_json=False, pause_s=0.0)
+    log.add(record(0))
+    await until(lambda: not log._waiting)
+    log.add(record(1))
+    await log.close(patience_s=0.0)
+    assert log._thread.is_alive()
+    assert log._thread.daemon
+    never.set()
+    log._thread.join(60)
+    assert not log._thread.is_alive()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import http.client
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -153,3 +156,29 @@ async def test_what_was_served_is_recorded_whatever_else_does_not_close(tmp_path
         assert (report.ok, report.n) == (True, 1)
         trail = (tmp_path / "home" / "routing_decisions.jsonl").read_text("utf-8").splitlines()
         assert json.loads(trail[-1])["details"]["final"], "the file of the requests is sealed"
+
+
+def test_a_log_that_nobody_reads_does_not_keep_the_process(tmp_path: Path) -> None:
+    """Its pipe is full, and SIGTERM ends it all the same."""
+    ours, its = os.pipe()
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        fcntl.fcntl(its, fcntl.F_SETPIPE_SZ, 4096)
+    environ = {**os.environ, "SELFOPT_CONFIG": os.devnull, "SELFOPT_HOME": str(tmp_path / "home")}
+    command = [sys.executable, "-m", "selfopt", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its, env=environ, cwd=tmp_path) as process:
+        os.close(its)
+        assert process.stdout is not None
+        text = b""
+        while not text.rstrip().endswith(b"}"):
+            text += process.stdout.readline()
+        link = http.client.HTTPConnection("127.0.0.1", int(json.loads(text)["base_url"].split(":")[2].split("/")[0]), timeout=60)
+        for _ in range(200):  # a line each, and a pipe of 4096 bytes holds fewer than 60
+            link.request("POST", "/v1/chat/completions", BODY, {"Content-Type": "application/json"})
+            assert link.getresponse().read()
+        link.close()
+        process.send_signal(signal.SIGTERM)
+        try:
+            assert process.wait(120) == 130
+        finally:
+            process.kill()
+            os.close(ours)

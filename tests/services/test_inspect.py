@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -14,7 +15,6 @@ __all__ = ["project"]
 pytestmark = [
     pytest.mark.services,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 
 
@@ -57,7 +57,7 @@ def test_a_single_file_holds_the_newest_and_is_not_replaced_unasked(project: Pro
 
 
 def test_a_log_that_we_wrote_is_a_suite_again(project: Project) -> None:
-    """With the same messages, tools and expectations."""
+    """With the same messages, tools and expectations. Inspect replaces nothing of asyncio for the process meanwhile."""
     pytest.importorskip("inspect_ai.log")
     project.ok("run", "mute", "extended")
     project.ok("export", "inspect", "--out", "one.eval")
@@ -65,3 +65,4 @@ def test_a_log_that_we_wrote_is_a_suite_again(project: Project) -> None:
     again, first = (project.ok("suites", "show", name, "--json").json()["prompts"] for name in ("again", "extended.yaml"))
     for name in ("id", "messages", "expected", "tools"):
         assert [prompt[name] for prompt in again] == [prompt[name] for prompt in first], name
+    assert asyncio.run.__module__ == "asyncio.runners"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,10 +18,14 @@ if TYPE_CHECKING:
 
 
 def _log(lines: str) -> None:
-    """Writes lines of the access log to standard error, like other log lines."""
+    """Writes lines of the access log to standard error, like other log lines.
+
+    Past Python's own buffer: a thread that waits in there for a reader keeps the process from ending.
+    """
+    data = lines.encode("utf-8", "backslashreplace")
     with suppress(OSError, ValueError):
-        sys.stderr.write(lines)
-        sys.stderr.flush()
+        while data:
+            data = data[os.write(sys.stderr.fileno(), data) :]
 
 
 def _started(ctx: click.Context, host: str | None, port: int | None, count: int, ready: Callable[[str], None]) -> Worker | int:

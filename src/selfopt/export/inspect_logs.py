@@ -11,6 +11,7 @@ from typing import Any
 from selfopt import __version__
 from selfopt.errors import StoreError
 from selfopt.home.files import fsync_directory, reason_of
+from selfopt.home.outside import outside_loop
 from selfopt.home.text import clean_unicode
 from selfopt.records import Evaluation, Message, Prompt, ToolCall, ToolDefinition, Usage, canonical_json
 
@@ -44,7 +45,7 @@ def write_inspect_log(evaluation: Evaluation, trials: Iterable[ExportedTrial], p
         # Inspect writes several files while it works, so it does that in a folder of its own.
         with tempfile.TemporaryDirectory(prefix=".selfopt-", dir=path.parent) as folder:
             made = Path(folder) / path.name
-            logs.write_eval_log(log, str(made))
+            outside_loop(lambda: logs.write_eval_log(log, str(made)))
             with made.open("rb") as file:
                 os.fsync(file.fileno())
             made.chmod(0o600)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from queue import SimpleQueue
 
 import msgspec
 
@@ -18,6 +20,8 @@ from .tracing import told_trace
 
 LONGEST_NAME = 200
 LONGEST_REASON = 500
+CLOSE_S = 2.0
+"""So long a server that ends waits for whoever reads its lines."""
 _HEAD = b'{"level":"info","logger":"selfopt.gateway.access","message":"request",'
 
 
@@ -59,7 +63,9 @@ class AccessLog:
         self._pause_s = pause_s
         self._limit = limit
         self._loop = asyncio.get_running_loop()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="access-log")
+        self._groups: SimpleQueue[tuple[asyncio.Future[None], list[RequestRecord | TurnedAway], int] | None] = SimpleQueue()
+        # A daemon: a write that nobody reads lasts for ever, and must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
         self._waiting: list[RequestRecord | TurnedAway] = []
         self._dropped = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -81,15 +87,27 @@ class AccessLog:
         self.add(TurnedAway(utc_now(), request.method.decode("latin-1"), request.path.decode("latin-1"), status, code, *ids))
 
     def _begin(self) -> None:
-        self._timer = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         lines, self._waiting = self._waiting, []
         dropped, self._dropped = self._dropped, 0
-        self._writing = self._loop.run_in_executor(self._thread, self._put, lines, dropped)
-        self._writing.add_done_callback(self._written)
+        self._writing = self._loop.create_future()
+        if self._thread.ident is None:
+            self._thread.start()
+        self._groups.put((self._writing, lines, dropped))
+
+    def _run(self) -> None:
+        while (group := self._groups.get()) is not None:
+            done, lines, dropped = group
+            with suppress(Exception):  # a line that could not be written is lost
+                self._put(lines, dropped)
+            with suppress(RuntimeError):  # the loop may be gone
+                self._loop.call_soon_threadsafe(self._written, done)
 
     def _written(self, done: asyncio.Future[None]) -> None:
         self._writing = None
-        done.exception()  # a line that could not be written is lost
+        done.set_result(None)
         if self._waiting and self._timer is None:
             self._timer = self._loop.call_later(self._pause_s, self._begin)
 
@@ -114,16 +132,21 @@ class AccessLog:
             text = _told(record)
         return escape_control(text, LONGEST_NAME * 4 + LONGEST_REASON) + "\n"
 
-    async def close(self) -> None:
-        """Write the lines that wait. May be called twice."""
-        while self._waiting or self._writing is not None:
-            if self._writing is not None:
-                await asyncio.wait([self._writing])
-                continue
-            if self._timer is not None:
-                self._timer.cancel()
-            self._begin()
-        self._thread.shutdown(wait=False)
+    async def close(self, patience_s: float = CLOSE_S) -> None:
+        """Write the lines that wait. May be called twice.
+
+        patience_s: what nobody has read until then is lost, in seconds.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience_s):
+                while self._waiting or self._writing is not None:
+                    if self._writing is not None:
+                        await asyncio.wait([self._writing])
+                        continue
+                    self._begin()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._groups.put(None)
 
 
 def _bounded(record: RequestRecord | TurnedAway) -> RequestRecord | TurnedAway:

@@ -12,6 +12,7 @@ from selfopt.errors import SuiteError
 from selfopt.home import InputFileError
 from selfopt.home.extras import install_command
 from selfopt.home.files import is_regular
+from selfopt.home.outside import outside_loop
 from selfopt.records import ToolDefinition
 from selfopt.suites.check import printable
 
@@ -51,7 +52,7 @@ class InspectLogs:
         except ImportError:
             raise SuiteError(f"logs of Inspect need the extra 'inspect': {install_command('inspect')}") from None
         try:
-            log = logs.read_eval_log(str(asked.source.absolute()))
+            log = outside_loop(lambda: logs.read_eval_log(str(asked.source.absolute())))
         except Exception as error:  # a package of others, on a file that may hold anything
             raise SuiteError(f"{source}: Inspect can't read it ({printable(f'{type(error).__name__}: {error}')[:300]})") from None
         parts, left_out = _parts(log.samples or (), source, asked.tools)
