@@ -163,14 +163,18 @@ def test_a_log_that_nobody_reads_does_not_keep_the_process(tmp_path: Path) -> No
     ours, its = os.pipe()
     if hasattr(fcntl, "F_SETPIPE_SZ"):
         fcntl.fcntl(its, fcntl.F_SETPIPE_SZ, 4096)
-    environ = {**os.environ, "SELFOPT_CONFIG": os.devnull, "SELFOPT_HOME": str(tmp_path / "home")}
+    config = tmp_path / "own.toml"
+    config.touch()
+    environ = {**os.environ, "SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(tmp_path / "home")}
     command = [sys.executable, "-m", "selfopt", "serve", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its, env=environ, cwd=tmp_path) as process:
         os.close(its)
         assert process.stdout is not None
         text = b""
         while not text.rstrip().endswith(b"}"):
-            text += process.stdout.readline()
+            line = process.stdout.readline()
+            assert line, os.read(ours, 4096)
+            text += line
         link = http.client.HTTPConnection("127.0.0.1", int(json.loads(text)["base_url"].split(":")[2].split("/")[0]), timeout=60)
         for _ in range(200):  # a line each, and a pipe of 4096 bytes holds fewer than 60
             link.request("POST", "/v1/chat/completions", BODY, {"Content-Type": "application/json"})
