@@ -70,14 +70,9 @@ $(VENV)/.services: $(VENV)/.dev requirements/services.txt
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input -q --only-binary :all: -r requirements/services.txt
 	@touch $@
 
-# Ray's client keeps a state of its own in a process, and its proxy at times fails to start a server for a client. So its tests
-# have a process of their own, and one more try in a new one.
-RAY_TESTS := tests/services/test_ray.py
-RAY_PYTEST := $(BIN)/python -m pytest -q -n 0 -m services -o timeout=180 $(RAY_TESTS)
 # PostgreSQL's programs come from Debian's package postgresql, or from where SELFOPT_POSTGRES_BIN says.
 test-services: $(VENV)/.services
-	$(BIN)/python -m pytest -q -n 0 -m services tests/services --ignore $(RAY_TESTS)
-	$(RAY_PYTEST) || $(RAY_PYTEST)
+	$(BIN)/python -m pytest -q -n 0 -m services tests/services
 
 $(PROBE)/.done: requirements/probe.txt
 	@test -x $(PROBE)/bin/python || $(PYTHON) -m venv $(PROBE) || { rm -rf $(PROBE); exit 1; }

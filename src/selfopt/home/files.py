@@ -111,22 +111,8 @@ def atomic_write_text(path: Path, text: str, *, within: Path | None = None, repl
         raise StoreError(
             f"not written: {path} leads outside {within} through a symbolic link; replace the link by a regular folder"
         )
-    temporary = temporary_name(path)
-    try:
-        with opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
-            hold_temporary(descriptor)
-            os.fchmod(descriptor, mode)
-            write_all(descriptor, text.encode("utf-8", "replace"))
-            os.fsync(descriptor)
-            (os.replace if replace else os.link)(temporary, path)
-        fsync_directory(path.parent)
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise StoreError(f"could not write {path}: {reason_of(error)}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    with _taking_the_name(path, replace=replace, mode=mode) as descriptor:
+        write_all(descriptor, text.encode("utf-8", "replace"))
 
 
 @contextlib.contextmanager
@@ -140,15 +126,24 @@ def replacing(path: Path, *, replace: bool = True, mode: int = 0o600) -> Iterato
 
     Raises StoreError; the old file is then untouched, and no temporary file is left.
     """
-    temporary = temporary_name(path)
     if not replace and os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+    with (
+        _taking_the_name(path, replace=replace, mode=mode) as descriptor,
+        open(descriptor, "wb", buffering=_BLOCK_BYTES, closefd=False) as file,
+    ):
+        yield file
+
+
+@contextlib.contextmanager
+def _taking_the_name(path: Path, *, replace: bool, mode: int) -> Iterator[int]:
+    """Open a temporary file. It takes the name at the end of the block."""
+    temporary = temporary_name(path)
     try:
         with opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
             hold_temporary(descriptor)
             os.fchmod(descriptor, mode)
-            with open(descriptor, "wb", buffering=_BLOCK_BYTES, closefd=False) as file:
-                yield file
+            yield descriptor
             os.fsync(descriptor)
             (os.replace if replace else os.link)(temporary, path)
         fsync_directory(path.parent)

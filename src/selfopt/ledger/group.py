@@ -16,6 +16,8 @@ from selfopt.records import Blob
 
 from .codec import Row
 
+_KNOWN_BLOBS = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -24,6 +26,19 @@ class Batch:
     blobs: Sequence[Blob]
     rows: Sequence[Row]
     stored: Future[None] = field(default_factory=Future)  # the outcome
+
+
+def note_blobs(known: dict[str, None], batches: Sequence[Batch], errors: Sequence[Exception | None]) -> None:
+    """Note the hashes of blobs that were committed, so that they need not be written again. The oldest make room.
+
+    A blob that was rolled back must be written again. errors: for each batch, None where it is stored.
+    """
+    for batch, error in zip(batches, errors, strict=True):
+        for blob in batch.blobs if error is None else ():
+            if blob.blob_hash not in known:
+                if len(known) >= _KNOWN_BLOBS:
+                    del known[next(iter(known))]
+                known[blob.blob_hash] = None
 
 
 class GroupCommit:

@@ -16,7 +16,7 @@ from selfopt.records import Blob, Record
 
 from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of, unpack_text
 from .commits import CommitHead
-from .group import Batch, GroupCommit
+from .group import Batch, GroupCommit, note_blobs
 from .postgres_schema import checked
 from .postgres_session import MEASURING, DatabaseSession, Patience
 from .postgres_storing import PostgresStoring, index_value
@@ -25,7 +25,6 @@ R = TypeVar("R", bound=Record)
 AfterCommit = Callable[["PostgresLedger"], None]
 
 _PAGE = 512
-_KNOWN_BLOBS = 20_000
 _ENDLESS = 2**63 - 1
 # Every query goes through an index to few rows. Without statistics the planner may think otherwise.
 _PLANS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off"}
@@ -137,13 +136,7 @@ class PostgresLedger:
     def _append_all(self, batches: Sequence[Batch]) -> Sequence[Exception | None]:
         with self._writer.lock:
             stored = self._writer.run(lambda connection: self._storing.store(connection, batches, self._head, self._known_blobs))
-            known = self._known_blobs
-            for batch, error in zip(batches, stored.errors, strict=True):
-                for blob in batch.blobs if error is None else ():
-                    if blob.blob_hash not in known:
-                        if len(known) >= _KNOWN_BLOBS:
-                            del known[next(iter(known))]
-                        known[blob.blob_hash] = None
+            note_blobs(self._known_blobs, batches, stored.errors)
             if stored.head is not None:
                 self._head = stored.head
                 if self._after_commit is not None:

@@ -20,7 +20,7 @@ from selfopt.records import Blob, Record
 
 from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of, unpack_text
 from .commits import CommitHead
-from .group import Batch, GroupCommit
+from .group import Batch, GroupCommit, note_blobs
 from .schema import FEW, MANY_KINDS, check_magic, needs_migration, prepare
 from .storing import Storing, translated
 from .unwritable import is_read_only, read_only_uri
@@ -30,7 +30,6 @@ T = TypeVar("T")
 AfterCommit = Callable[["SqliteLedger"], None]
 
 _PAGE = 256
-_KNOWN_BLOBS = 20_000
 _RETRY_S = 0.02
 
 _UNSEALED = "FROM commits WHERE seq > (SELECT upto FROM sealed)"
@@ -139,14 +138,7 @@ class SqliteLedger:
         """
         with self._lock:
             head, errors = self._write(partial(self._store, batches))
-            # Remember only committed blobs: one that was rolled back must be written again.
-            known = self._known_blobs
-            for batch, error in zip(batches, errors, strict=True):
-                for blob in batch.blobs if error is None else ():
-                    if blob.blob_hash not in known:
-                        if len(known) >= _KNOWN_BLOBS:
-                            del known[next(iter(known))]
-                        known[blob.blob_hash] = None
+            note_blobs(self._known_blobs, batches, errors)
             if head is not None:
                 self._head = head
                 self._check_files()
