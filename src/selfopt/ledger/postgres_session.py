@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 
-from selfopt.errors import CorruptError, LockedError, NewerSchemaError, StoreError
+from selfopt.errors import CorruptError, LockedError, NewerSchemaError, SettingsError, StoreError
 from selfopt.home import escape_control
 from selfopt.home.extras import install_command
 
@@ -37,11 +37,11 @@ _PASSING = ("08", "57P0", "40001", "40P01", "55P03", "25006", "25P03", "53300")
 
 
 def driver() -> Any:
-    """Returns psycopg. StoreError, with what installs it, where it is missing."""
+    """Returns psycopg. SettingsError, with what installs it, where it is missing."""
     try:
         import psycopg
     except ImportError:
-        raise StoreError(
+        raise SettingsError(
             f"a ledger in PostgreSQL needs the extra 'postgres': pip install 'selfopt[postgres]' ({install_command('postgres')})"
         ) from None
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of, we say ourselves

@@ -37,9 +37,7 @@ def executor_name(value: str) -> str:
     found = _ADDRESS.fullmatch(value)
     if value in (LOCAL, RAY) or (found is not None and 0 < int(found["port"]) < 65536):
         return value
-    raise ValueError(
-        f"{value[:200]!r} is no executor: write local (this process), ray (a Ray cluster started on this machine) or ray://HOST:PORT"
-    )
+    raise ValueError("write local (this process), ray (a Ray cluster started on this machine) or ray://HOST:PORT")
 
 
 ExecutorName = Annotated[str, AfterValidator(executor_name)]

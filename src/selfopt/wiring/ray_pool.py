@@ -310,7 +310,7 @@ def require_far(settings: Settings, endpoint: str) -> None:
     if entry.base_url is None:
         raise SettingsError(
             f"endpoint {endpoint!r} plays its replies in this process, which workers of a Ray cluster cannot reach: leave out "
-            f"--executor {executor}, or serve the script (selfopt scripted serve) and set base_url"
+            f"--executor {executor}, or serve the script (selfopt scripted FILE) and set base_url"
         )
     if executor != RAY and entry.is_loopback and not entry.ray_resources:
         raise SettingsError(
