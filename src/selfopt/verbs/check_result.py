@@ -15,11 +15,13 @@ from selfopt.records import (
     CheckFigure,
     CheckReason,
     CheckSide,
+    CheckStart,
     ComparedWith,
     Criterion,
     Evaluation,
     Ledger,
     Outcome,
+    RaceBlockDiscarded,
     RecordedState,
     Run,
     Trial,
@@ -77,7 +79,7 @@ def check_of(app: App, subject: CheckSubject, race: CheckRace, blocks: Sequence[
         compared_with=_compared(subject, start.before, rows, start.settings.alpha),
         settings=start.settings,
         blocks=race.blocks,
-        trials=len(_trial_ids(ledger, start.check_id, evaluations, rows)),
+        trials=len(_trial_ids(ledger, start, evaluations, rows)),
         cost=meter.cost if priced else None,
         currency=app.settings.currency,
         evaluation_ids=tuple(one.evaluation_id for one in evaluations),
@@ -86,11 +88,17 @@ def check_of(app: App, subject: CheckSubject, race: CheckRace, blocks: Sequence[
     )
 
 
-def _trial_ids(ledger: Ledger, check_id: str, evaluations: Sequence[Evaluation], rows: Sequence[CheckedPrompt]) -> set[str]:
-    """Every trial of the check, with those that only showed whether repeats are copies."""
+def _trial_ids(ledger: Ledger, start: CheckStart, evaluations: Sequence[Evaluation], rows: Sequence[CheckedPrompt]) -> set[str]:
+    """Every trial of the check, with those that only showed whether repeats are copies, or were dropped."""
+    check_id = start.check_id
     runs = [run_id for one in evaluations for run_id in (*one.run_ids, *one.determinism_run_ids)]
-    runs += [run.run_id for run in ledger.read(Run, {"group_id": f"{check_id}-confirm"})]
-    found = {trial.trial_id for run_id in runs for trial in ledger.read(Trial, {"run_id": run_id})}
+    groups = [
+        f"{check_id}-confirm",
+        *(f"{check_id}-copies/{one.request_id}" for one in (start.now, start.before) if one is not None),
+    ]
+    runs += [run.run_id for group in groups for run in ledger.read(Run, {"group_id": group})]
+    dropped = {name for one in ledger.read(RaceBlockDiscarded, {"race_id": check_id}) for name in one.trial_ids}
+    found = dropped | {trial.trial_id for run_id in runs for trial in ledger.read(Trial, {"run_id": run_id})}
     return found | {name for row in rows for name in (*row.trial_ids, *row.before_trial_ids)}
 
 
