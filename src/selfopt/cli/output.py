@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from .faults import inert
 from .live import LiveLine, printable
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ class LogLines(logging.Handler):
                 at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
                 told = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": text}
                 text = json.dumps({**told, **_trace_ids()})
-            print(text, file=sys.stderr, flush=True)
+            print(inert(text), file=sys.stderr, flush=True)
 
     def attach(self, level: int) -> None:
         """Shows what the package logs from this level on."""
