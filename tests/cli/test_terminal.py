@@ -17,8 +17,8 @@ import pytest
 from rich.console import Console
 
 from selfopt.cli.common import LiveLine, block, console, emit, joined, say, short_id
+from selfopt.cli.log_lines import LogLines
 from selfopt.cli.main import run
-from selfopt.cli.output import LogLines
 from selfopt.measure.progress import Progress
 from selfopt.records import Outcome
 

@@ -65,9 +65,11 @@ class Exports(Noun):
         """Writes evaluations as logs of Inspect, with their prompts and replies. out: a folder, or a file for the newest."""
         return export_inspect(self._app, Path(out), evaluations, model=model, replace=replace)
 
-    def bfcl(self, out: str | Path, evaluations: Sequence[str] = (), *, model: str | None = None) -> list[WrittenLog]:
+    def bfcl(
+        self, out: str | Path, evaluations: Sequence[str] = (), *, model: str | None = None, name: str | None = None
+    ) -> list[WrittenLog]:
         """Writes answers to suites of the Berkeley leaderboard as its files of results and scores."""
-        return export_bfcl(self._app, Path(out), evaluations, model=model)
+        return export_bfcl(self._app, Path(out), evaluations, model=model, name=name)
 
     def mlflow(self, uri: str, *, experiment: str = "selfopt", model: str | None = None, remote: bool = False) -> SentRuns:
         """Writes cycles and evaluations to MLflow, without prompts and replies. remote: also to a server elsewhere."""
