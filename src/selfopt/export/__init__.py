@@ -3,7 +3,7 @@
 Content (what people asked, what models said) is written only where it is asked for, and secrets never.
 """
 
-from .columns import Column, DataTable, Selection, TableKind, Values, moment_of
+from .columns import Column, DataTable, Selection, TableKind, Values, moment_of, uncollected
 from .frames import TableRows
 from .tables import TABLES, table_rows
 from .writers import FORMATS, TableFormat, TableWriter, file_writer, text_writer
@@ -23,4 +23,5 @@ __all__ = [
     "moment_of",
     "table_rows",
     "text_writer",
+    "uncollected",
 ]

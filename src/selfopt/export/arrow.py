@@ -7,11 +7,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, BinaryIO
 
-from .columns import Column, Sort, Values
+from .columns import Column, Repeated, Sort, Values, uncollected
 from .missing import required
 
 ROWS_TOGETHER = 32_768
 """Rows of one row group. What is held in memory grows with it, and with nothing else."""
+
+
+_FEW = 32
+"""Rows that a value has to repeat before copying it costs less than looking at each."""
 
 
 def schema_of(columns: Sequence[Column]) -> Any:
@@ -39,16 +43,43 @@ def arrow_table(batches: Iterable[Values], columns: Sequence[Column]) -> Any:
     """Returns all rows as an Arrow table."""
     arrow = required("pyarrow", "parquet", "this table")
     schema = schema_of(columns)
-    return arrow.Table.from_batches([arrow_batch(values, columns, schema) for values in batches], schema=schema)
+    with uncollected():
+        return arrow.Table.from_batches([arrow_batch(values, columns, schema) for values in batches], schema=schema)
 
 
 def _array(arrow: Any, values: Sequence[Any], sort: Sort, wanted: Any) -> Any:
+    if isinstance(values, Repeated):
+        return _repeated(arrow, values, sort, wanted)
+    if _alike(values, sort):
+        return _copies(arrow, values[0], len(values), sort, wanted)
+    return _each(arrow, values, sort, wanted)
+
+
+def _each(arrow: Any, values: Sequence[Any], sort: Sort, wanted: Any) -> Any:
     try:
         if sort == "time":
             return arrow.array(values, arrow.string()).cast(wanted)
         return arrow.array(values, wanted)
     except (arrow.ArrowException, UnicodeError, OverflowError):
         return arrow.array([_fitting(arrow, value, sort, wanted) for value in values], wanted)
+
+
+def _alike(values: Sequence[Any], sort: Sort) -> bool:
+    """Whether all are the same, down to the sign of a zero."""
+    return bool(values) and (sort != "number" or values[0] is None) and values.count(values[0]) == len(values)
+
+
+def _copies(arrow: Any, value: Any, count: int, sort: Sort, wanted: Any) -> Any:
+    return arrow.nulls(count, wanted) if value is None else arrow.repeat(_each(arrow, [value], sort, wanted)[0], count)
+
+
+def _repeated(arrow: Any, cells: Repeated, sort: Sort, wanted: Any) -> Any:
+    if _alike(cells.values, sort):
+        return _copies(arrow, cells.values[0], len(cells), sort, wanted)
+    if len(cells.values) * _FEW > len(cells):
+        return _each(arrow, list(cells), sort, wanted)
+    pairs = zip(cells.values, cells.counts, strict=True)
+    return arrow.concat_arrays([_copies(arrow, value, count, sort, wanted) for value, count in pairs])
 
 
 def _fitting(arrow: Any, value: Any, sort: Sort, wanted: Any) -> Any:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal, TypeVar
+from itertools import chain, repeat
+from typing import Any, Literal, TypeVar, overload
 
 import msgspec
 from msgspec.structs import astuple
@@ -23,6 +24,29 @@ Values = dict[str, Sequence[Any]]
 
 TableKind = Literal["trials", "verdicts", "evaluations", "decisions", "requests"]
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated(Sequence[Any]):
+    """Cells of a column of which many neighbours are the same: each value, and how often it follows itself."""
+
+    values: Sequence[Any]
+    counts: Sequence[int]
+
+    def __len__(self) -> int:
+        return sum(self.counts)
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain.from_iterable(map(repeat, self.values, self.counts))
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Any]: ...
+
+    def __getitem__(self, place: int | slice) -> Any:
+        return list(self)[place]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -12,7 +12,7 @@ from selfopt.errors import CorruptError
 from selfopt.ledger import Bodies
 from selfopt.records import Run, Spec
 
-from .columns import Column, Values
+from .columns import Column, Repeated, Values
 
 S = TypeVar("S", bound=msgspec.Struct)
 _KEPT = 10_000
@@ -64,12 +64,8 @@ _NO_RUN = RunFacts()
 def run_values(run_ids: Sequence[str], known: Mapping[str, RunFacts]) -> Values:
     """Returns the columns of runs for rows of these runs. Rows of a run mostly stand together."""
     stretches = [(known.get(run_id, _NO_RUN), len(list(rows))) for run_id, rows in groupby(run_ids)]
-    values: Values = {}
-    for column in RUN_COLUMNS:
-        cells = values[column.name] = list[Any]()
-        for run, count in stretches:
-            cells += [getattr(run, column.name)] * count
-    return values
+    counts = [count for _, count in stretches]
+    return {column.name: Repeated([getattr(run, column.name) for run, _ in stretches], counts) for column in RUN_COLUMNS}
 
 
 class Runs:

@@ -22,6 +22,7 @@ from selfopt.export import (
     moment_of,
     table_rows,
     text_writer,
+    uncollected,
 )
 from selfopt.gateway.recorded import RecordedRequests
 from selfopt.home.files import replacing
@@ -154,10 +155,11 @@ def _rows(app: App, kind: TableKind, selection: Selection) -> Iterator[Values]:
 def _written(batches: Iterator[Values], writer: TableWriter) -> int:
     rows = 0
     try:
-        for values in batches:
-            rows += len(next(iter(values.values())))
-            writer.add(values)
-        writer.end()
+        with uncollected():
+            for values in batches:
+                rows += len(next(iter(values.values())))
+                writer.add(values)
+            writer.end()
     except BaseException:
         writer.drop()
         raise
