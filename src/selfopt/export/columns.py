@@ -26,9 +26,24 @@ TableKind = Literal["trials", "verdicts", "evaluations", "decisions", "requests"
 T = TypeVar("T")
 
 
+class Packed(Sequence[Any]):
+    """Cells of a column in a form that Arrow takes whole. Others get them one by one."""
+
+    __slots__ = ()
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Any]: ...
+
+    def __getitem__(self, place: int | slice) -> Any:
+        return list(self)[place]
+
+
 @dataclass(frozen=True, slots=True)
-class Repeated(Sequence[Any]):
-    """Cells of a column of which many neighbours are the same: each value, and how often it follows itself."""
+class Repeated(Packed):
+    """Cells of which many neighbours are the same: each value, and how often it follows itself."""
 
     values: Sequence[Any]
     counts: Sequence[int]
@@ -39,14 +54,19 @@ class Repeated(Sequence[Any]):
     def __iter__(self) -> Iterator[Any]:
         return chain.from_iterable(map(repeat, self.values, self.counts))
 
-    @overload
-    def __getitem__(self, place: int) -> Any: ...
 
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Any]: ...
+@dataclass(frozen=True, slots=True)
+class Lines(Packed):
+    """So many texts without ends of lines, in UTF-8, each with one behind it."""
 
-    def __getitem__(self, place: int | slice) -> Any:
-        return list(self)[place]
+    joined: bytes
+    number: int
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.joined.decode().split("\n")[:-1])
 
 
 @dataclass(frozen=True, slots=True)
