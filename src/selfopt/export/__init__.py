@@ -5,11 +5,12 @@ Content (what people asked, what models said) is written only where it is asked 
 
 from .columns import Column, DataTable, Selection, TableKind, Values, moment_of, uncollected
 from .frames import TableRows
-from .tables import TABLES, table_rows
+from .tables import LIVE, TABLES, table_rows
 from .writers import FORMATS, TableFormat, TableWriter, file_writer, text_writer
 
 __all__ = [
     "FORMATS",
+    "LIVE",
     "TABLES",
     "Column",
     "DataTable",

@@ -10,6 +10,7 @@ from pathlib import Path
 from selfopt.errors import UsageError
 from selfopt.export import (
     FORMATS,
+    LIVE,
     TABLES,
     DataTable,
     Selection,
@@ -128,6 +129,8 @@ def check_target(path: Path, *, replace: bool) -> None:
 def _selection(app: App, asked: TableRequest) -> Selection:
     if asked.kind == "requests" and asked.content:
         raise UsageError("live requests have no content: prompts and replies are never recorded; leave --content out")
+    if asked.kind == "feedback" and asked.model is not None:
+        raise UsageError("feedback names no model: leave --model out, and join it to the requests by its id")
     since, until = moment_of(asked.since), moment_of(asked.until, end=True)
     if until and since >= until:
         raise UsageError(f"--since {asked.since} is not before --until {asked.until}; exchange them")
@@ -148,7 +151,7 @@ def _resolved(app: App, name: str) -> str:
 
 
 def _rows(app: App, kind: TableKind, selection: Selection) -> Iterator[Values]:
-    ledger = app.ledger if kind != "requests" and app.has_ledger else None
+    ledger = app.ledger if kind not in LIVE and app.has_ledger else None
     return table_rows(kind, selection, ledger, RecordedRequests(app.home.requests).whole())
 
 
