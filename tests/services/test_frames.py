@@ -95,6 +95,20 @@ def test_data_frames_have_every_row_and_exact_figures(measured: Project) -> None
     assert set(polars["prompt_id"]) == {"A1", "A2", "A3"}
 
 
+def test_the_rows_of_a_result_are_data_frames(measured: Project) -> None:
+    """Of a comparison and of an evaluation; without rows they are empty."""
+    with selfopt.open() as harness:
+        compared = harness.compare("good", "mute", suites=["atomic"])
+        pandas = harness.export.rows(compared.rows).to_pandas()
+        evaluation = harness.supervise("good", "atomic", runs=3).evaluation
+        assert evaluation is not None
+        polars = harness.export.rows(evaluation.rows).to_polars()
+        assert harness.export.rows(()).to_arrow().num_rows == 0
+    assert list(pandas["model"]) == [row.model for row in compared.rows]
+    assert list(pandas["accuracy_value"]) == [row.accuracy.value for row in compared.rows]
+    assert polars["prompt_id"].to_list() == [row.prompt_id for row in evaluation.rows]
+
+
 def test_a_torn_parquet_is_never_left(measured: Project) -> None:
     """What fails on the way leaves nothing behind."""
     ledger = measured.home / "ledger.sqlite3"

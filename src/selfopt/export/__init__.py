@@ -5,6 +5,7 @@ Content (what people asked, what models said) is written only where it is asked 
 
 from .columns import Column, DataTable, Selection, TableKind, Values, moment_of, uncollected
 from .frames import TableRows
+from .record_rows import record_rows
 from .tables import LIVE, TABLES, table_rows
 from .writers import FORMATS, TableFormat, TableWriter, file_writer, text_writer
 
@@ -22,6 +23,7 @@ __all__ = [
     "Values",
     "file_writer",
     "moment_of",
+    "record_rows",
     "table_rows",
     "text_writer",
     "uncollected",

@@ -21,6 +21,7 @@ from selfopt.export import (
     Values,
     file_writer,
     moment_of,
+    record_rows,
     table_rows,
     text_writer,
     uncollected,
@@ -40,6 +41,7 @@ __all__ = [
     "check_target",
     "export_table",
     "model_named",
+    "record_rows",
     "table_rows_of",
 ]
 
