@@ -24,7 +24,7 @@ from selfopt.records import (
     Spec,
 )
 from selfopt.wiring.app import App
-from selfopt.wiring.ledgers import measuring
+from selfopt.wiring.holding import measuring
 
 from .check_file import DEFAULT_FILE
 from .check_state import RECORDABLE, require_writable, write_state
@@ -68,7 +68,7 @@ async def run_check(app: App, request: CheckRequest, progress: Callable[[Progres
     for spec in specs:
         app.sender.require(subject.now.model, spec.model)
     app.home.ensure()
-    with measuring(app, "check"):
+    with measuring(app, "check", [spec.model for spec in specs]):
         context = app.measure_context(progress)
         checking = CheckUnderWay(app, subject, context, BudgetMeter(_budget(app, subject), context.clock))
         return await checking.run(fresh=request.fresh)
@@ -114,7 +114,7 @@ async def record_state(app: App, file: Path, to: Path, progress: Callable[[Progr
     require_writable(to)
     _require_ready(app, subject, [subject.now])
     app.home.ensure()
-    with measuring(app, "check --record"):
+    with measuring(app, "check --record", [subject.now.model]):
         context = app.measure_context(progress)
         meter = BudgetMeter(_budget(app, subject), context.clock)
         n_prompts = len(subject.prompts)
