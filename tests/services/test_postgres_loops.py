@@ -34,7 +34,7 @@ def server() -> Iterator[Server]:
     shutil.rmtree(made.folder, ignore_errors=True)
 
 
-def node(folder: Path, latency_ms: int = 700) -> Project:
+def node(folder: Path, latency_ms: int = 3000) -> Project:
     """A machine with a home of its own. Its models take a while to answer, so that there is a middle."""
     folder.mkdir()
     made = Project(folder)
@@ -90,7 +90,7 @@ def wait_for(server: Server, url: str, model: str, least: int, process: subproce
 def verify(project: Project, url: str) -> None:
     """The audit trail and the ledger verify."""
     told = json.loads(finished(start(project, url, "audit", "verify", "--json")))
-    assert told["ledger"]["unsealed"] == 0
+    assert told["ok"], told
 
 
 def test_three_loops_work_at_once_and_one_is_continued_elsewhere(server: Server, tmp_path: Path) -> None:
