@@ -13,6 +13,7 @@ from .common import (
     console,
     draw,
     emit,
+    executor_option,
     json_option,
     limits_of,
     no_commands,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--markdown", metavar="FILE", type=click.Path(path_type=Path), help="Also write a summary for a pull request.")
 @click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an interrupted check.")
 @cap_options
+@executor_option
 @progress_option
 @json_option
 @click.pass_context

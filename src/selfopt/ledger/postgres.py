@@ -172,6 +172,16 @@ class PostgresLedger:
             return [str(row[0]) for row in self._fetch("SELECT hash FROM selfopt.blobs ORDER BY seq", ())]
         return [str(row[0]) for row in self._fetch("SELECT id FROM selfopt.record_keys WHERE kind = %s ORDER BY seq", (kind,))]
 
+    def store_parts(self, blobs: Sequence[Blob], rows: Sequence[Row]) -> None:
+        """Store texts and records in the form that they have elsewhere. Raises as `append`."""
+        for error in self._append_all([Batch(blobs, rows)]):
+            if error is not None:
+                raise error
+
+    def ask(self, text: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Returns the rows of a query. Raises StoreError."""
+        return self._fetch(text, values)
+
     def take(self, names: Sequence[str], purpose: str) -> None:
         """Take locks by name, all or none. They end with this ledger's session.
 

@@ -24,7 +24,8 @@ _TURN = "the turn to begin a cycle"
 _TURN_S, _AGAIN_S = 60.0, 0.05
 
 
-def _database(app: App) -> PostgresLedger:
+def database_of(app: App) -> PostgresLedger:
+    """Returns the ledger of an app whose settings name a database. StoreError when it cannot be used."""
     from selfopt.ledger.postgres import PostgresLedger
 
     ledger = app.ledger
@@ -42,7 +43,7 @@ def measuring(app: App, purpose: str, models: Iterable[str]) -> Iterator[None]:
         if app.settings.ledger is None:
             yield
             return
-        ledger, names = _database(app), held_names(app, models)
+        ledger, names = database_of(app), held_names(app, models)
         ledger.take(names, purpose)
         try:
             if app.handed is not None:
@@ -89,7 +90,7 @@ async def in_turn(app: App) -> AsyncIterator[None]:
     if app.settings.ledger is None:
         yield
         return
-    ledger, until = _database(app), time.monotonic() + _TURN_S
+    ledger, until = database_of(app), time.monotonic() + _TURN_S
     while True:
         try:
             ledger.take([_TURN], "loop")
@@ -106,4 +107,4 @@ async def in_turn(app: App) -> AsyncIterator[None]:
 
 def holders(app: App) -> tuple[Holder, ...]:
     """Who works on what under the ledger of a database; nobody where it is a file. StoreError when it cannot be used."""
-    return () if app.settings.ledger is None else _database(app).holders()
+    return () if app.settings.ledger is None else database_of(app).holders()
