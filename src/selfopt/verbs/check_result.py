@@ -178,6 +178,8 @@ def _figure(race: CheckRace, track: MeanTrack, rows: Sequence[CheckedPrompt]) ->
     else:
         low, high = (max(0.0, interval.low), min(1.0, interval.high)) if interval else (None, None)
         value = value if estimate is None else min(1.0, max(0.0, estimate))
+    if method == "paired" and before is not None and change is not None:
+        value = min(1.0, max(0.0, before + change))  # draws of a prompt tell of the difference first
     return CheckFigure(
         criterion=track.criterion,
         verdict=track.verdict,
