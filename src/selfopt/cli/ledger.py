@@ -42,7 +42,7 @@ def migrate(ctx: click.Context, /, url: str | None, grant: tuple[str, ...], gate
 @json_option
 @click.pass_context
 def import_(ctx: click.Context, /, source: Path | None, as_json: bool) -> None:
-    """Move a ledger file into the database that the settings name.
+    """Move a ledger file into the database of the settings.
 
     SOURCE is a home, or its ledger.sqlite3 (default: this home). The file is checked before, and
     compared afterwards. It stays as it is. After an interruption the same command goes on.
@@ -61,7 +61,7 @@ def import_(ctx: click.Context, /, source: Path | None, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def show(ctx: click.Context, /, as_json: bool) -> None:
-    """Show how large the ledger is, what it holds, and who works under it."""
+    """Show what the ledger holds, and who works under it."""
     from selfopt.verbs.ledger import show_ledger
 
     found = show_ledger(open_app(ctx))
