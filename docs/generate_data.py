@@ -73,8 +73,11 @@ are too large for a float, at which the evaluator ends; we call them wrong.
 
 Logs of Inspect, xLAM's data, CSV and JSON lines become suites by `selfopt suites import` ([SUITES](SUITES.md)).
 
-**Cost.** `python perf/export.py` builds a ledger of a million trials and exports it to parquet. On two busy cores that took 11.1 s of
-CPU, reading included; pyarrow alone took 2.5 s to write the same values. The peak of memory was 244 MB, and 235 MB at 100,000 trials.
+**Cost.** `python perf/export.py` builds a ledger of a million trials and exports it to parquet; in turn with that, pyarrow alone
+writes the same values with the same settings. It tells the time that passes and the CPU of both. On two cores that other work kept
+busy, the export took 12.8 s (11.5 s of CPU), reading included, and pyarrow 3.4 s (2.4 s of CPU): medians of five. So the aim, three
+times pyarrow's time, was missed there, at 3.8 times by the clock and 4.8 times by CPU. Reading and packing have threads of their
+own, which help where cores are free. The peak of memory was 250 MB, and 251 MB at 100,000 trials.
 
 """
 
