@@ -23,7 +23,7 @@ selfopt export requests --since 2026-01-31 --until 2026-01-31
 | `--format` | `csv`, `jsonl` or `parquet`. Default: that of the file's ending, else `csv` |
 | `--out FILE` | writes a file, which is there whole or not at all. An existing file is replaced only with `--replace`. Without it the table goes to standard output, if that is no terminal |
 | `--since`, `--until` | a day (`YYYY-MM-DD`, UTC; it counts whole) or a moment (`2026-01-31T12:00:00Z`) |
-| `--model` | only rows of this model |
+| `--model` | only rows of this model; `feedback` names none |
 | `--content` | adds the columns marked with "content": what people asked and what models said. Mind who reads the file |
 
 Rows come in the order in which they were stored. They are read in batches, so memory does not grow with the ledger, and a gateway

@@ -120,9 +120,9 @@ def test_an_unchanged_flaky_build_passes(build: Project) -> None:
 def test_a_recorded_state_is_compared_with_and_asked_again_where_it_can_be(build: Project) -> None:
     """The same configuration: by its recorded runs. Another one: asked again, unless the file says no."""
     ask(build, "model: scripted/old\nmin_accuracy: 0\n")
-    assert "7 runs" in build.ok("check", "--record", "state.json").out
+    assert "36 runs" in build.ok("check", "--record", "state.json").out
     body = json.loads((build.root / "state.json").read_text("utf-8"))
-    assert {len(row) for row in body["rows"].values()} == {7}
+    assert {len(row) for row in body["rows"].values()} == {36}
     assert list(body["rows"]) == sorted(body["rows"])
     ask(build, "model: scripted/old\nbaseline: state.json\nmax_regression: 0.25\n")
     again = build.ok("check", "--json").json()
@@ -130,19 +130,47 @@ def test_a_recorded_state_is_compared_with_and_asked_again_where_it_can_be(build
     ask(build, "model: scripted/worse\nbaseline: state.json\nmax_regression: 0.15\n")
     beside = build.said_no("check", "--json").json()
     assert (beside["figures"][0]["method"], beside["compared_with"]["asked_again"]) == ("paired", True)
+    assert beside["compared_with"]["recorded_accuracy"] is None
+    script = (build.root / "script.yaml").read_text("utf-8")
+    drifted = script.replace("  old:\n" + model(flaky=FLAKY), "  old:\n" + model(broken=range(12, 20), flaky=FLAKY))
+    build.write("script.yaml", drifted)
+    assert "passes less often now than when it was recorded" in " ".join(build.run("check", "--fresh").out.split())
+    build.write("script.yaml", script)
     ask(build, "model: scripted/worse\nbaseline: {state: state.json, ask_again: false}\nmax_regression: 0.15\n")
     recorded = build.said_no("check", "--json").json()
     assert (recorded["figures"][0]["method"], recorded["compared_with"]["asked_again"]) == ("recorded", False)
     assert "two-sample test" in build.said_no("check").out
 
 
-def test_an_exact_configuration_is_recorded_in_one_run(build: Project) -> None:
-    """After a whole pass in isolation; an equal build then passes exactly."""
+def test_an_exact_configuration_is_recorded_as_one_run(build: Project) -> None:
+    """After it was repeated; an equal build then passes exactly, and one that changed since fails."""
     ask(build, "model: good\nmin_accuracy: 0\n")
-    assert "one run, exact" in build.ok("check", "--record", "state.json").out
+    assert "28 prompts, exact" in build.ok("check", "--record", "state.json").out
+    body = json.loads((build.root / "state.json").read_text("utf-8"))
+    assert {len(row) for row in body["rows"].values()} == {1}
     ask(build, "model: good\nbaseline: state.json\n")
     check = build.ok("check", "--json").json()
     assert check["figures"][0] == {**check["figures"][0], "method": "exact", "change": 0.0}
+    script = (build.root / "script.yaml").read_text("utf-8")
+    build.write("script.yaml", script.replace(model(), model(broken=range(12, 20)), 1))
+    lost = build.said_no("check", "--fresh", "--json").json()
+    assert lost["figures"][0] == {**lost["figures"][0], "method": "exact", "verdict": "fail"}
+    build.write("script.yaml", script.replace(model(), model(flaky=dict.fromkeys(range(20), 0.8)), 1))
+    varies = build.said_no("check", "--fresh", "--json").json()
+    assert (varies["verdict"], varies["reasons"][0]["cause"]) == ("undecided", "recorded_once")
+
+
+def test_repeats_that_agree_by_luck_are_no_proof(project: Project) -> None:
+    """A few prompts that fail at times are found out, on both sides, so that an equal build does not fail."""
+    project.write("big.yaml", suite_text())
+    rare = model(flaky=dict.fromkeys(range(3), 0.9))
+    project.write("script.yaml", f"models:\n  one:\n{rare}  two:\n{rare}")
+    ask(project, "model: scripted/one\nbaseline: {model: scripted/two}\n")
+    check = project.ok("check", "--json").json()
+    assert check["figures"][0]["method"] == "paired"
+    assert len(check["rows"][0]["now"]) == len(check["rows"][0]["before"])
+    [figure] = check["figures"]
+    assert figure["value"] == pytest.approx(figure["before"] + figure["change"], abs=1e-9)
 
 
 def test_a_cap_leaves_it_undecided_and_the_file_says_what_that_counts_as(build: Project) -> None:
@@ -222,12 +250,20 @@ def test_states_of_something_else_are_refused(build: Project) -> None:
         build.run("check").assert_refused(2, "state.json", words)
 
 
+def test_how_often_a_state_is_recorded_can_be_said(build: Project) -> None:
+    """For --record alone, and no less often than a check needs."""
+    ask(build, "model: scripted/old\nmin_accuracy: 0\n")
+    assert "7 runs" in build.ok("check", "--record", "state.json", "--runs", "7").out
+    build.run("check", "--runs", "7").assert_refused(2, "--record")
+    build.run("check", "--record", "state.json", "--runs", "6").assert_refused(2, "7")
+
+
 def test_recording_refuses_what_says_nothing(build: Project) -> None:
-    """A server that fails, a cap before seven runs, a folder: nothing is written."""
+    """A server that fails, a cap before all runs, a folder: nothing is written."""
     ask(build, "model: scripted/slow\nmin_accuracy: 0\n")
     assert build.run("check", "--record", "state.json").code == 1
     ask(build, "model: scripted/old\nmin_accuracy: 0\nmax_trials: 60\n")
-    build.run("check", "--record", "state.json").assert_refused(1, "of 7 are complete", "max_trials")
+    build.run("check", "--record", "state.json").assert_refused(1, "of 5 are complete", "max_trials")
     build.run("check", "--record", ".").assert_refused(2, "a folder")
     build.run("check", "--record", "no/where.json").assert_refused(2, "folder does not exist")
     assert not (build.root / "state.json").exists()

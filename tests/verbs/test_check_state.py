@@ -51,7 +51,7 @@ def test_what_is_written_is_read_back(tmp_path_factory: pytest.TempPathFactory, 
     made = state(rows)
     path = tmp_path_factory.getbasetemp() / "state.json"
     write_state(path, made)
-    found = read_state(path)
+    found = read_state(path, "selfopt check --record s.json")
     assert found.model_copy(update={"rows": ()}) == made.model_copy(update={"rows": ()})
     assert {row.prompt_id: row.outcomes for row in found.rows} == {row.prompt_id: row.outcomes for row in made.rows}
     assert [row.prompt_id for row in found.rows] == sorted(rows)
@@ -82,7 +82,7 @@ def test_a_damaged_or_newer_state_is_refused_in_one_line(tmp_path: Path, change:
     path = tmp_path / "state.json"
     path.write_text(json.dumps({**json.loads(state_text(state())), **change}), "utf-8")
     with pytest.raises(UsageError, match=words) as caught:
-        read_state(path)
+        read_state(path, "selfopt check --record s.json")
     assert "\n" not in str(caught.value)
 
 
@@ -90,11 +90,30 @@ def test_what_is_no_state_is_refused(tmp_path: Path) -> None:
     """Missing, cut off, a list, binary."""
     path = tmp_path / "state.json"
     with pytest.raises(UsageError, match="--record"):
-        read_state(path)
+        read_state(path, "selfopt check --record s.json")
     for content in (state_text(state()).encode()[:-20], b"[]", b"\xff\xfe", b""):
         path.write_bytes(content)
         with pytest.raises(UsageError, match="recorded state"):
-            read_state(path)
+            read_state(path, "selfopt check --record s.json")
+
+
+def test_a_state_replaces_only_states(tmp_path: Path) -> None:
+    """Not a check file or a suite, and nothing that is no regular file, such as /dev/null."""
+    path = tmp_path / "state.json"
+    for content in ("", state_text(state()), state_text(state())[:-20]):
+        path.write_text(content, "utf-8")
+        write_state(path, state())
+    for name, content in (("check.yaml", "suite: atomic\n"), ("other.json", "{}"), ("list.json", "[]")):
+        (tmp_path / name).write_text(content, "utf-8")
+        with pytest.raises(UsageError, match="no recorded state"):
+            write_state(tmp_path / name, state())
+        assert (tmp_path / name).read_text("utf-8") == content
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/null")
+    for name in ("pipe", "link"):
+        with pytest.raises(UsageError, match="regular file"):
+            write_state(tmp_path / name, state())
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_a_state_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
@@ -111,5 +130,5 @@ def test_a_state_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> No
     path.parent.chmod(0o500)
     with pytest.raises(StoreError):
         write_state(path, state({"C": ("pass",)}))
-    assert read_state(path).rows[0].prompt_id == "A"
+    assert read_state(path, "selfopt check --record s.json").rows[0].prompt_id == "A"
     assert [one.name for one in path.parent.iterdir()] == ["state.json"]

@@ -8,7 +8,8 @@ from pathlib import Path
 from selfopt.records import Check, Comparison, Differences, RecordedState
 from selfopt.verbs.check_file import DEFAULT_FILE
 from selfopt.verbs.check_outputs import CheckOutputs, write_check_outputs
-from selfopt.verbs.checking import CheckRequest, record_state, run_check
+from selfopt.verbs.check_recording import record_state
+from selfopt.verbs.checking import CheckRequest, run_check
 from selfopt.verbs.differing import MOST_IN_JSON, differences_of
 from selfopt.verbs.measuring import Progress
 
@@ -28,10 +29,18 @@ class Checks(Noun):
         return self._runner.wait(run_check(self._app, CheckRequest(Path(file), fresh), on_progress))
 
     def record_state(
-        self, file: str | Path = DEFAULT_FILE, *, to: str | Path, on_progress: Callable[[Progress], None] = lambda _: None
+        self,
+        file: str | Path = DEFAULT_FILE,
+        *,
+        to: str | Path,
+        runs: int | None = None,
+        on_progress: Callable[[Progress], None] = lambda _: None,
     ) -> RecordedState:
-        """Measures what a check file describes and writes it as a recorded state (`selfopt check --record`)."""
-        return self._runner.wait(record_state(self._app, Path(file), Path(to), on_progress))
+        """Measures what a check file describes and writes it as a recorded state (`selfopt check --record FILE`).
+
+        runs: How many complete runs, from 7 to 1000. None: as many as it takes.
+        """
+        return self._runner.wait(record_state(self._app, Path(file), Path(to), on_progress, runs=runs))
 
     def write_reports(self, check: Check, *, junit: str | Path | None = None, markdown: str | Path | None = None) -> None:
         """Writes what builds and pull requests show of a check (`selfopt check --junit FILE --markdown FILE`)."""

@@ -5,9 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
-from selfopt.verbs.exporting import ExportedTable, TableFormat, TableKind, TableRequest, TableRows, export_table, table_rows_of
+from selfopt.verbs.exporting import (
+    ExportedTable,
+    TableFormat,
+    TableKind,
+    TableRequest,
+    TableRows,
+    export_table,
+    record_rows,
+    table_rows_of,
+)
 from selfopt.verbs.exporting_evaluations import (
     SentRuns,
     WrittenLog,
@@ -42,6 +51,17 @@ class Exports(Noun):
             UsageError: there is no such model or time.
         """
         return table_rows_of(self._app, TableRequest(kind, **options))
+
+    def rows(self, rows: Sequence[Any]) -> TableRows:
+        """Returns the rows of a result as a table: `compare(...).rows`, `keys.usage().rows`, an evaluation's `rows`.
+
+        There is a column for each field. A figure with an interval has one for each of its parts (`accuracy_low`), and what is
+        no single value is JSON.
+
+        Raises:
+            UsageError: they are no records, or of several classes.
+        """
+        return record_rows(rows)
 
     def write(
         self,

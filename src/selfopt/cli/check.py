@@ -55,8 +55,9 @@ class _Check(click.Command):
     "--record",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Measure what FILE describes seven times and write it as a recorded state. Nothing is judged.",
+    help="Measure what FILE describes, often enough to be compared with, and write it as a recorded state. Nothing is judged.",
 )
+@click.option("--runs", metavar="N", type=click.IntRange(7, 1000), help="With --record: how many complete runs [all it takes].")
 @click.option(
     "--junit",
     metavar="FILE",
@@ -79,6 +80,7 @@ def command(
     junit: Path | None,
     markdown: Path | None,
     record: Path | None,
+    runs: int | None,
     fresh: bool,
     as_json: bool,
     **flags: Any,
@@ -99,9 +101,11 @@ def command(
     settings = limits_of(flags)
     if record is not None and (junit or markdown):
         raise click.UsageError("--record judges nothing, so there is nothing for --junit and --markdown", ctx)
+    if record is None and runs is not None:
+        raise click.UsageError("--runs is for --record", ctx)
     with LiveLine(enabled=not as_json) as live:
         if record is not None:
-            return _record(ctx, file, record, settings, live, as_json=as_json)
+            return _record(ctx, file, record, runs, settings, live, as_json=as_json)
 
         async def checked(app: App) -> tuple[Check, tuple[str, ...]]:
             from selfopt.verbs.check_outputs import write_check_outputs
@@ -144,16 +148,18 @@ def _told_without_verdict(file: Path, junit: Path | None, markdown: Path | None,
         raise
 
 
-def _record(ctx: click.Context, file: Path, record: Path, settings: dict[str, Any], live: LiveLine, *, as_json: bool) -> int:
+def _record(
+    ctx: click.Context, file: Path, record: Path, runs: int | None, settings: dict[str, Any], live: LiveLine, *, as_json: bool
+) -> int:
     from selfopt.home import counted
-    from selfopt.verbs.checking import record_state
+    from selfopt.verbs.check_recording import record_state
 
-    state = run_with_app(ctx, lambda app: record_state(app, file, record, live), settings)
+    state = run_with_app(ctx, lambda app: record_state(app, file, record, live, runs=runs), settings)
     live.clear()
     if as_json:
         emit(state)
         return 0
-    runs = "one run, exact" if state.exact else f"{len(state.rows[0].outcomes)} runs"
+    how_often = "exact" if state.exact else f"{len(state.rows[0].outcomes)} runs"
     prompts = counted(len(state.rows), "prompt")
-    say(console(), f"written: {record} ({state.model} {state.variant}, {prompts}, {runs}, {state.evaluation_id})")
+    say(console(), f"written: {record} ({state.model} {state.variant}, {prompts}, {how_often}, {state.evaluation_id})")
     return 0

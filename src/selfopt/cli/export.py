@@ -22,7 +22,7 @@ def command() -> None:
     """
 
 
-def _table(kind: str, about: str, *, content: bool = True) -> None:
+def _table(kind: str, about: str, *, content: bool = True, model: bool = True) -> None:
     """Adds the command of one kind of table."""
 
     def call(ctx: click.Context, /, as_json: bool, out: Path | None, content: bool = False, **asked: Any) -> None:
@@ -49,9 +49,9 @@ def _table(kind: str, about: str, *, content: bool = True) -> None:
             "--since", metavar="DAY", help="Only rows from this day or moment on (UTC): YYYY-MM-DD, or 2026-01-31T12:00:00Z."
         ),
         click.option("--until", metavar="DAY", help="Only rows up to the end of this day, or before this moment (UTC)."),
-        click.option("--model", help="Only rows of this model."),
+        *([click.option("--model", help="Only rows of this model.")] if model else []),
         *(
-            [click.option("--content", is_flag=True, help="With prompts, replies and tool calls. Mind who reads the file.")]
+            [click.option("--content", is_flag=True, help="With what people and models wrote. Mind who reads the file.")]
             if content
             else []
         ),
@@ -72,6 +72,11 @@ _table(
     "requests",
     "Write a row for each live request that a gateway answered. Prompts and replies are never recorded.",
     content=False,
+)
+_table(
+    "feedback",
+    "Write a row for each report of a client about a live request.\n\nIt tells whether the answer was right, and how good it was.",
+    model=False,
 )
 for other in (inspect, bfcl, mlflow, wandb):
     command.add_command(other)

@@ -21,6 +21,8 @@ from selfopt.errors import CorruptError, LockedError, NewerSchemaError, Settings
 from selfopt.home import escape_control
 from selfopt.home.extras import install_command
 
+from .postgres_hosts import stays_here
+
 T = TypeVar("T")
 logger = logging.getLogger("selfopt.ledger")
 
@@ -31,7 +33,6 @@ APPENDING, MEASURING, RULES, MIGRATING = 1, 2, 3, 4
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
 _TOLD_CHARS = 300
-_LOCAL = frozenset({"", "localhost", "127.0.0.1", "::1"})
 # What may be different at the next try: a lost or refused connection, a restart, a failover, a deadlock, a lock held too long.
 _PASSING = ("08", "57P0", "40001", "40P01", "55P03", "25006", "25P03", "53300")
 
@@ -59,8 +60,6 @@ def place_of(url: str) -> str:
 
 def _options(url: str, purpose: str) -> dict[str, Any]:
     parts = urlsplit(url)
-    query = parse_qs(parts.query)
-    host = query.get("host", [parts.hostname or ""])[0]
     options: dict[str, Any] = {
         "autocommit": True,
         "connect_timeout": 10,
@@ -70,7 +69,7 @@ def _options(url: str, purpose: str) -> dict[str, Any]:
         "tcp_user_timeout": 20_000,
         "application_name": f"selfopt {purpose} {socket.gethostname()[:20]} {os.getpid()}"[:63],
     }
-    if "sslmode" not in query and "PGSSLMODE" not in os.environ and host not in _LOCAL and not host.startswith("/"):
+    if "sslmode" not in parse_qs(parts.query) and "PGSSLMODE" not in os.environ and not stays_here(url, os.environ):
         options["sslmode"] = "require"  # prompts and replies do not cross a network in the clear unasked
     return options
 
@@ -254,7 +253,11 @@ class DatabaseSession:
         elif state == "3D000" or ('database "' in text and "does not exist" in text):
             fix = "create the database, or correct the setting ledger"
         elif state == "42501":
-            fix = "grant the role selfopt_writer (a loop) or selfopt_gateway (a gateway): selfopt ledger migrate --help"
+            fix = (
+                "whoever makes the ledger must be allowed to make roles: ALTER ROLE ... CREATEROLE"
+                if "create role" in text
+                else "a loop needs the role selfopt_writer; a gateway, which reads no ledger, selfopt_gateway: selfopt ledger migrate --help"
+            )
         elif state.startswith("53"):
             fix = "free some space, memory or connections there; nothing was half written"
         elif state.startswith("XX"):

@@ -13,7 +13,7 @@ count for them alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from selfopt.errors import EvidenceError
 from selfopt.records import CheckBlock, CheckMethod, CheckStart, CheckVerdict, Criterion, Outcome, UndecidedCause
@@ -35,6 +35,7 @@ class CheckRace:
         trials: the number of trials asked so far.
         held: why it ended without certainty, and which cap or fault that was.
         closest: of the looks at a recorded state, the smallest p value for its level, and that level.
+        prompt_alpha: the chance of a false alarm that each prompt that must pass may spend.
     """
 
     def __init__(self, start: CheckStart) -> None:
@@ -42,9 +43,7 @@ class CheckRace:
         self.start = start
         m, settings = len(start.prompt_ids), start.settings
         self._place = {name: j for j, name in enumerate(start.prompt_ids)}
-        self._known = [_passed(start.now.known, name) for name in start.prompt_ids]
         before = start.before
-        self._before_known = [_passed(before.known if before else None, name) for name in start.prompt_ids]
         self._recorded = (
             [[one is Outcome.PASS for one in before.recorded[name]] for name in start.prompt_ids]
             if before is not None and before.recorded
@@ -54,14 +53,17 @@ class CheckRace:
         self.tracks = _tracks(start)
         share = settings.alpha / max(1, len(self.tracks) + bool(start.must_pass))
         each = share / max(1, len(start.must_pass))
+        self.prompt_alpha = each
         self.prompts = {self._place[name]: PromptTrack(each, settings) for name in start.must_pass}
         self.counted = [DrawCounts()] * m
         self.blocks = self.trials = self.passes = 0
         self.held: tuple[UndecidedCause, str] | None = None
         self.closest: tuple[float, float] | None = None
         self._plan: CheckPlan | None = None
+        # One run of what was exact says nothing about a loss of what varies now.
+        self._recorded_once = start.now.known is None and before is not None and before.known is not None
         if start.now.known is not None:
-            self._decide_exactly()
+            self._decide_exactly(start.now.known, before.known if before is not None else None)
 
     @classmethod
     def replay(cls, start: CheckStart, blocks: Iterable[CheckBlock] = ()) -> CheckRace:
@@ -71,17 +73,18 @@ class CheckRace:
             check.absorb(block)
         return check
 
-    def _decide_exactly(self) -> None:
+    def _decide_exactly(self, known: Mapping[str, Outcome], known_before: Mapping[str, Outcome] | None) -> None:
         """Decide what a configuration whose repeats are copies shows in one pass."""
+        names = self.start.prompt_ids
+        now = [float(known[name] is Outcome.PASS) for name in names]
+        before = [float(known_before[name] is Outcome.PASS) for name in names] if known_before is not None else None
         for track in self.tracks:
-            now = [self._known[j] or 0 for j in sorted(track.members)]
             if not track.is_loss:
-                track.decide_exactly(sum(now) / len(now))
-            elif None not in self._before_known:
-                losses = [(self._before_known[j] or 0) - (self._known[j] or 0) for j in sorted(track.members)]
-                track.decide_exactly(sum(losses) / len(losses))
+                track.decide_exactly(sum(now[j] for j in track.members) / len(track.members))
+            elif before is not None:
+                track.decide_exactly(sum(before[j] - now[j] for j in track.members) / len(track.members))
         for j, prompt in self.prompts.items():
-            prompt.verdict = "pass" if self._known[j] else "fail"
+            prompt.verdict = "pass" if now[j] else "fail"
 
     def method(self, track: MeanTrack) -> CheckMethod:
         """How a figure is decided."""
@@ -119,12 +122,11 @@ class CheckRace:
 
     def _make_plan(self) -> CheckPlan | None:
         start, m = self.start, len(self.start.prompt_ids)
-        live = [track for track in self.tracks if track.verdict == "undecided"]
+        live = [track for track in self.tracks if track.verdict == "undecided" and not (track.is_loss and self._recorded_once)]
         loss = next((track for track in live if track.is_loss), None)
-        ask_now, before_known = start.now.known is None, None not in self._before_known
-        ask_before = loss is not None and not before_known and not self._recorded
+        ask_before = loss is not None and not self._recorded
         if not self.blocks:
-            return CheckPlan(start, 0, whole_pass(m), (), ask_now, ask_before)
+            return CheckPlan(start, 0, whole_pass(m), (), ask_before)
         if loss is not None and self._recorded and self.passes >= self.looks:
             self.hold("runs_used_up")
             return None
@@ -135,14 +137,14 @@ class CheckRace:
             return None
         again = self._again(_AGAIN_BESIDE if live else _AGAIN_ALONE)
         if not live and not again:
-            self.hold("asks_used_up")
+            self.hold("recorded_once" if self._recorded_once else "asks_used_up")
             return None
         sampled = no_draws()
         if loss is not None and self._recorded:
             sampled = whole_pass(m)
         elif live:
             sampled = self._drawn(live, loss)
-        return CheckPlan(start, self.blocks, sampled, again if ask_now else (), ask_now, ask_before)
+        return CheckPlan(start, self.blocks, sampled, again, ask_before)
 
     def _again(self, times: int) -> tuple[int, ...]:
         """The prompts that must pass and are open, so often each as they may still be asked."""
@@ -157,10 +159,7 @@ class CheckRace:
         noise = []
         for j in scope:
             seen = self._outlook(j)
-            variance = 0.0 if self._known[j] is not None else seen.now_noise
-            if loss is not None and self._before_known[j] is None:
-                variance += seen.before_noise
-            noise.append(math.sqrt(variance))
+            noise.append(math.sqrt(seen.now_noise + (seen.before_noise if loss is not None else 0.0)))
         return drawn(scope, noise, self.start.settings, f"{self.start.check_id} {self.blocks}")
 
     def _outlook(self, j: int) -> Outlook:
@@ -183,13 +182,13 @@ class CheckRace:
             )
         positions = plan.draws.positions
         every = [one is Outcome.PASS for one in block.now]
-        now = [bool(self._known[j]) for j in positions] if not plan.ask_now else every[: len(positions)]
+        now = every[: len(positions)]
         before = [one is Outcome.PASS for one in block.before] if plan.ask_before else self._without_asking(positions)
         whole = plan.sampled.chances is None and bool(positions)
         if positions:
             self._take(plan, now, before)
         self._count(plan, now, before if plan.ask_before or (self._recorded and whole) else None)
-        for j, outcomes in _by_prompt((*positions, *plan.again), every if plan.ask_now else ()).items():
+        for j, outcomes in _by_prompt((*positions, *plan.again), every).items():
             if j in self.prompts:
                 self.prompts[j].absorb(outcomes)
         self.blocks += 1
@@ -200,42 +199,37 @@ class CheckRace:
             self._look()
 
     def _without_asking(self, positions: Sequence[int]) -> list[bool] | None:
-        """What the earlier configuration makes of these draws, where that is known or recorded."""
-        if None not in self._before_known:
-            return [bool(self._before_known[j]) for j in positions]
+        """What the earlier configuration made of these draws, where that is recorded."""
         if self._recorded and self.passes < self.looks:
             return [self._recorded[j][self.passes] for j in positions]
         return None
 
     def _take(self, plan: CheckPlan, now: Sequence[bool], before: Sequence[bool] | None) -> None:
         seen = [self._outlook(j) for j in range(len(self.counted))]
-        expected_now = [known if known is not None else one.now for known, one in zip(self._known, seen, strict=True)]
-        ours = dict(enumerate(now))
-        places = list(plan.draws.positions)
+        scope = frozenset(plan.sampled.scope)
         for track in self.tracks:
-            if track.exact is not None or (track.is_loss and before is None):
+            # Draws for criteria that are still open may leave prompts of a decided one out, and say nothing of its mean.
+            if track.exact is not None or (track.is_loss and before is None) or not track.members <= scope:
                 continue
             draws = within(plan.sampled, track.members)
             if draws is None:
                 continue
-            mine = [i for i, j in enumerate(places) if j in track.members]
+            mine = [i for i, j in enumerate(plan.draws.positions) if j in track.members]
             if track.is_loss and before is not None:
-                known = self._before_known
-                expected = [(k if k is not None else o.before) - e for k, o, e in zip(known, seen, expected_now, strict=True)]
-                outcomes = [float(before[i]) - float(ours[i]) for i in mine]
+                outcomes = [float(before[i]) - float(now[i]) for i in mine]
                 decided = track.verdict
-                track.absorb(draws, outcomes, expected)
+                track.absorb(draws, outcomes, [one.before - one.now for one in seen])
                 if self._recorded and track.verdict == "fail":
                     track.verdict = decided  # the two-sample test alone says that it fails: both would spend alpha
             else:
-                track.absorb(draws, [float(ours[i]) for i in mine], expected_now)
+                track.absorb(draws, [float(now[i]) for i in mine], [one.now for one in seen])
 
     def _count(self, plan: CheckPlan, now: Sequence[bool], before: Sequence[bool] | None) -> None:
         for i, j in enumerate(plan.draws.positions):
             one = self.counted[j]
             self.counted[j] = DrawCounts(
-                one.now + now[i] if plan.ask_now else one.now,
-                one.now_asked + plan.ask_now,
+                one.now + now[i],
+                one.now_asked + 1,
                 one.before + before[i] if before is not None else one.before,
                 one.before_asked + (before is not None),
             )
@@ -254,10 +248,6 @@ class CheckRace:
             self.closest = (p_value, level)
         if p_value <= level:
             track.verdict = "fail"
-
-
-def _passed(known: dict[str, Outcome] | None, name: str) -> int | None:
-    return None if known is None else int(known[name] is Outcome.PASS)
 
 
 def _tracks(start: CheckStart) -> list[MeanTrack]:

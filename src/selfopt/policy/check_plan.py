@@ -34,14 +34,13 @@ class CheckPlan:
     Attributes:
         sampled: the prompts of the block; a repeated prompt occurs several times.
         again: places of prompts that must pass, which the present configuration answers once more.
-        ask_now, ask_before: whether each side is asked.
+        ask_before: whether the earlier configuration is asked, too.
     """
 
     start: CheckStart
     number: int
     sampled: Sampled
     again: tuple[int, ...]
-    ask_now: bool
     ask_before: bool
 
     @property
@@ -68,8 +67,7 @@ class CheckPlan:
         start, found = self.start, dict[str, tuple[str, ...]]()
         if self.ask_before and start.before is not None:
             found[start.before.request_id] = self.prompt_ids
-        if self.ask_now:
-            found[start.now.request_id] = (*self.prompt_ids, *(start.prompt_ids[j] for j in self.again))
+        found[start.now.request_id] = (*self.prompt_ids, *(start.prompt_ids[j] for j in self.again))
         return found
 
     @property
@@ -95,13 +93,13 @@ class CheckPlan:
         """The complete record of this block.
 
         Args:
-            now: the outcome of each draw, then of each prompt of `again`; empty where it is not asked.
+            now: the outcome of each draw, then of each prompt of `again`.
             before: the outcome of each draw; empty where it is not asked.
 
         Raises:
             EvidenceError: outcomes are missing.
         """
-        wanted = (len(self.draws.positions) + len(self.again)) * self.ask_now, len(self.draws.positions) * self.ask_before
+        wanted = len(self.draws.positions) + len(self.again), len(self.draws.positions) * self.ask_before
         if (len(now), len(before)) != wanted:
             raise EvidenceError(
                 f"block {self.number} has {len(now)} and {len(before)} outcomes, planned were {wanted[0]} and {wanted[1]}; "

@@ -106,10 +106,10 @@ class MeanTrack:
 
 
 class PromptTrack:
-    """A prompt that must pass. One that never failed passes; else a sequential test says which it is.
+    """A prompt that must pass: a sequential test says on which side of the floor its pass rate is.
 
-    The pass rate is tested against the floor on both sides by betting on each answer, so that neither
-    a single failure nor a single pass decides about a prompt that is flaky.
+    It bets on each answer, on both sides, so that neither a single failure nor a single pass decides
+    about a prompt that is flaky.
 
     Attributes:
         asked, failed: how many answers there were, and how many of them failed.
@@ -132,12 +132,9 @@ class PromptTrack:
         self.fine.absorb(pairs)
         self.asked += len(outcomes)
         self.failed += outcomes.count(False)
-        if self.verdict == "fail":
+        if self.verdict != "undecided":
             return
         if self.fail.log_e >= self._fail_needed:
             self.verdict = "fail"
-        elif not self.failed or self.fine.log_e >= self._fine_needed:
+        elif self.fine.log_e >= self._fine_needed:
             self.verdict = "pass"
-        # One that had passed every time and fails for the first time is open again.
-        elif self.fine.log_e < self._fine_needed:
-            self.verdict = "undecided"

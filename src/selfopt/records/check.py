@@ -20,12 +20,13 @@ CheckMethod = Literal["exact", "paired", "recorded", "one_arm"]
 """How a figure was decided.
 
 exact: repeats are copies, so that one pass tells all. paired: both configurations were asked in the same
-blocks (evidence by betting on their differences); one whose repeats are copies is not asked again.
+blocks (evidence by betting on their differences).
 recorded: against the runs of a recorded state (an exact two-sample test, stratified by prompt). one_arm:
 evidence by betting on the present outcomes alone.
 """
-UndecidedCause = Literal["cap", "server_faults", "server_changed", "runs_used_up", "asks_used_up"]
+UndecidedCause = Literal["cap", "server_faults", "server_changed", "runs_used_up", "recorded_once", "asks_used_up"]
 """Why a check ended without certainty. runs_used_up: every recorded run has met its counterpart.
+recorded_once: the state holds one run, because its repeats were copies, and now they are none.
 asks_used_up: the policy asks no prompt, or no suite, more often than that."""
 
 
@@ -69,7 +70,7 @@ class CheckSide(Record):
     """One configuration of a check.
 
     Attributes:
-        known: whether each prompt passes, where repeats are copies. None: it has to be asked.
+        known: the outcome of each prompt, where repeats are copies. None: it has to be asked.
         recorded: the outcomes of each prompt in a recorded state, oldest first; empty where the side
             is asked.
         evaluation_id: what showed whether repeats are copies; None where nothing could.
@@ -238,6 +239,8 @@ class ComparedWith(Record):
         asked_again: whether it was asked again; else the recorded outcomes stand for it.
         file: the recorded state, as it was named; "" for a configuration that was named.
         recorded_at: when the state was recorded.
+        recorded_accuracy: its accuracy then, where it was asked again and is shown to pass less often now, at
+            a chance of error of alpha: what serves it has changed. None else.
     """
 
     model: str
@@ -247,6 +250,7 @@ class ComparedWith(Record):
     asked_again: bool
     file: str = ""
     recorded_at: str | None = None
+    recorded_accuracy: float | None = None
 
 
 class Check(Record, ledger_kind="check", id_field="check_id", index_fields=("key", "model", "phase")):

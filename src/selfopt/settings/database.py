@@ -20,6 +20,8 @@ def check_database_url(url: str) -> str:
         query = {name.lower() for name in parse_qs(parts.query, keep_blank_values=True)}
     except ValueError:
         raise ValueError("the URL cannot be read; write postgresql://USER@HOST:PORT/DATABASE") from None
+    if "#" in url:  # libpq knows no fragment and reads on
+        raise ValueError("a URL of a database has no part after a #; write %23 where a name has one")
     if parts.password is not None or query & {"password", "sslpassword"}:
         raise ValueError("a URL must hold no password; put it into ~/.pgpass or PGPASSWORD, where nothing shows it")
     return url

@@ -85,7 +85,7 @@ class SimulatedCheck:
                 check.hold("cap")
                 break
             places = plan.draws.positions
-            ours = _answers(now, (*places, *plan.again), rng) if plan.ask_now else ()
+            ours = _answers(now, (*places, *plan.again), rng)
             theirs = _answers(before, places, rng) if plan.ask_before else ()
             check.absorb(plan.block(ours, theirs, at=AT))
         verdict = check.verdict

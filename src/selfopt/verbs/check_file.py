@@ -34,7 +34,8 @@ _ALLOWED = {
     "baseline.state": "a file that selfopt check --record wrote",
     "baseline.ask_again": "true or false",
     **dict.fromkeys(("min_accuracy", "min_call_accuracy", "min_restraint"), _SHARE),
-    **dict.fromkeys(("max_regression", "tolerance", "must_pass_floor"), _INNER),
+    **dict.fromkeys(("max_regression", "tolerance"), _INNER),
+    "must_pass_floor": "a number above 0 and up to 0.9, as 40 answers show no more",
     **dict.fromkeys(("alpha", "beta"), _CHANCE),
     "must_pass": "true, or a list of ids of prompts",
     "max_trials": "a whole number from 1",
@@ -97,7 +98,7 @@ class CheckFile(_Strict):
     model: str = Field(min_length=1, max_length=300)
     variant: str | None = Field(default=None, min_length=1, max_length=300)
     rule: bool = False
-    split: Split | None = None
+    split: Split = "all"
     baseline: EarlierChoice | None = None
     min_accuracy: Share | None = None
     min_call_accuracy: Share | None = None
@@ -105,7 +106,7 @@ class CheckFile(_Strict):
     max_regression: Inner = 0.05
     tolerance: Inner = 0.05
     must_pass: Annotated[bool | Ids, BeforeValidator(_listed)] = False
-    must_pass_floor: Inner = 0.5
+    must_pass_floor: Annotated[float, Field(gt=0, le=0.9)] = 0.5
     max_trials: int | None = Field(default=None, ge=1)
     max_cost: float | None = Field(default=None, ge=0)
     max_time: Annotated[float | None, BeforeValidator(_seconds)] = Field(default=None, gt=0, le=604_800)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from selfopt.home.files import read_json_file
 from selfopt.records import Outcome, RecordedRow, RecordedState
 
 STATE_SCHEMA_VERSION = 1
+_BEGIN_BYTES = 200  # a state begins with its schema version
 _WHAT = "the recorded state"
 _LETTERS = {
     Outcome.PASS: "P",
@@ -39,11 +41,26 @@ def state_text(state: RecordedState) -> str:
 
 
 def require_writable(path: Path) -> None:
-    """Raise UsageError where no file of this name can be, before anything is asked."""
+    """Raise UsageError where no state of this name can be, or something else stands there, before anything is asked."""
+    shown = escape_control(str(path), 300)
     if path.is_dir():
-        raise UsageError(f"--record {escape_control(str(path), 300)}: a folder; name a file")
+        raise UsageError(f"--record {shown}: a folder; name a file")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"--record {shown}: not a regular file; name another")
     if not path.parent.is_dir():
-        raise UsageError(f"--record {escape_control(str(path), 300)}: its folder does not exist; make it, or name another file")
+        raise UsageError(f"--record {shown}: its folder does not exist; make it, or name another file")
+    if os.path.lexists(path) and not _is_state(path):
+        raise UsageError(f"--record {shown}: this file is no recorded state; name another, or move it aside")
+
+
+def _is_state(path: Path) -> bool:
+    """Whether a file may be replaced by a state: it is one, a damaged one, or empty."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(_BEGIN_BYTES).lstrip()
+    except OSError:
+        return False
+    return not begin or (begin.startswith(b"{") and b'"schema_version"' in begin)
 
 
 def write_state(path: Path, state: RecordedState) -> None:
@@ -52,8 +69,8 @@ def write_state(path: Path, state: RecordedState) -> None:
     atomic_write_text(path, state_text(state), mode=0o644)
 
 
-def read_state(path: Path) -> RecordedState:
-    """Read a state.
+def read_state(path: Path, again: str) -> RecordedState:
+    """Read a state. again: the command that writes it.
 
     Raises:
         UsageError: it is missing, damaged, or was written by a newer selfopt.
@@ -62,7 +79,7 @@ def read_state(path: Path) -> RecordedState:
     try:
         body = read_json_file(path, what=_WHAT, schema_version=STATE_SCHEMA_VERSION)
     except FileNotFoundError:
-        raise UsageError(f"baseline {shown}: no such file; write it with: selfopt check --record {shown}") from None
+        raise UsageError(f"baseline {shown}: no such file; write it with: {again}") from None
     except StoreError as error:
         raise UsageError(f"baseline {error}") from None
     body.pop("schema_version")
@@ -70,7 +87,7 @@ def read_state(path: Path) -> RecordedState:
         return RecordedState.model_validate_json(json.dumps({**body, "rows": _rows(body.get("rows"))}))
     except (ValidationError, ValueError) as error:
         where = _place(error)
-        raise UsageError(f"baseline {_WHAT} {shown} is damaged{where}; record it again: selfopt check --record {shown}") from None
+        raise UsageError(f"baseline {_WHAT} {shown} is damaged{where}; record it again: {again}") from None
 
 
 def _rows(rows: Any) -> list[dict[str, Any]]:

@@ -10,14 +10,12 @@ from typing import Any
 from selfopt.errors import ConsentError, UnknownModelError, UsageError
 from selfopt.home import counted, escape_control
 from selfopt.measure.arena import judged_by
+from selfopt.policy import LEAST_RUNS
 from selfopt.records import Prompt, RecordedState, Spec, Suite, Variant
 from selfopt.wiring.app import App
 
-from .check_file import CheckFile, EarlierChoice, read_check_file
+from .check_file import DEFAULT_FILE, CheckFile, EarlierChoice, read_check_file
 from .check_state import read_state
-
-LEAST_RUNS = 7
-"""How often each prompt has to be in a recorded state, unless its repeats are copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +64,10 @@ def subject_of(app: App, path: Path, *, recording: bool = False) -> CheckSubject
     before, state = None, None
     if file.baseline is not None and not recording:
         if file.baseline.state is not None:
-            state = read_state(Path(_beside(path, file.baseline.state)))
-            _require_same(state, now, suite, prompts, escape_control(file.baseline.state, 300))
+            named = _beside(path, file.baseline.state)
+            again = f"selfopt check {'' if shown == DEFAULT_FILE else f'{shown} '}--record {escape_control(named, 300)}"
+            state = read_state(Path(named), again)
+            _require_same(state, now, suite, prompts, escape_control(file.baseline.state, 300), again)
             before = _still_there(app, state, now, options) if file.baseline.ask_again else None
         else:
             before = _earlier(app, shown, file.baseline, now, options)
@@ -80,7 +80,10 @@ def _is_path(name: str) -> bool:
 
 def _beside(path: Path, name: str) -> str:
     """A path that a check file names is relative to its folder."""
-    named = Path(name).expanduser()
+    try:
+        named = Path(name).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{escape_control(name, 300)}: no such user; write the whole path") from None
     return str(named if named.is_absolute() else path.parent / named)
 
 
@@ -111,7 +114,7 @@ def _must_pass(file: CheckFile, shown: str, prompts: Sequence[Prompt]) -> tuple[
     known = {prompt.id for prompt in prompts}
     for name in file.must_pass:
         if name not in known:
-            few = ", ".join(sorted(known)[:5])
+            few = ", ".join([prompt.id for prompt in prompts[:5]])
             raise UsageError(f"{shown}: must_pass: no prompt {escape_control(name, 100)!r} in this split; there are {few} ...")
     return tuple(dict.fromkeys(file.must_pass))
 
@@ -125,9 +128,9 @@ def _require_members(file: CheckFile, shown: str, prompts: Sequence[Prompt]) -> 
             raise UsageError(f"{shown}: {key}: no prompt of this split needs {'a' if wanted else 'no'} call; leave it out")
 
 
-def _require_same(state: RecordedState, now: Spec, suite: Suite, prompts: Sequence[Prompt], shown: str) -> None:
+def _require_same(state: RecordedState, now: Spec, suite: Suite, prompts: Sequence[Prompt], shown: str, command: str) -> None:
     """Refuse a state of something else: its outcomes would say nothing about this."""
-    again = f"record it again: selfopt check --record {shown}"
+    again = f"record it again: {command}"
     pairs = [
         ("suite", state.suite, suite.name),
         ("content of the suite", state.suite_hash, suite.content_id()),

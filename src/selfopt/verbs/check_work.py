@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -10,11 +11,11 @@ from selfopt.measure.arms import model_status
 from selfopt.measure.blocks import measure_specs
 from selfopt.measure.budget import BudgetMeter
 from selfopt.measure.context import Desk, Labels, MeasureContext
-from selfopt.measure.lookup import unknown_specs
+from selfopt.measure.lookup import find, unknown_specs
 from selfopt.measure.options import MeasureOptions
 from selfopt.measure.race_block import BlockOrder, BlockResult
 from selfopt.measure.trial import JudgedTrial
-from selfopt.policy import CheckPlan, CheckRace
+from selfopt.policy import EXACT_SHARE, CheckPlan, CheckRace, answers_needed, sample_size
 from selfopt.records import (
     Ask,
     Check,
@@ -25,6 +26,7 @@ from selfopt.records import (
     Evaluation,
     Outcome,
     RaceBlockDiscarded,
+    Run,
     Spec,
     content_hash,
     new_id,
@@ -35,8 +37,7 @@ from .check_result import check_of, evaluation_of, known_of
 from .check_subject import CheckSubject
 
 _FORGOTTEN_AFTER = timedelta(days=1)
-_CONFIRMED = 2  # how often a prompt that would fail an exact check is asked again
-_SAMPLE = 30  # prompts that are asked again in isolation: a check has less to go by later than a loop has
+_SAMPLE = 30  # prompts that are asked again in isolation at least: a check has less to go by later than a loop has
 _FAULTS = frozenset({Outcome.TIMEOUT, Outcome.LOADING, Outcome.ERROR})
 
 
@@ -140,7 +141,8 @@ class CheckUnderWay:
         if not asked:
             return {}
         n_prompts = len(self._subject.prompts)
-        size = min(n_prompts, max(_SAMPLE, self._app.settings.loop.sample_of(n_prompts)))
+        wanted = max(_SAMPLE, self._app.settings.loop.sample_of(n_prompts), sample_size(n_prompts, self._subject.file.settings()))
+        size = min(n_prompts, wanted)
         options = MeasureOptions(
             sampling=True, sample_size=size, repeat=False, labels=Labels(group_id=f"{check_id}-copies"), meter=self._meter
         )
@@ -177,40 +179,77 @@ class CheckUnderWay:
         )
 
     async def _confirmed(self, start: CheckStart) -> CheckStart:
-        """Ask again what an exact check rests on: a sample may have missed a flaky prompt.
+        """Ask again what an exact verdict rests on, until luck is ruled out.
 
-        That is where the sides differ, and what the check fails by.
-
-        Where an answer differs, repeats are no copies, and the check goes on by evidence.
+        Where an answer differs, or a side varies, repeats are no copies, and the check goes on by evidence.
         """
-        if start.now.known is not None and start.before is not None and start.before.recorded:
-            return _unknown(start, "now")  # what was recorded varies, so the test wants answers that can
-        open_ = _deciding(start)
-        if not open_:
+        before = start.before
+        if start.now.known is None or (before is not None and before.known is None):
+            return self._varying(start)
+        if self._refused(start.now):  # repeats can't change that, and ask for nothing
             return start
-        sides = [side for side in (start.now, start.before) if side is not None and side.known is not None]
-        asked = {side.request_id: side for side in sides if side.spec_id in {spec.spec_id for spec in self._specs}}
-        asks = [
-            Ask(request_id, place, name)
-            for place, name in enumerate([name for name in open_ for _ in range(_CONFIRMED)])
-            for request_id in asked
-        ]
+        twice = [self._twice(side) for side in (start.now, before) if side is not None and side.evaluation_id is not None]
+        needed = answers_needed(start, set.intersection(*twice))
+        asks: list[Ask] = []
+        sides = [(start.now, needed[0], twice[0])]
+        if before is not None and self._before is not None:
+            sides.append((before, needed[1], twice[1]))
+        wanted: dict[str, dict[str, int]] = {}
+        for side, answers, had in sides:
+            mine = wanted.setdefault(side.request_id, {})
+            for name in start.prompt_ids:
+                mine[name] = max(mine.get(name, 0), answers[name] - 1 - (name in had))
+        for request_id, times in wanted.items():
+            names = [name for name in start.prompt_ids for _ in range(times[name])]
+            asks += [Ask(request_id, place, name) for place, name in enumerate(names)]
+        if not asks:
+            return start
+        random.Random(f"confirm {start.check_id}").shuffle(asks)
+        agreed = await self._repeated(start, asks, [side for side, _, _ in sides])
+        return start if agreed else self._varying(start)
+
+    async def _repeated(self, start: CheckStart, asks: Sequence[Ask], sides: Sequence[CheckSide]) -> bool:
+        """Ask once more, and say whether every answer is what is known. False where a cap or a fault ends it."""
         short = self._meter.shortfall(len(asks))
         if short is not None:
-            return _unknown(start, "now")
-        specs = {spec.request_id: spec for spec in self._specs if spec.request_id in asked}
+            return False
+        specs = {side.request_id: self._spec(side.spec_id) for side in reversed(sides)}
         order = BlockOrder(f"{start.check_id}-confirm", 0, 0, asks, specs, self._subject.suite)
         result = await self._arena.block(order)
         await self._context.ledger.append(result.closing)
         if result.fault is not None or result.stopped is not None:
-            return _unknown(start, "now")
-        for name, side in (("now", start.now), ("before", start.before)):
-            if side is None or side.known is None or side.request_id not in asked:
-                continue
+            return False
+        for side in sides:
+            assert side.known is not None
             judged = await self._arena.judged(result, self._spec(side.spec_id), self._subject.suite)
             if any(item.verdict.outcome is not side.known[item.trial.prompt_id] for item in judged):
-                start = _unknown(start, name)
-        return start
+                return False
+        return True
+
+    def _refused(self, side: CheckSide) -> bool:
+        evaluation = evaluation_of(self._context.ledger, side.evaluation_id)
+        return evaluation is not None and evaluation.determinism == "refused"
+
+    def _twice(self, side: CheckSide) -> set[str]:
+        """The prompts whose answers were repeated in isolation."""
+        evaluation = evaluation_of(self._context.ledger, side.evaluation_id)
+        assert evaluation is not None
+        runs = (find(self._context.ledger, Run, run_id) for run_id in evaluation.determinism_run_ids)
+        return {name for run in runs if run is not None for name in run.prompt_ids}
+
+    def _varying(self, start: CheckStart) -> CheckStart:
+        """The same check by evidence: where repeats of one side are no copies, those of the other may only look like it."""
+        if start.now.evaluation_id is None and (start.before is None or start.before.evaluation_id is None):
+            return start
+        settings = start.settings
+        left = {"alpha": settings.alpha * (1 - EXACT_SHARE), "beta": settings.beta * (1 - EXACT_SHARE)}
+        update: dict[str, object] = {
+            "now": start.now.model_copy(update={"known": None}),
+            "settings": settings.model_copy(update=left),
+        }
+        if start.before is not None and self._before is not None:
+            update["before"] = start.before.model_copy(update={"known": None})
+        return start.model_copy(update=update)
 
     def _spec(self, spec_id: str) -> Spec:
         return next(spec for spec in self._specs if spec.spec_id == spec_id)
@@ -256,7 +295,7 @@ class CheckUnderWay:
         if plan.number:
             return None
         found: list[tuple[list[Outcome], list[str]]] = []
-        for side, asked in ((plan.start.now, plan.ask_now), (plan.start.before, plan.ask_before)):
+        for side, asked in ((plan.start.now, True), (plan.start.before, plan.ask_before)):
             outcomes: list[Outcome] = []
             trials: list[str] = []
             if asked and side is not None:
@@ -285,7 +324,7 @@ class CheckUnderWay:
         n_draws = len(plan.draws.positions)
         sides: list[tuple[list[Outcome], list[str]]] = []
         for side, asked, n in (
-            (plan.start.now, plan.ask_now, n_draws + len(plan.again)),
+            (plan.start.now, True, n_draws + len(plan.again)),
             (plan.start.before, plan.ask_before, n_draws),
         ):
             items: Sequence[JudgedTrial] = ()
@@ -313,25 +352,3 @@ class CheckUnderWay:
         now = await self._arena.prepare(self._specs, self._subject.suite)
         if any(not now[name].compatible_with(then) for name, then in self._environments.items() if name in now):
             race.hold("server_changed")
-
-
-def _unknown(start: CheckStart, name: str) -> CheckStart:
-    """The same start, with one side that has to be asked."""
-    side = start.now if name == "now" else start.before
-    assert side is not None
-    return start.model_copy(update={name: side.model_copy(update={"known": None})})
-
-
-def _deciding(start: CheckStart) -> list[str]:
-    """The prompts that an exact check rests on, in suite order; none where it is not exact."""
-    now, before = start.now.known, start.before.known if start.before is not None else None
-    if now is None:
-        return []
-    failing = {name for name in start.prompt_ids if now[name] is not Outcome.PASS}
-    found: set[str] = failing & set(start.must_pass)
-    if before is not None:
-        found |= {name for name in start.prompt_ids if (now[name] is Outcome.PASS) is not (before[name] is Outcome.PASS)}
-    for track in CheckRace(start).tracks:
-        if track.verdict == "fail" and not track.is_loss:
-            found |= {start.prompt_ids[j] for j in track.members} & failing
-    return [name for name in start.prompt_ids if name in found]

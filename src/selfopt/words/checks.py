@@ -25,7 +25,8 @@ CAUSES: Mapping[UndecidedCause, str] = {
     "cap": "a cap was reached",
     "server_faults": "faults of the server",
     "server_changed": "what serves changed during the check",
-    "runs_used_up": "the recorded runs are used up",
+    "runs_used_up": "the recorded runs are used up; record more of them: selfopt check --record FILE --runs N",
+    "recorded_once": "the state holds one run of each prompt, and now the same prompt gets different answers; record it again",
     "asks_used_up": "no prompt is asked more often",
 }
 
@@ -53,7 +54,8 @@ def verdict_text(check: Check) -> str:
     counts = ""
     if check.verdict == "undecided":
         counts = f", which counts as {check.on_undecided}"
-    what = on_prompts(f"{check.suite}, {counted(len(check.rows), 'prompt')}", synthetic=check.synthetic)
+    prompts = counted(len(check.rows), "prompt") + ("" if check.split == "all" else f" of the split {check.split}")
+    what = on_prompts(f"{check.suite}, {prompts}", synthetic=check.synthetic)
     return f"{check.model} {check.variant} {CHECK_VERDICTS[check.verdict]}{counts} ({what})"
 
 
@@ -68,6 +70,8 @@ def compared_text(check: Check) -> str | None:
     method = next((figure.method for figure in check.figures if figure.criterion == "regression"), None)
     if method == "exact":
         how = "both are exact, so one pass tells all" if other.asked_again else "its recorded outcomes are exact"
+    if other.recorded_accuracy is not None:
+        how += f"; it passes less often now than when it was recorded, {percent(other.recorded_accuracy)} then: what serves it has changed"
     return f"compared with {name}{state}; {how}"
 
 
