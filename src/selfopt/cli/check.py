@@ -43,8 +43,9 @@ class _Check(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.UsageError:
-            named = ctx.params
-            file = named.get("file") or Path(DEFAULT_FILE)
+            # What was not given is no path yet.
+            named = {name: value for name, value in ctx.params.items() if isinstance(value, Path)}
+            file = named.get("file", Path(DEFAULT_FILE))
             with _told_without_verdict(file, named.get("junit"), named.get("markdown"), to_stderr=True):
                 raise
 
