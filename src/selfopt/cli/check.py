@@ -16,6 +16,7 @@ from .common import (
     console,
     draw,
     emit,
+    executor_option,
     json_option,
     limits_of,
     no_commands,
@@ -43,9 +44,9 @@ class _Check(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.UsageError:
-            # What was not given is no path yet.
+            # What was not reached yet is a mark of click's, not None.
             named = {name: value for name, value in ctx.params.items() if isinstance(value, Path)}
-            file = named.get("file", Path(DEFAULT_FILE))
+            file = named.get("file") or Path(DEFAULT_FILE)
             with _told_without_verdict(file, named.get("junit"), named.get("markdown"), to_stderr=True):
                 raise
 
@@ -71,6 +72,7 @@ class _Check(click.Command):
 )
 @click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an interrupted check.")
 @cap_options
+@executor_option
 @progress_option
 @json_option
 @click.pass_context

@@ -10,6 +10,7 @@ import click
 
 from .common import console, counted, emit, open_app, say
 from .export_others import bfcl, inspect, mlflow, wandb
+from .streams import write_while_read
 
 PATH = click.Path(path_type=Path)
 
@@ -32,7 +33,7 @@ def _table(kind: str, about: str, *, content: bool = True, model: bool = True) -
         if out is None and sys.stdout.isatty():
             raise UsageError("a table is no text for a terminal: name a file with --out, or send the output to a program")
         wanted = TableRequest(kind=kind, out=out, content=content, **asked)  # type: ignore[arg-type]
-        done = export_table(open_app(ctx), wanted, sys.stdout.write)
+        done = export_table(open_app(ctx), wanted, write_while_read)
         if out is not None and as_json:
             emit({"kind": done.kind, "format": done.form, "rows": done.rows, "out": out})
         else:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from selfopt import __version__
 from selfopt.errors import SelfoptError
 
 from .faults import fault_of, inert, no_such_command
+from .streams import make_streams_usable
 
 # name -> (module, one-line help). The help is here so that `selfopt --help` loads no command.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -214,22 +214,9 @@ def run(argv: Sequence[str]) -> int:
         return _fail(*fault_of(error))
 
 
-def _make_streams_usable() -> None:
-    """Opens closed streams on the null device, so that no file opened later gets their number.
-
-    On standard output, characters that the encoding lacks become question marks.
-    """
-    for name in ("stdin", "stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
-        elif name == "stdout" and isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
 def main() -> None:
     """Runs the console script."""
-    _make_streams_usable()
+    make_streams_usable()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
