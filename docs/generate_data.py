@@ -64,7 +64,12 @@ underscores for dots, such as `gpt-4o-2024-11-20-FC`:
 
 ```sh
 selfopt export bfcl --model ollama/qwen2.5:3b --out board --as gpt-4o-2024-11-20-FC
-cd board && BFCL_PROJECT_ROOT=$PWD bfcl evaluate --model gpt-4o-2024-11-20-FC --test-category simple_python --partial-eval --score-dir theirs
+```
+
+In the folder `board`, with bfcl-eval installed:
+
+```text
+BFCL_PROJECT_ROOT=$PWD bfcl evaluate --model gpt-4o-2024-11-20-FC --test-category simple_python --partial-eval --score-dir theirs
 ```
 
 `python perf/bfcl_export.py --limit 250` does that with answers of which half are wrong, each in a way that its checker tells apart:
