@@ -64,7 +64,7 @@ async def diagnose_installation(app: App) -> list[Check]:
     """Check the installation, the home and the endpoints.
 
     Loads no model, contacts no remote server and changes nothing, except that it removes the
-    half-written files of killed writers.
+    half-written files of killed writers, and tries the store that the setting `blobs` names.
 
     Returns:
         Checks with name, status (ok, note, FAIL), detail, and `exit_code` 100 where records do
@@ -85,6 +85,7 @@ async def diagnose_installation(app: App) -> list[Check]:
             for folder in app.passed_over
         ),
         _guarded("ledger file", lambda: _ledger(app)),
+        *_blobs(app),
         *_records(app),
         _temporaries(app),
         _guarded("feedback", lambda: _feedback(app)),
@@ -155,6 +156,13 @@ def _ledger(app: App) -> str:
         return "nothing measured yet"
     ledger = app.kept_ledger  # the error says what to do
     return getattr(ledger, "place", str(app.home.ledger))
+
+
+def _blobs(app: App) -> list[Check]:
+    """Write a small object where the ledger's texts go, and read it back."""
+    if app.settings.blobs is None:
+        return []
+    return [_guarded("blobs", lambda: f"large prompts and replies go to {app.kept_ledger.blobs.check()}")]
 
 
 def _names(app: App) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from selfopt.errors import StoreError
 from selfopt.home import ProcessLock
-from selfopt.ledger import LedgerSeals, SqliteLedger, is_read_only, open_ledger
+from selfopt.ledger import BlobStore, InsideBlobs, LedgerSeals, ObjectBlobs, SqliteLedger, is_read_only, open_ledger
 from selfopt.records import RoutingConfig
 
 logger = logging.getLogger("selfopt.wiring")
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from .app import App
 
     KeptLedger = SqliteLedger | PostgresLedger
+
+
+def blob_store(app: App) -> BlobStore:
+    """Return what keeps the texts of blobs. Contacts nobody."""
+    patience_s, place = app.settings.ledger_patience_s, app.settings.blobs
+    return InsideBlobs(patience_s) if place is None else ObjectBlobs(place, patience_s)
 
 
 def open_home_ledger(app: App, seals: LedgerSeals) -> KeptLedger:
@@ -34,12 +40,13 @@ def open_home_ledger(app: App, seals: LedgerSeals) -> KeptLedger:
             after_commit=seals.committed,
             one_name=app.settings.one_name,
             note=app.home.ledger_note,
+            blobs=blob_store(app),
         )
     if not is_read_only(app.home.ledger):
         app.home.ensure()
     if app.home.ledger.exists() and not app.home.ledger.is_file():  # sqlite would wait for a pipe's other end
         raise StoreError(f"{app.home.ledger} is not a regular file; move it aside, or restore it from a copy")
-    return open_ledger(app.home.ledger, after_commit=seals.committed, one_name=app.settings.one_name)
+    return open_ledger(app.home.ledger, after_commit=seals.committed, one_name=app.settings.one_name, blobs=blob_store(app))
 
 
 def before_rules(app: App) -> None:
@@ -72,9 +79,11 @@ def after_rules(app: App, config: RoutingConfig) -> None:
 def measuring(app: App, purpose: str) -> Iterator[None]:
     """Be the one process that measures: in this home, and in the database that holds its ledger.
 
-    Raises LockedError, which names the other one.
+    Raises LockedError, which names the other one; StoreError where the store of texts cannot be used.
     """
     with ProcessLock(app.home.lock)(purpose):
+        if app.settings.blobs is not None:
+            app.kept_ledger.blobs.check()  # before anything is asked and paid for
         if app.settings.ledger is None:
             yield
             return
