@@ -9,6 +9,7 @@ from selfopt.ledger import ObjectBlobs, SqliteLedger, open_ledger
 
 def open_with_folder(folder: Path) -> SqliteLedger:
     """A ledger file whose texts, even the shortest, are files of a folder."""
+    (folder / "objects").mkdir(exist_ok=True)
     return open_ledger(folder / "ledger.sqlite3", blobs=ObjectBlobs(f"file://{folder}/objects", inside_below=0))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import threading
 import zlib
@@ -132,6 +133,8 @@ async def test_what_the_ledger_has_is_not_sent_again(ledger: SqliteLedger, store
 async def test_another_setting_loses_nothing(tmp_path: Path) -> None:
     """Texts in two folders and in the file are read whatever the setting says now."""
     blobs = [large(n) for n in range(3)]
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
     for place, blob in zip((f"file://{tmp_path}/one", f"file://{tmp_path}/two", None), blobs, strict=True):
         ledger = _opened(tmp_path, place)
         await ledger.append([blob])
@@ -342,12 +345,41 @@ def test_a_check_writes_and_reads(store: Scripted) -> None:
         blobs.check()
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+async def test_a_folder_that_is_not_there_is_named_and_not_made(tmp_path: Path) -> None:
+    """It may not be mounted: nothing is stored in its place, and what is missing then is no damage."""
+    texts, ledger = tmp_path / "texts", _opened(tmp_path, f"file://{tmp_path}/texts")
+    said = f"file://{tmp_path}/texts does not exist .*; make it or mount it, or change the setting blobs"
+    with pytest.raises(StoreError, match=said):
+        await ledger.append([large(1)])
+    assert not texts.exists()
+    texts.mkdir()
+    await ledger.append([large(1)])
+    texts.rename(tmp_path / "away")
+    with pytest.raises(StoreError, match=said):
+        list(ledger.read(Blob))
+    with pytest.raises(StoreError, match=said):
+        verify_ledger_file(ledger.path, {})
+    ledger.close()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_rights_is_named(tmp_path: Path) -> None:
     """In one line."""
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot be used") as caught:
-        ObjectBlobs(f"file://{tmp_path}/file/texts").check()
+    tmp_path.chmod(0o500)
+    with pytest.raises(StoreError, match="refuses|cannot be written") as caught:  # noqa: RUF043
+        ObjectBlobs(f"file://{tmp_path}").check()
     assert "\n" not in str(caught.value)
+
+
+async def test_no_message_shows_what_a_url_in_it_holds(ledger: SqliteLedger, store: Scripted) -> None:
+    """Neither a name before the host nor options, which may be a signature."""
+    store.away = [OSError(22, "PUT https://me:hidden@host/c/x?sv=1&sig=hidden failed\nat once")]
+    with pytest.raises(StoreError) as caught:
+        await ledger.append([large(1)])
+    assert str(caught.value) == (
+        "s3://bucket/texts cannot be used: PUT https://host/c/x failed at once; nothing was half written; "
+        "check the setting blobs and its keys"
+    )
 
 
 @settings(max_examples=30, deadline=None)

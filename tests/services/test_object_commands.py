@@ -84,6 +84,7 @@ def network(objects: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> list[int]:
     """How often each request of a whole loop is asked. Its texts are in a folder."""
     folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "texts").mkdir()
     project = _project(folder / "project", f"file://{folder}/texts")
     _ok(project, *LOOP)
     return sorted(_measured(project).values())
@@ -173,7 +174,7 @@ def test_every_command_that_shows_texts_reads_them_there(
     _ok(project, "report")
     _ok(project, "audit", "verify")
     [check] = [check for check in json.loads(_run(project, "doctor", "--json").stdout) if check["name"] == "blobs"]
-    assert (check["status"], check["detail"]) == ("ok", f"large prompts and replies go to {place}")
+    assert (check["status"], check["detail"]) == ("ok", f"long prompts and replies go to {place}")
     [key] = [key for key in objects.keys("texts") if key.startswith(f"commands-{kind}/") and key.endswith(".z")][:1]
     objects.delete(f"texts/{key}")
     verified = _run(project, "audit", "verify")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.errors import CorruptError, StoreError
+from selfopt.errors import CorruptError, SettingsError, StoreError
 from selfopt.ledger import ObjectBlobs, open_ledger, verify_ledger_file
 from selfopt.ledger.postgres import open_postgres_ledger
 from selfopt.ledger.postgres_verifying import verify_database
@@ -152,9 +152,23 @@ async def test_an_object_of_a_gigabyte_is_not_taken_into_memory(network: Network
 async def test_a_bucket_that_does_not_exist_is_named(objects: ObjectServer, tmp_path: Path) -> None:
     """At once, and nothing is stored."""
     ledger = open_ledger(tmp_path / "ledger.sqlite3", blobs=ObjectBlobs("s3://nowhere/x", 60))
-    with pytest.raises(StoreError, match=r"s3://nowhere/x does not exist .*; make it, or change the setting blobs"):
+    with pytest.raises(StoreError, match=r"s3://nowhere/x does not exist .*; make it or mount it, or change the setting blobs"):
         await ledger.append([large(1), samples.start()])
     assert list(ledger.read(TrialStart)) == []
+    ledger.close()
+
+
+async def test_a_bucket_that_was_removed_is_no_damage(objects: ObjectServer, tmp_path: Path) -> None:
+    """Reading and verifying say so in one line, and no text is called missing."""
+    objects.make_bucket("short-lived")
+    ledger = open_ledger(tmp_path / "ledger.sqlite3", blobs=ObjectBlobs("s3://short-lived/x", 60))
+    await ledger.append([large(1)])
+    objects.delete(_object("s3://short-lived/x", large(1)))
+    objects.delete("short-lived")
+    for read in (lambda: list(ledger.read(Blob)), lambda: verify_ledger_file(ledger.path, {})):
+        with pytest.raises(StoreError, match="s3://short-lived/x does not exist") as caught:
+            read()
+        assert not isinstance(caught.value, CorruptError)
     ledger.close()
 
 
@@ -192,5 +206,5 @@ async def test_a_slow_network_is_waited_for_side_by_side(network: Network, tmp_p
 
 def test_a_missing_package_is_named() -> None:
     """With what installs it."""
-    with pytest.raises(StoreError, match="gs://bucket/x needs the package gcsfs: pip install gcsfs"):
+    with pytest.raises(SettingsError, match=r"^gs://bucket/x needs the package gcsfs: pip install gcsfs"):
         ObjectBlobs("gs://bucket/x").check()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,10 +17,9 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from selfopt.errors import SettingsError, StoreError
+from selfopt.errors import SelfoptError, SettingsError, StoreError
 from selfopt.home import escape_control
-from selfopt.home.extras import install_command
-from selfopt.home.files import replacing
+from selfopt.home.files import fsync_directory, replacing
 from selfopt.home.places import PACKAGES, check_place
 
 T = TypeVar("T")
@@ -33,6 +33,8 @@ _TOLD_CHARS = 300
 _PASSING = frozenset({errno.EBUSY, errno.EAGAIN, errno.EIO, errno.EREMOTEIO, errno.ENETUNREACH, errno.EHOSTUNREACH, None})
 # Errors of the packages below fsspec that are no OSError.
 _PASSING_NAMES = ("Connect", "Timeout", "Transport", "HTTPClient", "ServerDisconnected", "ServiceRequest", "ServiceResponse")
+# Of URLs in messages: who asks, and options, which may hold a signature.
+_SECRETS = re.compile(r"(?<=://)[^/\s@]*@|\?\S*=\S*")
 # By default botocore asks often and waits long, and what waits here is bounded by a setting.
 _S3 = {"connect_timeout": 10, "read_timeout": 30, "retries": {"max_attempts": 1}}
 
@@ -54,23 +56,34 @@ class Objects(Protocol):
 
 
 class _Folder:
-    """Files below a folder, which only their owner reads."""
+    """Files below a folder, which only their owner reads. The folder must be there: one that is not mounted is not made."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def put(self, name: str, data: bytes) -> None:
         path = self._folder / name
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not path.parent.is_dir():
+            self._check_there()
+            path.parent.mkdir(exist_ok=True, mode=0o700)
+            fsync_directory(self._folder)
         with replacing(path) as file:
             file.write(data)
 
     def get(self, name: str, most: int) -> bytes:
-        with (self._folder / name).open("rb") as file:
-            return file.read(most)
+        try:
+            with (self._folder / name).open("rb") as file:
+                return file.read(most)
+        except FileNotFoundError:
+            self._check_there()
+            raise
 
     def is_passing(self, error: Exception) -> bool:
         return False
+
+    def _check_there(self) -> None:
+        if not self._folder.is_dir():
+            raise _no_place(f"file://{self._folder}", "No such folder")
 
 
 class _Fsspec:
@@ -78,9 +91,12 @@ class _Fsspec:
 
     def __init__(self, place: str) -> None:
         kind = urlsplit(place).scheme
+        self._place = place
         try:
             import fsspec
         except ImportError:
+            from selfopt.home.extras import install_command
+
             raise SettingsError(
                 f"{place} needs the extra 'blobs': pip install 'selfopt[blobs]' ({install_command('blobs')})"
             ) from None
@@ -103,6 +119,11 @@ class _Fsspec:
     def get(self, name: str, most: int) -> bytes:
         try:
             return bytes(self._files.cat_file(f"{self._root}/{name}", start=0, end=most))
+        except FileNotFoundError as error:
+            told = getattr(error.__cause__, "response", {}).get("Error", {})
+            if told.get("Code") == "NoSuchBucket":
+                raise _no_place(self._place, _line(error)) from error
+            raise
         except OSError as error:
             if error.errno == errno.EINVAL and "range" in str(error).lower():
                 return b""  # an empty object has no first byte
@@ -132,7 +153,7 @@ def open_objects(place: str) -> Objects:
         return _Folder(Path(place.removeprefix("file://")))
     try:
         return _Fsspec(place)
-    except StoreError:
+    except SelfoptError:
         raise
     except Exception as error:
         raise StoreError(f"{place} cannot be used: {_line(error)}; check the setting blobs") from error
@@ -161,7 +182,7 @@ class ObjectCalls:
             try:
                 self._patient(place, there, lambda: there.put(name, objects[name]))
             except FileNotFoundError as error:
-                raise StoreError(f"{place} does not exist ({_line(error)}); make it, or change the setting blobs") from error
+                raise _no_place(place, _line(error)) from error
 
         self._each(put, list(objects))
 
@@ -201,7 +222,11 @@ class ObjectCalls:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(AT_ONCE, "selfopt-objects")
             futures = [self._pool.submit(work, item) for item in items]
-        failed = [error for future in futures if (error := future.exception()) is not None]
+        try:
+            failed = [error for future in futures if (error := future.exception()) is not None]
+        except BaseException:  # an interrupt: who leaves does not wait for a store that is away
+            self._hurry.set()
+            raise
         if failed:
             raise failed[0]
         return [future.result() for future in futures]
@@ -243,6 +268,10 @@ class ObjectCalls:
                 self._away.discard(place)
 
 
+def _no_place(place: str, why: str) -> StoreError:
+    return StoreError(f"{place} does not exist ({why}); make it or mount it, or change the setting blobs")
+
+
 def _refused(place: str, error: Exception) -> StoreError:
     if isinstance(error, PermissionError):
         return StoreError(
@@ -262,4 +291,5 @@ def _gone(place: str, error: Exception, patience_s: float) -> StoreError:
 
 def _line(error: Exception) -> str:
     text = str(error.strerror or error) if isinstance(error, OSError) else str(error)
-    return escape_control(" ".join(text.split()) or type(error).__name__, _TOLD_CHARS)
+    text = _SECRETS.sub("", " ".join(text.split()))
+    return escape_control(text or type(error).__name__, _TOLD_CHARS)

@@ -86,6 +86,7 @@ class Stored:
 
 @dataclass(slots=True)
 class _New:
+    pack: Callable[[Blob], PackedRow]
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
     blobs: dict[str, Blob] = field(default_factory=dict)
 
@@ -146,14 +147,14 @@ class PostgresStoring:
             done, self.unsure = self.unsure, None
             return done
         self.unsure = None
-        new = _New()
+        new = _New(pack)
         result = Stored()
         for batch, error in zip(batches, refused, strict=True):
             result.errors.append(error or self._add(batch, stored, there, known_blobs, new))
         if len(batches) == 1 and result.errors[0] is not None:
             connection.execute("ROLLBACK")
             return result
-        self._write(connection, new, numbers, head, result, pack)
+        self._write(connection, new, numbers, head, result)
         return result
 
     def _add(
@@ -178,15 +179,7 @@ class PostgresStoring:
         new.blobs.update({b.blob_hash: b for b in batch.blobs if b.blob_hash not in there and b.blob_hash not in known})
         return None
 
-    def _write(
-        self,
-        connection: Any,
-        new: _New,
-        numbers: tuple[int, int, int],
-        head: CommitHead,
-        result: Stored,
-        pack: Callable[[Blob], PackedRow],
-    ) -> None:
+    def _write(self, connection: Any, new: _New, numbers: tuple[int, int, int], head: CommitHead, result: Stored) -> None:
         if not (new.rows or new.blobs):
             connection.execute("COMMIT")
             return
@@ -198,7 +191,7 @@ class PostgresStoring:
         last_row, last_blob = first_row + len(new.rows) - 1, first_blob + len(new.blobs) - 1
         with connection.pipeline():
             if new.blobs:
-                packed = [pack(blob) for blob in new.blobs.values()]
+                packed = [new.pack(blob) for blob in new.blobs.values()]
                 columns = (
                     list(range(first_blob, last_blob + 1)),
                     list(new.blobs),

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from importlib import metadata
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from selfopt.search import SEARCHERS
 from selfopt.settings import EndpointSettings, default_config_file, settings_files
 from selfopt.suites import IMPORTERS
 from selfopt.wiring.app import App
+from selfopt.wiring.ledgers import blob_store
 from selfopt.words.causes import cause_text
 
 from .verifying import Part, verify_home
@@ -162,7 +164,8 @@ def _blobs(app: App) -> list[Check]:
     """Write a small object where the ledger's texts go, and read it back."""
     if app.settings.blobs is None:
         return []
-    return [_guarded("blobs", lambda: f"large prompts and replies go to {app.kept_ledger.blobs.check()}")]
+    with closing(blob_store(app)) as blobs:
+        return [_guarded("blobs", lambda: f"long prompts and replies go to {blobs.check()}")]
 
 
 def _names(app: App) -> str:
