@@ -23,7 +23,7 @@ selfopt export requests --since 2026-01-31 --until 2026-01-31
 | `--format` | `csv`, `jsonl` or `parquet`. Default: that of the file's ending, else `csv` |
 | `--out FILE` | writes a file, which is there whole or not at all. An existing file is replaced only with `--replace`. Without it the table goes to standard output, if that is no terminal |
 | `--since`, `--until` | a day (`YYYY-MM-DD`, UTC; it counts whole) or a moment (`2026-01-31T12:00:00Z`) |
-| `--model` | only rows of this model |
+| `--model` | only rows of this model; `feedback` names none |
 | `--content` | adds the columns marked with "content": what people asked and what models said. Mind who reads the file |
 
 Rows come in the order in which they were stored. They are read in batches, so memory does not grow with the ledger, and a gateway
@@ -54,10 +54,22 @@ terminal that shows the file obeys none. JSON lines and parquet hold texts exact
 | command | what it writes | needs |
 |---|---|---|
 | `selfopt export inspect --out DIR` | a log of Inspect for each evaluation, **with prompts and replies**; `inspect view` opens them. Samples have the messages, the calls that were read, the score with its reason, usage and times; epochs are runs. A folder keeps logs that are there; `--out FILE.eval` writes the newest | the extra `inspect` |
-| `selfopt export bfcl --out DIR` | `result/` and `score/` as the Berkeley leaderboard has them, **with replies**: of each model and category the newest evaluation, of that the first run. Scores are those of our judging | nothing |
-| `selfopt export mlflow --uri DIR` | a run for each evaluation and each candidate of a cycle: figures and names. A second export adds only what is new. A server elsewhere needs `--allow-remote` | the extra `mlflow` |
+| `selfopt export bfcl --out DIR` | `result/` and `score/` as the Berkeley leaderboard has them, **with replies**: of each model and category the newest evaluation, of that the first run. Scores are those of our judging; with `--as NAME`, a name of the leaderboard's own table, its evaluator reads the files, see below | nothing |
+| `selfopt export mlflow --uri sqlite:///FILE.db` | a run for each evaluation and each candidate of a cycle: figures and names. A second export adds only what is new. A server elsewhere needs `--allow-remote`. MLflow's own reports to its makers are off | the extra `mlflow` for a server; for a database also `pip install mlflow`. MLflow takes folders only with `MLFLOW_ALLOW_FILE_STORE=true` |
 | `selfopt export wandb --out DIR` | the same for Weights & Biases, kept in the folder for `wandb sync`; `--online` sends it | the extra `wandb` |
 | `selfopt suites export NAME DIR` | a suite as a folder that `datasets.load_dataset` reads, a file for each split; `FILE.jsonl`: lines that `selfopt suites import jsonl` reads | nothing |
+
+**The evaluator of the leaderboard** reads a model's files by the name that it has for it, so name one that has function calling and takes
+underscores for dots, such as `gpt-4o-2024-11-20-FC`:
+
+```sh
+selfopt export bfcl --model ollama/qwen2.5:3b --out board --as gpt-4o-2024-11-20-FC
+cd board && BFCL_PROJECT_ROOT=$PWD bfcl evaluate --model gpt-4o-2024-11-20-FC --test-category simple_python --partial-eval --score-dir theirs
+```
+
+`python perf/bfcl_export.py --limit 250` does that with answers of which half are wrong, each in a way that its checker tells apart:
+both found the same right and the same wrong in all 1,896 prompts of the eleven single-turn categories. Left out are integers that
+are too large for a float, at which the evaluator ends; we call them wrong.
 
 Logs of Inspect, xLAM's data, CSV and JSON lines become suites by `selfopt suites import` ([SUITES](SUITES.md)).
 

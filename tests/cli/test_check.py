@@ -130,6 +130,12 @@ def test_a_recorded_state_is_compared_with_and_asked_again_where_it_can_be(build
     ask(build, "model: scripted/worse\nbaseline: state.json\nmax_regression: 0.15\n")
     beside = build.said_no("check", "--json").json()
     assert (beside["figures"][0]["method"], beside["compared_with"]["asked_again"]) == ("paired", True)
+    assert beside["compared_with"]["recorded_accuracy"] is None
+    script = (build.root / "script.yaml").read_text("utf-8")
+    drifted = script.replace("  old:\n" + model(flaky=FLAKY), "  old:\n" + model(broken=range(12, 20), flaky=FLAKY))
+    build.write("script.yaml", drifted)
+    assert "passes less often now than when it was recorded" in " ".join(build.run("check", "--fresh").out.split())
+    build.write("script.yaml", script)
     ask(build, "model: scripted/worse\nbaseline: {state: state.json, ask_again: false}\nmax_regression: 0.15\n")
     recorded = build.said_no("check", "--json").json()
     assert (recorded["figures"][0]["method"], recorded["compared_with"]["asked_again"]) == ("recorded", False)

@@ -8,11 +8,13 @@ import json
 
 import pytest
 
-from selfopt.export import TABLES
+from selfopt.export import LIVE, TABLES
+from selfopt.gateway.ticket import FeedbackRecord
+from tests.ui.journals import home_with, recently
 
 from .world import Project
 
-KINDS = [kind for kind in TABLES if kind != "requests"]
+KINDS = [kind for kind in TABLES if kind not in LIVE]
 
 
 def rows_of(text: str) -> list[dict[str, str]]:
@@ -79,6 +81,27 @@ def test_rows_are_chosen_by_time_and_model(measured: Project) -> None:
         assert rows_of(measured.ok("export", kind, "--model", "scripted/gone").out) == []
 
 
+def test_live_requests_and_what_was_told_of_them_join_by_id(project: Project) -> None:
+    """A client's own words are content."""
+    project.home.mkdir()
+    told = [
+        FeedbackRecord("2026-01-31T10:00:00.000Z", "r1", True, 0.5, "the wrong \U0001f600 day", "key-1", "rule-1"),
+        FeedbackRecord("2026-02-01T10:00:00.000Z", "r1", None, 0.0, "", None),
+    ]
+    home_with(project.home, [recently("r1"), *told])
+    requests = [json.loads(line) for line in project.ok("export", "requests", "--format", "jsonl").out.splitlines()]
+    lines = [json.loads(line) for line in project.ok("export", "feedback", "--format", "jsonl").out.splitlines()]
+    assert [row["id"] for row in requests] == ["r1"]
+    assert [(row["id"], row["success"], row["score"], row["key"], row["rule"]) for row in lines] == [
+        ("r1", True, 0.5, "key-1", "rule-1"),
+        ("r1", None, 0.0, None, None),
+    ]
+    assert "comment" not in lines[0]
+    assert "wrong" not in project.ok("export", "feedback").out
+    assert rows_of(project.ok("export", "feedback", "--content").out)[0]["comment"] == "the wrong \U0001f600 day"
+    assert len(rows_of(project.ok("export", "feedback", "--until", "2026-01-31").out)) == 1
+
+
 def test_a_file_is_written_whole_and_never_replaced_unasked(measured: Project) -> None:
     """Its format is that of its ending."""
     out = measured.root / "trials.jsonl"
@@ -102,6 +125,7 @@ def test_a_file_is_written_whole_and_never_replaced_unasked(measured: Project) -
         (("trials", "--model", "nope"), "nope"),
         (("requests", "--content"), "--content"),
         (("evaluations", "--content"), "--content"),
+        (("feedback", "--model", "good"), "--model"),
     ],
 )
 def test_what_can_not_be_is_refused_in_one_line(project: Project, words: tuple[str, ...], said: str) -> None:

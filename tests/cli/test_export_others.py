@@ -38,6 +38,31 @@ def test_answers_to_the_leaderboard_have_its_form(project: Project) -> None:
     assert found["mute", "score"] == [{"accuracy": 1.0, "correct_count": 2, "total_count": 2}]
     assert found["waver", "score"][0]["correct_count"] < 2
     assert found["waver", "score"][1]["valid"] is False
+    project.run("export", "bfcl", "--out", "board", "--as", "gpt-4o-2024-11-20-FC").assert_refused(2, "--model", "scripted/waver")
+    for name in ("../up", "a/b/c", ""):
+        project.run("export", "bfcl", "--model", "mute", "--out", "board", "--as", name).assert_refused(
+            2, "name of the leaderboard"
+        )
+    project.ok("export", "bfcl", "--model", "mute", "--out", "board", "--as", "org/named-FC")
+    assert (project.root / "board" / "result" / "org_named-FC" / "non_live" / "BFCL_v4_irrelevance_result.json").exists()
+
+
+def test_names_have_the_leaderboards_underscores(project: Project) -> None:
+    """Its checker expects them for dots, of models with function calling."""
+    folder = project.root / "data"
+    for name, entries in bfcl_kit.FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(json.dumps(entry) + "\n" for entry in entries), "utf-8")
+    project.ok("suites", "import", "bfcl", "--from", str(folder), "--category", "simple_python")
+    script = (project.root / "script.yaml").read_text("utf-8")
+    ringer = "  ringer:\n    default: {tool_calls: [{name: tower_ring, arguments: {bell: large}}]}\n  mute:\n"
+    project.write("script.yaml", script.replace("  mute:\n", ringer, 1))
+    project.ok("run", "scripted/ringer", "atomic", "--suite", "bfcl_simple_python", "--split", "all")
+    project.ok("export", "bfcl", "--out", "board")
+    path = project.root / "board" / "result" / "scripted_ringer" / "non_live" / "BFCL_v4_simple_python_result.json"
+    first = json.loads(path.read_text("utf-8").splitlines()[0])
+    assert first["result"] == [{"tower_ring": '{"bell": "large"}'}]
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ import pytest
 from rich.console import Console
 
 from selfopt.cli.common import LiveLine, block, console, emit, joined, say, short_id
+from selfopt.cli.log_lines import LogLines
 from selfopt.cli.main import run
-from selfopt.cli.output import LogLines
 from selfopt.measure.progress import Progress
 from selfopt.records import Outcome
 
@@ -267,6 +267,17 @@ def test_a_reader_that_goes_away_is_no_error(project: Project, arguments: tuple[
         running.stdout.close()
         assert running.stderr.read() == ""
         assert running.wait(60) == 0
+
+
+@pytest.mark.parametrize("pipe", ["| true", "--json | head -c 1", "2>&1 >/dev/null | true"])
+def test_a_gate_says_no_whoever_reads_it(project: Project, pipe: str) -> None:
+    """Its exit code tells, also when the page or the progress goes nowhere."""
+    project.write("selfopt.check.yaml", "suite: atomic\nmodel: mute\nmin_accuracy: 0.9\n")
+    command = f'set -o pipefail; "{sys.executable}" -m selfopt check {pipe}'
+    done = subprocess.run(
+        ["bash", "-c", command], capture_output=True, text=True, env=project.environ(), cwd=project.root, check=False
+    )
+    assert done.returncode == 100, done.stderr
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])

@@ -7,6 +7,7 @@ import fcntl
 import http.client
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import pytest
 from selfopt.verbs.verifying import verify_requests
 
 from .kit import chat, gateway_world
-from .servers import SSE_HEAD, chunk, event, raw_upstream
+from .servers import SSE_HEAD, chunk, event, raw_upstream, whole
 
 BODY = json.dumps({"model": "slow/any", "messages": [{"role": "user", "content": "hi"}], "stream": True}).encode()
 DONE = chunk(b"data: [DONE]\n\n") + chunk(b"")
@@ -185,4 +186,67 @@ def test_a_log_that_nobody_reads_does_not_keep_the_process(tmp_path: Path) -> No
             assert process.wait(120) == 130
         finally:
             process.kill()
+            os.close(ours)
+
+
+async def test_messages_that_nobody_reads_hold_up_no_request(tmp_path: Path) -> None:
+    """A model that fails is logged each time, the pipe is full, and requests are answered until SIGTERM ends it."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        body = await reader.readexactly(int(length[1]) if length else 0)  # the probe has none
+        fails = b'"bad' in body
+        writer.write(
+            whole(b"{}", b"500 No") if fails else whole(b'{"choices": [{"message": {"role": "assistant", "content": "x"}}]}')
+        )
+        await writer.drain()
+        writer.close()
+
+    ours, its = os.pipe()
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        fcntl.fcntl(its, fcntl.F_SETPIPE_SZ, 4096)
+
+    def asks(port: int) -> list[int]:
+        link = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        found = []
+        for number in range(200):
+            model = f"slow/bad{number}{'x' * 150}" if number % 2 else "slow/good"
+            body = json.dumps({"model": model, "messages": [{"role": "user", "content": "hi"}]})
+            link.request("POST", "/v1/chat/completions", body, {"Content-Type": "application/json"})
+            reply = link.getresponse()
+            reply.read()
+            found.append(reply.status)
+        link.close()
+        return found
+
+    upstream = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with upstream:
+        url = f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}/v1"
+        config = tmp_path / "own.toml"
+        config.write_text(
+            "[limits]\nretries = 0\n[gateway]\naccess_log = false\nbreaker_faults = 1\n"
+            f'[endpoints.slow]\nkind = "openai_compatible"\nbase_url = "{url}"\n',
+            "utf-8",
+        )
+        environ = {**os.environ, "SELFOPT_CONFIG": str(config), "SELFOPT_HOME": str(tmp_path / "home")}
+        command = (sys.executable, "-m", "selfopt", "serve", "--port", "0", "--json")
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=asyncio.subprocess.PIPE, stderr=its, env=environ, cwd=tmp_path
+        )
+        os.close(its)
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(120):
+                text = await process.stdout.readuntil(b"}")
+                port = int(json.loads(text)["base_url"].split(":")[2].split("/")[0])
+                statuses = await asyncio.to_thread(asks, port)
+                process.send_signal(signal.SIGTERM)
+                assert await process.wait() == 130
+            assert statuses.count(200) == 100
+            assert os.read(ours, 65536).count(b"and is left alone") >= 10
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
             os.close(ours)

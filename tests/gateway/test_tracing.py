@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.cli.output import LogLines
+from selfopt.cli.log_lines import LogLines
 from selfopt.gateway import Tracing
 from selfopt.gateway.tracing import TracedRequest
 from selfopt.records.trace import onward_trace, present_trace

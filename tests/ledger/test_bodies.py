@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 
-from selfopt.errors import CorruptError
+from selfopt.errors import CorruptError, StoreError
 from selfopt.export import Selection, table_rows
 from selfopt.ledger import MemoryLedger, open_bodies, open_ledger
-from selfopt.records import Blob, Trial, Verdict
+from selfopt.records import Blob, Ledger, Trial, Verdict
 
 from .samples import BLOB, trial, verdict
 
@@ -50,3 +51,39 @@ async def test_a_damaged_record_is_named(tmp_path: Path, body: str) -> None:
     with pytest.raises(CorruptError, match="trial-004"):
         list(table_rows("trials", Selection(), ledger))
     ledger.close()
+
+
+async def test_who_stops_reading_leaves_no_thread(tmp_path: Path) -> None:
+    """A thread reads ahead only as long as somebody reads."""
+    ledger = open_ledger(tmp_path / "ledger.sqlite3")
+    await ledger.append(TRIALS)
+    before = threading.active_count()
+    with open_bodies(ledger) as bodies:
+        pages = bodies.pages(Trial, 2)
+        assert next(pages).count == 2
+        pages.close()  # type: ignore[attr-defined]
+        assert threading.active_count() == before
+        assert sum(page.count for page in bodies.pages(Trial, 2)) == len(TRIALS)
+    assert threading.active_count() == before
+    ledger.close()
+
+
+async def test_a_ledger_that_fails_on_the_way_is_named(tmp_path: Path) -> None:
+    """What goes wrong in the thread is raised where the pages are read."""
+    path = tmp_path / "ledger.sqlite3"
+    ledger = open_ledger(path)
+    await ledger.append(TRIALS)
+    connection = sqlite3.connect(path)
+    with pytest.raises(StoreError, match=r"ledger\.sqlite3"):
+        _read_until_it_fails(ledger, connection)
+    connection.close()
+    ledger.close()
+
+
+def _read_until_it_fails(ledger: Ledger, connection: sqlite3.Connection) -> None:
+    with open_bodies(ledger) as bodies:
+        pages = bodies.pages(Trial, 1)
+        next(pages)
+        connection.execute("ALTER TABLE records RENAME TO gone")
+        connection.commit()
+        list(pages)

@@ -10,9 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import selfopt
 from selfopt.export import TABLES, TableKind
+from selfopt.export.columns import Column, Repeated, Sort
 from tests.cli.conftest import project
 from tests.cli.world import Project
 
@@ -49,6 +52,35 @@ def test_parquet_holds_the_same_rows_as_json_lines(measured: Project) -> None:
                 assert row[name] == datetime.fromisoformat(line[name]).astimezone(UTC)
 
 
+_CELLS: dict[Sort, st.SearchStrategy[object]] = {
+    "text": st.none() | st.sampled_from(["", "stop", "é", "x" * 100]) | st.text(),
+    "integer": st.none() | st.sampled_from([0, 1, 200]) | st.integers(-(2**63), 2**63 - 1),
+    "number": st.none() | st.sampled_from([0.0, -0.0, 1.0]) | st.floats(allow_nan=False),
+    "flag": st.none() | st.booleans(),
+}
+
+
+@given(st.data(), st.sampled_from(sorted(_CELLS)))
+def test_cells_that_repeat_are_those_that_pyarrow_makes_of_each(data: st.DataObject, sort: Sort) -> None:
+    """Whatever stands together, in whatever batches; also the sign of a zero."""
+    arrow = pytest.importorskip("pyarrow")
+    from selfopt.export.arrow import ArrowRows
+
+    stretches = data.draw(st.lists(st.lists(st.tuples(_CELLS[sort], st.sampled_from([1, 2, 40, 3000])), min_size=1, max_size=4)))
+    rows = ArrowRows((Column("a", sort, "plain"), Column("b", sort, "repeated")))
+    plain = list[object]()
+    for batch in stretches:
+        cells = Repeated([value for value, _ in batch], [count for _, count in batch])
+        rows.add({"a": list(cells), "b": cells})
+        plain += cells
+    table = rows.table()
+    whole = arrow.array(plain, table.schema.field("a").type)
+    for name in ("a", "b"):
+        assert table[name].combine_chunks().equals(whole)
+        assert list(map(repr, table[name].to_pylist())) == list(map(repr, whole.to_pylist()))
+    assert rows.table().num_rows == 0
+
+
 def test_data_frames_have_every_row_and_exact_figures(measured: Project) -> None:
     """Integers stay integers where some are missing."""
     with selfopt.open() as harness:
@@ -61,6 +93,20 @@ def test_data_frames_have_every_row_and_exact_figures(measured: Project) -> None
     assert str(pandas["input_tokens"].dtype).startswith("int64")
     assert pandas["started_at"].dt.year.min() >= 2024
     assert set(polars["prompt_id"]) == {"A1", "A2", "A3"}
+
+
+def test_the_rows_of_a_result_are_data_frames(measured: Project) -> None:
+    """Of a comparison and of an evaluation; without rows they are empty."""
+    with selfopt.open() as harness:
+        compared = harness.compare("good", "mute", suites=["atomic"])
+        pandas = harness.export.rows(compared.rows).to_pandas()
+        evaluation = harness.supervise("good", "atomic", runs=3).evaluation
+        assert evaluation is not None
+        polars = harness.export.rows(evaluation.rows).to_polars()
+        assert harness.export.rows(()).to_arrow().num_rows == 0
+    assert list(pandas["model"]) == [row.model for row in compared.rows]
+    assert list(pandas["accuracy_value"]) == [row.accuracy.value for row in compared.rows]
+    assert polars["prompt_id"].to_list() == [row.prompt_id for row in evaluation.rows]
 
 
 def test_a_torn_parquet_is_never_left(measured: Project) -> None:
@@ -83,4 +129,4 @@ def test_what_an_export_costs_is_measured_beside_pyarrow(tmp_path: Path) -> None
     done = subprocess.run([*words, "--keep", str(tmp_path)], capture_output=True, text=True, check=True)
     figures = json.loads(done.stdout)
     assert [row["trials"] for row in figures.values()] == [300, 900]
-    assert all(row["peak_mb"] > 0 and row["to_write"] > 0 for row in figures.values())
+    assert all(row["peak_mb"] > 0 and row["times_wall"] > 0 and row["times_cpu"] > 0 for row in figures.values())

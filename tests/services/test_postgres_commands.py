@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import pytest
 
@@ -48,6 +49,25 @@ def test_a_cycle_is_measured_decided_and_verified_in_the_database(postgres: Serv
     assert shown.code == 0, shown.err
 
 
+def test_tables_are_exported_from_the_database(postgres: Server, project: Project) -> None:
+    """With the same columns and figures as from a file, in every format that is there."""
+    _use(project, postgres.ledger())
+    project.ok("supervise", "good", "atomic", "--runs", "3")
+    lines = [json.loads(line) for line in project.ok("export", "trials", "--format", "jsonl", "--content").out.splitlines()]
+    assert [row["prompt_id"] for row in lines] == ["A1", "A2", "A3"] * 3
+    assert {(row["model"], row["variant"], row["status"]) for row in lines} == {("scripted/good", "native_api", 200)}
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for kind in ("trials", "verdicts", "evaluations"):
+        lines = [json.loads(line) for line in project.ok("export", kind, "--format", "jsonl").out.splitlines()]
+        project.ok("export", kind, "--out", str(project.root / f"{kind}.parquet"))
+        rows = parquet.read_table(project.root / f"{kind}.parquet").to_pylist()
+        times = {name for name, value in rows[0].items() if isinstance(value, datetime)} | {"recorded_at"}
+        assert [{k: v for k, v in row.items() if k not in times} for row in rows] == [
+            {k: v for k, v in line.items() if k not in times} for line in lines
+        ]
+        assert lines
+
+
 def test_nothing_shows_a_password(postgres: Server, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """One in the URL is refused without being repeated; one of the environment is in no output of doctor, config or an error."""
     monkeypatch.setenv("PGPASSWORD", "s3cret-word")
@@ -83,9 +103,9 @@ def test_migrate_makes_a_ledger_once(postgres: Server, project: Project) -> None
     database = postgres.database()
     url = postgres.url(database)
     first = project.run("ledger", "migrate", url)
-    assert (first.code, "schema version 1 (before: none)" in first.out) == (0, True), first.err
+    assert (first.code, "schema version 2 (before: none)" in first.out) == (0, True), first.err
     again = project.run("ledger", "migrate", url, "--json")
-    assert (again.json()["before"], again.json()["after"]) == (1, 1)
+    assert (again.json()["before"], again.json()["after"]) == (2, 2)
     project.run("ledger", "migrate", url, "--grant", "nobody-here").assert_refused(2, "has no user 'nobody-here'")
     project.run("ledger", "migrate").assert_refused(2, "no database is named")
     project.run("ledger", "migrate", "postgresql://127.0.0.1:1/x").assert_refused(1, "cannot be reached")

@@ -61,6 +61,7 @@ def test_a_block_that_a_fault_hit_is_asked_again(build: Project, monkeypatch: py
     assert [one.race_id for one in dropped] == [check.check_id]
     rests_on = {name for row in check.rows for name in (*row.trial_ids, *row.before_trial_ids)}
     assert rests_on.isdisjoint(dropped[0].trial_ids)
+    assert check.trials >= len(rests_on) + len(dropped[0].trial_ids)
 
 
 def test_a_server_that_stays_faulty_leaves_it_undecided(build: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ class Checks(Noun):
     def write_reports(self, check: Check, *, junit: str | Path | None = None, markdown: str | Path | None = None) -> None:
         """Writes what builds and pull requests show of a check (`selfopt check --junit FILE --markdown FILE`)."""
         outputs = CheckOutputs(*(None if path is None else Path(path) for path in (junit, markdown)))
-        outputs.require()
+        outputs.require(Path(check.file))
         write_check_outputs(self._app, check, outputs)
 
     def differences(self, comparison: Comparison, *, most: int = MOST_IN_JSON) -> Differences:

@@ -5,9 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
-from selfopt.verbs.exporting import ExportedTable, TableFormat, TableKind, TableRequest, TableRows, export_table, table_rows_of
+from selfopt.verbs.exporting import (
+    ExportedTable,
+    TableFormat,
+    TableKind,
+    TableRequest,
+    TableRows,
+    export_table,
+    record_rows,
+    table_rows_of,
+)
 from selfopt.verbs.exporting_evaluations import (
     SentRuns,
     WrittenLog,
@@ -43,6 +52,17 @@ class Exports(Noun):
         """
         return table_rows_of(self._app, TableRequest(kind, **options))
 
+    def rows(self, rows: Sequence[Any]) -> TableRows:
+        """Returns the rows of a result as a table: `compare(...).rows`, `keys.usage().rows`, an evaluation's `rows`.
+
+        There is a column for each field. A figure with an interval has one for each of its parts (`accuracy_low`), and what is
+        no single value is JSON.
+
+        Raises:
+            UsageError: they are no records, or of several classes.
+        """
+        return record_rows(rows)
+
     def write(
         self,
         kind: TableKind,
@@ -65,9 +85,11 @@ class Exports(Noun):
         """Writes evaluations as logs of Inspect, with their prompts and replies. out: a folder, or a file for the newest."""
         return export_inspect(self._app, Path(out), evaluations, model=model, replace=replace)
 
-    def bfcl(self, out: str | Path, evaluations: Sequence[str] = (), *, model: str | None = None) -> list[WrittenLog]:
+    def bfcl(
+        self, out: str | Path, evaluations: Sequence[str] = (), *, model: str | None = None, name: str | None = None
+    ) -> list[WrittenLog]:
         """Writes answers to suites of the Berkeley leaderboard as its files of results and scores."""
-        return export_bfcl(self._app, Path(out), evaluations, model=model)
+        return export_bfcl(self._app, Path(out), evaluations, model=model, name=name)
 
     def mlflow(self, uri: str, *, experiment: str = "selfopt", model: str | None = None, remote: bool = False) -> SentRuns:
         """Writes cycles and evaluations to MLflow, without prompts and replies. remote: also to a server elsewhere."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ from .common import (
     console,
     draw,
     emit,
+    executor_option,
     json_option,
     limits_of,
     no_commands,
@@ -21,30 +25,54 @@ from .common import (
     say,
 )
 from .exit_codes import says
+from .faults import fault_of
 
 if TYPE_CHECKING:
     from selfopt.records import Check
+    from selfopt.verbs.check_outputs import CheckOutputs
     from selfopt.verbs.opening import App
 
 
-@click.command("check")
-@click.argument("file", required=False, default="selfopt.check.yaml", type=click.Path(path_type=Path))
+DEFAULT_FILE = "selfopt.check.yaml"
+
+
+class _Check(click.Command):
+    """Tells of a cap that is no number, too, in the reports that were asked for."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the command line."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError:
+            # What was not reached yet is a mark of click's, not None.
+            named = {name: value for name, value in ctx.params.items() if isinstance(value, Path)}
+            file = named.get("file") or Path(DEFAULT_FILE)
+            with _told_without_verdict(file, named.get("junit"), named.get("markdown"), to_stderr=True):
+                raise
+
+
+@click.command("check", cls=_Check)
+@click.argument("file", required=False, default=DEFAULT_FILE, is_eager=True, type=click.Path(path_type=Path))
 @click.option(
     "--record",
     metavar="FILE",
     type=click.Path(path_type=Path),
     help="Measure what FILE describes, often enough to be compared with, and write it as a recorded state. Nothing is judged.",
 )
+@click.option("--runs", metavar="N", type=click.IntRange(7, 1000), help="With --record: how many complete runs [all it takes].")
 @click.option(
-    "--runs",
-    metavar="N",
-    type=click.IntRange(7, 1000),
-    help="With --record: how many complete runs. [default: as many as it takes]",
+    "--junit",
+    metavar="FILE",
+    is_eager=True,
+    type=click.Path(path_type=Path),
+    help="Also write JUnit XML, for a build's test report.",
 )
-@click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Also write JUnit XML, for a build's test report.")
-@click.option("--markdown", metavar="FILE", type=click.Path(path_type=Path), help="Also write a summary for a pull request.")
+@click.option(
+    "--markdown", metavar="FILE", is_eager=True, type=click.Path(path_type=Path), help="Also write a summary for a pull request."
+)
 @click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an interrupted check.")
 @cap_options
+@executor_option
 @progress_option
 @json_option
 @click.pass_context
@@ -83,15 +111,16 @@ def command(
             return _record(ctx, file, record, runs, settings, live, as_json=as_json)
 
         async def checked(app: App) -> tuple[Check, tuple[str, ...]]:
-            from selfopt.verbs.check_outputs import CheckOutputs, write_check_outputs
+            from selfopt.verbs.check_outputs import write_check_outputs
             from selfopt.verbs.checking import CheckRequest, run_check
 
-            outputs = CheckOutputs(junit, markdown)
-            outputs.require()
             found = await run_check(app, CheckRequest(file, fresh), live)
             return found, write_check_outputs(app, found, outputs)
 
-        check, annotations = run_with_app(ctx, checked, settings)
+        with _told_without_verdict(file, junit, markdown, to_stderr=as_json) as outputs:
+            outputs.require(file)
+            outputs.clear()
+            check, annotations = run_with_app(ctx, checked, settings)
         live.clear()
     if as_json:
         for line in annotations:
@@ -106,6 +135,20 @@ def command(
     with no_commands():
         draw(out, check_page(check, width=out.width))
     return says(check.passes)
+
+
+@contextmanager
+def _told_without_verdict(file: Path, junit: Path | None, markdown: Path | None, *, to_stderr: bool) -> Iterator[CheckOutputs]:
+    """Says in the reports why the block came to no verdict, if it does not end well. Then the error goes on."""
+    from selfopt.verbs.check_outputs import CheckOutputs, write_unjudged
+
+    outputs = CheckOutputs(junit, markdown)
+    try:
+        yield outputs
+    except (Exception, KeyboardInterrupt) as error:
+        for line in write_unjudged(outputs, os.environ, file, *fault_of(error)):
+            click.echo(line, err=to_stderr)
+        raise
 
 
 def _record(

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from .live import LiveLine, progress_option
+from .log_lines import LogLines
 from .output import (
     HEADING,
     EventPrinter,
-    LogLines,
     answer,
     block,
     console,
@@ -144,7 +144,9 @@ def open_app(ctx: click.Context, flags: Mapping[str, Any] | None = None, *, forg
     log.attach(logging.DEBUG if is_verbose(ctx) else logging.INFO)
     root.call_on_close(log.detach)
     app = App.open((root.obj or {}).get("home"), flags, forgiving=forgiving)
-    log.as_json = ctx.info_name == "serve" and app.settings.gateway.log_format == "json"
+    if ctx.info_name == "serve":
+        log.as_json = app.settings.gateway.log_format == "json"
+        log.for_server()
     root.call_on_close(app.release)
     for line in app.notices():
         logging.getLogger("selfopt").warning("%s", line)

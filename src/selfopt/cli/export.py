@@ -10,6 +10,7 @@ import click
 
 from .common import console, counted, emit, open_app, say
 from .export_others import bfcl, inspect, mlflow, wandb
+from .streams import write_while_read
 
 PATH = click.Path(path_type=Path)
 
@@ -22,7 +23,7 @@ def command() -> None:
     """
 
 
-def _table(kind: str, about: str, *, content: bool = True) -> None:
+def _table(kind: str, about: str, *, content: bool = True, model: bool = True) -> None:
     """Adds the command of one kind of table."""
 
     def call(ctx: click.Context, /, as_json: bool, out: Path | None, content: bool = False, **asked: Any) -> None:
@@ -32,7 +33,7 @@ def _table(kind: str, about: str, *, content: bool = True) -> None:
         if out is None and sys.stdout.isatty():
             raise UsageError("a table is no text for a terminal: name a file with --out, or send the output to a program")
         wanted = TableRequest(kind=kind, out=out, content=content, **asked)  # type: ignore[arg-type]
-        done = export_table(open_app(ctx), wanted, sys.stdout.write)
+        done = export_table(open_app(ctx), wanted, write_while_read)
         if out is not None and as_json:
             emit({"kind": done.kind, "format": done.form, "rows": done.rows, "out": out})
         else:
@@ -49,9 +50,9 @@ def _table(kind: str, about: str, *, content: bool = True) -> None:
             "--since", metavar="DAY", help="Only rows from this day or moment on (UTC): YYYY-MM-DD, or 2026-01-31T12:00:00Z."
         ),
         click.option("--until", metavar="DAY", help="Only rows up to the end of this day, or before this moment (UTC)."),
-        click.option("--model", help="Only rows of this model."),
+        *([click.option("--model", help="Only rows of this model.")] if model else []),
         *(
-            [click.option("--content", is_flag=True, help="With prompts, replies and tool calls. Mind who reads the file.")]
+            [click.option("--content", is_flag=True, help="With what people and models wrote. Mind who reads the file.")]
             if content
             else []
         ),
@@ -72,6 +73,11 @@ _table(
     "requests",
     "Write a row for each live request that a gateway answered. Prompts and replies are never recorded.",
     content=False,
+)
+_table(
+    "feedback",
+    "Write a row for each report of a client about a live request.\n\nIt tells whether the answer was right, and how good it was.",
+    model=False,
 )
 for other in (inspect, bfcl, mlflow, wandb):
     command.add_command(other)

@@ -48,9 +48,12 @@ def inspect(
 @click.argument("evaluations", nargs=-1, metavar="[EVALUATION]...")
 @click.option("--out", required=True, type=PATH, metavar="DIR", help="The folder; `result` and `score` are made below it.")
 @click.option("--model", help="Only evaluations of this model.")
+@click.option("--as", "name", metavar="NAME", help="Name the model as in the leaderboard's table, for `bfcl evaluate`.")
 @json_option
 @click.pass_context
-def bfcl(ctx: click.Context, /, evaluations: tuple[str, ...], out: Path, model: str | None, as_json: bool) -> None:
+def bfcl(
+    ctx: click.Context, /, evaluations: tuple[str, ...], out: Path, model: str | None, name: str | None, as_json: bool
+) -> None:
     """Write answers as the Berkeley leaderboard's results.
 
     Answers to its suites (`suites pull bfcl`) become its files of results and scores. The newest evaluation of each model and category counts, and of that the first run. The files hold what
@@ -58,7 +61,7 @@ def bfcl(ctx: click.Context, /, evaluations: tuple[str, ...], out: Path, model: 
     """
     from selfopt.verbs.exporting_evaluations import export_bfcl
 
-    written = export_bfcl(open_app(ctx), out, evaluations, model=model)
+    written = export_bfcl(open_app(ctx), out, evaluations, model=model, name=name)
     answer(written, (f"{counted(log.samples, 'answer')} written to {log.path}" for log in written), as_json=as_json)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,8 @@ import click
 from selfopt import __version__
 from selfopt.errors import SelfoptError
 
-from .exit_codes import INTERRUPTED
+from .faults import fault_of, inert, no_such_command
+from .streams import make_streams_usable
 
 # name -> (module, one-line help). The help is here so that `selfopt --help` loads no command.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -78,7 +78,7 @@ class LazyGroup(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=1, cutoff=0.65)
-            raise click.UsageError(_no_such_command(args[0], near, "selfopt"), ctx)
+            raise click.UsageError(no_such_command(args[0], near, "selfopt"), ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -102,9 +102,6 @@ _OWN_VARIABLES = frozenset(
         "SELFOPT_VARIANTS",
     }
 )
-
-
-_BEFORE_THE_COMMAND = dict.fromkeys(("-v", "--verbose"), "selfopt -v COMMAND") | {"--home": "selfopt --home DIR COMMAND"}
 
 
 def refuse_unknown_variables(ctx: click.Context, environ: Mapping[str, str]) -> None:
@@ -172,6 +169,10 @@ def cli(ctx: click.Context, home: str | None, verbose: bool) -> None:
     refuse_unknown_variables(ctx, os.environ)
 
 
+# What a user can mend. SELFOPT_TRACEBACK shows where anything else came from.
+_EXPECTED = (SelfoptError, OSError, KeyboardInterrupt, click.ClickException, click.exceptions.Abort)
+
+
 def _escaped(character: str) -> str:
     """Escapes a control character or lone surrogate as Python does."""
     return character.encode("unicode_escape").decode("ascii")
@@ -180,37 +181,8 @@ def _escaped(character: str) -> str:
 def _fail(message: str, code: int) -> int:
     safe = "".join(c if c.isprintable() else _escaped(c) for c in " ".join(message.split()))
     with contextlib.suppress(OSError):  # standard error may be closed; the exit code still tells
-        print(f"selfopt: {safe}", file=sys.stderr, flush=True)
+        print(inert(f"selfopt: {safe}"), file=sys.stderr, flush=True)
     return code
-
-
-def _usage(error: click.UsageError) -> str:
-    """Says what is wrong with a command line, and where its help is."""
-    if isinstance(error, click.NoSuchOption) and error.option_name in _BEFORE_THE_COMMAND:
-        return f"{error.option_name} stands before the command: {_BEFORE_THE_COMMAND[error.option_name]}"
-    unknown = getattr(click.exceptions, "NoSuchCommand", None)  # click has it since 8.4
-    if unknown is not None and isinstance(error, unknown) and error.ctx is not None:
-        message = _no_such_command(error.command_name, error.possibilities or (), error.ctx.command_path)
-    else:
-        message = error.format_message().rstrip(".")
-    if error.ctx is None or "--help" in message:
-        return message
-    return f"{message}{' See' if message.endswith('?') else '; see'} '{error.ctx.command_path} --help'"
-
-
-def _no_such_command(name: str, near: Sequence[str], group: str) -> str:
-    hint = f"did you mean {near[0]!r}?" if near else f"see '{group} --help'"
-    return f"no such command {name!r}; {hint}"
-
-
-def _unexpected(error: Exception) -> int:
-    """Prints an unexpected error on one line. SELFOPT_TRACEBACK shows where it came from."""
-    if os.environ.get("SELFOPT_TRACEBACK"):
-        import traceback
-
-        traceback.print_exception(error)
-    what = f"{type(error).__name__}: {str(error)[:500]}"
-    return _fail(f"unexpected {what}; this is a bug in selfopt: repeat with SELFOPT_TRACEBACK=1 and report what it prints", 1)
 
 
 def _to_null(stream: TextIO) -> None:
@@ -227,46 +199,25 @@ def run(argv: Sequence[str]) -> int:
     try:
         result = cli.main(args=list(argv), prog_name="selfopt", standalone_mode=False)
         return result if isinstance(result, int) else 0
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        return _fail("interrupted; the same command continues where it stopped", INTERRUPTED)
     except click.exceptions.NoArgsIsHelpError as error:
         print(error.format_message())
         return 2
-    except click.UsageError as error:
-        return _fail(_usage(error), 2)
-    except click.ClickException as error:
-        return _fail(error.format_message(), error.exit_code)
     except click.exceptions.Exit as error:
         return error.exit_code
-    except SelfoptError as error:
-        return _fail(str(error), error.exit_code)
     except (BrokenPipeError, SystemExit):  # click turns a BrokenPipeError, and nothing else, into SystemExit
         _to_null(sys.stdout)
         return 0
-    except OSError as error:  # a full disk or a missing permission, which the user can mend
-        return _fail(
-            f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}; check space and permissions", 1
-        )
-    except Exception as error:  # a bug; the user still gets one line
-        return _unexpected(error)
+    except (Exception, KeyboardInterrupt) as error:  # a bug, too: the user still gets one line
+        if os.environ.get("SELFOPT_TRACEBACK") and not isinstance(error, _EXPECTED):
+            import traceback
 
-
-def _make_streams_usable() -> None:
-    """Opens closed streams on the null device, so that no file opened later gets their number.
-
-    On standard output, characters that the encoding lacks become question marks.
-    """
-    for name in ("stdin", "stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
-        elif name == "stdout" and isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            traceback.print_exception(error)
+        return _fail(*fault_of(error))
 
 
 def main() -> None:
     """Runs the console script."""
-    _make_streams_usable()
+    make_streams_usable()
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -7,16 +7,14 @@ On a terminal, paragraphs are wrapped between words. Elsewhere each stays on one
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from .live import LiveLine, printable
+from .live import LiveLine
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -192,51 +190,6 @@ def joined(parts: Iterable[str], limit: int = 8) -> str:
     items = list(parts)
     more = f" and {len(items) - limit} more" if len(items) > limit else ""
     return ", ".join(items[:limit]) + more
-
-
-class LogLines(logging.Handler):
-    """Prints what selfopt logs on the present standard error, and clears the live line before it.
-
-    as_json: print each record as one JSON object.
-    """
-
-    as_json = False
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Prints one record on one line, with control characters replaced.
-
-        Ignores a stream that is closed.
-        """
-        with suppress(OSError, ValueError):
-            if LiveLine.current is not None:
-                LiveLine.current.clear()
-            text = printable(record.getMessage())
-            if self.as_json:
-                at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-                told = {"at": at, "level": record.levelname.lower(), "logger": record.name, "message": text}
-                text = json.dumps({**told, **_trace_ids()})
-            print(text, file=sys.stderr, flush=True)
-
-    def attach(self, level: int) -> None:
-        """Shows what the package logs from this level on."""
-        logger = logging.getLogger("selfopt")
-        logger.addHandler(self)
-        logger.setLevel(level)
-
-    def detach(self) -> None:
-        """Leaves logging as it was found."""
-        logger = logging.getLogger("selfopt")
-        logger.removeHandler(self)
-        logger.setLevel(logging.NOTSET)
-        LiveLine.current = None
-
-
-def _trace_ids() -> dict[str, str]:
-    """The trace that a message is about; empty without one."""
-    from selfopt.records.trace import present_trace
-
-    trace = present_trace.get()
-    return {} if trace is None else {"trace_id": trace.trace_id, "span_id": trace.span_id}
 
 
 # Kind of event -> (what stands before its text, how it is printed).

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
 from .common import emit, json_option, run_with_app
+from .log_lines import write_lines
 
 if TYPE_CHECKING:
     from selfopt.verbs.opening import App
     from selfopt.verbs.serving import Worker
-
-
-def _log(lines: str) -> None:
-    """Writes lines of the access log to standard error, like other log lines.
-
-    Past Python's own buffer: a thread that waits in there for a reader keeps the process from ending.
-    """
-    data = lines.encode("utf-8", "backslashreplace")
-    with suppress(OSError, ValueError):
-        while data:
-            data = data[os.write(sys.stderr.fileno(), data) :]
 
 
 def _started(ctx: click.Context, host: str | None, port: int | None, count: int, ready: Callable[[str], None]) -> Worker | int:
@@ -45,7 +32,7 @@ def _started(ctx: click.Context, host: str | None, port: int | None, count: int,
     base_url = f"http://{shown}:{listening.getsockname()[1]}/v1"
     app.release()
     page = page_is_on(app.settings.gateway.ui, address)
-    return in_workers(count, listening, lambda line: _log(f"{line}\n"), lambda: ready(base_url), page=page)
+    return in_workers(count, listening, lambda line: write_lines(f"{line}\n"), lambda: ready(base_url), page=page)
 
 
 @click.command("serve")
@@ -76,7 +63,7 @@ def command(
     async def work(app: App) -> None:
         from selfopt.verbs.serving import serve
 
-        await serve(app, host, port, ready if worker is None else lambda base_url: None, _log, worker)
+        await serve(app, host, port, ready if worker is None else lambda base_url: None, write_lines, worker)
 
     worker: Worker | None = None
     if workers > 1:

@@ -3,13 +3,15 @@
 Content (what people asked, what models said) is written only where it is asked for, and secrets never.
 """
 
-from .columns import Column, DataTable, Selection, TableKind, Values, moment_of
+from .columns import Column, DataTable, Selection, TableKind, Values, moment_of, uncollected
 from .frames import TableRows
-from .tables import TABLES, table_rows
+from .record_rows import record_rows
+from .tables import LIVE, TABLES, table_rows
 from .writers import FORMATS, TableFormat, TableWriter, file_writer, text_writer
 
 __all__ = [
     "FORMATS",
+    "LIVE",
     "TABLES",
     "Column",
     "DataTable",
@@ -21,6 +23,8 @@ __all__ = [
     "Values",
     "file_writer",
     "moment_of",
+    "record_rows",
     "table_rows",
     "text_writer",
+    "uncollected",
 ]

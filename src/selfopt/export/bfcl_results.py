@@ -21,11 +21,16 @@ def is_leaderboard(evaluation: Evaluation) -> bool:
     return evaluation.suite.startswith(PREFIX)
 
 
-def write_results(evaluation: Evaluation, trials: Iterable[ExportedTrial], folder: Path) -> tuple[list[Path], int]:
+def write_results(
+    evaluation: Evaluation, trials: Iterable[ExportedTrial], folder: Path, name: str | None = None
+) -> tuple[list[Path], int]:
     """Writes `result/` and `score/` of one category, from the first run. What stands there is replaced.
 
     A result has the form of a model with function calling: the calls that were read, or the text where there are none. The
     score is what our judging says, in the form of the leaderboard; its own checker can be run on the results.
+
+    Args:
+        name: the model's name in the leaderboard; the evaluation's where it is None.
 
     Returns:
         The two files, and the number of results.
@@ -35,12 +40,12 @@ def write_results(evaluation: Evaluation, trials: Iterable[ExportedTrial], folde
     """
     category = evaluation.suite.removeprefix(PREFIX)
     first = sorted((trial for trial in trials if trial.epoch == 1), key=lambda trial: _order(trial.prompt_id))
-    model, file = evaluation.model.replace("/", "_"), f"BFCL_v4_{category}"
+    model, file = (name or evaluation.model).replace("/", "_"), f"BFCL_v4_{category}"
     group = "multi_turn" if category.startswith(_MULTI) else "live" if category.startswith(_LIVE) else "non_live"
     group = "agentic" if category.startswith(_AGENTIC) else group
     right = [trial for trial in first if _passed(trial)]
     head = {"accuracy": len(right) / len(first) if first else 0.0, "correct_count": len(right), "total_count": len(first)}
-    wrong = [_fault(trial, category, evaluation.model) for trial in first if not _passed(trial)]
+    wrong = [_fault(trial, category, name or evaluation.model) for trial in first if not _passed(trial)]
     written = []
     for kind, rows in (("result", [_result(trial) for trial in first]), ("score", [head, *wrong])):
         path = folder / kind / model / group / f"{file}_{kind}.json"
@@ -55,10 +60,13 @@ def _passed(judged: ExportedTrial) -> bool:
 
 
 def _said(judged: ExportedTrial) -> Any:
-    """The calls that were read, each as its name and its arguments as text; the text where there are none."""
+    """The calls that were read, each as its name and its arguments as text; the text where there are none.
+
+    Names have underscores for dots, as APIs of tools want it, and as the leaderboard's checker expects it of such models.
+    """
     calls = judged.verdict.parsed.tool_calls if judged.verdict is not None else ()
     if calls:
-        return [{call.name: json.dumps(call.arguments)} for call in calls]
+        return [{call.name.replace(".", "_"): json.dumps(call.arguments)} for call in calls]
     return judged.reply.text if judged.reply is not None else ""
 
 

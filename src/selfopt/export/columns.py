@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Literal, TypeVar
+from itertools import chain, repeat
+from typing import Any, Literal, TypeVar, overload
 
 import msgspec
 from msgspec.structs import astuple
@@ -21,8 +22,51 @@ Sort = Literal["text", "integer", "number", "flag", "time", "json"]
 Values = dict[str, Sequence[Any]]
 """Some rows of a table, column by column; each column has one value a row, None where there is none."""
 
-TableKind = Literal["trials", "verdicts", "evaluations", "decisions", "requests"]
+TableKind = Literal["trials", "verdicts", "evaluations", "decisions", "requests", "feedback"]
 T = TypeVar("T")
+
+
+class Packed(Sequence[Any]):
+    """Cells of a column in a form that Arrow takes whole. Others get them one by one."""
+
+    __slots__ = ()
+
+    @overload
+    def __getitem__(self, place: int) -> Any: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Any]: ...
+
+    def __getitem__(self, place: int | slice) -> Any:
+        return list(self)[place]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated(Packed):
+    """Cells of which many neighbours are the same: each value, and how often it follows itself."""
+
+    values: Sequence[Any]
+    counts: Sequence[int]
+
+    def __len__(self) -> int:
+        return sum(self.counts)
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain.from_iterable(map(repeat, self.values, self.counts))
+
+
+@dataclass(frozen=True, slots=True)
+class Lines(Packed):
+    """So many texts without ends of lines, in UTF-8, each with one behind it."""
+
+    joined: bytes
+    number: int
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.joined.decode().split("\n")[:-1])
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,8 @@ from selfopt.errors import StoreError
 from selfopt.home.files import fsync_directory, reason_of
 from selfopt.home.outside import outside_loop
 from selfopt.home.text import clean_unicode
-from selfopt.records import Evaluation, Message, Prompt, ToolCall, ToolDefinition, Usage, canonical_json
+from selfopt.records import Evaluation, Message, Prompt, ToolCall, ToolDefinition, Usage
+from selfopt.words.calls import call_text, expected_text
 
 from .missing import required
 from .stored_trials import ExportedTrial
@@ -33,12 +34,16 @@ def write_inspect_log(evaluation: Evaluation, trials: Iterable[ExportedTrial], p
         StoreError: the file can't be written.
     """
     logs = required("inspect_ai.log", "inspect", "a log of Inspect")
-    samples = [_sample(logs, trial, evaluation.model) for trial in trials]
+    began: list[str] = [evaluation.at]
+    samples = []
+    for trial in trials:
+        began.append(trial.trial.started_at)
+        samples.append(_sample(logs, trial, evaluation.model))
     log = logs.EvalLog(
         status="success",
         eval=_spec(logs, evaluation),
         results=_results(logs, evaluation, len(samples)),
-        stats=logs.EvalStats(started_at=evaluation.at, completed_at=evaluation.at, model_usage=_used(evaluation)),
+        stats=logs.EvalStats(started_at=min(began), completed_at=evaluation.at, model_usage=_used(evaluation)),
         samples=samples,
     )
     try:
@@ -112,7 +117,7 @@ def _sample(logs: Any, judged: ExportedTrial, model: str) -> Any:
     passed = verdict is not None and verdict.outcome == "pass"
     score = required("inspect_ai.scorer", "inspect", "a log of Inspect").Score(
         value="C" if passed else "I",
-        answer=_calls_text(verdict.parsed.tool_calls) if verdict is not None else "",
+        answer=_answer_text(judged),
         explanation=clean_unicode(verdict.why) if verdict is not None else "not judged",
         metadata={"outcome": verdict.outcome.value, "verdict_id": verdict.verdict_id} if verdict is not None else {},
     )
@@ -127,6 +132,7 @@ def _sample(logs: Any, judged: ExportedTrial, model: str) -> Any:
         messages=[*asked, answer],
         output=output,
         scores={SCORER: score},
+        error=_fault(judged),
         model_usage={model: _usage(trial.usage)},
         started_at=trial.started_at,
         total_time=trial.latency_ms / 1000,
@@ -173,8 +179,20 @@ def _calls(calls: Iterable[ToolCall]) -> list[Any]:
     ]
 
 
-def _calls_text(calls: Iterable[ToolCall]) -> str:
-    return "\n".join(clean_unicode(canonical_json({"name": call.name, "arguments": call.arguments})) for call in calls)
+def _answer_text(judged: ExportedTrial) -> str:
+    """The calls that were judged; the text where there are none."""
+    calls = judged.verdict.parsed.tool_calls if judged.verdict is not None else ()
+    text = "\n".join(map(call_text, calls)) if calls else judged.reply.text if judged.reply is not None else ""
+    return clean_unicode(text)
+
+
+def _fault(judged: ExportedTrial) -> Any:
+    """What the viewer marks as an error: nothing was answered."""
+    if judged.trial.fault is None or judged.reply is not None:
+        return None
+    why = judged.verdict.why if judged.verdict is not None else ""
+    message = clean_unicode(f"{judged.trial.fault}: {why}" if why else judged.trial.fault)
+    return required("inspect_ai.log", "inspect", "a log of Inspect").EvalError(message=message, traceback="", traceback_ansi="")
 
 
 def _plain(value: Any) -> Any:
@@ -197,5 +215,4 @@ def _expected(prompt: Prompt | None) -> Any:
 
 
 def _target(prompt: Prompt | None) -> str:
-    expected = _expected(prompt)
-    return "" if expected is None else expected if isinstance(expected, str) else canonical_json(expected)
+    return "" if prompt is None else clean_unicode("\n".join(expected_text(prompt.expected)))

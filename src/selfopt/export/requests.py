@@ -1,4 +1,4 @@
-"""The table of live requests, from the gateway's own records. It has no content, because those have none."""
+"""The tables of live requests and of what clients told of them, from the gateway's own records."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import islice
 
 import msgspec
 
-from selfopt.gateway.ticket import JournalRecord, RequestRecord
+from selfopt.gateway.ticket import FeedbackRecord, JournalRecord, RequestRecord
 
 from .columns import Column, DataTable, Selection, Values
 
@@ -47,6 +47,20 @@ REQUESTS = DataTable(
     ),
 )
 
+FEEDBACK = DataTable(
+    "feedback",
+    "One row for each report of a client about an earlier request (POST `/v1/feedback`). `id` joins it to the requests; a request may have several.",
+    (
+        Column("id", "text", "the request that it is about, as in `x-request-id`"),
+        Column("at", "time", "when it was told"),
+        Column("success", "flag", "whether the answer was right; none where that was not told"),
+        Column("score", "number", "how good it was, in [0, 1]"),
+        Column("key", "text", "id of the client's API key, never the key"),
+        Column("rule", "text", "the rule by whose threshold the request was served, where the outcome counts for it"),
+        Column("comment", "text", "the client's own words", content=True),
+    ),
+)
+
 _encode = msgspec.json.Encoder().encode
 _NESTED = ("escalated", "attempts")
 
@@ -66,6 +80,14 @@ def request_rows(records: Iterable[JournalRecord], selection: Selection) -> Iter
         for name in _NESTED:
             values[name] = [_json(getattr(record, name)) for record in page]
         yield values
+
+
+def feedback_rows(records: Iterable[JournalRecord], selection: Selection) -> Iterator[Values]:
+    """Yields the rows of feedback as the records come, a bounded number at a time."""
+    wanted = (record for record in records if isinstance(record, FeedbackRecord) and selection.has_time(record.at))
+    names = [column.name for column in FEEDBACK.chosen(selection)]
+    while page := list(islice(wanted, PAGE)):
+        yield {name: [getattr(record, name) for record in page] for name in names}
 
 
 def _json(value: object) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -12,7 +12,7 @@ from selfopt.errors import CorruptError
 from selfopt.ledger import Bodies
 from selfopt.records import Run, Spec
 
-from .columns import Column, Values
+from .columns import Column, Repeated, Values
 
 S = TypeVar("S", bound=msgspec.Struct)
 _KEPT = 10_000
@@ -61,17 +61,6 @@ RUN_COLUMNS = (
 _NO_RUN = RunFacts()
 
 
-def run_values(run_ids: Sequence[str], known: Mapping[str, RunFacts]) -> Values:
-    """Returns the columns of runs for rows of these runs. Rows of a run mostly stand together."""
-    stretches = [(known.get(run_id, _NO_RUN), len(list(rows))) for run_id, rows in groupby(run_ids)]
-    values: Values = {}
-    for column in RUN_COLUMNS:
-        cells = values[column.name] = list[Any]()
-        for run, count in stretches:
-            cells += [getattr(run, column.name)] * count
-    return values
-
-
 class Runs:
     """The runs of the rows that are written now. It keeps a bounded number."""
 
@@ -93,6 +82,15 @@ class Runs:
                 run.variant = self._variants.get(run.spec_id or "")
             self._runs |= dict.fromkeys(missing, _NO_RUN) | found
         return self._runs
+
+    def values(self, run_ids: Sequence[str]) -> Values:
+        """Returns the columns of runs, and `run_id`, for rows of these runs, which mostly stand together."""
+        stretches = [(run_id, len(list(rows))) for run_id, rows in groupby(run_ids)]
+        ids, counts = [run_id for run_id, _ in stretches], [count for _, count in stretches]
+        known = self.of(ids)
+        runs = [known[run_id] for run_id in ids]
+        values: Values = {c.name: Repeated([getattr(run, c.name) for run in runs], counts) for c in RUN_COLUMNS}
+        return values | {"run_id": Repeated(ids, counts)}
 
     def _name_variants(self, spec_ids: set[str]) -> None:
         if len(self._variants) > _KEPT:

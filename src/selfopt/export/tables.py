@@ -10,11 +10,15 @@ from selfopt.records import Ledger
 
 from .columns import DataTable, Selection, TableKind, Values
 from .conclusions import DECISIONS, EVALUATIONS, decision_rows, evaluation_rows
-from .requests import REQUESTS, request_rows
+from .requests import FEEDBACK, REQUESTS, feedback_rows, request_rows
 from .trials import TRIALS, trial_rows
 from .verdicts import VERDICTS, verdict_rows
 
-TABLES: dict[TableKind, DataTable] = {table.kind: table for table in (TRIALS, VERDICTS, EVALUATIONS, DECISIONS, REQUESTS)}
+TABLES: dict[TableKind, DataTable] = {
+    table.kind: table for table in (TRIALS, VERDICTS, EVALUATIONS, DECISIONS, REQUESTS, FEEDBACK)
+}
+LIVE: frozenset[TableKind] = frozenset({"requests", "feedback"})
+"""Tables of what gateways recorded. The others are the ledger's."""
 
 _RECORDS: dict[TableKind, Callable[[Ledger, Selection], Iterator[Values]]] = {
     "evaluations": evaluation_rows,
@@ -29,14 +33,14 @@ def table_rows(
 
     Args:
         ledger: None where nothing was ever measured.
-        requests: the records of live requests.
+        requests: the records of live requests, and what clients told of them.
 
     Raises:
         CorruptError: what is stored is damaged.
         StoreError: it cannot be read.
     """
-    if kind == "requests":
-        yield from request_rows(requests, selection)
+    if kind in LIVE:
+        yield from (request_rows if kind == "requests" else feedback_rows)(requests, selection)
     elif ledger is not None and kind in _RECORDS:
         yield from _RECORDS[kind](ledger, selection)
     elif ledger is not None:

@@ -6,14 +6,21 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from selfopt.errors import StoreError
+from selfopt.errors import StoreError, UsageError
 from selfopt.records import Cycle, Evaluation
 
 from .missing import required
 
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_MLFLOW_VARIABLES = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # it would tell its makers of each run
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a server that is away is told of in seconds, not in minutes
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
 _METRICS = ("accuracy", "call_accuracy", "restraint", "capability", "variance", "p50_ms", "p95_ms", "first_call_ms")
 
 
@@ -92,12 +99,19 @@ def to_mlflow(runs: Iterable[TrackedRun], uri: str, experiment: str) -> int:
     """Writes runs to MLflow; those that are there already are left out. Returns how many were written.
 
     Raises:
-        UsageError: MLflow is not installed.
+        UsageError: MLflow, or what it needs for such a store, is not installed.
         StoreError: the store can't be used.
     """
+    for name, value in _MLFLOW_VARIABLES.items():
+        os.environ.setdefault(name, value)
     mlflow = required("mlflow.tracking", "mlflow", "the export to MLflow")
     entities = required("mlflow.entities", "mlflow", "the export to MLflow")
     faults = required("mlflow.exceptions", "mlflow", "the export to MLflow")
+    scheme = uri.partition(":")[0]
+    if scheme.partition("+")[0] in _DATABASES and not all(map(find_spec, ("sqlalchemy", "alembic"))):
+        raise UsageError(
+            f"--uri {scheme}:... needs all of MLflow: pip install mlflow (the extra 'mlflow' brings what speaks to a server, such as http://127.0.0.1:5000)"
+        )
     try:
         client = mlflow.MlflowClient(tracking_uri=uri)
         found = client.get_experiment_by_name(experiment)
@@ -107,7 +121,7 @@ def to_mlflow(runs: Iterable[TrackedRun], uri: str, experiment: str) -> int:
         for run in runs:
             if run.key in known:
                 continue
-            tags = {"selfopt.key": run.key, "selfopt.kind": run.kind, "mlflow.runName": run.name, **run.tags}
+            tags = {"selfopt.key": run.key, "selfopt.kind": run.kind, "mlflow.source.name": "selfopt", **run.tags}
             made = client.create_run(place, start_time=run.at_ms, run_name=run.name, tags=tags)
             client.log_batch(
                 made.info.run_id,
@@ -118,6 +132,10 @@ def to_mlflow(runs: Iterable[TrackedRun], uri: str, experiment: str) -> int:
             written += 1
         return written
     except (faults.MlflowException, OSError) as error:
+        if scheme == "file" and os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() not in ("true", "1"):
+            raise StoreError(
+                "MLflow keeps nothing in folders any more; write --uri sqlite:///FILE.db or name a server (for a folder that it has kept: MLFLOW_ALLOW_FILE_STORE=true)"
+            ) from None
         raise StoreError(f"MLflow at {uri:.200} can't be used: {error!s:.300}; check --uri") from None
 
 
@@ -143,10 +161,17 @@ def to_wandb(runs: Iterable[TrackedRun], project: str, folder: Path, *, online: 
         UsageError: the package is not installed.
         StoreError: it can't be used.
     """
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # its own faults stay here, too
     wandb = required("wandb", "wandb", "the export to Weights & Biases")
     folder.mkdir(parents=True, exist_ok=True)
     settings = wandb.Settings(
-        console="off", silent=True, disable_git=True, disable_code=True, x_disable_stats=True, x_disable_meta=True
+        console="off",
+        silent=True,
+        disable_git=True,
+        disable_code=True,
+        x_disable_stats=True,
+        x_disable_meta=True,
+        x_save_requirements=False,
     )
     written = 0
     try:

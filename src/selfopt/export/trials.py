@@ -10,8 +10,8 @@ import msgspec
 from selfopt.ledger import Bodies, BodyPage
 from selfopt.records import Trial
 
-from .columns import Column, DataTable, Selection, Values, decode_all, fields_of, uncollected
-from .runs import RUN_COLUMNS, Runs, run_values
+from .columns import Column, DataTable, Lines, Selection, Values, decode_all, fields_of, uncollected
+from .runs import RUN_COLUMNS, Runs
 
 PAGE = 512
 CONTENT_PAGE = 64
@@ -140,31 +140,36 @@ def _chosen(page: BodyPage, runs: Runs, selection: Selection, bodies: Bodies) ->
     rows = decode_all(_many, _one, page)
     if selection.since or selection.until:
         rows = [row for row in rows if selection.has_time(row.started_at)]
-    known = runs.of([row.run_id for row in rows])
     if selection.model is not None:
+        known = runs.of({row.run_id for row in rows})
         rows = [row for row in rows if selection.has_model(known[row.run_id].model)]
     if not rows:
         return None
-    values = _values(rows) | run_values([row.run_id for row in rows], known)
+    values = _values(rows)
+    values |= runs.values(values["run_id"])
     return values | _content(rows, bodies) if selection.content else values
 
 
 def _values(rows: list[_Trial]) -> Values:
-    attempts = [row.exchanges[0].attempts if len(row.exchanges) == 1 else _attempts(row.exchanges) for row in rows]
-    last = fields_of(_Attempt, [made[-1] if made else _NO_ATTEMPT for made in attempts])
     values = fields_of(_Trial, rows)
     usage, load, exchanges = (values.pop(name) for name in ("usage", "load", "exchanges"))
+    attempts = [made[0].attempts if len(made) == 1 else _attempts(made) for made in exchanges]
+    counts = list(map(len, attempts))
+    last = [made[-1] if made else _NO_ATTEMPT for made in attempts]
+    times = [made.latency_ms for made in last]
+    if counts.count(1) != len(counts):
+        times = [sum(each.latency_ms for each in made) if len(made) != 1 else made[0].latency_ms for made in attempts]
     return {
         **values,
         **fields_of(_Usage, usage),
         **fields_of(_Load, load),
-        "asked": [bool(made) for made in exchanges],
-        "busy_ms": [made[0].latency_ms if len(made) == 1 else sum(each.latency_ms for each in made) for made in attempts],
-        "steps": [len(made) for made in exchanges],
-        "attempts": [len(made) for made in attempts],
-        "status": last["status"],
-        "finish_reason": last["finish_reason"],
-        "exchanges": _encode_lines(exchanges).decode().split("\n")[:-1],  # JSON has no ends of lines in texts
+        "asked": list(map(bool, exchanges)),
+        "busy_ms": times,
+        "steps": list(map(len, exchanges)),
+        "attempts": counts,
+        "status": [made.status for made in last],
+        "finish_reason": [made.finish_reason for made in last],
+        "exchanges": Lines(_encode_lines(exchanges), len(rows)),  # JSON has no ends of lines in texts
     }
 
 

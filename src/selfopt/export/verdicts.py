@@ -6,17 +6,17 @@ from collections.abc import Iterator
 
 import msgspec
 
-from selfopt.ledger import Bodies
+from selfopt.ledger import Bodies, BodyPage
 from selfopt.records import Verdict
 
-from .columns import Column, DataTable, Selection, Values, decode_all, fields_of
-from .runs import RUN_COLUMNS, Runs, run_values
+from .columns import Column, DataTable, Selection, Values, decode_all, fields_of, uncollected
+from .runs import RUN_COLUMNS, Runs
 
 PAGE = 512
 _EMPTY = msgspec.Raw(b"[]")
 
 
-class _Parsed(msgspec.Struct):
+class _Parsed(msgspec.Struct, gc=False):
     tool_calls: msgspec.Raw = _EMPTY
     parser: str | None = None
     unread: str | None = None
@@ -26,7 +26,7 @@ class _Parsed(msgspec.Struct):
     corrections: msgspec.Raw = _EMPTY
 
 
-class _Verdict(msgspec.Struct):
+class _Verdict(msgspec.Struct, gc=False):
     verdict_id: str
     trial_id: str
     run_id: str
@@ -73,17 +73,24 @@ def verdict_rows(bodies: Bodies, selection: Selection) -> Iterator[Values]:
     """Yields the rows of verdicts in the order of appending, a bounded number at a time. Raises CorruptError."""
     runs = Runs(bodies)
     for page in bodies.pages(Verdict, PAGE, timed=True):
-        rows = decode_all(_many, _one, page)
-        known = runs.of([row.run_id for row in rows])
-        pairs = [
-            (row, at or None)
-            for row, at in zip(rows, page.times, strict=True)
-            if selection.has_time(at) and selection.has_model(known[row.run_id].model)
-        ]
-        if pairs:
-            rows = [row for row, _ in pairs]
-            times = {"recorded_at": [at for _, at in pairs]}
-            yield _values(rows) | times | run_values([row.run_id for row in rows], known)
+        with uncollected():
+            values = _chosen(page, runs, selection)
+        if values is not None:
+            yield values
+
+
+def _chosen(page: BodyPage, runs: Runs, selection: Selection) -> Values | None:
+    """The rows of a page that are wanted; None where there are none."""
+    pairs = list(zip(decode_all(_many, _one, page), page.times, strict=True))
+    if selection.since or selection.until:
+        pairs = [(row, at) for row, at in pairs if selection.has_time(at)]
+    if selection.model is not None:
+        known = runs.of({row.run_id for row, _ in pairs})
+        pairs = [(row, at) for row, at in pairs if selection.has_model(known[row.run_id].model)]
+    if not pairs:
+        return None
+    values = _values([row for row, _ in pairs])
+    return values | runs.values(values["run_id"]) | {"recorded_at": [at or None for _, at in pairs]}
 
 
 def _values(rows: list[_Verdict]) -> Values:

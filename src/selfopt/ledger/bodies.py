@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 from selfopt.records import Blob, Ledger, Record
 
@@ -20,6 +21,7 @@ from .sqlite import SqliteLedger
 from .storing import translated
 from .unwritable import read_only_uri
 
+T = TypeVar("T")
 _TOGETHER = 500
 _ARRAY = "CAST('[' || group_concat(body) || ']' AS BLOB)"
 
@@ -76,14 +78,18 @@ def open_bodies(ledger: Ledger) -> Iterator[Bodies]:
         yield _RecordBodies(ledger)
         return
     try:
-        with closing(sqlite3.connect(read_only_uri(ledger.path), uri=True, timeout=30.0)) as connection:
+        with closing(_connected(ledger.path)) as connection:
             yield _SqliteBodies(ledger.path, connection, ledger.blobs)
     except sqlite3.Error as error:
         raise translated(error, ledger.path) from error
 
 
+def _connected(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(read_only_uri(path), uri=True, timeout=30.0)
+
+
 class _SqliteBodies:
-    """The bodies of a ledger file, by a connection of their own."""
+    """The bodies of a ledger file, by a connection of their own. A thread reads a page ahead by another."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection, blobs: BlobStore) -> None:
         self._path = path
@@ -92,7 +98,13 @@ class _SqliteBodies:
 
     def pages(self, record_type: type[Record], size: int, *, timed: bool = False) -> Iterator[BodyPage]:
         """See `Bodies.pages`."""
-        kind = kind_of(record_type)
+        return _ahead(self._pages(kind_of(record_type), size, timed))
+
+    def _pages(self, kind: str, size: int, timed: bool) -> Generator[BodyPage]:
+        with closing(_connected(self._path)) as connection:
+            yield from self._read_pages(connection, kind, size, timed)
+
+    def _read_pages(self, connection: sqlite3.Connection, kind: str, size: int, timed: bool) -> Iterator[BodyPage]:
         few = "" if kind in MANY_KINDS else f" AND {FEW}"
         chosen = f"SELECT seq{', at' if timed else ''}, body FROM records WHERE kind = ?{few} AND seq > ? ORDER BY seq LIMIT ?"
         heads = f"SELECT max(seq), count(*), {'group_concat(at)' if timed else 'NULL'}"
@@ -100,9 +112,9 @@ class _SqliteBodies:
         while True:
             place = kind, last, size
             try:
-                found = self._connection.execute(f"{heads}, {_ARRAY} FROM ({chosen})", place).fetchone()
+                found = connection.execute(f"{heads}, {_ARRAY} FROM ({chosen})", place).fetchone()
             except sqlite3.DataError:  # larger than sqlite's longest text
-                found = self._connection.execute(f"{heads}, NULL FROM ({chosen})", place).fetchone()
+                found = connection.execute(f"{heads}, NULL FROM ({chosen})", place).fetchone()
             upto, count, said, joined = found
             if upto is None:
                 return
@@ -158,6 +170,18 @@ class _RecordBodies:
         if together is not None:
             return {name: text for part in _parts(hashes) for name, text in together(part).items()}
         return {blob.blob_hash: blob.text for each in hashes for blob in self._ledger.read(Blob, {"id": each}, limit=1)}
+
+
+def _ahead(steps: Generator[T]) -> Iterator[T]:
+    """Yields what an iterator gives, while a thread of its own already makes the next."""
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as thread:
+        try:
+            coming = thread.submit(next, steps, None)
+            while (found := coming.result()) is not None:
+                coming = thread.submit(next, steps, None)
+                yield found
+        finally:
+            thread.submit(steps.close)
 
 
 def _parts(ids: Iterable[str]) -> Iterator[Sequence[str]]:

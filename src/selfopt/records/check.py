@@ -239,6 +239,8 @@ class ComparedWith(Record):
         asked_again: whether it was asked again; else the recorded outcomes stand for it.
         file: the recorded state, as it was named; "" for a configuration that was named.
         recorded_at: when the state was recorded.
+        recorded_accuracy: its accuracy then, where it was asked again and is shown to pass less often now, at
+            a chance of error of alpha: what serves it has changed. None else.
     """
 
     model: str
@@ -248,6 +250,7 @@ class ComparedWith(Record):
     asked_again: bool
     file: str = ""
     recorded_at: str | None = None
+    recorded_accuracy: float | None = None
 
 
 class Check(Record, ledger_kind="check", id_field="check_id", index_fields=("key", "model", "phase")):

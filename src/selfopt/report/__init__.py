@@ -1,6 +1,14 @@
 """Reports for people and programs: Markdown, HTML, JSON and terminal tables. Decides nothing."""
 
-from .check_outputs import SUMMARY_MAX_BYTES, check_annotations, check_junit, check_markdown
+from .check_outputs import (
+    SUMMARY_MAX_BYTES,
+    check_annotations,
+    check_junit,
+    check_markdown,
+    unjudged_annotation,
+    unjudged_junit,
+    unjudged_markdown,
+)
 from .closing import BeforeAfter, closing_lines, closing_table, look_next_lines
 from .comparison import comparison_markdown, comparison_table
 from .differences import differences_markdown, differences_text
@@ -59,6 +67,9 @@ __all__ = [
     "simulated_escalation_tables",
     "simulation_table",
     "to_text",
+    "unjudged_annotation",
+    "unjudged_junit",
+    "unjudged_markdown",
     "warm_up_results",
     "write_reports",
 ]

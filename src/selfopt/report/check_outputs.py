@@ -64,6 +64,26 @@ def check_junit(check: Check, differences: Differences | None = None) -> str:
                 ET.SubElement(case, "system-out").text = _xml_lines(f"{text}\n{more}" if more else text)
     for key in ("tests", "failures", "errors"):
         root.set(key, str(sum(int(suite.get(key, "0")) for suite in root)))
+    return _document(root)
+
+
+def unjudged_junit(file: str, message: str, *, kind: str) -> str:
+    """JUnit XML of a check that came to no verdict: one case with an `<error>`.
+
+    Args:
+        file: the check file.
+        message: why.
+        kind: the error's `type`.
+    """
+    counts = {"tests": "1", "failures": "0", "errors": "1"}
+    root = ET.Element("testsuites", {"name": "selfopt check", **counts})
+    suite = ET.SubElement(root, "testsuite", {"name": _xml(f"check of {file}"), **counts, "skipped": "0"})
+    case = ET.SubElement(suite, "testcase", {"classname": "selfopt.check", "name": _xml(file), "time": "0"})
+    ET.SubElement(case, "error", {"message": _xml(message), "type": kind}).text = _xml(message)
+    return _document(root)
+
+
+def _document(root: ET.Element) -> str:
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -118,6 +138,11 @@ def check_annotations(check: Check) -> list[str]:
     return found[:_ANNOTATIONS]
 
 
+def unjudged_annotation(file: str, message: str) -> str:
+    """The command of GitHub's workflows for a check that came to no verdict."""
+    return _annotation("error", "selfopt check", file, message)
+
+
 def _annotation(level: Literal["error", "warning"], title: str, file: str, message: str) -> str:
     where = f"file={_property(file)}," if file else ""
     return f"::{level} {where}title={_property(title)}::{_data(message)}"
@@ -146,6 +171,12 @@ def check_markdown(check: Check, differences: Differences | None = None, *, max_
         sections = [_section(row, told.get(row.prompt_id)) for row in changed]
     text = "\n".join(lines)
     return _fitting(text, sections, max_bytes)
+
+
+def unjudged_markdown(file: str, message: str, *, max_bytes: int = SUMMARY_MAX_BYTES) -> str:
+    """A summary of a check that came to no verdict, of at most so many bytes."""
+    lines = ["## ⚠️ selfopt check", "", f"{code(file)}: no verdict", "", f"- {safe_markdown(message, limit=2_000)}"]
+    return _fitting("\n".join(lines), [], max_bytes)
 
 
 def _fitting(text: str, sections: Sequence[str], max_bytes: int) -> str:

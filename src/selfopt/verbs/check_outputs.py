@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from selfopt.errors import SuiteError, UsageError
+from selfopt.errors import StoreError, SuiteError, UsageError
 from selfopt.home import atomic_write_text
 from selfopt.home.files import reason_of
 from selfopt.measure.lookup import find
 from selfopt.records import Check, CheckedPrompt, Differences, Outcome, OutcomeRow, PromptDifference, Spec
-from selfopt.report import SUMMARY_MAX_BYTES, check_annotations, check_junit, check_markdown
+from selfopt.report import (
+    SUMMARY_MAX_BYTES,
+    check_annotations,
+    check_junit,
+    check_markdown,
+    unjudged_annotation,
+    unjudged_junit,
+    unjudged_markdown,
+)
 from selfopt.wiring.app import App
 
 from .differing import answer_excerpt, prompt_excerpt
@@ -20,6 +30,7 @@ from .differing import answer_excerpt, prompt_excerpt
 logger = logging.getLogger("selfopt.check")
 
 _MOST = 200
+_KINDS = {UsageError.exit_code: "usage", 130: "interrupted"}
 _PUBLIC = 0o644  # whoever uploads these files may be another user
 
 
@@ -30,17 +41,45 @@ class CheckOutputs:
     junit: Path | None = None
     markdown: Path | None = None
 
-    def require(self) -> None:
-        """Check that the files can be written, before anything is asked. Raises UsageError."""
-        for name, path in (("--junit", self.junit), ("--markdown", self.markdown)):
-            if path is None:
-                continue
-            if path.is_dir():
-                raise UsageError(f"{name} {path} is a folder; name a file")
-            if not path.parent.is_dir():
-                raise UsageError(f"{name} {path}: the folder {path.parent} does not exist; make it first")
-            if not os.access(path.parent, os.W_OK):
-                raise UsageError(f"{name} {path}: the folder {path.parent} cannot be written; choose another one")
+    def require(self, file: Path) -> None:
+        """Check that the files can be written. Raises UsageError.
+
+        file: the check file, which none of them may replace.
+        """
+        for option, _ in self.named():
+            if problem := self._problem(option, file):
+                raise UsageError(problem)
+
+    def clear(self) -> None:
+        """Remove what an earlier check wrote: should this one be killed, nobody takes an old report for its own."""
+        for _, path in self.named():
+            with suppress(OSError):
+                path.unlink()
+
+    def named(self) -> list[tuple[str, Path]]:
+        """The options that were given, with their files."""
+        both = (("--junit", self.junit), ("--markdown", self.markdown))
+        return [(option, path) for option, path in both if path is not None]
+
+    def writable(self, file: Path) -> list[tuple[str, Path]]:
+        """Those of `named` that can be written."""
+        return [(option, path) for option, path in self.named() if not self._problem(option, file)]
+
+    def _problem(self, option: str, file: Path) -> str:
+        path = dict(self.named())[option]
+        if path.is_dir():
+            return f"{option} {path} is a folder; name a file"
+        if path.exists() and not path.is_file():
+            return f"{option} {path} is no regular file; name one"
+        if not path.parent.is_dir():
+            return f"{option} {path}: the folder {path.parent} does not exist; make it first"
+        if not os.access(path.parent, os.W_OK):
+            return f"{option} {path}: the folder {path.parent} cannot be written; choose another one"
+        if path.resolve() == file.resolve():
+            return f"{option} {path} would replace the check file; name another file"
+        if any(other != option and path.resolve() == another.resolve() for other, another in self.named()):
+            return f"--junit and --markdown both name {path}; name two files"
+        return ""
 
 
 def write_check_outputs(app: App, check: Check, outputs: CheckOutputs) -> tuple[str, ...]:
@@ -60,17 +99,39 @@ def write_check_outputs(app: App, check: Check, outputs: CheckOutputs) -> tuple[
         if path is not None:
             atomic_write_text(path, write(check, differences), mode=_PUBLIC)
     if summary:
-        _add_to_summary(Path(summary), check, differences)
+        _add_to_summary(Path(summary), lambda room: check_markdown(check, differences, max_bytes=room))
     return tuple(check_annotations(check)) if on_github else ()
 
 
-def _add_to_summary(path: Path, check: Check, differences: Differences | None) -> None:
+def write_unjudged(outputs: CheckOutputs, environ: Mapping[str, str], file: Path, message: str, code: int) -> tuple[str, ...]:
+    """Write that a check came to no verdict where its reports would stand. What cannot be written is logged.
+
+    Args:
+        message: why, as the command says it.
+        code: the command's exit code.
+
+    Returns:
+        GitHub's annotations, as `write_check_outputs`.
+    """
+    name, kind = str(file), _KINDS.get(code, "error")
+    for option, path in outputs.writable(file):
+        text = unjudged_junit(name, message, kind=kind) if option == "--junit" else unjudged_markdown(name, message)
+        try:
+            atomic_write_text(path, text, mode=_PUBLIC)
+        except StoreError as error:
+            logger.warning("%s could not be written: %s", option, error)
+    if summary := environ.get("GITHUB_STEP_SUMMARY"):
+        _add_to_summary(Path(summary), lambda room: unjudged_markdown(name, message, max_bytes=room))
+    return (unjudged_annotation(name, message),) if environ.get("GITHUB_ACTIONS") == "true" else ()
+
+
+def _add_to_summary(path: Path, text_within: Callable[[int], str]) -> None:
     """Append to the summary in one write. What can't be told there fails no check."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, _PUBLIC)
         try:
             room = SUMMARY_MAX_BYTES - os.fstat(descriptor).st_size
-            text = check_markdown(check, differences, max_bytes=room) if room > 0 else ""
+            text = text_within(room) if room > 0 else ""
             os.write(descriptor, text.encode())
         finally:
             os.close(descriptor)

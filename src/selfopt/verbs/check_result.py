@@ -15,15 +15,19 @@ from selfopt.records import (
     CheckFigure,
     CheckReason,
     CheckSide,
+    CheckStart,
     ComparedWith,
     Criterion,
     Evaluation,
     Ledger,
     Outcome,
+    RaceBlockDiscarded,
+    RecordedState,
     Run,
     Trial,
     utc_now,
 )
+from selfopt.stats import Stratum, fewer_passes_p
 from selfopt.wiring.app import App
 
 from .check_subject import CheckSubject
@@ -72,10 +76,10 @@ def check_of(app: App, subject: CheckSubject, race: CheckRace, blocks: Sequence[
         scorer_hash=start.scorer_hash,
         split=start.split,
         synthetic=subject.suite.synthetic is not None,
-        compared_with=_compared(subject, start.before),
+        compared_with=_compared(subject, start.before, rows, start.settings.alpha),
         settings=start.settings,
         blocks=race.blocks,
-        trials=len(_trial_ids(ledger, start.check_id, evaluations, rows)),
+        trials=len(_trial_ids(ledger, start, evaluations, rows)),
         cost=meter.cost if priced else None,
         currency=app.settings.currency,
         evaluation_ids=tuple(one.evaluation_id for one in evaluations),
@@ -84,15 +88,23 @@ def check_of(app: App, subject: CheckSubject, race: CheckRace, blocks: Sequence[
     )
 
 
-def _trial_ids(ledger: Ledger, check_id: str, evaluations: Sequence[Evaluation], rows: Sequence[CheckedPrompt]) -> set[str]:
-    """Every trial of the check, with those that only showed whether repeats are copies."""
+def _trial_ids(ledger: Ledger, start: CheckStart, evaluations: Sequence[Evaluation], rows: Sequence[CheckedPrompt]) -> set[str]:
+    """Every trial of the check, with those that only showed whether repeats are copies, or were dropped."""
+    check_id = start.check_id
     runs = [run_id for one in evaluations for run_id in (*one.run_ids, *one.determinism_run_ids)]
-    runs += [run.run_id for run in ledger.read(Run, {"group_id": f"{check_id}-confirm"})]
-    found = {trial.trial_id for run_id in runs for trial in ledger.read(Trial, {"run_id": run_id})}
+    groups = [
+        f"{check_id}-confirm",
+        *(f"{check_id}-copies/{one.request_id}" for one in (start.now, start.before) if one is not None),
+    ]
+    runs += [run.run_id for group in groups for run in ledger.read(Run, {"group_id": group})]
+    dropped = {name for one in ledger.read(RaceBlockDiscarded, {"race_id": check_id}) for name in one.trial_ids}
+    found = dropped | {trial.trial_id for run_id in runs for trial in ledger.read(Trial, {"run_id": run_id})}
     return found | {name for row in rows for name in (*row.trial_ids, *row.before_trial_ids)}
 
 
-def _compared(subject: CheckSubject, before: CheckSide | None) -> ComparedWith | None:
+def _compared(
+    subject: CheckSubject, before: CheckSide | None, rows: Sequence[CheckedPrompt], alpha: float
+) -> ComparedWith | None:
     if before is None:
         return None
     state = subject.state
@@ -107,7 +119,22 @@ def _compared(subject: CheckSubject, before: CheckSide | None) -> ComparedWith |
         asked_again=not recorded,
         file=named or "",
         recorded_at=state.recorded_at if state is not None else None,
+        recorded_accuracy=None if state is None or recorded else _lost_since(state, rows, alpha),
     )
+
+
+def _lost_since(state: RecordedState, rows: Sequence[CheckedPrompt], alpha: float) -> float | None:
+    """The recorded accuracy, where the configuration that was recorded passes less often by now."""
+    then = {row.prompt_id: row.outcomes for row in state.rows}
+    asked = [row for row in rows if row.before]
+    strata = [
+        Stratum(_passes(row.before), len(row.before), _passes(then[row.prompt_id]), len(then[row.prompt_id])) for row in asked
+    ]
+    return _mean([_share(then[row.prompt_id]) for row in asked]) if strata and fewer_passes_p(strata) <= alpha else None
+
+
+def _passes(outcomes: Sequence[Outcome]) -> int:
+    return sum(one is Outcome.PASS for one in outcomes)
 
 
 def _rows(ledger: Ledger, subject: CheckSubject, race: CheckRace, blocks: Sequence[CheckBlock]) -> list[CheckedPrompt]:
@@ -152,7 +179,7 @@ def _add_measured(ledger: Ledger, side: CheckSide, cells: dict[str, list[tuple[O
 
 
 def _share(outcomes: Sequence[Outcome]) -> float | None:
-    return sum(one is Outcome.PASS for one in outcomes) / len(outcomes) if outcomes else None
+    return _passes(outcomes) / len(outcomes) if outcomes else None
 
 
 def _mean(shares: Sequence[float | None]) -> float | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from selfopt.errors import UsageError
 from selfopt.export import (
     FORMATS,
+    LIVE,
     TABLES,
     DataTable,
     Selection,
@@ -20,8 +21,10 @@ from selfopt.export import (
     Values,
     file_writer,
     moment_of,
+    record_rows,
     table_rows,
     text_writer,
+    uncollected,
 )
 from selfopt.gateway.recorded import RecordedRequests
 from selfopt.home.files import replacing
@@ -38,6 +41,7 @@ __all__ = [
     "check_target",
     "export_table",
     "model_named",
+    "record_rows",
     "table_rows_of",
 ]
 
@@ -127,6 +131,8 @@ def check_target(path: Path, *, replace: bool) -> None:
 def _selection(app: App, asked: TableRequest) -> Selection:
     if asked.kind == "requests" and asked.content:
         raise UsageError("live requests have no content: prompts and replies are never recorded; leave --content out")
+    if asked.kind == "feedback" and asked.model is not None:
+        raise UsageError("feedback names no model: leave --model out, and join it to the requests by its id")
     since, until = moment_of(asked.since), moment_of(asked.until, end=True)
     if until and since >= until:
         raise UsageError(f"--since {asked.since} is not before --until {asked.until}; exchange them")
@@ -147,17 +153,18 @@ def _resolved(app: App, name: str) -> str:
 
 
 def _rows(app: App, kind: TableKind, selection: Selection) -> Iterator[Values]:
-    ledger = app.ledger if kind != "requests" and app.has_ledger else None
+    ledger = app.ledger if kind not in LIVE and app.has_ledger else None
     return table_rows(kind, selection, ledger, RecordedRequests(app.home.requests).whole())
 
 
 def _written(batches: Iterator[Values], writer: TableWriter) -> int:
     rows = 0
     try:
-        for values in batches:
-            rows += len(next(iter(values.values())))
-            writer.add(values)
-        writer.end()
+        with uncollected():
+            for values in batches:
+                rows += len(next(iter(values.values())))
+                writer.add(values)
+            writer.end()
     except BaseException:
         writer.drop()
         raise

@@ -27,6 +27,7 @@ __all__ = ["SentRuns", "WrittenLog", "export_bfcl", "export_inspect", "export_ml
 
 _LOCAL = ("", "file", "sqlite")
 
+_BOARD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 _ODD = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -95,7 +96,9 @@ def export_inspect(
     return written
 
 
-def export_bfcl(app: App, out: Path, evaluations: Sequence[str] = (), *, model: str | None = None) -> list[WrittenLog]:
+def export_bfcl(
+    app: App, out: Path, evaluations: Sequence[str] = (), *, model: str | None = None, name: str | None = None
+) -> list[WrittenLog]:
     """Write what models answered to suites of the Berkeley leaderboard as its files of results and scores.
 
     The newest evaluation of each model and category counts, and of that the first run.
@@ -103,9 +106,10 @@ def export_bfcl(app: App, out: Path, evaluations: Sequence[str] = (), *, model: 
     Args:
         out: the folder; `result/` and `score/` are made below it, and files of the same names are replaced.
         evaluations: ids, or the beginning or end of them; none for all.
+        name: that of the one model in the leaderboard's own table, by which its checker finds how to read the files.
 
     Raises:
-        UsageError: nothing fits.
+        UsageError: nothing fits, or a name is given to several models.
         StoreError: something can't be read or written.
     """
     require_ledger(app)
@@ -116,11 +120,18 @@ def export_bfcl(app: App, out: Path, evaluations: Sequence[str] = (), *, model: 
         raise UsageError(
             "no evaluation of a suite of the leaderboard fits; get them with `selfopt suites pull bfcl`, and measure one"
         )
+    models = sorted({model for model, _ in chosen})
+    if name is not None and len(models) > 1:
+        raise UsageError(
+            f"--as names one model, and {len(models)} have answers: {', '.join(models)[:300]}; choose one with --model"
+        )
+    if name is not None and not _BOARD_NAME.fullmatch(name):
+        raise UsageError(f"--as {name!r:.100}: write a name of the leaderboard, such as gpt-4o-2024-11-20-FC")
     out.mkdir(parents=True, exist_ok=True)
     written = []
     with open_bodies(app.ledger) as bodies:
         for evaluation in chosen.values():
-            paths, n = write_results(evaluation, judged_trials(bodies, evaluation, None), out)
+            paths, n = write_results(evaluation, judged_trials(bodies, evaluation, None), out, name)
             written += [WrittenLog(evaluation.evaluation_id, path, n) for path in paths]
     return written
 

@@ -70,6 +70,8 @@ def compared_text(check: Check) -> str | None:
     method = next((figure.method for figure in check.figures if figure.criterion == "regression"), None)
     if method == "exact":
         how = "both are exact, so one pass tells all" if other.asked_again else "its recorded outcomes are exact"
+    if other.recorded_accuracy is not None:
+        how += f"; it passes less often now than when it was recorded, {percent(other.recorded_accuracy)} then: what serves it has changed"
     return f"compared with {name}{state}; {how}"
 
 

@@ -110,15 +110,15 @@ def _parts(samples: Any, source: str, tools: tuple[ToolDefinition, ...] | None) 
         if own is None:
             left_out["samples that name no tools; give them with --tools"] += 1
             continue
+        asked, answer = _asked(sample)
         known = sample.metadata.get("expected") if sample.metadata.get("trial_id") else None
         if known is not None:
             expected = expected_data(known, where)
         elif any(score.value in _RIGHT for score in (sample.scores or {}).values()):
-            expected = [[exactly(call) for call in _calls(sample.output.choices[0].message if sample.output.choices else None)]]
+            expected = [[exactly(call) for call in _calls(answer)]]
         else:
             left_out["samples that were not scored as right"] += 1
             continue
-        asked = sample.input if isinstance(sample.input, list) else [{"role": "user", "content": sample.input}]
         messages = conversation_data([_message(each) for each in asked], where)
         if not messages or messages[-1]["role"] == "assistant":
             left_out["samples whose last message is the assistant's"] += 1
@@ -128,6 +128,15 @@ def _parts(samples: Any, source: str, tools: tuple[ToolDefinition, ...] | None) 
     if not parts.prompts:
         raise SuiteError(f"{source}: has no usable sample ({', '.join(left_out) or 'it is empty'})")
     return parts, left_out
+
+
+def _asked(sample: Any) -> tuple[list[Any], Any]:
+    """What the model was asked first, with what solvers put before it, and its first answer; later ones follow results of tools."""
+    first = next((n for n, each in enumerate(sample.messages) if getattr(each, "source", None) == "generate"), 0)
+    if first and not sample.metadata.get("trial_id"):
+        return sample.messages[:first], sample.messages[first]
+    asked = sample.input if isinstance(sample.input, list) else [{"role": "user", "content": sample.input}]
+    return asked, sample.output.choices[0].message if sample.output.choices else None
 
 
 def _message(message: Any) -> dict[str, Any]:
