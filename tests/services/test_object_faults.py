@@ -14,6 +14,7 @@ import pytest
 
 from selfopt.errors import CorruptError, SettingsError, StoreError
 from selfopt.ledger import ObjectBlobs, open_ledger, verify_ledger_file
+from selfopt.ledger.importing import import_file
 from selfopt.ledger.postgres import open_postgres_ledger
 from selfopt.ledger.postgres_verifying import verify_database
 from selfopt.records import Blob, TrialStart
@@ -134,6 +135,24 @@ async def test_changed_objects_are_found(objects: ObjectServer, postgres: Server
     detail = f"its text in {place}"
     wanted = [("changed", detail), ("changed", detail), ("missing", detail)]
     assert found == dict(zip([text.blob_hash for text in texts[:3]], wanted, strict=True))
+
+
+async def test_a_file_with_texts_elsewhere_moves_to_a_database(objects: ObjectServer, postgres: Server, tmp_path: Path) -> None:
+    """Texts are read from where they are and stored where the database's setting says; a lost one is named."""
+    file = open_ledger(tmp_path / "ledger.sqlite3", blobs=ObjectBlobs("s3://texts/moved-from", 60))
+    await file.append([large(1), large(2), Blob.of("small"), samples.start()])
+    file.close()
+    ledger = open_postgres_ledger(postgres.ledger(), blobs=ObjectBlobs("s3://texts/moved-to", 60))
+    done = import_file(file.path, ledger)
+    assert (done.new_records, done.new_blobs) == (1, 3)
+    assert list(ledger.read(Blob)) == [large(1), large(2), Blob.of("small")]
+    assert _object("s3://texts/moved-to", large(1)).removeprefix("texts/") in objects.keys("texts")
+    ledger.close()
+    objects.delete(_object("s3://texts/moved-from", large(1)))
+    ledger = open_postgres_ledger(postgres.ledger())
+    with pytest.raises(CorruptError, match=f"the text of blob {large(1).blob_hash} is not there in s3://texts/moved-from"):
+        import_file(file.path, ledger)
+    ledger.close()
 
 
 async def test_an_object_of_a_gigabyte_is_not_taken_into_memory(network: Network, objects: ObjectServer, tmp_path: Path) -> None:
