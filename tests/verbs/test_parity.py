@@ -140,6 +140,8 @@ VERBS: dict[str, Verb] = {
 }
 
 MORE: dict[str, Verb] = {
+    "a check file to begin with": Verb("check --new new.yaml", lambda h, _: h.new_check_file("new.yaml")),
+    "checks that are over": Verb("check --list", lambda h, _: h.checks()),
     "loop over the plan": Verb("loop --dry-run", lambda h, _: h.plan()),
     "an account of a decision": Verb("decide --explain decision", lambda h, _: h.explain("decision")),
     "warm-up": Verb(
