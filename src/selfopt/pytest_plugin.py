@@ -131,7 +131,7 @@ class _Prompts:
             if self._worker is None:
                 from selfopt.verbs.prompt_tests import hold
 
-                self._ending.enter_context(hold(self._app))
+                self._ending.enter_context(hold(self._app, [tests for tests, _ in self._suites.values()]))
         except SelfoptError as error:
             pytest.exit(f"selfopt: {error}", returncode=error.exit_code)
 

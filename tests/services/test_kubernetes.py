@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -21,6 +23,10 @@ import pytest
 import yaml
 
 from selfopt import __version__
+from selfopt.ledger.postgres import open_postgres_ledger
+from selfopt.ledger.postgres_schema import migrate
+from selfopt.records import Cycle
+from tests.services.postgres_server import Server, select_nothing
 from tests.services.servers import ScriptedServer
 
 pytestmark = pytest.mark.services
@@ -103,10 +109,14 @@ def test_names_that_manifests_use_are_there() -> None:
 
 
 class Machine:
-    """A folder in which a container's volumes are, and its processes run with the rest of the machine read-only."""
+    """A folder in which a container's volumes are. Its processes run as the pod's user, with the rest of the machine read-only.
 
-    def __init__(self, folder: Path, server: ScriptedServer) -> None:
+    secret: what the Secret holds.
+    """
+
+    def __init__(self, folder: Path, server: ScriptedServer, secret: dict[str, str]) -> None:
         self.folder = folder
+        self.secret = secret
         self.port = free_port()
         text = found("ConfigMap", "selfopt")["data"]["selfopt.toml"]
         for name in ("config", "home", "tmp", "bin"):
@@ -116,6 +126,11 @@ class Machine:
         program = folder / "bin" / "selfopt"
         program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -P -m selfopt "$@"\n', "utf-8")
         program.chmod(0o755)
+        folder.chmod(0o755)
+        user = pods()["loop"]["securityContext"]
+        if os.geteuid() == 0:
+            for path in (folder, *folder.rglob("*")):
+                os.chown(path, user["runAsUser"], user["fsGroup"])
 
     def start(self, pod: dict[str, Any], container: dict[str, Any]) -> subprocess.Popen[str]:
         """Start a container's process."""
@@ -128,21 +143,46 @@ class Machine:
             return value
 
         environ = {one["name"]: here(one["value"]) for one in container["env"]}
-        environ |= {"VLLM_API_KEY": "key-of-the-secret", "TMPDIR": str(self.folder / "tmp")}
+        assert self.secret.keys() == found("Secret", "selfopt")["stringData"].keys()
+        environ |= {**self.secret, "TMPDIR": str(self.folder / "tmp")}
         environ |= {"PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", "SELFOPT_GATEWAY__PORT": str(self.port)}
         environ["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
         command = [*container.get("command", ["selfopt"]), *container.get("args", [])]
         return subprocess.Popen(
-            self.confined(command), env=environ, cwd=self.folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            self.confined(pod["securityContext"], command),
+            env=environ,
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
 
-    def confined(self, command: list[str]) -> list[str]:
-        """The command on a root that cannot be written, where this user may arrange that."""
+    def confined(self, user: dict[str, int], command: list[str]) -> list[str]:
+        """The command as the pod's user, without rights, on a root that cannot be written, where this user may arrange that."""
         if os.geteuid() != 0:
             return command
         own = str(self.folder)
-        script = f'mount --make-rprivate / && mount --bind "{own}" "{own}" && mount -o remount,ro,bind / && exec "$@"'
-        return ["unshare", "--mount", "sh", "-c", script, "sh", *command]
+        steps = ["mount --make-rprivate /", f'mount --bind "{own}" "{own}"', *reachable(), "mount -o remount,ro,bind /"]
+        ids = f"--reuid={user['runAsUser']} --regid={user['runAsGroup']} --clear-groups"
+        steps.append(f'exec setpriv {ids} --no-new-privs --bounding-set=-all --inh-caps=-all "$@"')
+        return ["unshare", "--mount", "sh", "-c", " && ".join(steps), "sh", *command]
+
+
+def reachable() -> list[str]:
+    """Commands after which others reach the program in this mount namespace, also below a folder that is closed to them."""
+    needed = [Path(path).resolve() for path in dict.fromkeys((sys.base_prefix, sys.prefix, str(ROOT)))]
+    steps: list[str] = []
+    for number, path in enumerate(needed):
+        closed = next((one for one in reversed((path, *path.parents)) if not one.stat().st_mode & 0o001), None)
+        if closed is not None:
+            kept = f"/mnt/kept{number}"
+            before = f'mount -t tmpfs -o mode=755 tmpfs /mnt && mkdir "{kept}" && mount --bind "{path}" "{kept}"'
+            steps += [
+                before,
+                f'mount -t tmpfs -o mode=755 tmpfs "{closed}"',
+                f'mkdir -p "{path}" && mount --bind "{kept}" "{path}"',
+            ]
+    return steps
 
 
 def free_port() -> int:
@@ -153,9 +193,21 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, scripted: ScriptedServer) -> Machine:
-    """A machine for one pod."""
-    return Machine(tmp_path, scripted)
+def secret(postgres: Server) -> dict[str, str]:
+    """What somebody fills in: a database with a ledger, its user and the password of that."""
+    url = postgres.ledger()
+    database = url.rpartition("/")[2]
+    postgres.execute(database, "DROP ROLE IF EXISTS keyed", "CREATE ROLE keyed LOGIN PASSWORD 'in-the-secret'")
+    migrate(url, ["keyed"])
+    return {"SELFOPT_LEDGER": postgres.url(database, "keyed"), "PGPASSWORD": "in-the-secret", "VLLM_API_KEY": "key-of-the-secret"}
+
+
+@pytest.fixture
+def machine(secret: dict[str, str], scripted: ScriptedServer) -> Iterator[Machine]:
+    """A machine for one pod, in a folder that its user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="selfopt-pod-"))
+    yield Machine(folder, scripted, secret)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def answer(url: str, key: str | None = None, body: dict[str, Any] | None = None, host: str | None = None) -> tuple[int, str]:
@@ -222,4 +274,37 @@ def test_the_loops_pod_runs_a_cycle(machine: Machine) -> None:
     process = machine.start(pod, container)
     said, _unused = process.communicate(timeout=400)
     assert process.returncode == 0, said
-    assert (machine.folder / "home" / "home" / "reports").is_dir()
+    home = machine.folder / "home" / "home"
+    assert (home / "reports").is_dir()
+    assert not (home / "ledger.sqlite3").exists()
+    ledger = open_postgres_ledger(machine.secret["SELFOPT_LEDGER"].replace("keyed@", "owner@"))
+    assert [cycle.number for cycle in ledger.read(Cycle)] == [1]
+    ledger.close()
+
+
+def test_both_pods_share_the_rules_of_the_database(
+    gateway: tuple[Machine, subprocess.Popen[str]], scripted: ScriptedServer
+) -> None:
+    """What the loop's pod puts in force is in force in the gateway's, which cannot write outside its volumes."""
+    machine, _ = gateway
+    folder = Path(tempfile.mkdtemp(prefix="selfopt-pod-"))
+    other = Machine(folder, scripted, machine.secret)
+    pod = pods()["loop"]
+    (container,) = pod["containers"]
+    rule = ["routes", "set", "vllm/other", "atomic", "--deny", "--fallback", "vllm/m"]
+    process = other.start(pod, {**container, "args": rule})
+    said, _unused = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    until = time.monotonic() + 60
+    config = machine.folder / "home" / "home" / "routing_config.json"
+    while time.monotonic() < until and (not config.exists() or "vllm/other" not in config.read_text("utf-8")):
+        select_nothing()
+    assert "vllm/other" in config.read_text("utf-8")
+    probe = other.start(
+        pod, {**container, "command": ["sh", "-c", "id -u; touch /etc/written /usr/written; grep NoNewPrivs /proc/self/status"]}
+    )
+    said, _unused = probe.communicate(timeout=60)
+    if os.geteuid() == 0:
+        assert said.split()[0] == "10001"
+        assert said.count("Read-only file system") == 2, said
+    shutil.rmtree(folder, ignore_errors=True)

@@ -103,9 +103,9 @@ def test_migrate_makes_a_ledger_once(postgres: Server, project: Project) -> None
     database = postgres.database()
     url = postgres.url(database)
     first = project.run("ledger", "migrate", url)
-    assert (first.code, "schema version 1 (before: none)" in first.out) == (0, True), first.err
+    assert (first.code, "schema version 2 (before: none)" in first.out) == (0, True), first.err
     again = project.run("ledger", "migrate", url, "--json")
-    assert (again.json()["before"], again.json()["after"]) == (1, 1)
+    assert (again.json()["before"], again.json()["after"]) == (2, 2)
     project.run("ledger", "migrate", url, "--grant", "nobody-here").assert_refused(2, "has no user 'nobody-here'")
     project.run("ledger", "migrate").assert_refused(2, "no database is named")
     project.run("ledger", "migrate", "postgresql://127.0.0.1:1/x").assert_refused(1, "cannot be reached")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -127,16 +128,21 @@ async def test_who_is_cancelled_does_not_wait_for_a_database_that_is_away(mortal
     ledger.close()
 
 
-def test_one_process_measures_at_a_time_and_its_lock_dies_with_its_session(postgres: Server) -> None:
-    """The second is told who has the lock. When the first session ends in any way, the lock is free."""
+def test_one_process_measures_a_model_and_its_lock_dies_with_its_session(postgres: Server) -> None:
+    """The second is told who has the lock, and gets none of its other ones. When the first session ends in any way, the lock is free."""
     url = postgres.ledger()
-    one, other = open_postgres_ledger(url, purpose="loop"), open_postgres_ledger(url)
-    one.take_measuring("loop")
-    with pytest.raises(LockedError, match=r"measuring .* is held by 'selfopt loop .*'; wait for it to end"):
-        other.take_measuring("loop")
+    one, other = open_postgres_ledger(url), open_postgres_ledger(url)
+    one.take(["model a", "server x"], "loop")
+    told = rf'server x is held by process {os.getpid()} on .* \("loop", since 20.*Z\) under .*; wait for it to end'
+    with pytest.raises(LockedError, match=told):
+        other.take(["model b", "server x"], "compare")
+    assert [(holder.name, holder.purpose) for holder in other.holders()] == [("model a", "loop"), ("server x", "loop")]
+    other.take(["model b"], "compare")
     one.close()
-    other.take_measuring("loop")
-    other.give_back_measuring()
+    other.take(["model a", "server x"], "compare")
+    assert [holder.name for holder in other.holders()] == ["model a", "model b", "server x"]
+    other.give_back(["model a", "model b", "server x"])
+    assert other.holders() == ()
     other.close()
 
 
@@ -144,13 +150,44 @@ async def test_a_session_that_lost_its_lock_to_another_writes_nothing(postgres: 
     """The server ends the session, another process takes the lock: the first one stops."""
     url = postgres.ledger()
     one, other = open_postgres_ledger(url, patience_s=0.5), open_postgres_ledger(url)
-    one.take_measuring("loop")
+    one.take(["model a"], "loop")
     pid = one._writer.run(lambda connection: connection.info.backend_pid)
     postgres.execute("postgres", f"SELECT pg_terminate_backend({pid}, 10000)")
-    other.take_measuring("loop")
+    other.take(["model a"], "run")
     with pytest.raises(LockedError, match="is held by"):
         await one.append([samples.trial()])
     assert list(other.read(Trial)) == []
+    one.close()
+    other.close()
+
+
+async def test_a_session_whose_lock_another_had_meanwhile_writes_nothing(postgres: Server) -> None:
+    """The other process is through and gone: the first one would write into what is finished, so it stops all the same."""
+    url = postgres.ledger()
+    one, other = open_postgres_ledger(url, patience_s=60), open_postgres_ledger(url)
+    one.take(["model a", "model b"], "loop")
+    pid = one._writer.run(lambda connection: connection.info.backend_pid)
+    postgres.execute("postgres", f"SELECT pg_terminate_backend({pid}, 10000)")
+    other.take(["model b"], "run")
+    other.close()
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r'model b was taken meanwhile by .*"run".* nothing more is written'):
+            await one.append([samples.trial()])
+    assert list(one.read(Trial)) == []
+    assert one.holders() == ()
+    one.close()
+
+
+async def test_a_session_that_lost_its_lock_to_nobody_goes_on(postgres: Server) -> None:
+    """It takes it again, and others are refused as before."""
+    url = postgres.ledger()
+    one, other = open_postgres_ledger(url, patience_s=60), open_postgres_ledger(url)
+    one.take(["model a"], "loop")
+    pid = one._writer.run(lambda connection: connection.info.backend_pid)
+    postgres.execute("postgres", f"SELECT pg_terminate_backend({pid}, 10000)")
+    await one.append([samples.trial()])
+    with pytest.raises(LockedError):
+        other.take(["model a"], "loop")
     one.close()
     other.close()
 
@@ -165,7 +202,7 @@ async def test_nobody_changes_or_deletes_what_is_stored(postgres: Server) -> Non
     await ledger.append([samples.BLOB, samples.trial()])
     ledger.close()
     postgres.execute(database, "DROP ROLE IF EXISTS measurer", "CREATE ROLE measurer LOGIN")
-    assert migrate(url, ["measurer"]) == (1, 1)
+    assert migrate(url, ["measurer"]) == (2, 2)
     theirs = open_postgres_ledger(postgres.url(database, "measurer"))
     await theirs.append([samples.trial("trial-2"), Blob.of("theirs")])
     assert len(theirs.ids(Trial)) == 2
@@ -175,7 +212,7 @@ async def test_nobody_changes_or_deletes_what_is_stored(postgres: Server) -> Non
     stored = [name for name in parts if name not in ("schema_versions", "indexed_fields", "ledger")]
     for user in ("owner", "measurer"):
         for table in stored:
-            column = {"commits": "writer", "blobs": "hash", "rule_versions": "node"}.get(table, "kind")
+            column = {"commits": "writer", "blobs": "hash", "rule_versions": "node", "holders": "host"}.get(table, "kind")
             for change in ("DELETE FROM selfopt.{}", f"UPDATE selfopt.{{}} SET {column} = 'x'", "TRUNCATE selfopt.{}"):
                 rows = postgres.execute(database, f"SELECT count(*) FROM selfopt.{table}")[0][0] if user == "owner" else 1
                 if rows == 0 and table.startswith("records_"):
@@ -221,7 +258,7 @@ def test_what_cannot_be_used_is_told_in_one_line(postgres: Server, monkeypatch: 
             use(postgres.url(bare))
     postgres.execute(database, "INSERT INTO selfopt.schema_versions VALUES (99)")
     for use in (open_postgres_ledger, migrate):
-        with pytest.raises(NewerSchemaError, match=r"schema version 99, this selfopt reads up to 1; .*update selfopt"):
+        with pytest.raises(NewerSchemaError, match=r"schema version 99, this selfopt reads up to 2; .*update selfopt"):
             use(url)
     with pytest.raises(StoreError, match="create the database, or correct the setting ledger"):
         open_postgres_ledger(postgres.url("nowhere"))

@@ -132,6 +132,7 @@ VERBS: dict[str, Verb] = {
     "variants list": Verb("variants list", lambda h, _: h.variants.list()),
     "variants parts": Verb("variants parts", lambda h, _: h.variants.parts()),
     "variants diff": Verb("variants diff native_api few_shot", lambda h, _: h.variants.diff("native_api", "few_shot")),
+    "ledger show": Verb("ledger show", lambda h, _: h.ledger.show()),
     "variants render": Verb(
         "variants render native_api hello --tools tools.json",
         lambda h, _: h.variants.render("native_api", "hello", tools="tools.json"),
@@ -158,6 +159,7 @@ ELSEWHERE = {
     "export inspect": "needs its own package; tests/services",
     "export mlflow": "needs its own package; tests/services",
     "export wandb": "needs its own package; tests/services",
+    "ledger import": "needs a database; tests/services",
     "ledger migrate": "needs a database; tests/services",
     "suites import inspect": "needs its own package; tests/services",
     "models pull": "fetches from the network; tests/verbs/test_models.py has both ways of calling the one function",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from selfopt.records import AuditRecord, Ban, LedgerReport, RoutingConfig, ToolMatch, Variant
 from selfopt.verbs.keys import add_key, list_keys, revoke_key, set_key
-from selfopt.verbs.ledger import MigratedLedger, migrate_ledger
+from selfopt.verbs.ledger import ImportedLedger, MigratedLedger, ShownLedger, import_ledger, migrate_ledger, show_ledger
 from selfopt.verbs.models import list_models, model_status, pull_model, remove_model
 from selfopt.verbs.routing import (
     Traced,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Ledgers(Noun):
-    """A ledger in a database: `selfopt ledger`."""
+    """The ledger, in a file or in a database: `selfopt ledger`."""
 
     def migrate(self, url: str | None = None, *, grant: Sequence[str] = (), gateways: Sequence[str] = ()) -> MigratedLedger:
         """Makes the ledger of a database, or brings it up to date.
@@ -44,6 +44,18 @@ class Ledgers(Noun):
             UsageError, StoreError: as `selfopt ledger migrate` says.
         """
         return migrate_ledger(self._app, url, grant=grant, gateways=gateways)
+
+    def import_(self, source: str | Path | None = None) -> ImportedLedger:
+        """Moves a ledger file into the database that the settings name.
+
+        Raises:
+            UsageError, CorruptError, LockedError, StoreError: as `selfopt ledger import` says.
+        """
+        return import_ledger(self._app, source)
+
+    def show(self) -> ShownLedger:
+        """Returns how large the ledger is, what it holds, and who works under it. StoreError if it cannot be read."""
+        return show_ledger(self._app)
 
 
 class Routes(Noun):

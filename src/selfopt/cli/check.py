@@ -18,6 +18,7 @@ from .common import (
     counted,
     draw,
     emit,
+    executor_option,
     json_option,
     limits_of,
     no_commands,
@@ -79,6 +80,7 @@ class _Check(click.Command):
 )
 @click.option("--fresh", is_flag=True, help="Begin anew instead of going on with an interrupted check.")
 @cap_options
+@executor_option
 @progress_option
 @json_option
 @click.pass_context

@@ -13,6 +13,7 @@ from .common import (
     console,
     draw,
     emit,
+    executor_option,
     json_option,
     limits_of,
     no_commands,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @click.option("--fresh", is_flag=True, help="Start anew instead of continuing an interrupted comparison.")
 @progress_option
 @cap_options
+@executor_option
 @fail_on("regression", help="when the MODEL named first is behind the best row by more than chance explains.")
 @click.option("--diff", is_flag=True, help="Also each prompt in which the rows differ, with every reply and what was read in it.")
 @click.option("--markdown", is_flag=True, help="Print a Markdown table.")

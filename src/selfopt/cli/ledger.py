@@ -1,15 +1,17 @@
-"""`selfopt ledger migrate`."""
+"""`selfopt ledger`."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from .common import console, emit, json_option, open_app, say
+from .common import console, counted, emit, json_option, open_app, say
 
 
 @click.group("ledger")
 def command() -> None:
-    """Look after a ledger in a database (docs/POSTGRES.md)."""
+    """Look after the ledger, in a file or in a database (docs/POSTGRES.md)."""
 
 
 @command.command("migrate")
@@ -33,3 +35,43 @@ def migrate(ctx: click.Context, /, url: str | None, grant: tuple[str, ...], gate
         say(console(), f"{done.place}: schema version {done.after} already")
     else:
         say(console(), f"{done.place}: schema version {done.after} (before: {done.before or 'none'})")
+
+
+@command.command("import")
+@click.argument("source", required=False, type=click.Path(path_type=Path))
+@json_option
+@click.pass_context
+def import_(ctx: click.Context, /, source: Path | None, as_json: bool) -> None:
+    """Move a ledger file into the database of the settings.
+
+    SOURCE is a home, or its ledger.sqlite3 (default: this home). The file is checked before, and
+    compared afterwards. It stays as it is. After an interruption the same command goes on.
+    """
+    from selfopt.verbs.ledger import import_ledger
+
+    done = import_ledger(open_app(ctx), source)
+    if as_json:
+        emit(done)
+        return
+    new = f"{counted(done.new_records, 'record')} and {counted(done.new_blobs, 'text')} are new there"
+    say(console(), f"{done.place}: has {counted(done.records, 'record')} and {counted(done.blobs, 'text')} of the file; {new}")
+
+
+@command.command("show")
+@json_option
+@click.pass_context
+def show(ctx: click.Context, /, as_json: bool) -> None:
+    """Show what the ledger holds, and who works under it."""
+    from selfopt.verbs.ledger import show_ledger
+
+    found = show_ledger(open_app(ctx))
+    if as_json:
+        emit(found)
+        return
+    records = sum(found.records.values())
+    out = console()
+    say(out, f"{found.place}: {found.size_bytes / 1e6:.1f} MB, {counted(records, 'record')}, {counted(found.blobs, 'text')}")
+    for kind, n in found.records.items():
+        say(out, f"  {kind.replace('_', ' ')}: {n:,}")
+    for line in found.held:
+        say(out, line)

@@ -16,6 +16,7 @@ from .common import (
     console,
     counted,
     emit,
+    executor_option,
     is_verbose,
     json_option,
     limits_of,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 @click.option("--prompts", type=click.IntRange(24, 1000), default=240, show_default=True, help="How many prompts to aim at.")
 @click.option("--prompts-only", is_flag=True, help="Stop once the suite is written; search nothing.")
 @cap_options
+@executor_option
 @progress_option
 @json_option
 @click.pass_context

@@ -9,12 +9,13 @@ from .bodies import Bodies, BodyPage, StoredBody, open_bodies
 from .lookup import resolve
 from .memory import MemoryLedger
 from .schema import SCHEMA_VERSION
-from .sealing import LEDGER_SEALED_EVENT, LedgerSeals, read_ledger_seals
+from .sealing import LEDGER_IMPORTED_EVENT, LEDGER_SEALED_EVENT, LedgerSeals, read_ledger_seals
 from .sqlite import SqliteLedger, open_ledger
 from .unwritable import is_read_only
 from .verifying import check_records, verify_ledger_file
 
 __all__ = [
+    "LEDGER_IMPORTED_EVENT",
     "LEDGER_SEALED_EVENT",
     "SCHEMA_VERSION",
     "Bodies",

@@ -10,15 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from selfopt.errors import CorruptError, StoreError
+from selfopt.errors import CorruptError, LockedError, StoreError
 from selfopt.home import atomic_write_text
 from selfopt.records import Blob, Record
 
 from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of, unpack_text
 from .commits import CommitHead
 from .group import Batch, GroupCommit, note_blobs
+from .postgres_holding import Holder, Holding, holders_of
 from .postgres_schema import checked
-from .postgres_session import MEASURING, DatabaseSession, Patience
+from .postgres_session import DatabaseSession, Patience
 from .postgres_storing import PostgresStoring, index_value
 
 R = TypeVar("R", bound=Record)
@@ -93,6 +94,7 @@ class PostgresLedger:
         self._writer = DatabaseSession(url, purpose, patience, self._begin, settings=_WRITING)
         self._reader = DatabaseSession(url, f"{purpose} reads", patience, settings=_PLANS)
         self.place = self._writer.place
+        self._holding = Holding(self.place)
         self._storing = PostgresStoring(self.place)
         self._if_closed = f"the ledger {self.place} is closed; open it again"
         self._group = GroupCommit(self._append_all, self._if_closed, threaded=True)
@@ -107,6 +109,7 @@ class PostgresLedger:
         if self.ledger_id not in ("", found):
             raise StoreError(f"{self.place} holds another ledger than before; begin the command again")
         self.ledger_id = found
+        self._holding.regain(connection)
         may = "SELECT has_function_privilege('selfopt.make_partitions()', 'EXECUTE')"
         if not self._head.n and connection.execute(may).fetchone()[0]:
             connection.execute("SELECT selfopt.make_partitions()")
@@ -169,16 +172,42 @@ class PostgresLedger:
             return [str(row[0]) for row in self._fetch("SELECT hash FROM selfopt.blobs ORDER BY seq", ())]
         return [str(row[0]) for row in self._fetch("SELECT id FROM selfopt.record_keys WHERE kind = %s ORDER BY seq", (kind,))]
 
-    def take_measuring(self, purpose: str) -> None:
-        """Take the lock under which one process at a time measures. It ends with this ledger's session.
+    def store_parts(self, blobs: Sequence[Blob], rows: Sequence[Row]) -> None:
+        """Store texts and records in the form that they have elsewhere. Raises as `append`."""
+        for error in self._append_all([Batch(blobs, rows)]):
+            if error is not None:
+                raise error
 
-        Raises LockedError, which names its holder.
+    def ask(self, text: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Returns the rows of a query. Raises StoreError."""
+        return self._fetch(text, values)
+
+    def take(self, names: Sequence[str], purpose: str) -> None:
+        """Take locks by name, all or none. They end with this ledger's session.
+
+        A session that is opened again takes them again before any other work, so nothing is written by
+        who has lost one. Raises LockedError, which says who holds one.
         """
-        self._writer.take(MEASURING, f"measuring ({purpose}) in the ledger")
+        refused: list[LockedError] = []
 
-    def give_back_measuring(self) -> None:
-        """Give that lock back. Does nothing when it is not held."""
-        self._writer.give_back(MEASURING)
+        def work(connection: Any) -> None:
+            try:
+                self._holding.take(connection, names, purpose)
+            except LockedError as error:
+                refused.append(error)  # here nothing is gained by waiting
+
+        self._writer.run(work)
+        if refused:
+            raise refused[0]
+
+    def give_back(self, names: Sequence[str]) -> None:
+        """Give locks back. Does nothing for those that are not held, and does not wait for the database."""
+        self._writer.at_hand(lambda connection: self._holding.give_back(connection, names))
+
+    def holders(self) -> tuple[Holder, ...]:
+        """Returns who holds what in this database, by name."""
+        self._check_open()
+        return self._reader.run(holders_of)
 
     def unsealed(self) -> tuple[int, list[CommitHead]]:
         """Returns, of the commits not noted as sealed, the largest number and the newest commit of each
@@ -208,6 +237,7 @@ class PostgresLedger:
         """Finish running appends and close the connections. May be called twice."""
         self._group.close()
         self._closed.set()
+        self.give_back(self._holding.names)  # the server notices the end of a connection only later
         self._writer.close()
         self._reader.close()
 

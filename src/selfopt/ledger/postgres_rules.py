@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from selfopt.errors import AuditError, StoreError
+from selfopt.errors import AuditError
 from selfopt.records import utc_now
 
 from .postgres_schema import checked
@@ -19,6 +19,7 @@ from .postgres_session import FAMILY, RULES, DatabaseSession, Patience
 FIRST_SEAL = "0" * 64
 CHANNEL = "selfopt_rules"
 _NEWER = "SELECT version, before, seal, node, at, body FROM selfopt.rule_versions WHERE version > %s ORDER BY version"
+_ONE = "SELECT before, seal, node, at, body FROM selfopt.rule_versions WHERE version = %s"
 _MOST_BYTES = 64_000_000
 
 
@@ -93,10 +94,24 @@ class PostgresRules:
             newest = HandedRules(version, seal, node, at, body)
         return newest
 
-    def add(self, known: HandedRules, node: str, body: str) -> HandedRules:
+    def body_of(self, known: HandedRules) -> HandedRules:
+        """Returns a known version with its rules. AuditError where the database does not hold it as it was."""
+
+        def work(connection: Any) -> HandedRules:
+            row = connection.execute(_ONE, (known.version,)).fetchone()
+            found = HandedRules(known.version, *row[1:]) if row is not None else HandedRules()
+            if found.seal != known.seal or seal_of(row[0], found.version, found.node, found.at, found.body) != found.seal:
+                raise AuditError(
+                    f"version {known.version} of the rules in {self.place} does not have its seal; nothing was changed"
+                )
+            return found
+
+        return self._session.run(work) if known.version else known
+
+    def add(self, known: HandedRules, node: str, body: str) -> HandedRules | None:
         """Add the version that follows the known one, and tell every node.
 
-        Raises StoreError when another node came first, or the database cannot be used.
+        Returns it; None when another node came first. Raises StoreError when the database cannot be used.
         """
         at = utc_now()
         made = HandedRules(known.version + 1, seal_of(known.seal, known.version + 1, node, at, body), node, at, body)
@@ -114,9 +129,7 @@ class PostgresRules:
                 connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, str(made.version)))
             return True
 
-        if not self._session.run(work):
-            raise StoreError(f"another node changed the rules in {self.place} meanwhile; repeat the command")
-        return made
+        return made if self._session.run(work) else None
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until the database tells of a new version, at most so long. Returns whether it told.

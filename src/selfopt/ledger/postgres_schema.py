@@ -69,7 +69,14 @@ _V1 = (
     "REVOKE ALL ON FUNCTION selfopt.make_partitions() FROM PUBLIC",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1,)
+_V2 = (
+    "CREATE TABLE selfopt.holders (n bigint GENERATED ALWAYS AS IDENTITY, name text NOT NULL, host text NOT NULL,"
+    " pid integer NOT NULL, purpose text NOT NULL, at timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (name, n))",
+    "CREATE TRIGGER only_added_to BEFORE UPDATE OR DELETE OR TRUNCATE ON selfopt.holders"
+    " FOR EACH STATEMENT EXECUTE FUNCTION selfopt.refuse()",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_V1, _V2)
 """Statements that bring a database from version n to n + 1, by n. A released migration is never edited."""
 
 POSTGRES_SCHEMA_VERSION = len(MIGRATIONS)
@@ -81,6 +88,8 @@ _GRANTS = (
     f"GRANT EXECUTE ON FUNCTION selfopt.make_partitions() TO {WRITER}",
     f"GRANT SELECT, INSERT ON selfopt.rule_versions TO {GATEWAY}",
     f"GRANT SELECT ON selfopt.commits TO {GATEWAY}",
+    f"GRANT SELECT, INSERT ON selfopt.holders TO {WRITER}",
+    f"GRANT SELECT ON selfopt.holders TO {GATEWAY}",
 )
 
 

@@ -29,7 +29,7 @@ logger = logging.getLogger("selfopt.ledger")
 FAMILY = 0x53464F50
 """The first half of our advisory locks ("SFOP"). They are locks of one database."""
 
-APPENDING, MEASURING, RULES, MIGRATING = 1, 2, 3, 4
+APPENDING, RULES, MIGRATING = 1, 3, 4
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 2.0
 _TOLD_CHARS = 300
@@ -113,7 +113,6 @@ class DatabaseSession:
         self._opened = False
         self._waiting = False
         self._hurry = threading.Event()
-        self._locks: dict[int, str] = {}
 
     @property
     def lock(self) -> threading.RLock:
@@ -159,8 +158,6 @@ class DatabaseSession:
                 for name, value in self._settings.items():
                     connection.execute(f"SET {name} = {value}")
                 self._prepare(connection)
-                for number, what in self._locks.items():
-                    self._take(connection, number, what)
             except BaseException:
                 connection.close()
                 raise
@@ -170,38 +167,10 @@ class DatabaseSession:
                 logger.warning("%s is back", self.place)
         return self._connection
 
-    def take(self, number: int, what: str) -> None:
-        """Take an advisory lock, which ends with the session.
-
-        A session that is opened again takes it again before any other work: nothing is written by
-        who has lost it. Raises LockedError when another session has it.
-        """
-
-        def work(connection: Any) -> None:
-            try:
-                self._take(connection, number, what)
-            except LockedError as error:
-                found.append(error)
-
-        found: list[LockedError] = []
-        self.run(work)
-        if found:
-            raise found[0]
-        self._locks[number] = what
-
-    def give_back(self, number: int) -> None:
-        """Give an advisory lock back. Does nothing when it is not held."""
-        if self._locks.pop(number, None) is None:
-            return
-        with self._lock, contextlib.suppress(self._driver.Error):
-            if self._connection is not None:
-                self._connection.execute("SELECT pg_advisory_unlock(%s, %s)", (FAMILY, number))
-
-    def _take(self, connection: Any, number: int, what: str) -> None:
-        if not connection.execute("SELECT pg_try_advisory_lock(%s, %s)", (FAMILY, number)).fetchone()[0]:
-            owner = connection.execute(_OWNER, (FAMILY, number)).fetchone()
-            who = escape_control(str(owner[0]), 80) if owner and owner[0] else "another session"
-            raise LockedError(f"{what} of {self.place} is held by {who!r}; wait for it to end, or end it")
+    def at_hand(self, work: Callable[[Any], None]) -> None:
+        """Do work on the connection, or give it None where there is none. It never waits."""
+        with self._lock:
+            work(self._connection)
 
     def hurry(self) -> None:
         """Stop waiting for a database that is away, now and from now on. Does nothing while it is there."""
@@ -209,11 +178,9 @@ class DatabaseSession:
             self._hurry.set()
 
     def close(self) -> None:
-        """Close the connection, and give back its locks. May be called twice."""
+        """Close the connection. May be called twice."""
         self._hurry.set()
         with self._lock:
-            for number in list(self._locks):
-                self.give_back(number)  # the server notices the end of a connection only later
             self._drop()
 
     def _drop(self) -> None:
@@ -265,12 +232,6 @@ class DatabaseSession:
         else:
             fix = "nothing was half written; see the server's log"
         return StoreError(f"{self.place} cannot be used: {text}; {fix}")
-
-
-_OWNER = (
-    "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE l.locktype = 'advisory' AND l.granted"
-    " AND l.classid = %s AND l.objid = %s AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
-)
 
 
 def _line(error: Exception) -> str:

@@ -21,6 +21,7 @@ from .schema import UPGRADE
 logger = logging.getLogger("selfopt.ledger")
 
 LEDGER_SEALED_EVENT = "ledger_sealed"
+LEDGER_IMPORTED_EVENT = "ledger_imported"
 Sealed = dict[str, dict[int, str]]
 
 

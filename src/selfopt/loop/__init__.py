@@ -17,7 +17,7 @@ from .store import (
     newest_evaluation,
     plan_of,
     spec_by_id,
-    unfinished_cycle,
+    unfinished_cycles,
 )
 from .taken_back import bans, lift_bans, withdrawn_specs
 
@@ -47,7 +47,7 @@ __all__ = [
     "shares_of",
     "spec_by_id",
     "synthetic_specs",
-    "unfinished_cycle",
+    "unfinished_cycles",
     "withdrawn_remedies",
     "withdrawn_specs",
 ]

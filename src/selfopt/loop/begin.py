@@ -12,7 +12,7 @@ from selfopt.records import Baseline, CycleAbandoned, CycleStart, CycleTarget, R
 
 from .candidates import describe_change
 from .context import LoopContext, LoopEvent, Target
-from .store import baseline_id, current_baseline, next_cycle_number, plan_of, spec_by_id, unfinished_cycle
+from .store import baseline_id, current_baseline, next_cycle_number, plan_of, spec_by_id
 
 
 def effective_baseline(context: LoopContext, target: Target) -> Spec:
@@ -43,14 +43,14 @@ async def begin(context: LoopContext, targets: Sequence[Target], loop_id: str | 
     Returns:
         The start of the cycle, and its baseline specs by id.
     """
-    interrupted = unfinished_cycle(context.ledger)
-    if interrupted is not None:
+    for interrupted in context.unfinished_cycles(targets):
         problem = why_not_continued(context, interrupted, targets)
         if problem is None:
             context.say(LoopEvent("resume", f"cycle {interrupted.number} was interrupted; it is continued", interrupted))
             return interrupted, _specs_of(context, interrupted)
         await give_up(context, interrupted, problem)
-    return await _new(context, targets, loop_id)
+    async with context.stages.in_turn():
+        return await _new(context, targets, loop_id)
 
 
 def why_not_continued(context: LoopContext, interrupted: CycleStart, targets: Sequence[Target]) -> str | None:

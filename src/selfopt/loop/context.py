@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +38,7 @@ from selfopt.variants import options_of
 from selfopt.variants.options import embedded_by
 
 from .measuring import Depth, Measuring
+from .store import newest_cycles, unfinished_cycles
 
 Key = tuple[str, Phase]
 
@@ -119,6 +121,8 @@ class Stages:
         on_step: is told the name of each step once it is done and durable.
         adviser: gives the model of a name, to be asked about another one, whose full name comes
             second. Raises ConsentError where that may not leave this machine.
+        shared: whether other processes work on other models in the same ledger at the same time.
+        in_turn: keeps them from beginning a cycle, or storing advice, meanwhile.
     """
 
     enforcer: Enforcer
@@ -130,6 +134,8 @@ class Stages:
     report: Callable[[], object]
     on_step: Callable[[str], None]
     adviser: Callable[[str, str], Adviser]
+    shared: bool = False
+    in_turn: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +233,17 @@ class LoopContext:
         """Whether the settings name the embedding model of a spec, where it needs one."""
         options = options_of(spec.variant)
         return not options.embeds or options.embedding == self.settings.embedding
+
+    def newest_cycles(self, targets: Sequence[Target]) -> list[CycleStart]:
+        """The newest cycles of the targets' models; the newest of all where nobody else works in the ledger."""
+        return newest_cycles(self.ledger, self._models(targets), self.settings.one_name)
+
+    def unfinished_cycles(self, targets: Sequence[Target]) -> list[CycleStart]:
+        """Those of the newest cycles that are neither finished nor abandoned."""
+        return unfinished_cycles(self.ledger, self._models(targets), self.settings.one_name)
+
+    def _models(self, targets: Sequence[Target]) -> list[str] | None:
+        return [target.model for target in targets] if self.stages.shared else None
 
     def suite_for(self, spec: Spec) -> Suite:
         """The suite of a spec."""

@@ -286,7 +286,8 @@ async def _recommend(
     feedback = present_feedback(context)
     advice = (*feedback.recommendations, *withdrawal_advice(context, start, plan.remedies))
     feedback = feedback.model_copy(update={"recommendations": advice})
-    await keep_feedback(context.ledger, context.stages.feedback, feedback, start.cycle_id)
+    async with context.stages.in_turn():
+        await keep_feedback(context.ledger, context.stages.feedback, feedback, start.cycle_id)
     for recommendation in advice:
         if (recommendation.model, recommendation.phase) in findings:
             context.say(LoopEvent("recommendation", recommendation.reason, recommendation))

@@ -10,7 +10,7 @@ from selfopt.records import Cycle, LoopEnd, LoopStart, new_id
 from .begin import why_not_continued
 from .context import LoopContext, LoopEvent, Target
 from .cycle import run_cycle
-from .store import cycles_of_loop, has_ended, open_loop, unfinished_cycle
+from .store import cycles_of_loop, has_ended, open_loop
 
 
 async def run_cycles(
@@ -32,7 +32,7 @@ async def run_cycles(
     Raises:
         Whatever `run_cycle` raises.
     """
-    loop = open_loop(context.ledger, request, ended_too=once)
+    loop = open_loop(context.ledger, request, context.newest_cycles(targets), ended_too=once)
     if loop is not None and has_ended(context.ledger, loop):
         done = cycles_of_loop(context.ledger, loop)
         context.listener.tell(done)
@@ -54,13 +54,13 @@ async def run_cycles(
 
 
 async def _begin(context: LoopContext, targets: Sequence[Target], cycles: int, request: str) -> LoopStart:
-    interrupted = unfinished_cycle(context.ledger)
-    fits = interrupted is not None and why_not_continued(context, interrupted, targets) is None
+    fitting = (one for one in context.unfinished_cycles(targets) if why_not_continued(context, one, targets) is None)
+    interrupted = next(fitting, None)
     loop = LoopStart(
         loop_id=new_id("loop"),
         request=request,
         cycles=cycles,
-        adopted=interrupted.cycle_id if interrupted is not None and fits else None,
+        adopted=interrupted.cycle_id if interrupted is not None else None,
         at=context.now(),
     )
     await context.ledger.append([loop])

@@ -5,7 +5,7 @@ The state is a fold over records, so nothing is updated in place.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from selfopt.feedback import best_known
 from selfopt.measure.lookup import find, held
@@ -71,12 +71,35 @@ def finished_cycles(ledger: Ledger) -> list[Cycle]:
     return sorted(ledger.read(Cycle), key=lambda c: c.number)
 
 
-def unfinished_cycle(ledger: Ledger) -> CycleStart | None:
-    """The newest cycle, when it is neither finished nor abandoned."""
-    start = next(ledger.read(CycleStart, newest_first=True, limit=1), None)
-    if start is None or find(ledger, Cycle, start.cycle_id) or find(ledger, CycleAbandoned, start.cycle_id):
-        return None
-    return start
+def newest_cycles(ledger: Ledger, models: Iterable[str] | None, one_name: Callable[[str], str] = str) -> list[CycleStart]:
+    """The newest cycle of each model, the newest first. A cycle that works on several of them is there once.
+
+    Args:
+        models: where other processes may work on other models in the same ledger. None: the newest
+            cycle of all.
+        one_name: gives one name for all of a model.
+    """
+    if models is None:
+        return list(ledger.read(CycleStart, newest_first=True, limit=1))
+    left = {one_name(model) for model in models}
+    found: list[CycleStart] = []
+    for start in ledger.read(CycleStart, newest_first=True):
+        mine = {one_name(target.model) for target in start.targets} & left
+        if mine:
+            found.append(start)
+            left -= mine
+        if not left:
+            break
+    return found
+
+
+def unfinished_cycles(ledger: Ledger, models: Iterable[str] | None, one_name: Callable[[str], str] = str) -> list[CycleStart]:
+    """The cycles of `newest_cycles` that are neither finished nor abandoned. No older one goes on."""
+    return [
+        start
+        for start in newest_cycles(ledger, models, one_name)
+        if find(ledger, Cycle, start.cycle_id) is None and find(ledger, CycleAbandoned, start.cycle_id) is None
+    ]
 
 
 def plan_of(ledger: Ledger, start: CycleStart) -> CyclePlan | None:
@@ -94,14 +117,21 @@ def decisions_of(ledger: Ledger, cycle_id: str) -> dict[tuple[str, str | None], 
     return {(d.candidate_spec_id, d.baseline_spec_id): d for d in ledger.read(Decision, {"cycle_id": cycle_id})}
 
 
-def open_loop(ledger: Ledger, request: str, *, ended_too: bool = False) -> LoopStart | None:
-    """The newest loop, when this request began it and it has not ended.
+def open_loop(ledger: Ledger, request: str, newest: Sequence[CycleStart], *, ended_too: bool = False) -> LoopStart | None:
+    """The newest loop of a request, when it has not ended and no other loop has worked on its models since.
 
-    ended_too: the newest loop of this request, whether it has ended or not.
+    Args:
+        newest: the newest cycle of each of its models.
+        ended_too: also one that has ended.
     """
-    loop = next(ledger.read(LoopStart, {"request": request} if ended_too else None, newest_first=True, limit=1), None)
-    goes_on = loop is not None and loop.request == request and (ended_too or not has_ended(ledger, loop))
-    return loop if goes_on else None
+    loop = next(ledger.read(LoopStart, {"request": request}, newest_first=True, limit=1), None)
+    if loop is None or ended_too:
+        return loop
+    if has_ended(ledger, loop):
+        return None
+    mine = [start.loop_id == loop.loop_id or start.cycle_id == loop.adopted for start in newest]
+    begun = any(mine) or any(start.loop_id == loop.loop_id for start in ledger.read(CycleStart, newest_first=True))
+    return loop if all(mine) or not begun else None
 
 
 def has_ended(ledger: Ledger, loop: LoopStart) -> bool:

@@ -1,7 +1,7 @@
 """Rules: which model may serve which phase, who decided it, why, and how to undo it."""
 
 from .by_hand import HandRule
-from .changes import RuleChange, check_rules, diff, fallback_cycle, rule_id_of
+from .changes import RuleChange, check_rules, diff, fallback_cycle, merged, rule_id_of
 from .enforcer import STEPS, Enforcer, RuleTrace
 from .finer import check_escalations, check_finer
 from .holding import THRESHOLD_VOID, ThresholdsHeld, void_event, voided_by
@@ -39,6 +39,7 @@ __all__ = [
     "generate_routing_rules",
     "imported_rules",
     "log_routing_decision",
+    "merged",
     "read_config",
     "render_log",
     "routing_config_schema",

@@ -69,6 +69,30 @@ def diff(old: RoutingConfig | Sequence[Rule], new: RoutingConfig | Sequence[Rule
     return tuple(RuleChange(one, other) for one, other in pairs if one is None or other is None or not _same_rule(one, other))
 
 
+def merged(
+    base: RoutingConfig | Sequence[Rule], mine: RoutingConfig | Sequence[Rule], theirs: RoutingConfig | Sequence[Rule]
+) -> tuple[tuple[Rule, ...], tuple[RuleChange, ...]]:
+    """Put what was changed from base to mine into theirs, where a rule was changed on one side only.
+
+    Returns:
+        The rules, and the changes of mine that were left out because theirs has changed the same rules
+        in another way.
+    """
+    found, changed = _by_key(theirs), {change.rule.key for change in diff(base, theirs)}
+    left_out = []
+    for change in diff(base, mine):
+        key = change.rule.key
+        there = found.get(key)
+        if key in changed:
+            if there is None or change.after is None or not _same_rule(there, change.after):
+                left_out += [change] if there is not None or change.after is not None else []
+        elif change.after is None:
+            del found[key]
+        else:
+            found[key] = change.after
+    return tuple(found[key] for key in sorted(found)), tuple(left_out)
+
+
 def _by_key(rules: RoutingConfig | Sequence[Rule]) -> dict[tuple[str, str, str], Rule]:
     items = rules.rules if isinstance(rules, RoutingConfig) else rules
     return {rule.key: rule for rule in items}

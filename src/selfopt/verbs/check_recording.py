@@ -16,7 +16,7 @@ from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.policy import LEAST_RUNS, MOST_RUNS, least_runs, varying_runs
 from selfopt.records import Environment, Evaluation, RecordedRow, RecordedState
 from selfopt.wiring.app import App
-from selfopt.wiring.ledgers import measuring
+from selfopt.wiring.holding import measuring
 
 from .check_state import RECORDABLE, require_writable, write_state
 from .check_subject import CheckSubject, subject_of
@@ -42,7 +42,7 @@ async def record_state(
     require_writable(to)
     require_all_ready(app, subject, [subject.now])
     app.home.ensure()
-    with measuring(app, "check --record"):
+    with measuring(app, "check --record", [subject.now.model]):
         context = app.measure_context(progress)
         meter = BudgetMeter(budget_of(app, subject), context.clock)
         state = await _Recording(subject, context, meter).state(runs)

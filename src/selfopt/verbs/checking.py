@@ -11,7 +11,7 @@ from selfopt.measure.budget import Budget, BudgetMeter
 from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.records import Check, Spec
 from selfopt.wiring.app import App
-from selfopt.wiring.ledgers import measuring
+from selfopt.wiring.holding import measuring
 
 from .check_file import DEFAULT_FILE
 from .check_subject import CheckSubject, subject_of
@@ -54,7 +54,7 @@ async def run_check(app: App, request: CheckRequest, progress: Callable[[Progres
     for spec in specs:
         app.sender.require(subject.now.model, spec.model)
     app.home.ensure()
-    with measuring(app, "check"):
+    with measuring(app, "check", [spec.model for spec in specs]):
         context = app.measure_context(progress)
         checking = CheckUnderWay(app, subject, context, BudgetMeter(budget_of(app, subject), context.clock))
         return await checking.run(fresh=request.fresh)

@@ -38,7 +38,7 @@ from selfopt.scoring import agent_counts, agent_score, argument_accuracy, call_a
 from selfopt.stats import Statistic, holm, jackknife, paired_jackknife
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import only_reads
-from selfopt.wiring.ledgers import measuring
+from selfopt.wiring.holding import measuring
 
 from .costing import request_cost
 
@@ -119,7 +119,7 @@ async def compare_models(app: App, request: CompareRequest, progress: Callable[[
     group = new_id("compare") if request.fresh else content_hash("compare", what)
     if not only_reads(app):
         app.home.ensure()
-    with nullcontext() if only_reads(app) else measuring(app, "compare"):
+    with nullcontext() if only_reads(app) else measuring(app, "compare", [spec.model for spec in specs]):
         context = app.measure_context(progress)
         meter = BudgetMeter(app.budget, context.clock)
         # Not interleaved: servers cache the model and prompt prefix that neighbouring trials share.

@@ -10,6 +10,7 @@ from selfopt.records import Feedback
 from selfopt.wiring.advising import adviser_of
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import check_evidence, ledger_or_none, only_reads, require_ledger
+from selfopt.wiring.holding import in_turn
 
 from .reporting import write_artefacts
 
@@ -32,7 +33,8 @@ async def make_feedback(app: App, *, write: bool = True) -> Feedback:
     require_ledger(app)
     feedback = present_feedback(loop_context(app, read_only=True))
     if write and not only_reads(app):
-        await keep_feedback(app.ledger, app.home.feedback, feedback)
+        async with in_turn(app):
+            await keep_feedback(app.ledger, app.home.feedback, feedback)
     return feedback
 
 
@@ -64,5 +66,7 @@ def loop_context(
         report=lambda: write_artefacts(app),
         on_step=app.on_step,
         adviser=lambda model, asked: adviser_of(app, model, asked),
+        shared=settings.ledger is not None,
+        in_turn=lambda: in_turn(app),
     )
     return LoopContext(ledger_or_none(app) if read_only else app.ledger, stages, settings, listener, read_only)

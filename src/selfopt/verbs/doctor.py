@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from selfopt.dialects.base_url import normalise_base_url
 from selfopt.dialects.faults import shown_url
 from selfopt.dialects.kinds import ENDPOINT_KINDS
-from selfopt.errors import GateFailed, SelfoptError, SettingsError
+from selfopt.errors import GateFailed, SelfoptError, SettingsError, StoreError
 from selfopt.extensions import Registry
 from selfopt.feedback import DETECTORS, load_feedback
 from selfopt.home import NOT_MADE_HERE, ProcessLock, clear_temporaries, counted, escape_control
@@ -28,6 +28,7 @@ from selfopt.search import SEARCHERS
 from selfopt.settings import EndpointSettings, default_config_file, settings_files
 from selfopt.suites import IMPORTERS
 from selfopt.wiring.app import App
+from selfopt.wiring.holding import holders
 from selfopt.words.causes import cause_text
 
 from .verifying import Part, verify_home
@@ -90,6 +91,7 @@ async def diagnose_installation(app: App) -> list[Check]:
         _guarded("feedback", lambda: _feedback(app)),
         *_refusals(app),
         _lock(app),
+        *_holders(app),
         _guarded("variants", lambda: f"{len(app.variants)} variants"),
         _guarded("reference suites", lambda: ", ".join(app.suite(app.settings.suite_of(p)).name for p in ("atomic", "extended"))),
         _guarded("names in settings", lambda: _names(app)),
@@ -216,6 +218,14 @@ def _refusals(app: App) -> list[Check]:
 def _lock(app: App) -> Check:
     owner = ProcessLock(app.home.lock).owner()
     return _check("lock", "ok", "free") if owner is None else _check("lock", "note", f"held by {owner}")
+
+
+def _holders(app: App) -> list[Check]:
+    """Check who works under a ledger in a database, on which models and servers."""
+    try:
+        return [_check("held in the database", "note", str(holder)) for holder in holders(app)]
+    except StoreError:
+        return []  # the check of the ledger says so
 
 
 def _engine() -> Check:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 from weakref import WeakKeyDictionary
 
-from selfopt.errors import SelfoptError, UsageError
+from selfopt.errors import SelfoptError, StoreError, UsageError
 from selfopt.home import ProcessLock
 from selfopt.records import (
     CandidateResult,
@@ -34,6 +34,7 @@ from selfopt.records import (
 from selfopt.report import Course
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import ledger_or_none
+from selfopt.wiring.holding import holders, model_name
 
 from .courses import race_courses, tested_courses
 from .kept_facts import KeptFacts
@@ -108,12 +109,12 @@ class Experiments:
 
     Attributes:
         total: how many there are.
-        running: what works in this home now, such as `loop`; None if nothing does.
+        running: the commands that measure now, as in `RunningNow.told`.
     """
 
     cycles: tuple[Experiment, ...]
     total: int
-    running: str | None
+    running: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +160,41 @@ class OpenedExperiment:
 _STARTS: KeptFacts[CycleStart, CycleStart] = KeptFacts(CycleStart, lambda record: record)
 
 
-def running_now(app: App) -> str | None:
-    """What measures in this home now: the purpose of the process that holds its lock."""
-    owner = ProcessLock(app.home.lock).owner()
-    return None if owner is None else owner.purpose
+@dataclass(frozen=True, slots=True)
+class RunningNow:
+    """What measures now: in this home or, where a database holds the ledger, on all machines.
+
+    Attributes:
+        told: the command of each process, with its models and its machine where there may be several.
+        models: the names under which the records of models are held. None: those of any model.
+    """
+
+    told: tuple[str, ...] = ()
+    models: frozenset[str] | None = None
+
+
+def running_now(app: App) -> RunningNow:
+    """What measures now. Nothing where the database that knows it can't be asked."""
+    if app.settings.ledger is None:
+        owner = ProcessLock(app.home.lock).owner()
+        return RunningNow(() if owner is None else (owner.purpose,))
+    try:
+        found = holders(app)
+    except StoreError:
+        return RunningNow((), frozenset())
+    works: dict[tuple[str, int, str], list[str]] = {}
+    for one in found:
+        kind, _, what = one.name.partition(" ")
+        if kind == "model":
+            works.setdefault((one.host, one.pid, one.purpose), []).append(what)
+    told = (f"{purpose} ({', '.join(models)} by {host})" for (host, _, purpose), models in sorted(works.items()))
+    return RunningNow(tuple(told), frozenset(one.name for one in found))
+
+
+def _runs(app: App, running: RunningNow, start: CycleStart, *, newest: bool) -> bool:
+    if running.models is None:
+        return newest and bool(running.told)
+    return any(model_name(app, target.model) in running.models for target in start.targets)
 
 
 def experiments(app: App, *, skip: int = 0, most: int = 10) -> Experiments:
@@ -171,9 +203,10 @@ def experiments(app: App, *, skip: int = 0, most: int = 10) -> Experiments:
     starts = sorted(_STARTS.of(ledger).values(), key=lambda start: -start.number) if app.has_ledger else []
     newest = starts[0].cycle_id if starts else None
     told = tuple(
-        _experiment(ledger, start, running if start.cycle_id == newest else None) for start in starts[skip : skip + most]
+        _experiment(ledger, start, running=_runs(app, running, start, newest=start.cycle_id == newest))
+        for start in starts[skip : skip + most]
     )
-    return Experiments(told, len(starts), running)
+    return Experiments(told, len(starts), running.told)
 
 
 def one_experiment(app: App, number: int) -> OpenedExperiment:
@@ -189,14 +222,15 @@ def one_experiment(app: App, number: int) -> OpenedExperiment:
         with suppress(SelfoptError):  # nothing is decided here
             tests += tested_courses(ledger, test)
     searches = tuple(_search(ledger, search) for search in ledger.read(SearchStart, mine))
-    return OpenedExperiment(_experiment(ledger, start, running_now(app)), races, tuple(tests), searches)
+    running = _runs(app, running_now(app), start, newest=True)
+    return OpenedExperiment(_experiment(ledger, start, running=running), races, tuple(tests), searches)
 
 
 def _one(ledger: Ledger, kind: type[Cycle] | type[CycleAbandoned] | type[CyclePlan], cycle_id: str) -> object:
     return next(iter(ledger.read(kind, {"id": cycle_id}, limit=1)), None)
 
 
-def _experiment(ledger: Ledger, start: CycleStart, running: str | None) -> Experiment:
+def _experiment(ledger: Ledger, start: CycleStart, *, running: bool) -> Experiment:
     cycle = _one(ledger, Cycle, start.cycle_id)
     if isinstance(cycle, Cycle):
         targets = _finished(ledger, cycle)

@@ -19,18 +19,17 @@ from selfopt.loop import (
     present_feedback,
     run_cycles,
     spec_by_id,
-    unfinished_cycle,
 )
 from selfopt.loop.begin import why_not_continued
 from selfopt.loop.candidates import describe_change, load_candidates
 from selfopt.loop.cycle import candidates_for
 from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.policy import heldout_claim
-from selfopt.records import Cycle, Finding, SearchEnd, SearchStart, Spec, content_hash, sha256_hex
+from selfopt.records import Cycle, CycleStart, Finding, SearchEnd, SearchStart, Spec, content_hash, sha256_hex
 from selfopt.routing import diff
 from selfopt.wiring.advising import require_adviser
 from selfopt.wiring.app import App
-from selfopt.wiring.ledgers import measuring
+from selfopt.wiring.holding import measuring
 from selfopt.words.evidence import on_prompts
 from selfopt.words.searches import frontier_text
 
@@ -126,7 +125,7 @@ async def run_loop(
     on = [app.settings.suites.model_dump(mode="json"), app.settings.loop.search]
     what = key or [asked, cycles, sha256_hex(_text(candidates)) if candidates else None, max_candidates, on]
     app.home.ensure()
-    with measuring(app, "loop"):
+    with measuring(app, "loop", [t.model for t in chosen]):
         context = loop_context(app, listener, progress, max_candidates)
         if candidates is not None:
             chosen = [_with_candidates(app, context, t, candidates) for t in chosen]
@@ -214,15 +213,16 @@ def preview(
     chosen = _chosen(app, targets)
     if candidates is not None:
         chosen = [_with_candidates(app, context, t, candidates) for t in chosen]
-    interrupted = unfinished_cycle(context.ledger)
-    fits = interrupted is not None and why_not_continued(context, interrupted, chosen) is None
+    unfinished = context.unfinished_cycles(chosen)
+    continued = [one for one in unfinished if why_not_continued(context, one, chosen) is None]
+    interrupted, fits = next(iter([*continued, *unfinished]), None), bool(continued)
     wanted = context.settings.loop
     known = interrupted is not None and fits and plan_of(context.ledger, interrupted) is not None
     searches = wanted.search and candidates is None and not known and wanted.max_candidates > 0
     planned, foretold = [], []
     low = high = 0
     for target in chosen:
-        baseline, pairs = _planned(context, target) if fits else _proposed(context, target)
+        baseline, pairs = _planned(context, target, interrupted) if fits else _proposed(context, target)
         pairs = [] if searches else pairs
         planned.append((target, baseline, tuple(pairs)))
         others = len({spec.request_id for spec, _ in pairs} - {baseline.request_id})
@@ -271,9 +271,8 @@ def _rule_changes(app: App, context: LoopContext) -> tuple[str, ...]:
     return tuple(change.describe() for change in diff(current, rules_from(app, present_feedback(context), current)))
 
 
-def _planned(context: LoopContext, target: Target) -> tuple[Spec, list[tuple[Spec, str]]]:
+def _planned(context: LoopContext, target: Target, interrupted: CycleStart | None) -> tuple[Spec, list[tuple[Spec, str]]]:
     """Return the baseline and the candidates of the interrupted cycle."""
-    interrupted = unfinished_cycle(context.ledger)
     plan = plan_of(context.ledger, interrupted) if interrupted is not None else None
     known = plan or interrupted
     mine = next((t for t in known.targets if (t.model, t.phase) == target.key), None) if known is not None else None

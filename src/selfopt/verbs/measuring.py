@@ -29,7 +29,7 @@ from selfopt.records import (
 )
 from selfopt.routing import check_escalations, log_routing_decision, validate_model_phase_compatibility
 from selfopt.wiring.app import App
-from selfopt.wiring.ledgers import measuring
+from selfopt.wiring.holding import measuring
 from selfopt.words.rules import mixed_text
 
 __all__ = ["MeasureRequest", "Measured", "Progress", "SearchNow", "measure_model", "measure_request", "phase_of", "route"]
@@ -215,7 +215,7 @@ async def measure_model(
         budget=app.budget,
     )
     app.home.ensure()
-    with measuring(app, "supervise" if request.n_runs > 1 else "run"):
+    with measuring(app, "supervise" if request.n_runs > 1 else "run", [spec.model]):
         result = await supervise(spec, context=app.measure_context(progress, request.model), options=options)
         verdicts = tuple(
             v

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +25,7 @@ from selfopt.records import (
     Variant,
 )
 from selfopt.wiring.app import App
-from selfopt.wiring.ledgers import measuring
+from selfopt.wiring.holding import measuring
 
 from .differing import answer_excerpt, prompt_excerpt
 from .shared_caps import SharedCaps
@@ -102,6 +102,11 @@ class PromptTests:
         return self.suite.phase
 
     @property
+    def model(self) -> str:
+        """The model that is asked."""
+        return self._spec.model
+
+    @property
     def label(self) -> str:
         """Model, phase and variant."""
         return self._spec.label
@@ -170,14 +175,14 @@ class PromptTests:
 
 
 @contextmanager
-def hold(app: App) -> Iterator[None]:
-    """Hold the lock of the home, for this process and those that it starts.
+def hold(app: App, tests: Iterable[PromptTests]) -> Iterator[None]:
+    """Hold the lock of the home and of what is tested, for this process and those that it starts.
 
     Raises:
         LockedError: another measurement works in this home.
     """
     app.home.ensure()
-    with measuring(app, "pytest"):
+    with measuring(app, "pytest", [one.model for one in tests]):
         yield
 
 

@@ -16,7 +16,7 @@ from selfopt.measure.progress import Progress, ignore_progress
 from selfopt.records import Cycle, Suite, content_hash
 from selfopt.suites import store_suites
 from selfopt.wiring.app import App
-from selfopt.wiring.ledgers import measuring
+from selfopt.wiring.holding import measuring
 
 from .diagnosing import UNHEARD
 from .looping import run_loop
@@ -114,7 +114,7 @@ async def tune_model(
     app.home.ensure()
     meter = BudgetMeter(app.budget, clock)
     began = clock()
-    with measuring(app, "tune"):
+    with measuring(app, "tune", [plan.model]):
         suite, found = await _suite(app, request, plan, usable, meter, hears.show)
     hears.suite(found)
     if request.prompts_only:

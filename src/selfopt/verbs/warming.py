@@ -17,7 +17,7 @@ from selfopt.measure.warm_up_validation import UnloadWhen, WarmUpValidation, val
 from selfopt.records import ColdFailuresFigures, Evaluation, Finding, Phase, RouteDecision, Run, Spec, Split, new_id, utc_now
 from selfopt.variants.rendering import as_rendered
 from selfopt.wiring.app import App
-from selfopt.wiring.ledgers import measuring
+from selfopt.wiring.holding import measuring
 
 from .measuring import MeasureRequest, route
 from .reporting import write_artefacts
@@ -83,7 +83,7 @@ async def validate_model_warm_up(
     options = replace(_asked(arguments), labels=Labels(group_id=arguments.get("group")), budget=app.budget)
     spec = _spec(app, model, phase, arguments)
     app.home.ensure()
-    with measuring(app, "warm-up validation"):
+    with measuring(app, "warm-up validation", [model]):
         found = await validate_warm_up(
             spec,
             context=app.measure_context(arguments.get("progress", ignore_progress), asked),

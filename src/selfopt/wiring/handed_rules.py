@@ -10,15 +10,15 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from selfopt.errors import SelfoptError, StoreError
+from selfopt.errors import SelfoptError, StoreError, UsageError
 from selfopt.home import Home, atomic_write_text, escape_control, guarded
 from selfopt.ledger.postgres_rules import HandedRules, PostgresRules
 from selfopt.ledger.postgres_session import driver
-from selfopt.records import ROUTING_SCHEMA_VERSION, RoutingConfig
-from selfopt.routing import Enforcer, diff
+from selfopt.records import ROUTING_SCHEMA_VERSION, RoutingConfig, Rule
+from selfopt.routing import Enforcer, RuleChange, check_rules, diff, merged
 from selfopt.routing.store import parsed_config
 
 logger = logging.getLogger("selfopt.rules")
@@ -29,6 +29,7 @@ EVENT = "handed_out"
 _LISTEN_S = 0.5
 _LOOKS_EVERY = 10  # look even if nothing is told: a connection may be dead without saying so
 _AGAIN_S = 0.5
+_TRIES = 50  # other nodes that come first, one after another
 
 
 class HandedOut:
@@ -46,12 +47,14 @@ class HandedOut:
         self._enforcer = enforcer
         self._rules: PostgresRules | None = None
         self._lock = threading.RLock()
-        self._began = 0
         self._ending = threading.Event()
         self._follower: threading.Thread | None = None
 
     def take(self) -> bool:
         """Take over the newest version. Returns whether there was a newer one.
+
+        A change that this home made and could not hand out yet stays, unless the newer version changes
+        the same rule: then that one counts.
 
         Raises:
             AuditError: the database's chain of versions does not lead to it. Nothing is changed.
@@ -62,46 +65,89 @@ class HandedOut:
             newest = self._source().follow(known)
             if newest.version == known.version:
                 return False
-            rules = _parsed(newest).rules
-            why = f"version {newest.version} of {self._source().place}, made by {newest.node}"
-            self._enforcer.update(lambda _: rules, event=EVENT, reason=escape_control(why, 300))
-            self._note(newest)
+            self._take(known, newest, follows=not known.version)
             return True
 
+    def _take(self, known: HandedRules, newest: HandedRules, *, follows: bool = False) -> tuple[RuleChange, ...]:
+        """Take over a version. Returns changes of this home that it undoes. follows: keep none of them."""
+        theirs, lost = _parsed(newest).rules, list[RuleChange]()
+        base = _parsed(self._source().body_of(known))
+
+        def rules(current: RoutingConfig) -> Sequence[Rule]:
+            if follows:
+                return theirs
+            found, left_out = merged(base, current, theirs)
+            try:
+                check_rules(found)
+            except UsageError:  # each was possible, but not both
+                found, left_out = theirs, diff(base, current)
+            lost[:] = left_out
+            return found
+
+        why = f"version {newest.version} of {self._source().place}, made by {newest.node}"
+        self._enforcer.update(rules, event=EVENT, reason=escape_control(why, 300))
+        self._note(newest)
+        for change in lost:
+            logger.warning("%s of the rules changes a rule that was changed here, too: %s", why, change.describe())
+        return tuple(lost)
+
     def begin_change(self) -> None:
-        """Be up to date before a change of the rules: take over what is newer, else add what could not be added before.
+        """Be up to date before a change of the rules: take over what is newer, and add what could not be added before.
 
         Raises as `take`. Then nothing is changed.
         """
         with self._lock:
-            taken = self.take()
-            self._began = self._known().version
-            if self._began and not taken:
+            self.take()
+            if self._known().version:
                 self.add(self._enforcer.load(repair_pending=False))
-                self._began = self._known().version
 
     def add(self, config: RoutingConfig) -> None:
         """Hand out the rules of this home, unless the database has them.
 
-        Raises StoreError when that fails, or another node has changed the rules since `begin_change`.
+        What other nodes have changed meanwhile is taken over, and kept: every version follows the one
+        that its node has seen. Only what two nodes changed in the same rule is refused to the second.
+
+        Raises StoreError when that fails, or another node has changed the same rule.
         """
         with self._alone():
-            known = self._source().follow(self._known())
-            if known.version != self._began:
-                raise StoreError(
-                    f"another node changed the rules in {self._source().place} meanwhile; its version counts: repeat the command"
-                )
-            if known.version and not diff(_parsed(known), config):
-                return
-            body = {"schema_version": config.schema_version, "rules": config.model_dump(mode="json")["rules"]}
-            node = escape_control(f"{socket.gethostname()}:{self._home.root}", 200)
-            try:
-                self._note(self._source().add(known, node, json.dumps(body, sort_keys=True)))
-            except StoreError as error:
-                raise StoreError(
-                    f"version {config.version} of the rules is in force in this home, but was not handed out ({error}); the next "
-                    "change of rules hands it out"
-                ) from error
+            for _ in range(_TRIES):
+                known = self._known()
+                newest = self._source().follow(known)
+                if newest.version > known.version:
+                    self._taken_before_adding(known, newest)
+                config = self._enforcer.load(repair_pending=False)  # with what others, also of this home, changed meanwhile
+                if newest.version and not diff(_parsed(self._source().body_of(newest)), config):
+                    return
+                if self._added(newest, config):
+                    return
+        raise StoreError(
+            f"version {config.version} of the rules is in force in this home, but was not handed out: other nodes keep changing "
+            "rules; the next change of rules hands it out"
+        )
+
+    def _taken_before_adding(self, known: HandedRules, newest: HandedRules) -> None:
+        lost = self._take(known, newest)
+        if lost:
+            rule = lost[0].rule
+            raise StoreError(
+                f"another node changed the rule for {rule.model} {rule.phase} in {self._source().place} meanwhile; its version counts: "
+                "look at it, and repeat the command if it is wrong"
+            )
+
+    def _added(self, newest: HandedRules, config: RoutingConfig) -> bool:
+        """Add the version that follows the newest one. Returns whether no other node came first."""
+        body = {"schema_version": config.schema_version, "rules": config.model_dump(mode="json")["rules"]}
+        node = escape_control(f"{socket.gethostname()}:{self._home.root}", 200)
+        try:
+            made = self._source().add(newest, node, json.dumps(body, sort_keys=True))
+            if made is not None:
+                self._note(made)
+        except StoreError as error:
+            raise StoreError(
+                f"version {config.version} of the rules is in force in this home, but was not handed out ({error}); the next "
+                "change of rules hands it out"
+            ) from error
+        return made is not None
 
     def follow(self) -> None:
         """Take over versions from now on, in a thread, within a second after they are made."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from selfopt.errors import StoreError
-from selfopt.home import ProcessLock
 from selfopt.ledger import LedgerSeals, SqliteLedger, is_read_only, open_ledger
 from selfopt.records import RoutingConfig
 
@@ -66,26 +63,3 @@ def after_rules(app: App, config: RoutingConfig) -> None:
     """Hand a new version of the rules out, where a database does that. StoreError when that fails."""
     if app.handed is not None:
         app.handed.add(config)
-
-
-@contextmanager
-def measuring(app: App, purpose: str) -> Iterator[None]:
-    """Be the one process that measures: in this home, and in the database that holds its ledger.
-
-    Raises LockedError, which names the other one.
-    """
-    with ProcessLock(app.home.lock)(purpose):
-        if app.settings.ledger is None:
-            yield
-            return
-        from selfopt.ledger.postgres import PostgresLedger
-
-        ledger = app.ledger
-        assert isinstance(ledger, PostgresLedger)
-        ledger.take_measuring(purpose)
-        try:
-            if app.handed is not None:
-                app.handed.take()
-            yield
-        finally:
-            ledger.give_back_measuring()

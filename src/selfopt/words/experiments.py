@@ -11,14 +11,20 @@ from selfopt.records import RaceEnd, RaceStanding, RaceStart
 from .evidence import ended_text, points
 
 
-def experiments_sentence(cycles: int, promoted: int, running: str | None) -> str:
+def measuring_sentence(running: Sequence[str]) -> str:
+    """Which commands measure now, as a part of a sentence."""
+    *others, last = [f"selfopt {one}" for one in running]
+    return f"{', '.join(others)} and {last} are measuring now" if others else f"{last} is measuring now"
+
+
+def experiments_sentence(cycles: int, promoted: int, running: Sequence[str]) -> str:
     """What the loop has done so far, in a sentence without a full stop.
 
     Args:
         cycles: how many there are. promoted: candidates that were promoted in those that are shown.
-        running: what measures now.
+        running: the commands that measure now.
     """
-    now = f"selfopt {running} is measuring now" if running else "nothing is running now"
+    now = measuring_sentence(running) if running else "nothing is running now"
     if not cycles:
         return f"No cycle was begun yet; {now}"
     won = counted(promoted, "candidate") if promoted else "no candidate"

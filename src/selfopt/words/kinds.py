@@ -63,6 +63,7 @@ BASELINE_SOURCES: Mapping[str, str] = {
 
 EVENTS: Mapping[str, str] = {
     "ledger_sealed": "ledger sealed",
+    "ledger_imported": "ledger imported",
     "requests_sealed": "requests sealed",
     "rule_added": "rule added",
     "rule_changed": "rule changed",

@@ -12,6 +12,7 @@ from selfopt.ui.asked import Asked, Page, PageAnswer, Route
 from selfopt.ui.drawing import url
 from selfopt.ui.index import BUCKET_S, Bucket, Filter, RequestIndex
 from selfopt.verbs.models import places_of
+from selfopt.words.experiments import measuring_sentence
 from selfopt.words.live import Tone, TroubleKind, all_right_text, fault_text, trouble_text, troubles_text
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ async def _told(site: Site, span: str) -> dict[str, Any]:
         "loaded": site.live.loaded,
         "now": now,
         "minutes": RECENT_MINUTES,
+        "measuring": _measuring(site),
     }
 
 
@@ -181,6 +183,18 @@ def _places(site: Site, index: RequestIndex, config: RoutingConfig | None) -> li
         return None
     last = _last_served(index)
     return [row | {"last": last.get(row["name"]), "named": row["name"] in named} for row in rows]
+
+
+def _measuring(site: Site) -> str:
+    """Say who measures under this ledger; nothing while it is being asked, which may take as long as a database is away."""
+
+    async def make() -> str:
+        from selfopt.verbs.experiments import running_now
+
+        found = await site.in_thread(running_now, site.app)
+        return measuring_sentence(found.told) if found.told else ""
+
+    return site.shared.latest(("measuring",), PLACES_S, make) or ""
 
 
 def _last_served(index: RequestIndex, most: int = 500) -> dict[str, float]:
