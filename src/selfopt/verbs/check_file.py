@@ -153,7 +153,7 @@ def parse_check_file(text: str, shown: str) -> CheckFile:
     except PlainYamlError as error:
         raise UsageError(f"{shown}: {escape_control(str(error), 300)}") from None
     if not isinstance(data, dict):
-        raise UsageError(f"{shown}: holds no mapping; start with suite and model, or let selfopt check --new write a file")
+        raise UsageError(f"{shown}: holds no mapping; start with suite and model (docs/CHECK.md), or with: selfopt check --new")
     if isinstance(data.get("baseline"), str):
         data["baseline"] = {"state": data["baseline"]}
     try:
