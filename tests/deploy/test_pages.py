@@ -62,7 +62,7 @@ def script(project: Project, variants: str) -> Path:
     """A model that is right about everything with the new prompt, and calls where nobody wants it with the old one."""
     suite = load_suite(project.root / "suites" / "kiosk.yaml")
     old = yaml.safe_load(variants)["variants"]["old"]["instructions"]
-    replies = []
+    replies: list[dict[str, Any]] = []
     for prompt in suite.prompts:
         said = prompt.messages[-1].content
         if prompt.needs_call:

@@ -67,7 +67,7 @@ def test_what_workers_cannot_ask_is_said_before_anything_is_asked(
 def test_without_the_extra_a_line_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the first trial."""
     monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match=r"pip install 'selfopt\[ray\]'"):
+    with pytest.raises(SettingsError, match=r"pip install '\.\[ray\]'"):
         opened(tmp_path, "ray").executors.require(["s/m"])
 
 

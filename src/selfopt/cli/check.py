@@ -110,18 +110,11 @@ def command(
     selfopt check --junit selfopt.xml --markdown selfopt.md
     selfopt check --record state.json
     """
-    new, listed = flags.pop("new"), flags.pop("listed")
-    settings = limits_of(flags)
-    if new + listed + (record is not None) > 1:
-        raise click.UsageError("--new, --list and --record exclude each other", ctx)
+    new, listed, settings = flags.pop("new"), flags.pop("listed"), limits_of(flags)
+    given = {"--fresh": fresh, "--junit": junit, "--markdown": markdown, "--runs": runs}
+    _require_one_way(ctx, {"--new": new, "--list": listed, "--record": record}, given)
     if new or listed:
-        if junit or markdown or fresh or runs is not None:
-            raise click.UsageError(f"--{'new' if new else 'list'} goes with --json alone", ctx)
         return _new(ctx, file, settings, as_json=as_json) if new else _list(ctx, as_json=as_json)
-    if record is not None and (junit or markdown):
-        raise click.UsageError("--record judges nothing, so there is nothing for --junit and --markdown", ctx)
-    if record is None and runs is not None:
-        raise click.UsageError("--runs is for --record", ctx)
     with LiveLine(enabled=not as_json) as live:
         if record is not None:
             return _record(ctx, file, record, runs, settings, live, as_json=as_json)
@@ -151,6 +144,20 @@ def command(
     with no_commands():
         draw(out, check_page(check, width=out.width))
     return says(check.passes)
+
+
+def _require_one_way(ctx: click.Context, ways: dict[str, Any], given: dict[str, Any]) -> None:
+    """Raises a UsageError for options that mean nothing together. ways: what it does in place of checking."""
+    chosen = [name for name, value in ways.items() if value]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)}: choose one", ctx)
+    way = chosen[0] if chosen else ""
+    fitting = {"": ("--fresh", "--junit", "--markdown"), "--record": ("--fresh", "--runs")}.get(way, ())
+    wrong = next((name for name, value in given.items() if value not in (None, False) and name not in fitting), None)
+    if wrong == "--runs":
+        raise click.UsageError("--runs is for --record", ctx)
+    if wrong is not None:
+        raise click.UsageError(f"{way} comes to no verdict, so there is nothing for {wrong}", ctx)
 
 
 @contextmanager

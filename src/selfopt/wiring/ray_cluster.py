@@ -14,6 +14,7 @@ from typing import Any
 
 from selfopt.errors import ClusterError, SettingsError
 from selfopt.home import escape_control
+from selfopt.home.extras import extra_needed
 from selfopt.settings.executing import RAY, RaySettings
 
 _OBJECT_STORE_BYTES = 100 * 1024 * 1024
@@ -38,7 +39,7 @@ def require_ray(address: str) -> None:
     """Raise SettingsError if what an executor needs is not installed."""
     wanted = ("ray",) if address == RAY else ("ray", "grpc")
     if any(find_spec(name) is None for name in wanted):
-        raise SettingsError(f"executor {address!r} needs the extra 'ray': pip install 'selfopt[ray]', or take executor local")
+        raise SettingsError(f"executor {address!r} needs {extra_needed('ray')}; or take executor local")
 
 
 class RayCluster:
