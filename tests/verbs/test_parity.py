@@ -75,7 +75,10 @@ VERBS: dict[str, Verb] = {
     "decide": Verb("decide scripted/writer atomic", lambda h, _: h.decide("scripted/writer", "atomic")),
     "doctor": Verb("doctor", lambda h, _: h.doctor()),
     "enforce": Verb("enforce", lambda h, _: h.enforce()),
-    **{f"export {kind}": _table(kind) for kind in ("trials", "verdicts", "evaluations", "decisions", "requests", "feedback")},
+    **{
+        f"export {kind}": _table(kind)
+        for kind in ("trials", "verdicts", "evaluations", "decisions", "checks", "requests", "feedback")
+    },
     "feedback": Verb("feedback", lambda h, _: h.feedback()),
     "keys add": Verb("keys add desk --scope phase", lambda h, _: h.keys.add("desk", scopes=["phase"])),
     "keys list": Verb("keys list", lambda h, _: h.keys.list()),

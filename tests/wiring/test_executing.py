@@ -30,7 +30,7 @@ def opened(tmp_path: Path, executor: str, **endpoint: Any) -> App:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "RAY", "ray://", "ray://host", "ray://host:0", "ray://host:99999", "ray://h:1/x", "http://h:1", "dask"]
+    "value", ["", "RAY", "ray://", "ray://host:", "ray://host:0", "ray://host:99999", "ray://h:1/x", "http://h:1", "dask"]
 )
 def test_an_executor_that_is_none_is_refused(value: str) -> None:
     """The message lists what may be written."""
@@ -42,6 +42,12 @@ def test_an_executor_that_is_none_is_refused(value: str) -> None:
 def test_an_executor_that_is_one_is_taken(value: str) -> None:
     """Names and addresses."""
     assert Settings(executor=value).executor == value
+
+
+@pytest.mark.parametrize("host", ["head", "10.0.0.1", "[::1]"])
+def test_an_address_without_a_port_has_that_of_the_ray_client(host: str) -> None:
+    """10001, as Ray's own commands take it."""
+    assert Settings(executor=f"ray://{host}").executor == f"ray://{host}:10001"
 
 
 @pytest.mark.parametrize(
