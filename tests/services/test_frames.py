@@ -48,6 +48,19 @@ def test_the_joins_that_the_page_shows_work(measured: Project, capsys: pytest.Ca
     assert "check-" in shown
 
 
+def test_the_share_of_time_in_which_slots_were_in_use_can_be_computed(
+    measured: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The program of docs/SCALE.md as it stands there: a line for each run."""
+    pytest.importorskip("pandas")
+    program = re.search(r"```python\n(.*?)```", (ROOT / "docs/SCALE.md").read_text("utf-8"), re.DOTALL)
+    assert program is not None
+    exec(compile(program[1], "SCALE.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 4
+    assert all(float(line.split()[1]) >= 0 for line in lines)
+
+
 def test_parquet_holds_the_same_rows_as_json_lines(measured: Project) -> None:
     """Every table, with content where there is any; times are moments."""
     parquet = pytest.importorskip("pyarrow.parquet")
