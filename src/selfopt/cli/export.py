@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from .common import console, counted, emit, open_app, say
+from .common import CommandGroup, console, counted, emit, open_app, say
 from .export_others import bfcl, inspect, mlflow, wandb
 from .streams import write_while_read
 
 PATH = click.Path(path_type=Path)
 
 
-@click.group("export")
+@click.group("export", cls=CommandGroup)
 def command() -> None:
     """Write what was measured and served for other programs.
 
