@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 
 from selfopt.ledger.postgres import open_postgres_ledger
+from selfopt.ledger.postgres_schema import migrate
 from selfopt.records import Cycle, Trial
 from tests.cli.conftest import project
 from tests.cli.world import Project
@@ -86,6 +87,31 @@ def test_nothing_shows_a_password(postgres: Server, project: Project, monkeypatc
     for command in (("doctor",), ("config", "show", "--all"), ("report",)):
         done = project.run(*command)
         assert "s3cret-word" not in done.out + done.err
+
+
+def test_every_command_goes_by_the_newest_rules(postgres: Server, project: Project) -> None:
+    """A home that has never served takes them before it decides anything, and shows them."""
+    _use(project, postgres.ledger())
+    project.ok("routes", "set", "scripted/good", "atomic", "--deny")
+    other = ("--home", str(project.root / "other"))
+    refused = project.run(*other, "run", "good", "atomic", "--limit", "1")
+    assert refused.code == 1
+    assert "may not serve atomic" in refused.err
+    project.ok("routes", "set", "scripted/writer", "atomic", "--deny")
+    assert "scripted/writer" in project.ok(*other, "routes", "show").out
+
+
+def test_the_user_of_a_gateway_sees_rules_and_is_told_that_it_reads_no_records(postgres: Server, project: Project) -> None:
+    """`doctor` finds no fault in it, `routes` works, and what measures is refused in one line."""
+    url = postgres.ledger()
+    database = url.rpartition("/")[2]
+    postgres.execute(database, "DROP ROLE IF EXISTS door", "CREATE ROLE door LOGIN")
+    migrate(url, gateways=["door"])
+    _use(project, postgres.url(database, "door"))
+    project.ok("routes", "set", "scripted/good", "atomic", "--deny")
+    assert "scripted/good" in project.ok("routes", "show").out
+    assert "as a gateway does" in " ".join(project.ok("doctor").out.split())
+    project.run("run", "scripted/writer", "atomic", "--limit", "1").assert_refused(1, "selfopt_writer")
 
 
 def test_a_project_cannot_name_the_database(project: Project) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.errors import AuditError, StoreError
+from selfopt.errors import AuditError, NewerSchemaError, StoreError
 from selfopt.home import Home
 from selfopt.ledger.postgres_rules import HandedRules, PostgresRules
 from selfopt.ledger.postgres_schema import migrate
@@ -166,8 +166,8 @@ def test_a_change_of_a_rule_that_another_node_changed_is_refused_by_name(postgre
         handed.close()
 
 
-def test_a_version_without_its_seal_is_not_taken(postgres: Server, tmp_path: Path) -> None:
-    """One that was put there by hand, one that was changed, and a chain that was cut: what was verified last stays in force."""
+def test_a_version_without_its_seal_is_passed_over(postgres: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One that was put there by hand blocks nobody; one that was changed, or a chain that was cut, leaves what was verified last."""
     url = postgres.ledger()
     database = url.rpartition("/")[2]
     enforcer, handed = _node(url, tmp_path / "one")
@@ -176,28 +176,61 @@ def test_a_version_without_its_seal_is_not_taken(postgres: Server, tmp_path: Pat
         "INSERT INTO selfopt.rule_versions SELECT version + 1, seal, repeat('0', 64), node, at, '{{}}' FROM selfopt.rule_versions"
     )
     postgres.execute(database, insert.format())
-    with pytest.raises(AuditError, match=r"version 2 of the rules .* does not have its seal; the version before stays"):
-        handed.take()
+    assert not handed.take()
+    assert not handed.take()
+    told = [record.message for record in caplog.records if "does not have its seal" in record.message]
+    assert len(told) == 1
+    assert "version 2 of the rules" in told[0]
+    _set(enforcer, "m/b")
+    other, handed_other = _node(url, tmp_path / "other")
+    assert handed_other.take()
+    assert [rule.model for rule in other.load().rules] == ["m/a", "m/b"]
     off = "SET session_replication_role = replica"
     postgres.execute(database, off, "DELETE FROM selfopt.rule_versions")
-    with pytest.raises(AuditError, match=r"does not hold version 1 of the rules as it handed it out"):
+    with pytest.raises(AuditError, match=r"does not hold version 3 of the rules as it handed it out"):
         handed.take()
     with pytest.raises(AuditError):
-        _set(enforcer, "m/b")
-    assert [rule.model for rule in enforcer.load().rules] == ["m/a"]
+        _set(enforcer, "m/c")
+    handed.refresh()
+    assert [rule.model for rule in enforcer.load().rules] == ["m/a", "m/b"]
     assert enforcer.verify().ok
     handed.close()
+    handed_other.close()
+
+
+@pytest.mark.parametrize(
+    "body", ["[" * 200_000, "{}", '{"schema_version": 1, "rules": 7}', '{"schema_version": "x", "rules": []}']
+)
+def test_a_version_that_is_no_set_of_rules_is_replaced_by_the_next_change(postgres: Server, tmp_path: Path, body: str) -> None:
+    """It is sealed, as whoever may add versions can seal anything. A home that knows no rules does not replace it."""
+    url = postgres.ledger()
+    enforcer, handed = _node(url, tmp_path / "one")
+    _set(enforcer, "m/a")
+    source = PostgresRules(url)
+    assert source.add(source.follow(HandedRules()), "odd", body) is not None
+    source.close()
+    assert not handed.take()
+    fresh, handed_fresh = _node(url, tmp_path / "fresh")
+    with pytest.raises(StoreError, match="is no set of rules"):
+        _set(fresh, "m/x")
+    assert fresh.load().version == 0
+    _set(enforcer, "m/b")
+    assert handed_fresh.take()
+    assert [rule.model for rule in fresh.load().rules] == ["m/a", "m/b"]
+    for one in (handed, handed_fresh):
+        one.close()
 
 
 def test_rules_of_a_newer_selfopt_are_left_alone(postgres: Server, tmp_path: Path) -> None:
-    """They are sealed, but not understood here: one line, and the rules before stay."""
+    """They are sealed, but not understood here: one line, and the rules before stay. What only uses rules goes on."""
     url = postgres.ledger()
     source = PostgresRules(url)
     source.add(HandedRules(), "newer", '{"schema_version": 99, "rules": []}')
     source.close()
     enforcer, handed = _node(url, tmp_path / "one")
-    with pytest.raises(StoreError, match="if a newer selfopt made it, update this one"):
+    with pytest.raises(NewerSchemaError, match=r"up to .* is read here; update selfopt"):
         handed.take()
+    handed.refresh()
     assert enforcer.load().version == 0
     handed.close()
 

@@ -70,10 +70,12 @@ class PostgresLedger:
     Attributes:
         ledger_id: names this database's ledger, wherever it is moved.
         place: the database, in a form for people.
+        for_rules: whether this user may only read and add rules, as a gateway does. Reads of records fail then.
     """
 
     upgraded = False
     read_only = False
+    for_rules = False
 
     def __init__(
         self,
@@ -109,6 +111,7 @@ class PostgresLedger:
         if self.ledger_id not in ("", found):
             raise StoreError(f"{self.place} holds another ledger than before; begin the command again")
         self.ledger_id = found
+        self.for_rules = not connection.execute("SELECT has_table_privilege('selfopt.records', 'SELECT')").fetchone()[0]
         self._holding.regain(connection)
         may = "SELECT has_function_privilege('selfopt.make_partitions()', 'EXECUTE')"
         if not self._head.n and connection.execute(may).fetchone()[0]:

@@ -48,12 +48,17 @@ def seal_of(before: str, version: int, node: str, at: str, body: str) -> str:
 class PostgresRules:
     """Reads and adds versions, in a session of its own.
 
+    Attributes:
+        passed_over: the versions without their seal that `follow` found last.
+
     Args:
         patience_s: how long a database that is away is waited for; 0 to ask once.
     """
 
     def __init__(self, url: str, *, patience_s: float = 0.0, purpose: str = "rules") -> None:
         self.ledger_id = ""
+        self.passed_over: tuple[int, ...] = ()
+        self._last = 0
         self._session = DatabaseSession(url, purpose, Patience(patience_s), self._begin)
         self.place = self._session.place
 
@@ -66,10 +71,12 @@ class PostgresRules:
         return self._session.run(lambda connection: self.ledger_id)
 
     def follow(self, known: HandedRules) -> HandedRules:
-        """Returns the newest version; the known one if it still is.
+        """Returns the newest version that follows the known one; the known one if none does.
+
+        Versions without their seal are passed over: nobody takes them, and later ones do not build on them.
 
         Raises:
-            AuditError: the chain does not lead from the known version to it.
+            AuditError: the database does not hold the known version.
             StoreError: the database cannot be used.
         """
         return self._session.run(lambda connection: self._follow(connection, known))
@@ -84,14 +91,14 @@ class PostgresRules:
                     "restored, or it was changed: restore it, or remove rules_handed.json from this home to begin anew"
                 )
             known = HandedRules(known.version, known.seal, first[3], first[4], first[5])
-        newest = known
+        newest, passed_over = known, list[int]()
         for version, before, seal, node, at, body in rows:
             wanted = seal_of(newest.seal, version, node, at, body)
-            if version != newest.version + 1 or before != newest.seal or seal != wanted or len(body) > _MOST_BYTES:
-                raise AuditError(
-                    f"version {version} of the rules in {self.place} does not have its seal; the version before stays"
-                )
-            newest = HandedRules(version, seal, node, at, body)
+            if before == newest.seal and seal == wanted and len(body) <= _MOST_BYTES:
+                newest = HandedRules(version, seal, node, at, body)
+            else:
+                passed_over.append(version)
+        self.passed_over, self._last = tuple(passed_over), rows[-1][0] if rows else known.version
         return newest
 
     def body_of(self, known: HandedRules) -> HandedRules:
@@ -114,7 +121,8 @@ class PostgresRules:
         Returns it; None when another node came first. Raises StoreError when the database cannot be used.
         """
         at = utc_now()
-        made = HandedRules(known.version + 1, seal_of(known.seal, known.version + 1, node, at, body), node, at, body)
+        version = max(self._last, known.version) + 1
+        made = HandedRules(version, seal_of(known.seal, version, node, at, body), node, at, body)
 
         def work(connection: Any) -> bool:
             with connection.transaction():
@@ -122,6 +130,8 @@ class PostgresRules:
                 newest = self._follow(connection, known)
                 if newest.version > known.version:
                     return newest.seal == made.seal  # else: added, and only the answer was lost
+                if self._last >= made.version:
+                    return False
                 connection.execute(
                     "INSERT INTO selfopt.rule_versions (version, before, seal, node, at, body) VALUES (%s, %s, %s, %s, %s, %s)",
                     (made.version, known.seal, made.seal, node, at, body),

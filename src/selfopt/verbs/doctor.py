@@ -28,6 +28,7 @@ from selfopt.search import SEARCHERS
 from selfopt.settings import EndpointSettings, default_config_file, settings_files
 from selfopt.suites import IMPORTERS
 from selfopt.wiring.app import App
+from selfopt.wiring.evidence import for_rules
 from selfopt.wiring.holding import holders
 from selfopt.words.causes import cause_text
 
@@ -156,6 +157,8 @@ def _ledger(app: App) -> str:
     if not app.has_ledger:
         return "nothing measured yet"
     ledger = app.kept_ledger  # the error says what to do
+    if for_rules(app):
+        return f"{app.kept_ledger.place}: this user may read and add rules, as a gateway does, and no records"  # type: ignore[union-attr]
     return getattr(ledger, "place", str(app.home.ledger))
 
 

@@ -261,6 +261,8 @@ class App:
         """Reads and writes the rules in force."""
         from .ledgers import after_rules, before_rules
 
+        if self.handed is not None:
+            self.handed.refresh()
         return Enforcer(
             self.home,
             on_step=self._step,

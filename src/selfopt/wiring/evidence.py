@@ -41,11 +41,16 @@ _CONDITIONS = frozenset(
 
 
 def ledger_or_none(app: App) -> Ledger:
-    """Return the home's ledger, or an empty one in memory where nothing was measured.
+    """Return the home's ledger, or an empty one in memory where nothing was measured, or this user may not read it.
 
-    So looking at a home creates nothing in it.
+    So looking at a home creates nothing in it, and a gateway's user sees the rules.
     """
-    return app.ledger if app.has_ledger else MemoryLedger()
+    return app.ledger if app.has_ledger and not for_rules(app) else MemoryLedger()
+
+
+def for_rules(app: App) -> bool:
+    """Whether the ledger's database lets this user only read and add rules. StoreError when it cannot be used."""
+    return app.has_ledger and getattr(app.kept_ledger, "for_rules", False)
 
 
 def only_reads(app: App) -> bool:

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from selfopt.errors import SelfoptError, StoreError, UsageError
+from selfopt.errors import NewerSchemaError, SelfoptError, StoreError, UsageError
 from selfopt.home import Home, atomic_write_text, escape_control, guarded
 from selfopt.ledger.postgres_rules import HandedRules, PostgresRules
 from selfopt.ledger.postgres_session import driver
@@ -49,6 +49,7 @@ class HandedOut:
         self._lock = threading.RLock()
         self._ending = threading.Event()
         self._follower: threading.Thread | None = None
+        self._warned: set[str] = set()
 
     def take(self) -> bool:
         """Take over the newest version. Returns whether there was a newer one.
@@ -56,17 +57,47 @@ class HandedOut:
         A change that this home made and could not hand out yet stays, unless the newer version changes
         the same rule: then that one counts.
 
+        A version that has no seal, or is no set of rules, is passed over with a warning: the next change of rules
+        takes its place.
+
         Raises:
-            AuditError: the database's chain of versions does not lead to it. Nothing is changed.
+            AuditError: the database does not hold the version that is known here. Nothing is changed.
             StoreError: the database cannot be used, or a newer selfopt made the version.
         """
         with self._alone():
             known = self._known()
-            newest = self._source().follow(known)
+            newest = self._newest(known)
             if newest.version == known.version:
                 return False
-            self._take(known, newest, follows=not known.version)
+            try:
+                self._take(known, newest, follows=not known.version)
+            except _UnreadableError as error:
+                if not known.version:
+                    raise
+                self._warn(f"{error}; the rules before stay")
+                return False
             return True
+
+    def refresh(self) -> None:
+        """Take over the newest version, or go on with the rules of this home, with a warning, where that cannot be."""
+        try:
+            self.take()
+        except SelfoptError as error:
+            self._warn(f"the rules of this home are used, as they were verified last: {error}")
+
+    def _newest(self, known: HandedRules) -> HandedRules:
+        source = self._source()
+        newest = source.follow(known)
+        if source.passed_over:
+            numbers = ", ".join(map(str, source.passed_over[:10]))
+            self._warn(f"no node takes version {numbers} of the rules in {source.place}: it does not have its seal")
+        return newest
+
+    def _warn(self, text: str) -> None:
+        """Say something once."""
+        if text not in self._warned:
+            self._warned.add(text)
+            logger.warning("%s", escape_control(text, 500))
 
     def _take(self, known: HandedRules, newest: HandedRules, *, follows: bool = False) -> tuple[RuleChange, ...]:
         """Take over a version. Returns changes of this home that it undoes. follows: keep none of them."""
@@ -112,11 +143,10 @@ class HandedOut:
         with self._alone():
             for _ in range(_TRIES):
                 known = self._known()
-                newest = self._source().follow(known)
-                if newest.version > known.version:
-                    self._taken_before_adding(known, newest)
+                newest = self._newest(known)
+                readable = newest.version <= known.version or self._taken_before_adding(known, newest)
                 config = self._enforcer.load(repair_pending=False)  # with what others, also of this home, changed meanwhile
-                if newest.version and not diff(_parsed(self._source().body_of(newest)), config):
+                if readable and newest.version and not diff(_parsed(self._source().body_of(newest)), config):
                     return
                 if self._added(newest, config):
                     return
@@ -125,14 +155,21 @@ class HandedOut:
             "rules; the next change of rules hands it out"
         )
 
-    def _taken_before_adding(self, known: HandedRules, newest: HandedRules) -> None:
-        lost = self._take(known, newest)
+    def _taken_before_adding(self, known: HandedRules, newest: HandedRules) -> bool:
+        """Take over a version that came meanwhile. Returns False for one that is no set of rules, and is replaced."""
+        try:
+            lost = self._take(known, newest)
+        except _UnreadableError:
+            if not known.version:
+                raise
+            return False
         if lost:
             rule = lost[0].rule
             raise StoreError(
                 f"another node changed the rule for {rule.model} {rule.phase} in {self._source().place} meanwhile; its version counts: "
                 "look at it, and repeat the command if it is wrong"
             )
+        return True
 
     def _added(self, newest: HandedRules, config: RoutingConfig) -> bool:
         """Add the version that follows the newest one. Returns whether no other node came first."""
@@ -154,10 +191,7 @@ class HandedOut:
         driver()  # told now, when it is missing
         self._ending = threading.Event()
         self._patience_s = 0.0
-        try:
-            self.take()
-        except SelfoptError as error:
-            logger.warning("serving by the rules of this home, as they were verified last: %s", escape_control(str(error), 500))
+        self.refresh()
         self._follower = threading.Thread(target=self._follow, name="rules", daemon=True)
         self._follower.start()
 
@@ -214,16 +248,20 @@ class HandedOut:
         atomic_write_text(self._home.rules_note, json.dumps(told) + "\n", within=self._home.root)
 
 
+class _UnreadableError(StoreError):
+    """A version that is sealed and is no set of rules: another program made it."""
+
+
 def _parsed(handed: HandedRules) -> RoutingConfig:
     if not handed.version:
         return RoutingConfig()
+    what = f"version {handed.version} of the rules in the database"
     try:
         told = json.loads(handed.body)
         if told["schema_version"] > ROUTING_SCHEMA_VERSION:
-            raise ValueError(f"schema version {told['schema_version']}, up to {ROUTING_SCHEMA_VERSION} is read")
+            raise NewerSchemaError(
+                f"{what} has schema version {told['schema_version']:d}, up to {ROUTING_SCHEMA_VERSION} is read here; update selfopt"
+            )
         return parsed_config({**told, "version": handed.version, "generated_at": handed.at})
-    except (ValueError, TypeError, KeyError) as error:
-        raise StoreError(
-            f"version {handed.version} of the rules in the database cannot be read here ({escape_control(str(error), 200)}); if a newer "
-            "selfopt made it, update this one"
-        ) from None
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _UnreadableError(f"{what} is no set of rules ({escape_control(str(error), 200)})") from None

@@ -47,7 +47,7 @@ def measuring(app: App, purpose: str, models: Iterable[str]) -> Iterator[None]:
         ledger.take(names, purpose)
         try:
             if app.handed is not None:
-                app.handed.take()
+                app.handed.refresh()
             yield
         finally:
             ledger.give_back(names)
