@@ -92,6 +92,9 @@ underscores for dots, such as `gpt-4o-2024-11-20-FC`:
 
 ```sh
 selfopt export bfcl --model ollama/qwen2.5:3b --out board --as gpt-4o-2024-11-20-FC
+```
+
+```text
 cd board && BFCL_PROJECT_ROOT=$PWD bfcl evaluate --model gpt-4o-2024-11-20-FC --test-category simple_python --partial-eval --score-dir theirs
 ```
 

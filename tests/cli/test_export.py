@@ -80,7 +80,9 @@ def test_a_check_has_its_figures_and_its_trials_are_found(measured: Project) -> 
     }
     assert {verdicts[trial]["model"] for trial in json.loads(check["trial_ids"])} == {"scripted/good"}
     assert {verdicts[trial]["model"] for trial in json.loads(check["before_trial_ids"])} == {"scripted/mute"}
-    assert rows_of(measured.ok("export", "checks", "--model", "mute").out) == []
+    none = measured.ok("export", "checks", "--model", "mute")
+    assert rows_of(none.out) == []
+    assert "none is of mute" in none.err
 
 
 def test_an_ending_that_is_no_format_is_refused(measured: Project) -> None:

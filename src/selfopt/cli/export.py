@@ -38,7 +38,12 @@ def _table(kind: str, about: str, *, content: bool = True, model: bool = True) -
             emit({"kind": done.kind, "format": done.form, "rows": done.rows, "out": out})
         else:
             where = f"written to {out}" if out is not None else "written"
-            say(console(stderr=out is None), f"{counted(done.rows, 'row')} of {kind} {where}")
+            none = (
+                f"; none is of {asked['model']}: leave --model out to see which there are"
+                if asked.get("model") and not done.rows
+                else ""
+            )
+            say(console(stderr=out is None), f"{counted(done.rows, 'row')} of {kind} {where}{none}")
 
     decorators: list[Any] = [
         click.option(
