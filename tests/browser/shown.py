@@ -22,6 +22,7 @@ output = 0.4
 input = 3
 output = 15
 """
+CHECK = f"suite: s.json\nmodel: {SMALL}\nvariant: native_api@2\nmin_accuracy: 0.9\nmust_pass: true\nmax_trials: 400\n"
 
 
 @contextlib.contextmanager
@@ -37,6 +38,8 @@ def shown_world(world: World) -> Iterator[World]:
         found = world.calibrate()
         world.rule(found["calibration"]["calibration_id"])
         world.ok("routes", "set", FALLBACK, "extended", "--deny")
+        (world.root / "selfopt.check.yaml").write_text(CHECK, "utf-8")
+        assert world.run("check").returncode in (0, 100)
         world.ok("loop", "--baseline", f"{SMALL} atomic native_api@2", "--max-candidates", "2")
         with world.process("serve", "--port", "0") as (_, base, _):
             ask_all(base)

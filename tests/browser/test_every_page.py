@@ -26,7 +26,7 @@ def test_a_page_opens_without_fault(page: object, watched: Watched, screenshots:
 
 @pytest.mark.parametrize("watched", [(1440, "light"), (390, "dark")], indirect=True, ids=lambda look: f"{look[0]}-{look[1]}")
 def test_pages_below_them_open_without_fault(watched: Watched, screenshots: Path) -> None:
-    """A request, a difference, a decision, one evaluation alone, the words; `test_evidence_pages.py` has the others."""
+    """A request, a difference, a decision, a check, one evaluation alone, the words; `test_evidence_pages.py` has the others."""
 
     def first(path: str, link: str) -> str:
         found = watched.open(path).locator(f'main a[href^="/ui/{link}"]').first.get_attribute("href")
@@ -37,6 +37,7 @@ def test_pages_below_them_open_without_fault(watched: Watched, screenshots: Path
         "request": first("/requests?escalated=unsure", "requests/"),
         "difference": "/models/difference?older=1&newer=2",
         "decision": first(first("/experiments", "experiments/cycle/"), "experiments/decision/"),
+        "check": first("/experiments", "experiments/check/"),
         "wrong": first(first("/models", "models/of/"), "experiments/compare"),
         "words": "/words",
     }

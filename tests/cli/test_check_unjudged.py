@@ -67,6 +67,14 @@ def test_every_report_says_why(
     assert lines[0].startswith("::error file=selfopt.check.yaml,title=selfopt check::")
 
 
+@pytest.mark.parametrize("report", [("--junit", "junit.xml"), ("--markdown", "check.md"), ()])
+def test_a_bad_option_is_told_in_what_was_asked_for(project: Project, report: tuple[str, ...]) -> None:
+    """One report, or none."""
+    check_file(project, "good")
+    project.run("check", *report, "--max-trials", "many").assert_refused(2, "max-trials")
+    assert [name for name in ("junit.xml", "check.md") if Path(name).exists()] == list(report[1:])
+
+
 def test_one_report_tells_of_the_other_that_cannot_be_written(project: Project) -> None:
     """And what stood there is not taken for this check's."""
     check_file(project, "good")

@@ -152,3 +152,14 @@ def test_recommendations_name_no_remote_fallback_without_consent(project: Projec
         assert fallback() is None
         monkeypatch.setenv("SELFOPT_ALLOW_REMOTE", "true")
         assert fallback() == "far/m"
+
+
+@pytest.mark.parametrize("command", [("compare", "good"), ("check",), ("tune", "good", "--tools", "tools.json")])
+def test_each_command_that_measures_says_who_makes_the_trials(project: Project, command: tuple[str, ...]) -> None:
+    """The option counts as the setting does: this process's own endpoints can't be asked by others, and a name that is none is refused."""
+    project.write("selfopt.check.yaml", "suite: atomic.yaml\nmodel: good\nmin_accuracy: 0.1\n")
+    project.run(*command, "--executor", "dask").assert_refused(2, "executor", "local")
+    if command[0] != "tune":
+        refused = project.run(*command, "--executor", "ray")
+        refused.assert_refused(2, "plays its replies in this process")
+        assert project.run(*command, "--executor", "local").code == 0

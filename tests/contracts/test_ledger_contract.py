@@ -19,8 +19,15 @@ from selfopt.ledger.codec import record_types
 from selfopt.records import Baseline, Blob, Cycle, Ledger, Message, Record, Run, RunEnd, Spec, Trial, TrialStart, Verdict
 from tests.ledger import samples
 
+from .blob_ledgers import open_with_folder, open_with_memory
+
 Opener = Callable[[Path], Ledger]
-OPENERS: dict[str, Opener] = {"sqlite": lambda folder: open_ledger(folder / "ledger.sqlite3"), "memory": lambda _: MemoryLedger()}
+OPENERS: dict[str, Opener] = {
+    "sqlite": lambda folder: open_ledger(folder / "ledger.sqlite3"),
+    "sqlite, texts in a folder": open_with_folder,
+    "sqlite, texts behind fsspec": open_with_memory,
+    "memory": lambda _: MemoryLedger(),
+}
 
 
 @pytest.fixture(params=sorted(OPENERS))

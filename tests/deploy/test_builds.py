@@ -116,6 +116,11 @@ def test_without_a_requirement_the_action_installs_the_copy_that_it_came_with(pr
     done = bash(project, folder["run"], CHECK_REQUIREMENT="", GITHUB_ACTION_PATH=str(ROOT / "deploy/github-action"))
     assert done.returncode == 0, done.stderr
     assert Path((project.root / "installed.txt").read_text("utf-8").splitlines()[-1]).resolve() == ROOT
+    (project.root / "installed.txt").unlink()
+    alone = bash(project, folder["run"], CHECK_REQUIREMENT="", GITHUB_ACTION_PATH=str(project.root))
+    assert alone.returncode == 2
+    assert "::error::" in alone.stdout
+    assert not (project.root / "installed.txt").exists()
     assert "selfopt" not in {str(entry["default"]) for entry in ACTION["inputs"].values()}
 
 

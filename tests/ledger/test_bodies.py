@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import threading
 from pathlib import Path
 
 import pytest
@@ -53,23 +52,8 @@ async def test_a_damaged_record_is_named(tmp_path: Path, body: str) -> None:
     ledger.close()
 
 
-async def test_who_stops_reading_leaves_no_thread(tmp_path: Path) -> None:
-    """A thread reads ahead only as long as somebody reads."""
-    ledger = open_ledger(tmp_path / "ledger.sqlite3")
-    await ledger.append(TRIALS)
-    before = threading.active_count()
-    with open_bodies(ledger) as bodies:
-        pages = bodies.pages(Trial, 2)
-        assert next(pages).count == 2
-        pages.close()  # type: ignore[attr-defined]
-        assert threading.active_count() == before
-        assert sum(page.count for page in bodies.pages(Trial, 2)) == len(TRIALS)
-    assert threading.active_count() == before
-    ledger.close()
-
-
 async def test_a_ledger_that_fails_on_the_way_is_named(tmp_path: Path) -> None:
-    """What goes wrong in the thread is raised where the pages are read."""
+    """Whatever goes wrong between two pages."""
     path = tmp_path / "ledger.sqlite3"
     ledger = open_ledger(path)
     await ledger.append(TRIALS)

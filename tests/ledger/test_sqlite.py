@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from selfopt.errors import CorruptError, NewerSchemaError, ReadOnlyError, StoreError
-from selfopt.ledger import SCHEMA_VERSION, SqliteLedger, open_ledger
+from selfopt.ledger import SqliteLedger, open_ledger
 from selfopt.ledger.codec import decode, record_types
-from selfopt.ledger.schema import needs_migration
+from selfopt.ledger.schema import VERSION_WITH_OBJECTS, needs_migration
 from selfopt.records import Blob, Trial, TrialStart, Verdict
 from tests.golden.forms import as_0_1
 from tests.ledger import samples
@@ -138,10 +138,12 @@ def test_a_newer_file_is_named_and_left(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite3"
     _filled(path, 1)
     connection = sqlite3.connect(path)
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    connection.execute(f"PRAGMA user_version = {VERSION_WITH_OBJECTS + 1}")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(NewerSchemaError, match=f"version {SCHEMA_VERSION + 1}, this selfopt reads up to {SCHEMA_VERSION}"):
+    with pytest.raises(
+        NewerSchemaError, match=f"version {VERSION_WITH_OBJECTS + 1}, this selfopt reads up to {VERSION_WITH_OBJECTS}"
+    ):
         open_ledger(path)
     assert path.read_bytes() == before
 

@@ -275,7 +275,7 @@ def test_what_cannot_be_used_is_told_in_one_line(postgres: Server, monkeypatch: 
         open_postgres_ledger(postgres.url(database, "keyed"))
     monkeypatch.setenv("PGPASSWORD", "right-word")
     url = postgres.url(postgres.ledger().rpartition("/")[2], "keyed")
-    with pytest.raises(StoreError, match="grant the role selfopt_writer"):
+    with pytest.raises(StoreError, match="a loop needs the role selfopt_writer"):
         open_postgres_ledger(url)
 
 
@@ -326,3 +326,30 @@ async def test_another_content_under_a_known_id_is_refused_over_machines(postgre
         await other.append([samples.trial(latency_ms=99.0)])
     one.close()
     other.close()
+
+
+async def test_a_database_of_the_first_version_is_brought_up_to_date(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until then a line names the command; afterwards what it held is there, and a gateway's user sees who holds what."""
+    from selfopt.ledger import postgres_schema
+
+    url = postgres.url(postgres.database())
+    database = url.rpartition("/")[2]
+    with monkeypatch.context() as patch:
+        patch.setattr(postgres_schema, "MIGRATIONS", postgres_schema.MIGRATIONS[:1])
+        patch.setattr(postgres_schema, "POSTGRES_SCHEMA_VERSION", 1)
+        grants = [text for text in postgres_schema._GRANTS if "holders" not in text]
+        patch.setattr(postgres_schema, "_GRANTS", grants)
+        migrate(url)
+        ledger = open_postgres_ledger(url)
+        await ledger.append([samples.trial()])
+        ledger.close()
+    with pytest.raises(StoreError, match="schema version 1, this selfopt needs 2; bring it up to date: selfopt ledger migrate"):
+        open_postgres_ledger(url)
+    postgres.execute(database, "DROP ROLE IF EXISTS door", "CREATE ROLE door LOGIN")
+    assert migrate(url, gateways=["door"]) == (1, 2)
+    ledger = open_postgres_ledger(url)
+    assert ledger.ids(Trial) == ["trial-1"]
+    ledger.take(["model a"], "loop")
+    assert postgres.execute(database, "SELECT name FROM selfopt.holders", user="door") == [("model a",)]
+    ledger.close()
+    assert verify_database(url, {}).ok

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -34,7 +33,7 @@ def server() -> Iterator[Server]:
     shutil.rmtree(made.folder, ignore_errors=True)
 
 
-def node(folder: Path, latency_ms: int = 3000) -> Project:
+def node(folder: Path, latency_ms: int = 500) -> Project:
     """A machine with a home of its own. Its models take a while to answer, so that there is a middle."""
     folder.mkdir()
     made = Project(folder)
@@ -100,6 +99,7 @@ def test_three_loops_work_at_once_and_one_is_continued_elsewhere(server: Server,
     running = [loop(project, url, name) for project, name in zip(projects, MODELS, strict=True)]
     for process, name in zip(running, MODELS, strict=True):
         wait_for(server, url, name, 2, process)
+        process.send_signal(signal.SIGSTOP)  # it keeps its session, and does not come to its end meanwhile
     doctor = json.loads(finished(start(projects[0], url, "doctor", "--json")))
     held = [check["detail"] for check in doctor if check["name"].startswith("held")]
     assert [name for name in MODELS if any(f"scripted/{name} is held by" in told for told in held)] == list(MODELS)
@@ -108,7 +108,7 @@ def test_three_loops_work_at_once_and_one_is_continued_elsewhere(server: Server,
     _, err = refused.communicate(timeout=100)
     told = f"model scripted/writer is held by process {running[0].pid} on "
     assert (refused.returncode, told in err, '("loop", since' in err) == (1, True, True), err
-    os.kill(running[0].pid, signal.SIGKILL)
+    running[0].kill()
     running[0].communicate()
     database = url.rpartition("/")[2]
     server.execute(
@@ -117,6 +117,8 @@ def test_three_loops_work_at_once_and_one_is_continued_elsewhere(server: Server,
         f" AND application_name LIKE '% {running[1].pid}'",
     )
     before = trials(server, url)
+    for process in running[1:]:
+        process.send_signal(signal.SIGCONT)
     ledger = open_postgres_ledger(url)
     while any(holder.name == "model scripted/writer" for holder in ledger.holders()):
         select_nothing()  # until the server notices
@@ -135,3 +137,5 @@ def test_three_loops_work_at_once_and_one_is_continued_elsewhere(server: Server,
     assert sum(made.values()) == 3 * len(trials(server, whole))
     for project in (*projects[1:], elsewhere):
         verify(project, url)
+    rules = server.execute(database, "SELECT body FROM selfopt.rule_versions ORDER BY version DESC LIMIT 1")[0][0]
+    assert {rule["model"] for rule in json.loads(rules)["rules"]} == {f"scripted/{name}" for name in MODELS}

@@ -32,6 +32,7 @@ NEVER = {
     "home",
     "ledger",
     "ledger_patience_s",
+    "blobs",
     "allow_remote",
     "currency",
     "prices",

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from selfopt.home import ProcessLock
-from selfopt.records import CycleStart, CycleTarget, Decision, Outcome, RaceBlock, RaceEnd, Trial
+from selfopt.records import CheckedPrompt, CycleStart, CycleTarget, Decision, Outcome, RaceBlock, RaceEnd, Trial
 from selfopt.words.decisions import GATES
 from tests.loop.kit import World
 from tests.loop.race_kit import ATOMIC, candidates, sometimes
+from tests.report.test_check_outputs import finished
 
 from .homes import AT, HOSTILE, evaluation_of, spec, store
 from .kit import running
@@ -210,3 +211,31 @@ async def test_a_wrong_address_is_answered_in_a_sentence(pair: Path, address: st
         got = await (await ui.signed_in()).get(f"/ui/experiments/{address}")
         assert got.status == status
         assert "This page failed" not in got.text
+
+
+async def test_checks_are_listed_with_what_showed_their_verdict(tmp_path: Path) -> None:
+    """The newest first; each leads to its figures, its reasons and its prompts, whose outcomes lead to trials. All escaped."""
+    row = CheckedPrompt(
+        prompt_id=HOSTILE,
+        prompt_kind="direct",
+        needs_call=True,
+        now=(WRONG,),
+        verdict="fail",
+        must_pass=True,
+        trial_ids=("trial-1",),
+    )
+    failed = finished("fail", check_id="check-1", model=HOSTILE, rows=(row,))
+    passed = finished("pass", check_id="check-2")
+    await store(tmp_path, [failed, passed])
+    async with running(tmp_path) as ui:
+        browser = await ui.signed_in()
+        text = (await browser.get("/ui/experiments")).text
+        assert "Nothing was tried yet" not in text
+        assert text.index("/ui/experiments/check/check-2") < text.index("/ui/experiments/check/check-1")
+        assert HOSTILE not in text
+        text = (await browser.get("/ui/experiments/check/check-1")).text
+        assert HOSTILE not in text
+        for words in ("fails", "no regression", "/ui/experiments/trial/trial-1", "selfopt show check-1"):
+            assert words in text
+        assert "passes" in (await browser.get("/ui/experiments/check/check-2")).text
+        assert (await browser.get("/ui/experiments/check/check-9")).status == 404

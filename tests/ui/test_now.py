@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from selfopt.home import ProcessLock
 from selfopt.ui.live import GatewayState
 from selfopt.ui.pages.now import away
 from selfopt.verbs.requests import LiveAttempt
@@ -34,6 +35,18 @@ async def test_a_home_without_requests_says_how_to_begin(tmp_path: Path) -> None
         text = await now(ui)
         assert verdict(text)[0] == "calm"
         assert "selfopt serve" in text
+
+
+async def test_what_measures_is_said(tmp_path: Path) -> None:
+    """The command that holds the lock of the home; asked for in the background, so a later look has it."""
+    async with running(tmp_path) as ui:
+        with ProcessLock(ui.site.app.home.ensure().lock)("loop <b>"):
+            browser = await ui.signed_in()
+            for _ in range(200):
+                text = (await browser.get("/ui/")).text
+                if "measuring now" in text:
+                    break
+        assert "selfopt loop &lt;b&gt; is measuring now." in text
 
 
 async def test_all_is_right_where_nothing_fails(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ def command(ctx: click.Context, /, as_json: bool) -> int:
     """Check home, settings, engine, models, endpoints, rules, audit trail and live requests.
 
     Exit code 1 when something is broken, 100 when records are not what was written (see `audit
-    verify`). It loads no model, generates nothing and contacts no remote server.
+    verify`). It loads no model, generates nothing and contacts no remote server, except the store that the setting `blobs` names.
     """
     from selfopt.verbs.doctor import diagnose_installation
 

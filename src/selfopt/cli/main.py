@@ -98,6 +98,7 @@ _OWN_VARIABLES = frozenset(
         "SELFOPT_CURRENCY",
         "SELFOPT_LEDGER",
         "SELFOPT_LEDGER_PATIENCE_S",
+        "SELFOPT_BLOBS",
         "SELFOPT_VARIANTS",
     }
 )

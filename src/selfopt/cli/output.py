@@ -158,7 +158,7 @@ def short_id(record_id: str) -> str:
 
 def emit(value: Any) -> None:
     """Prints one JSON document. Records are dumped without their private fields."""
-    print(json.dumps(_plain(value), indent=2, ensure_ascii=True, allow_nan=False))
+    print(json.dumps(_plain(value), indent=2, ensure_ascii=True, allow_nan=False), flush=True)
 
 
 def _plain(value: Any) -> Any:

@@ -45,6 +45,7 @@ def make_streams_usable() -> None:
                 encoding=stream.encoding,
                 errors="replace" if name == "stdout" else stream.errors,
                 line_buffering=stream.line_buffering,
+                write_through=stream.write_through,
             )
             setattr(sys, name, made)
 

@@ -5,6 +5,7 @@ Commits list what is stored, and the audit trail seals them (`LedgerSeals`). `ve
 and `check_records` report what has changed since it was committed.
 """
 
+from .blobs import BlobStore, InsideBlobs, ObjectBlobs
 from .bodies import Bodies, BodyPage, StoredBody, open_bodies
 from .lookup import resolve
 from .memory import MemoryLedger
@@ -18,10 +19,13 @@ __all__ = [
     "LEDGER_IMPORTED_EVENT",
     "LEDGER_SEALED_EVENT",
     "SCHEMA_VERSION",
+    "BlobStore",
     "Bodies",
     "BodyPage",
+    "InsideBlobs",
     "LedgerSeals",
     "MemoryLedger",
+    "ObjectBlobs",
     "SqliteLedger",
     "StoredBody",
     "check_records",

@@ -14,7 +14,8 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from selfopt.records import Blob, Ledger, Record
 
-from .codec import encode, kind_of, unpack_text
+from .blobs import BlobStore, whole
+from .codec import encode, kind_of
 from .schema import FEW, MANY_KINDS
 from .sqlite import SqliteLedger
 from .storing import translated
@@ -78,7 +79,7 @@ def open_bodies(ledger: Ledger) -> Iterator[Bodies]:
         return
     try:
         with closing(_connected(ledger.path)) as connection:
-            yield _SqliteBodies(ledger.path, connection)
+            yield _SqliteBodies(ledger.path, connection, ledger.blobs)
     except sqlite3.Error as error:
         raise translated(error, ledger.path) from error
 
@@ -90,9 +91,10 @@ def _connected(path: Path) -> sqlite3.Connection:
 class _SqliteBodies:
     """The bodies of a ledger file, by a connection of their own. A thread reads a page ahead by another."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, blobs: BlobStore) -> None:
         self._path = path
         self._connection = connection
+        self._blobs = blobs
 
     def pages(self, record_type: type[Record], size: int, *, timed: bool = False) -> Iterator[BodyPage]:
         """See `Bodies.pages`."""
@@ -139,8 +141,8 @@ class _SqliteBodies:
         found = dict[str, str]()
         for part in _parts(hashes):
             text = f"SELECT hash, codec, data FROM blobs WHERE hash IN ({','.join('?' * len(part))})"
-            for blob_hash, codec, data in self._connection.execute(text, part):
-                found[blob_hash] = unpack_text(codec, data, blob_hash, where=str(self._path))
+            rows = self._connection.execute(text, part)
+            found.update((row[0], whole(text)) for row, text in self._blobs.texts(rows, str(self._path)))
         return found
 
 
@@ -164,6 +166,9 @@ class _RecordBodies:
 
     def texts(self, hashes: Iterable[str]) -> dict[str, str]:
         """See `Bodies.texts`."""
+        together = getattr(self._ledger, "texts", None)  # of a ledger that many blobs are far from
+        if together is not None:
+            return {name: text for part in _parts(hashes) for name, text in together(part).items()}
         return {blob.blob_hash: blob.text for each in hashes for blob in self._ledger.read(Blob, {"id": each}, limit=1)}
 
 

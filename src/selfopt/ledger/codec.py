@@ -29,6 +29,9 @@ Equal ids mean equal content, although a variant in it may have another name.
 """
 
 _RAW, _ZLIB = 0, 1
+ELSEWHERE = 2
+"""The codec of a blob whose text is kept elsewhere. The data says where: the text's size in bytes, a space, and the place."""
+
 _PACK_FROM_BYTES = 1000
 _SMALL_BYTES = 16_384
 
@@ -154,6 +157,8 @@ def pack_text(text: str) -> tuple[int, bytes]:
 
 def unpack_text(codec: int, data: bytes, blob_hash: str, *, where: str) -> str:
     """Returns the text. CorruptError when it cannot be unpacked or does not have its hash."""
+    if codec not in (_RAW, _ZLIB):
+        raise CorruptError(f"{where} is damaged: the row of blob {blob_hash} does not say where its text is")
     try:
         text = (zlib.decompress(data) if codec == _ZLIB else data).decode("utf-8")
     except (zlib.error, UnicodeDecodeError) as error:

@@ -55,12 +55,19 @@ class GroupCommit:
             which it was left out. An exception that it raises goes to every caller.
         closed: the message of the StoreError that appends get after `close`.
         threaded: always write in a thread, because writing waits for a network.
+        hurry: called when a caller is cancelled, so that writing waits no longer for what is away.
     """
 
     def __init__(
-        self, write: Callable[[Sequence[Batch]], Sequence[Exception | None]], closed: str, *, threaded: bool = False
+        self,
+        write: Callable[[Sequence[Batch]], Sequence[Exception | None]],
+        closed: str,
+        *,
+        threaded: bool = False,
+        hurry: Callable[[], None] = lambda: None,
     ) -> None:
         self._write = write
+        self._hurry = hurry
         self._threaded = threaded
         self._if_closed = closed
         self._changed = threading.Condition()
@@ -92,7 +99,7 @@ class GroupCommit:
             self._drain()
             return batch.stored.result()
         # Await it even if it is stored by now, so that callers continue in the order of storing.
-        return await _decided(asyncio.wrap_future(batch.stored))
+        return await _decided(asyncio.wrap_future(batch.stored), self._hurry)
 
     def close(self) -> None:
         """Take no more batches, and wait until those that were taken are written.
@@ -124,7 +131,7 @@ class GroupCommit:
                     batch.stored.set_exception(failed)
 
 
-async def _decided(stored: asyncio.Future[None]) -> None:
+async def _decided(stored: asyncio.Future[None], hurry: Callable[[], None]) -> None:
     """Wait for the outcome, and raise a cancellation that arrives meanwhile only afterwards."""
     cancelled: asyncio.CancelledError | None = None
     while not stored.done():
@@ -132,6 +139,7 @@ async def _decided(stored: asyncio.Future[None]) -> None:
             await asyncio.wait((stored,))
         except asyncio.CancelledError as error:
             cancelled = error
+            hurry()
     if cancelled is not None:
         stored.exception()  # mark it as retrieved
         raise cancelled

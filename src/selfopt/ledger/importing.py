@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from selfopt.errors import CorruptError, StoreError
 from selfopt.records import Blob
 
-from .codec import Row, decode, encode, record_types, same_content, unpack_text
+from .blobs import BlobStore, whole
+from .codec import Row, decode, encode, record_types, same_content
 from .commits import CommitHead, blob_entry, record_entry
 from .unwritable import read_only_uri
 
@@ -80,12 +81,12 @@ def import_file(path: Path, ledger: PostgresLedger, tell: Callable[[int, int], N
         if any(missing):
             _refuse_newer(connection, ledger, path)
         total, done = 2 * (records + blobs), 0
-        for part in _parts(connection, path):
+        for part in _parts(connection, path, ledger.blobs):
             if any(missing):
                 ledger.store_parts(*part)
             tell(done := done + len(part[0]) + len(part[1]), total)
         digest = sha256()
-        for part in _parts(connection, path):
+        for part in _parts(connection, path, ledger.blobs):
             _compare(ledger, part)
             for line in (*(blob_entry(b.blob_hash) for b in part[0]), *(record_entry(r.kind, r.id, r.body) for r in part[1])):
                 digest.update(f"{line}\n".encode())
@@ -105,12 +106,12 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         raise CorruptError(f"{path} cannot be read: {error}; it was left as it is") from error
 
 
-def _parts(connection: sqlite3.Connection, path: Path) -> Iterator[Part]:
+def _parts(connection: sqlite3.Connection, path: Path, store: BlobStore) -> Iterator[Part]:
     """Yields the texts, then the records: whoever reads a record finds its texts."""
     blobs: list[Blob] = []
     size = 0
-    for blob_hash, codec, data in connection.execute("SELECT hash, codec, data FROM blobs ORDER BY seq"):
-        blobs.append(Blob(blob_hash=blob_hash, text=unpack_text(codec, data, blob_hash, where=str(path))))
+    for (blob_hash, *_), found in store.texts(connection.execute("SELECT hash, codec, data FROM blobs ORDER BY seq"), str(path)):
+        blobs.append(Blob(blob_hash=blob_hash, text=whole(found)))
         size += len(blobs[-1].text)
         if len(blobs) >= _TOGETHER or size >= _MOST_BYTES:
             yield blobs, []
@@ -163,20 +164,10 @@ def _refuse_newer(connection: sqlite3.Connection, ledger: PostgresLedger, path: 
 def _compare(ledger: PostgresLedger, part: Part) -> None:
     """Raises CorruptError unless the database has a part of the file as it is there."""
     blobs, rows = part
-    texts = (
-        {
-            found: (codec, data)
-            for found, codec, data in ledger.ask(
-                "SELECT hash, codec, data FROM selfopt.blobs WHERE hash = ANY (%s)", ([blob.blob_hash for blob in blobs],)
-            )
-        }
-        if blobs
-        else {}
-    )
+    texts = ledger.texts([blob.blob_hash for blob in blobs])  # each is checked against its hash
     for blob in blobs:
         if blob.blob_hash not in texts:
             raise CorruptError(f"{ledger.place} does not have the text {blob.blob_hash} after the import; repeat it")
-        unpack_text(*texts[blob.blob_hash], blob.blob_hash, where=ledger.place)
     text = (
         "SELECT k.kind, k.id, r.body FROM unnest(%s::text[], %s::text[]) AS q (kind, id) JOIN selfopt.record_keys k USING (kind, id)"
         " JOIN selfopt.records r ON r.seq = k.seq AND r.at = k.at"

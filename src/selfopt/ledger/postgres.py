@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import threading
@@ -14,13 +13,14 @@ from selfopt.errors import CorruptError, LockedError, StoreError
 from selfopt.home import atomic_write_text
 from selfopt.records import Blob, Record
 
-from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of, unpack_text
+from .blobs import BlobStore, InsideBlobs, whole
+from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of
 from .commits import CommitHead
 from .group import Batch, GroupCommit, note_blobs
 from .postgres_holding import Holder, Holding, holders_of
 from .postgres_schema import checked
 from .postgres_session import DatabaseSession, Patience
-from .postgres_storing import PostgresStoring, index_value
+from .postgres_storing import KNOWN_BLOBS, PostgresStoring, index_value
 
 R = TypeVar("R", bound=Record)
 AfterCommit = Callable[["PostgresLedger"], None]
@@ -47,6 +47,7 @@ def open_postgres_ledger(
     one_name: Callable[[str], str] = str,
     purpose: str = "ledger",
     note: Path | None = None,
+    blobs: BlobStore | None = None,
 ) -> PostgresLedger:
     """Open the ledger of a database. `selfopt ledger migrate` made it.
 
@@ -56,12 +57,13 @@ def open_postgres_ledger(
         one_name: gives one name for all of a model. A read by `model` finds records under each.
         purpose: what the server shows this session is for.
         note: the file that notes how far this home's audit trail has sealed the ledger.
+        blobs: where the texts of new blobs go; None: into the database.
 
     Raises:
         NewerSchemaError: a newer selfopt made the ledger.
         StoreError: the database cannot be used, holds no ledger, or the extra is missing.
     """
-    return PostgresLedger(url, Patience(patience_s), after_commit, one_name, purpose, note)
+    return PostgresLedger(url, Patience(patience_s), after_commit, one_name, purpose, note, blobs or InsideBlobs(patience_s))
 
 
 class PostgresLedger:
@@ -71,6 +73,7 @@ class PostgresLedger:
         ledger_id: names this database's ledger, wherever it is moved.
         place: the database, in a form for people.
         for_rules: whether this user may only read and add rules, as a gateway does. Reads of records fail then.
+        blobs: keeps the texts of blobs.
     """
 
     upgraded = False
@@ -85,8 +88,10 @@ class PostgresLedger:
         one_name: Callable[[str], str],
         purpose: str,
         note: Path | None,
+        blobs: BlobStore,
     ) -> None:
         self.ledger_id = ""
+        self.blobs = blobs
         self._note = note
         self._one_name = one_name
         self._after_commit = after_commit
@@ -99,7 +104,7 @@ class PostgresLedger:
         self._holding = Holding(self.place)
         self._storing = PostgresStoring(self.place)
         self._if_closed = f"the ledger {self.place} is closed; open it again"
-        self._group = GroupCommit(self._append_all, self._if_closed, threaded=True)
+        self._group = GroupCommit(self._append_all, self._if_closed, threaded=True, hurry=self._hurry)
         try:
             self._writer.run(lambda connection: None)
         except StoreError:
@@ -127,27 +132,29 @@ class PostgresLedger:
                 blobs.append(record)
             else:
                 rows.append(encode(record))
-        appended = asyncio.ensure_future(self._group.append(Batch(blobs, rows)))
-        try:
-            await asyncio.shield(appended)
-        except asyncio.CancelledError:
-            # Who leaves does not wait for a database that is away.
-            while not appended.done():
-                self._writer.hurry()
-                await asyncio.wait((appended,))
-            if not appended.cancelled():
-                appended.exception()
-            raise
+        await self._group.append(Batch(blobs, rows))
+
+    def _hurry(self) -> None:
+        # Who leaves does not wait for a database or a store that is away.
+        self._writer.hurry()
+        self.blobs.hurry()
 
     def _append_all(self, batches: Sequence[Batch]) -> Sequence[Exception | None]:
+        known = self._known_blobs
+        new = (blob for batch in batches for blob in batch.blobs if blob.blob_hash not in known)
+        pack = self.blobs.keep(new, self._stored_blobs)
         with self._writer.lock:
-            stored = self._writer.run(lambda connection: self._storing.store(connection, batches, self._head, self._known_blobs))
+            stored = self._writer.run(lambda connection: self._storing.store(connection, batches, self._head, known, pack))
             note_blobs(self._known_blobs, batches, stored.errors)
             if stored.head is not None:
                 self._head = stored.head
                 if self._after_commit is not None:
                     self._after_commit(self)
             return stored.errors
+
+    def _stored_blobs(self, hashes: list[str]) -> set[str]:
+        rows = self._writer.run(lambda connection: connection.execute(KNOWN_BLOBS, (hashes,)).fetchall())
+        return {str(row[0]) for row in rows}
 
     def read(
         self,
@@ -174,6 +181,11 @@ class PostgresLedger:
         if kind == Blob.ledger_kind:
             return [str(row[0]) for row in self._fetch("SELECT hash FROM selfopt.blobs ORDER BY seq", ())]
         return [str(row[0]) for row in self._fetch("SELECT id FROM selfopt.record_keys WHERE kind = %s ORDER BY seq", (kind,))]
+
+    def texts(self, hashes: Sequence[str]) -> dict[str, str]:
+        """See `Bodies.texts`."""
+        rows = self._fetch("SELECT hash, codec, data FROM selfopt.blobs WHERE hash = ANY (%s)", (list(hashes),))
+        return {blob_hash: whole(found) for (blob_hash, *_), found in self.blobs.texts(rows, self.place)}
 
     def store_parts(self, blobs: Sequence[Blob], rows: Sequence[Row]) -> None:
         """Store texts and records in the form that they have elsewhere. Raises as `append`."""
@@ -239,6 +251,7 @@ class PostgresLedger:
     def close(self) -> None:
         """Finish running appends and close the connections. May be called twice."""
         self._group.close()
+        self.blobs.close()
         self._closed.set()
         self.give_back(self._holding.names)  # the server notices the end of a connection only later
         self._writer.close()
@@ -290,9 +303,9 @@ class PostgresLedger:
     ) -> Iterator[R]:
         text, values = "SELECT seq, hash, codec, data FROM selfopt.blobs WHERE TRUE", [value for _, value in conditions]
         text += " AND hash = %s" * len(values)
-        for _, blob_hash, codec, data in self._pages(text, values, "seq", newest_first, limit):
-            body = unpack_text(codec, data, blob_hash, where=self.place)
-            yield record_type.model_validate({"blob_hash": blob_hash, "text": body})
+        rows = self._pages(text, values, "seq", newest_first, limit)
+        for (_, blob_hash, *_), found in self.blobs.texts(rows, self.place):
+            yield record_type.model_validate({"blob_hash": blob_hash, "text": whole(found)})
 
     def _pages(self, text: str, values: list[Any], seq: str, newest_first: bool, limit: int | None) -> Iterator[tuple[Any, ...]]:
         sign, order = ("<", "DESC") if newest_first else (">", "ASC")

@@ -166,7 +166,7 @@ class DatabaseSession:
         return self._connection
 
     def at_hand(self, work: Callable[[Any], None]) -> None:
-        """Do work on the connection, or give it None where there is none. It never waits."""
+        """Do work on the connection, or give it None where there is none. It waits for no database that is away."""
         with self._lock:
             work(self._connection)
 

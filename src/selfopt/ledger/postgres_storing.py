@@ -6,16 +6,17 @@ see them in order. Two round trips are enough, however many batches there are.
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 from selfopt.errors import CorruptError, StoreError
-from selfopt.records import utc_now
+from selfopt.records import Blob, utc_now
 
-from .codec import Row, decode, encode, pack_text, record_types, same_content
+from .blobs import PackedRow
+from .codec import Row, decode, encode, record_types, same_content
 from .commits import CommitHead, blob_entry, commit_body, commit_hash, record_entry
 from .group import Batch
 from .postgres_session import APPENDING, FAMILY
@@ -27,7 +28,7 @@ _KNOWN_RECORDS = (
     "SELECT k.kind, k.id, r.body FROM unnest(%b::text[], %b::text[]) AS q (kind, id)"
     " JOIN selfopt.record_keys k ON k.id = q.id AND k.kind = q.kind JOIN selfopt.records r ON r.seq = k.seq AND r.at = k.at"
 )
-_KNOWN_BLOBS = "SELECT hash FROM selfopt.blobs WHERE hash = ANY (%b::text[])"
+KNOWN_BLOBS = "SELECT hash FROM selfopt.blobs WHERE hash = ANY (%b::text[])"
 _LAST = "SELECT seq, last_record, last_blob FROM selfopt.commits ORDER BY seq DESC LIMIT 1"
 _OWN = "SELECT hash FROM selfopt.commits WHERE writer = %s AND n = %s"
 _ADD_BLOBS = "INSERT INTO selfopt.blobs (seq, hash, codec, data) SELECT * FROM unnest(%b::bigint[], %b::text[], %b::smallint[], %b::bytea[])"
@@ -85,8 +86,9 @@ class Stored:
 
 @dataclass(slots=True)
 class _New:
+    pack: Callable[[Blob], PackedRow]
     rows: dict[tuple[str, str], Row] = field(default_factory=dict)
-    blobs: dict[str, str] = field(default_factory=dict)
+    blobs: dict[str, Blob] = field(default_factory=dict)
 
 
 class PostgresStoring:
@@ -101,16 +103,30 @@ class PostgresStoring:
         self._place = place
         self.unsure: Stored | None = None
 
-    def store(self, connection: Any, batches: Sequence[Batch], head: CommitHead, known_blobs: Container[str]) -> Stored:
-        """Store batches, each completely or not at all. May be repeated after a lost connection."""
+    def store(
+        self,
+        connection: Any,
+        batches: Sequence[Batch],
+        head: CommitHead,
+        known_blobs: Container[str],
+        pack: Callable[[Blob], PackedRow],
+    ) -> Stored:
+        """Store batches, each completely or not at all. May be repeated after a lost connection. pack: makes the row of a blob."""
         try:
-            return self._store(connection, batches, head, known_blobs)
+            return self._store(connection, batches, head, known_blobs, pack)
         except BaseException:
             if not connection.closed and connection.info.transaction_status != 0:
                 connection.rollback()
             raise
 
-    def _store(self, connection: Any, batches: Sequence[Batch], head: CommitHead, known_blobs: Container[str]) -> Stored:
+    def _store(
+        self,
+        connection: Any,
+        batches: Sequence[Batch],
+        head: CommitHead,
+        known_blobs: Container[str],
+        pack: Callable[[Blob], PackedRow],
+    ) -> Stored:
         refused = [_unfit(batch) for batch in batches]
         taken = [batch for batch, error in zip(batches, refused, strict=True) if error is None]
         keys = list({(row.kind, row.id): None for batch in taken for row in batch.rows})
@@ -120,7 +136,7 @@ class PostgresStoring:
             connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", (FAMILY, APPENDING))
             own = connection.execute(_OWN, (head.writer, head.n + 1)) if self.unsure is not None else None
             rows = connection.execute(_KNOWN_RECORDS, ([kind for kind, _ in keys], [name for _, name in keys]))
-            blobs = connection.execute(_KNOWN_BLOBS, (hashes,))
+            blobs = connection.execute(KNOWN_BLOBS, (hashes,))
             last = connection.execute(_LAST)
             stored = {(kind, name): body for kind, name, body in rows.fetchall()}
             there = {found for (found,) in blobs.fetchall()}
@@ -131,7 +147,7 @@ class PostgresStoring:
             done, self.unsure = self.unsure, None
             return done
         self.unsure = None
-        new = _New()
+        new = _New(pack)
         result = Stored()
         for batch, error in zip(batches, refused, strict=True):
             result.errors.append(error or self._add(batch, stored, there, known_blobs, new))
@@ -160,7 +176,7 @@ class PostgresStoring:
             if not same:
                 return CorruptError(f"{self._place} already has another {row.kind} {row.id}; nothing was appended")
         new.rows.update(rows)
-        new.blobs.update({b.blob_hash: b.text for b in batch.blobs if b.blob_hash not in there and b.blob_hash not in known})
+        new.blobs.update({b.blob_hash: b for b in batch.blobs if b.blob_hash not in there and b.blob_hash not in known})
         return None
 
     def _write(self, connection: Any, new: _New, numbers: tuple[int, int, int], head: CommitHead, result: Stored) -> None:
@@ -175,7 +191,7 @@ class PostgresStoring:
         last_row, last_blob = first_row + len(new.rows) - 1, first_blob + len(new.blobs) - 1
         with connection.pipeline():
             if new.blobs:
-                packed = [pack_text(text) for text in new.blobs.values()]
+                packed = [new.pack(blob) for blob in new.blobs.values()]
                 columns = (
                     list(range(first_blob, last_blob + 1)),
                     list(new.blobs),

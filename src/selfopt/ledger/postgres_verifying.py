@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from selfopt.records import LedgerReport
 
+from .blobs import InsideBlobs
 from .postgres_schema import checked
 from .postgres_session import DatabaseSession, Patience
 from .postgres_storing import index_value
@@ -38,7 +39,7 @@ def verify_database(url: str, sealed: Mapping[str, Mapping[int, str]], only: Sou
             connection.execute("SET LOCAL search_path = selfopt, pg_catalog")
             checked(connection, session.place)
             terms = _InSqliteTerms(connection)
-            walk = Walk(cast(Any, terms), sealed, found, index_value)
+            walk = Walk(cast(Any, terms), sealed, found, blobs, session.place, index_value)
             try:
                 if only is None:
                     walk.all()
@@ -51,9 +52,11 @@ def verify_database(url: str, sealed: Mapping[str, Mapping[int, str]], only: Sou
         return found.report()
 
     session = DatabaseSession(url, "verify", Patience(0.0))
+    blobs = InsideBlobs()
     try:
         return session.run(work)
     finally:
+        blobs.close()
         session.close()
 
 

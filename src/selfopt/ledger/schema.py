@@ -55,6 +55,13 @@ A released migration is never edited.
 
 SCHEMA_VERSION = len(MIGRATIONS)
 
+VERSION_WITH_OBJECTS = 3
+"""The version of a file from its first blob whose text is elsewhere. Its tables are those of version 2.
+
+A selfopt that cannot read such a blob refuses the file; all others stay readable for it. The next
+migration makes version 4.
+"""
+
 SEALED_TOO_FAR = "SELECT max(upto) > (SELECT coalesce(max(seq), 0) FROM commits) FROM sealed"
 """Whether the note of what is sealed names commits that do not exist.
 
@@ -94,9 +101,9 @@ def needs_migration(connection: sqlite3.Connection, path: Path) -> bool:
         return True
     if application != APPLICATION_ID:
         raise CorruptError(f"{path} is a database, but not a ledger of selfopt; it was left as it is, move it away")
-    if version > SCHEMA_VERSION:
+    if version > VERSION_WITH_OBJECTS:
         raise NewerSchemaError(
-            f"{path} has schema version {version}, this selfopt reads up to {SCHEMA_VERSION}; it was left as it is, update selfopt"
+            f"{path} has schema version {version}, this selfopt reads up to {VERSION_WITH_OBJECTS}; it was left as it is, update selfopt"
         )
     if version < SCHEMA_VERSION or _missing_fields(connection) or _needless_fields(connection):
         return True
@@ -114,7 +121,7 @@ def prepare(connection: sqlite3.Connection, path: Path) -> bool:
             connection.execute(statement)
     if version == 1:
         _list_what_is_found(connection)
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute(f"PRAGMA user_version = {max(version, SCHEMA_VERSION)}")
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     if connection.execute(SEALED_TOO_FAR).fetchone()[0]:
         connection.execute("UPDATE sealed SET upto = 0")  # then everything is sealed once more

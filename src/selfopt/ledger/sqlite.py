@@ -5,6 +5,7 @@ Concurrent appends share a transaction. It is durable (WAL, synchronous = FULL) 
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import threading
@@ -18,7 +19,8 @@ from typing import Any, TypeVar
 from selfopt.errors import CorruptError, ReadOnlyError, StoreError
 from selfopt.records import Blob, Record
 
-from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of, unpack_text
+from .blobs import BlobStore, InsideBlobs, PackedRow, whole
+from .codec import IndexEntry, Row, check_blob, check_where, decode, encode, kind_of
 from .commits import CommitHead
 from .group import Batch, GroupCommit, note_blobs
 from .schema import FEW, MANY_KINDS, check_magic, needs_migration, prepare
@@ -32,6 +34,7 @@ AfterCommit = Callable[["SqliteLedger"], None]
 _PAGE = 256
 _RETRY_S = 0.02
 
+_KNOWN_BLOBS = "SELECT hash FROM blobs WHERE hash IN (SELECT value FROM json_each(?))"
 _UNSEALED = "FROM commits WHERE seq > (SELECT upto FROM sealed)"
 _SELECT_BY_INDEX = (
     "SELECT r.seq, r.id, r.body FROM record_index i CROSS JOIN records r ON r.seq = i.seq"
@@ -41,7 +44,12 @@ _AND_INDEXED = " AND EXISTS (SELECT 1 FROM record_index j WHERE j.kind = ? AND j
 
 
 def open_ledger(
-    path: Path, *, busy_timeout_s: float = 30.0, after_commit: AfterCommit | None = None, one_name: Callable[[str], str] = str
+    path: Path,
+    *,
+    busy_timeout_s: float = 30.0,
+    after_commit: AfterCommit | None = None,
+    one_name: Callable[[str], str] = str,
+    blobs: BlobStore | None = None,
 ) -> SqliteLedger:
     """Open a ledger file. A missing or empty file becomes a new ledger (mode 0600).
 
@@ -49,13 +57,14 @@ def open_ledger(
         busy_timeout_s: how long to wait for the write of another process.
         after_commit: called after each append that stored something.
         one_name: gives one name for all of a model. A read by `model` finds records under each.
+        blobs: where the texts of new blobs go; None: into the file.
 
     Raises:
         NewerSchemaError: a newer selfopt wrote the file. It is left as it is.
         CorruptError: the file is damaged or not a ledger. It is left as it is.
         StoreError: there is no permission or space, or another process keeps writing.
     """
-    return SqliteLedger(path, busy_timeout_s=busy_timeout_s, after_commit=after_commit, one_name=one_name)
+    return SqliteLedger(path, busy_timeout_s=busy_timeout_s, after_commit=after_commit, one_name=one_name, blobs=blobs)
 
 
 class SqliteLedger:
@@ -67,6 +76,7 @@ class SqliteLedger:
     Attributes:
         upgraded: opening the file made commits for what an older selfopt had stored.
         read_only: the file or its folder cannot be written. It is only read then.
+        blobs: keeps the texts of blobs.
     """
 
     def __init__(
@@ -76,8 +86,10 @@ class SqliteLedger:
         busy_timeout_s: float = 30.0,
         after_commit: AfterCommit | None = None,
         one_name: Callable[[str], str] = str,
+        blobs: BlobStore | None = None,
     ) -> None:
         self.path = path
+        self.blobs = blobs or InsideBlobs()
         self.ledger_id = ""  # the home's own
         self._one_name = one_name
         self.upgraded = False
@@ -88,7 +100,7 @@ class SqliteLedger:
         self._lock = threading.RLock()
         self._known_blobs: dict[str, None] = {}
         self._if_closed = f"{path} is closed; open it again"
-        self._group = GroupCommit(self._append_all, self._if_closed)
+        self._group = GroupCommit(self._append_all, self._if_closed, threaded=self.blobs.is_far, hurry=self.blobs.hurry)
         self._connection: sqlite3.Connection | None = None
         try:
             if not self.read_only:
@@ -136,8 +148,10 @@ class SqliteLedger:
 
         Returns the error of each, or None.
         """
+        new = (blob for batch in batches for blob in batch.blobs if blob.blob_hash not in self._known_blobs)
+        packed = self.blobs.keep(new, self._stored_blobs)  # before the lock: nobody else waits for a network
         with self._lock:
-            head, errors = self._write(partial(self._store, batches))
+            head, errors = self._write(partial(self._store, batches, packed))
             note_blobs(self._known_blobs, batches, errors)
             if head is not None:
                 self._head = head
@@ -168,6 +182,7 @@ class SqliteLedger:
     def close(self) -> None:
         """Finish running appends and close the file. May be called twice."""
         self._group.close()
+        self.blobs.close()
         with self._lock:
             if self._connection is not None:
                 self._connection.close()
@@ -222,11 +237,14 @@ class SqliteLedger:
                 raise translated(error, self.path) from error
 
     def _store(
-        self, batches: Sequence[Batch], connection: sqlite3.Connection
+        self, batches: Sequence[Batch], packed: Callable[[Blob], PackedRow], connection: sqlite3.Connection
     ) -> tuple[CommitHead | None, list[Exception | None]]:
-        storing = Storing(connection, self.path, self._known_blobs)
+        storing = Storing(connection, self.path, self._known_blobs, packed)
         errors = storing.all(batches)
         return storing.commit(self._head), errors
+
+    def _stored_blobs(self, hashes: list[str]) -> set[str]:
+        return {row[0] for row in self._fetch(_KNOWN_BLOBS, (json.dumps(hashes),))}
 
     def _check_files(self) -> None:
         """Raises StoreError when the file, or the journal that commits go to first, was replaced or
@@ -293,9 +311,9 @@ class SqliteLedger:
     ) -> Iterator[R]:
         text, values = "SELECT seq, hash, codec, data FROM blobs WHERE 1", [value for _, value in conditions]
         text += " AND hash = ?" * len(values)
-        for _, blob_hash, codec, data in self._pages(text, values, "seq", newest_first, limit):
-            body = unpack_text(codec, data, blob_hash, where=str(self.path))
-            yield record_type.model_validate({"blob_hash": blob_hash, "text": body})
+        rows = self._pages(text, values, "seq", newest_first, limit)
+        for (_, blob_hash, *_), found in self.blobs.texts(rows, str(self.path)):
+            yield record_type.model_validate({"blob_hash": blob_hash, "text": whole(found)})
 
     def _pages(self, text: str, values: list[Any], seq: str, newest_first: bool, limit: int | None) -> Iterator[tuple[Any, ...]]:
         """Yields all rows of a query.

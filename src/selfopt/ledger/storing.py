@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from selfopt.errors import CorruptError, StoreError
-from selfopt.records import utc_now
+from selfopt.records import Blob, utc_now
 
-from .codec import Row, pack_text, record_types, same_content
+from .blobs import PackedRow
+from .codec import ELSEWHERE, Row, record_types, same_content
 from .commits import CommitHead, blob_entry, commit_body, commit_hash, record_entry
 from .group import Batch
+from .schema import VERSION_WITH_OBJECTS
 
 # Rows per statement: a trial, its start and its verdict take one statement and not three.
 _TOGETHER = 16
@@ -41,12 +43,20 @@ class _Listing:
 
 
 class Storing:
-    """One transaction of one writer. known_blobs: hashes of blobs that are certainly stored."""
+    """One transaction of one writer.
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, known_blobs: Container[str]) -> None:
+    Args:
+        known_blobs: hashes of blobs that are certainly stored.
+        packed: makes the row of a blob.
+    """
+
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, known_blobs: Container[str], packed: Callable[[Blob], PackedRow]
+    ) -> None:
         self._connection = connection
         self._path = path
         self._known_blobs = known_blobs
+        self._packed = packed
         self._blobs = _Listing()
         self._records = _Listing()
 
@@ -93,7 +103,10 @@ class Storing:
     def _store(self, batch: Batch) -> None:
         for blob in batch.blobs:
             if blob.blob_hash not in self._known_blobs:
-                cursor = self._insert(_BLOBS, [(blob.blob_hash, *pack_text(blob.text))])
+                codec, data = self._packed(blob)
+                cursor = self._insert(_BLOBS, [(blob.blob_hash, codec, data)])
+                if codec == ELSEWHERE and cursor.rowcount:
+                    self._connection.execute(f"PRAGMA user_version = {VERSION_WITH_OBJECTS}")
                 if cursor.rowcount:
                     self._blobs.add(cursor.lastrowid or 0, (blob_entry(blob.blob_hash),))
         at, rows = utc_now(), batch.rows

@@ -21,9 +21,10 @@ import msgspec
 from selfopt.errors import CorruptError
 from selfopt.records import LedgerFault, LedgerReport
 
-from .codec import decode, encode, record_types, unpack_text
+from .blobs import BlobStore, InsideBlobs, LostTextError
+from .codec import decode, encode, record_types
 from .commits import GENESIS, CommitHead, Listed, commit_hash, id_word, parse_commit
-from .schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, SEALED_TOO_FAR
+from .schema import APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION, SEALED_TOO_FAR, VERSION_WITH_OBJECTS
 from .unwritable import read_only_uri
 
 S = TypeVar("S")
@@ -77,12 +78,15 @@ def _verified(
             found.add("ledger", path.name, "missing", f"the audit trail sealed {told} commits of it")
         return found.report()
     try:
-        with closing(sqlite3.connect(read_only_uri(path), uri=True, timeout=30.0)) as connection:
+        with (
+            closing(InsideBlobs()) as blobs,
+            closing(sqlite3.connect(read_only_uri(path), uri=True, timeout=30.0)) as connection,
+        ):
             connection.isolation_level = None
             connection.execute("BEGIN")  # see one state of the file, although others may write
             if not _is_ours(connection, path, found, commits):
                 return found.report()
-            walk = Walk(connection, sealed, found)
+            walk = Walk(connection, sealed, found, blobs, str(path))
             if only is None:
                 _check_file(connection, path, found)
                 walk.all()
@@ -122,7 +126,7 @@ def _is_ours(connection: sqlite3.Connection, path: Path, found: FoundFaults, sea
     """
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     application = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    if (version, application) == (SCHEMA_VERSION, APPLICATION_ID):
+    if application == APPLICATION_ID and version in (SCHEMA_VERSION, VERSION_WITH_OBJECTS):
         return True
     found.older = old = application == APPLICATION_ID and 0 < version < SCHEMA_VERSION
     empty = version == application == 0 and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
@@ -156,11 +160,13 @@ def _schema() -> dict[tuple[str, str], str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Checks all commits and what they list. index_form: how the index has a value."""
+    """Checks all commits and what they list. index_form: how the index has a value. where: the ledger, for people."""
 
     _connection: sqlite3.Connection
     _sealed: Mapping[str, Mapping[int, str]]
     _found: FoundFaults
+    _blobs: BlobStore
+    where: str
     index_form: Callable[[Any], Any] = lambda value: value
 
     def all(self) -> None:
@@ -181,7 +187,8 @@ class Walk:
             self._compare(listed, row)
             if row is not None:
                 self._check_index(fields, entries or set(), *row)
-        stored = ((row[0], row[1:]) for row in self._connection.execute(_BLOBS))
+        texts = self._blobs.texts(self._connection.execute(_BLOBS), self.where)
+        stored = ((row[0], (*row[1:3], text)) for row, text in texts)
         for _, listed, row in _merged(self._in_order("blob", (b for b, _ in self._lists())), stored):
             self._found.blobs += row is not None
             self._compare(listed, row)
@@ -189,12 +196,19 @@ class Walk:
     def some(self, only: Set[tuple[str, str]], names: Set[str], kinds: Set[str]) -> None:
         """Check what was committed of these kinds and ids, of these ids, or of these kinds."""
         left = set(only)
+        blobs_listed: list[Listed] = []
         wanted = frozenset(map(id_word, {*names, *(name for _, name in only)})) | kinds
         for blobs, records in self._commits(wanted):
             for listed in (*blobs, *records):
                 if (listed.kind, listed.id) in only or listed.id in names or listed.kind in kinds:
                     left.discard((listed.kind, listed.id))
-                    self._compare(listed, self._stored(listed))
+                    if listed.kind == "blob":
+                        blobs_listed.append(listed)
+                    else:
+                        self._compare(listed, self._stored(listed))
+        rows = ((listed, *(self._stored(listed) or ("", "", 0, b""))) for listed in blobs_listed)
+        for (listed, kind, name, *_), text in self._blobs.texts(rows, self.where):
+            self._compare(listed, (kind, name, text) if kind else None)
         for kind, name in sorted(left):
             there = self._stored_anywhere(kind, name)
             self._found.add(kind, name, "added" if there else "missing", "no writer has committed it" if there else "")
@@ -217,6 +231,8 @@ class Walk:
         if listed is not None and (row is None or row[:2] != (listed.kind, listed.id)):
             self._found.add(listed.kind, listed.id, "missing")
             listed = None
+        elif listed is not None and isinstance(row[2], LostTextError):
+            self._found.add(listed.kind, listed.id, "missing" if row[2].is_missing else "changed", row[2].detail)
         elif listed is not None and not _is_what_was_committed(listed, row):
             self._found.add(listed.kind, listed.id, "changed")
         if listed is None and row is not None:
@@ -298,10 +314,9 @@ class Walk:
 def _is_what_was_committed(listed: Listed, row: Any) -> bool:
     try:
         if listed.kind == "blob":
-            unpack_text(row[2], row[3], listed.id, where="")
-            return True
+            return isinstance(row[2], str)
         return sha256(row[2].encode("utf-8", "surrogatepass")).hexdigest() == listed.digest
-    except (CorruptError, AttributeError, TypeError):
+    except (AttributeError, TypeError):
         return False
 
 

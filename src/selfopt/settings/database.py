@@ -1,4 +1,4 @@
-"""The URL of a database that holds the ledger: it never holds a password."""
+"""URLs of the database that holds the ledger, and of the store that holds its texts: they never hold a password."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator
+
+from selfopt.home.places import check_place
 
 SCHEMES = ("postgresql", "postgres")
 
@@ -28,3 +30,13 @@ def check_database_url(url: str) -> str:
 
 
 DatabaseUrl = Annotated[str, AfterValidator(check_database_url)]
+
+
+def check_blobs_url(url: str) -> str:
+    """Returns the URL without a slash at its end. ValueError, which repeats no part of it, when it is not one or holds a secret."""
+    if url.startswith("memory:"):
+        raise ValueError("what is in memory ends with the process; write a URL such as s3://BUCKET/PREFIX or file:///FOLDER")
+    return check_place(url)
+
+
+BlobsUrl = Annotated[str, AfterValidator(check_blobs_url)]

@@ -78,7 +78,7 @@ def explain(error: ValidationError, sources: Sequence[Source]) -> str:
     # Keys are not shown, and neither are URLs, which may hold a password.
     shown = (
         f" (got {_short(got)})"
-        if isinstance(got, str | int | float) and "key" not in path and "url" not in path and path != "ledger"
+        if isinstance(got, str | int | float) and "key" not in path and "url" not in path and path not in ("ledger", "blobs")
         else ""
     )
     return f"{where}: {path}: {words}{shown}{more}"

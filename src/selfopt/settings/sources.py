@@ -257,6 +257,7 @@ def _check_trust(source: Source, own: Path) -> None:
         "home",
         "ledger",
         "ledger_patience_s",
+        "blobs",
         "currency",
         "prices",
         "gateway",

@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from selfopt.errors import SettingsError, UnknownModelError
 from selfopt.records import EndpointConfig, Phase, PolicyThresholds, RaceSettings, Usage, WarmUp, cost_of
 
-from .database import DatabaseUrl
+from .database import BlobsUrl, DatabaseUrl
 from .endpoint import EndpointSettings, Table, default_endpoints, one_name
 from .executing import LOCAL, ExecutorName, RaySettings
 from .objective import ObjectiveSettings
@@ -227,14 +227,15 @@ class Settings(Table):
 
     Attributes:
         executor: Who makes trials: `local`, `ray` or `ray://HOST:PORT`.
-        ledger: The database of PostgreSQL that holds the ledger, as a URL without a password. None:
-            a file in the home.
-        ledger_patience_s: How long a database that goes away is waited for, in seconds.
+        ledger: The database that holds the ledger, as a URL without a password. None: a file in the home.
+        ledger_patience_s: How long a database or a store that goes away is waited for, in seconds.
+        blobs: The store of the ledger's large texts, as a URL without keys. None: the ledger itself.
     """
 
     home: str | None = None
     ledger: DatabaseUrl | None = None
     ledger_patience_s: float = Field(default=300.0, ge=0, le=86_400)
+    blobs: BlobsUrl | None = None
     allow_remote: bool = False
     models: ModelSettings = ModelSettings(aliases=DEFAULT_ALIASES)
     endpoints: Annotated[dict[str, EndpointSettings], ProjectMay.ADD_SCRIPTED] = Field(default_factory=default_endpoints)

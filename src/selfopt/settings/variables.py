@@ -21,7 +21,7 @@ from .tree import Settings
 # Variables that selfopt reads itself; they are no settings.
 PLAIN_VARIABLES = frozenset({"HOME", "CACHE", "CONFIG", "DOTENV"})
 # Settings outside of tables: one word after SELFOPT_.
-SCALARS = frozenset({"home", "ledger", "ledger_patience_s", "allow_remote", "currency", "executor", "variants"})
+SCALARS = frozenset({"home", "ledger", "ledger_patience_s", "blobs", "allow_remote", "currency", "executor", "variants"})
 
 
 def variables_of_settings() -> set[str]:

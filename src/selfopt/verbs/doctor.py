@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from importlib import metadata
 from typing import Any
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from selfopt.suites import IMPORTERS
 from selfopt.wiring.app import App
 from selfopt.wiring.evidence import for_rules
 from selfopt.wiring.holding import holders
+from selfopt.wiring.ledgers import blob_store
 from selfopt.words.causes import cause_text
 
 from .verifying import Part, verify_home
@@ -66,7 +68,7 @@ async def diagnose_installation(app: App) -> list[Check]:
     """Check the installation, the home and the endpoints.
 
     Loads no model, contacts no remote server and changes nothing, except that it removes the
-    half-written files of killed writers.
+    half-written files of killed writers, and tries the store that the setting `blobs` names.
 
     Returns:
         Checks with name, status (ok, note, FAIL), detail, and `exit_code` 100 where records do
@@ -87,6 +89,7 @@ async def diagnose_installation(app: App) -> list[Check]:
             for folder in app.passed_over
         ),
         _guarded("ledger file", lambda: _ledger(app)),
+        *_blobs(app),
         *_records(app),
         _temporaries(app),
         _guarded("feedback", lambda: _feedback(app)),
@@ -160,6 +163,14 @@ def _ledger(app: App) -> str:
     if for_rules(app):
         return f"{app.kept_ledger.place}: this user may read and add rules, as a gateway does, and no records"  # type: ignore[union-attr]
     return getattr(ledger, "place", str(app.home.ledger))
+
+
+def _blobs(app: App) -> list[Check]:
+    """Write a small object where the ledger's texts go, and read it back."""
+    if app.settings.blobs is None:
+        return []
+    with closing(blob_store(app)) as blobs:
+        return [_guarded("blobs", lambda: f"long prompts and replies go to {blobs.check()}")]
 
 
 def _names(app: App) -> str:

@@ -37,9 +37,11 @@ def database_of(app: App) -> PostgresLedger:
 def measuring(app: App, purpose: str, models: Iterable[str]) -> Iterator[None]:
     """Be the one process that measures in this home and, where a database holds its ledger, these models.
 
-    Raises LockedError, which names the other one.
+    Raises LockedError, which names the other one; StoreError where texts could not be stored.
     """
     with ProcessLock(app.home.lock)(purpose):
+        if app.settings.blobs is not None:
+            app.kept_ledger.blobs.check()  # before anything is asked and paid for
         if app.settings.ledger is None:
             yield
             return

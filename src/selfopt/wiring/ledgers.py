@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from selfopt.errors import StoreError
-from selfopt.ledger import LedgerSeals, SqliteLedger, is_read_only, open_ledger
+from selfopt.ledger import BlobStore, InsideBlobs, LedgerSeals, ObjectBlobs, SqliteLedger, is_read_only, open_ledger
 from selfopt.records import RoutingConfig
 
 logger = logging.getLogger("selfopt.wiring")
@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from .app import App
 
     KeptLedger = SqliteLedger | PostgresLedger
+
+
+def blob_store(app: App) -> BlobStore:
+    """Return what keeps the texts of blobs. Contacts nobody."""
+    patience_s, place = app.settings.ledger_patience_s, app.settings.blobs
+    return InsideBlobs(patience_s) if place is None else ObjectBlobs(place, patience_s)
 
 
 def open_home_ledger(app: App, seals: LedgerSeals) -> KeptLedger:
@@ -31,12 +37,13 @@ def open_home_ledger(app: App, seals: LedgerSeals) -> KeptLedger:
             after_commit=seals.committed,
             one_name=app.settings.one_name,
             note=app.home.ledger_note,
+            blobs=blob_store(app),
         )
     if not is_read_only(app.home.ledger):
         app.home.ensure()
     if app.home.ledger.exists() and not app.home.ledger.is_file():  # sqlite would wait for a pipe's other end
         raise StoreError(f"{app.home.ledger} is not a regular file; move it aside, or restore it from a copy")
-    return open_ledger(app.home.ledger, after_commit=seals.committed, one_name=app.settings.one_name)
+    return open_ledger(app.home.ledger, after_commit=seals.committed, one_name=app.settings.one_name, blobs=blob_store(app))
 
 
 def before_rules(app: App) -> None:

@@ -12,6 +12,7 @@ from selfopt.ui.ages import age
 from selfopt.ui.asked import Asked, Page, PageAnswer, PageError, Route
 
 from .models import whole
+from .past_checks import listed, show_past_check
 
 if TYPE_CHECKING:
     from selfopt.report import Course
@@ -50,6 +51,7 @@ def _experiments(app: App, asked: Asked) -> dict[str, Any]:
         "state": _state(found),
         "measured": measured,
         "left": _other(measured),
+        **listed(app),
         "page_number": page,
         "page_count": max(1, -(-found.total // PER_PAGE)),
         "age": age,
@@ -277,6 +279,7 @@ PAGE = Page(
         Route("/experiments/compare", show_comparison),
         Route("/experiments/cycle/{number}", show_cycle),
         Route("/experiments/decision/{id}", show_decision),
+        Route("/experiments/check/{id}", show_past_check),
         Route("/experiments/trial/{id}", show_trial),
         Route("/experiments/trial/{id}/check", show_check),
     ),
