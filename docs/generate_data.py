@@ -20,17 +20,45 @@ selfopt export requests --since 2026-01-31 --until 2026-01-31
 
 | option | what it does |
 |---|---|
-| `--format` | `csv`, `jsonl` or `parquet`. Default: that of the file's ending, else `csv` |
+| `--format` | `csv`, `jsonl` or `parquet`. Default: that of the file's ending; `csv` on standard output |
 | `--out FILE` | writes a file, which is there whole or not at all. An existing file is replaced only with `--replace`. Without it the table goes to standard output, if that is no terminal |
 | `--since`, `--until` | a day (`YYYY-MM-DD`, UTC; it counts whole) or a moment (`2026-01-31T12:00:00Z`) |
 | `--model` | only rows of this model; `feedback` names none |
-| `--content` | adds the columns marked with "content": what people asked and what models said. Mind who reads the file |
+| `--content` | adds the columns marked with "content": what people asked and what models said. Think about who can read the file |
 
 Rows come in the order in which they were stored. They are read in batches, so memory does not grow with the ledger, and a gateway
 or a loop may go on meanwhile: what is stored before the export reaches its end is part of it.
 
 **Parquet** needs pyarrow, the extra `parquet`. **In Python**, `harness.export.table("trials")` gives the same rows, also as data
 frames ([PYTHON](PYTHON.md)).
+
+**Joins.** A trial has its verdicts in a table of their own. A trial that was judged again has a row for each judgment; the one
+with the greatest `recorded_at` is the newest.
+
+```python
+import json
+import selfopt
+
+with selfopt.open() as harness:
+    trials = harness.export.table("trials").to_pandas()
+    verdicts = harness.export.table("verdicts").to_pandas().sort_values("recorded_at").drop_duplicates("trial_id", keep="last")
+    found = trials.merge(verdicts[["trial_id", "outcome", "passed"]], on="trial_id")
+    print(found.groupby(["model", "variant"])[["passed", "latency_ms"]].mean())
+
+    checks = harness.export.table("checks").to_pandas()  # the trials of a check
+    checks["trial_id"] = checks["trial_ids"].map(json.loads)
+    print(checks[["check_id", "verdict", "trial_id"]].explode("trial_id").merge(found, on="trial_id"))
+```
+
+In DuckDB, with exported parquet:
+
+```sql
+SELECT model, variant, avg(passed::INT) AS accuracy, median(latency_ms)
+FROM 'trials.parquet' JOIN 'verdicts.parquet' USING (trial_id, model, variant) GROUP BY ALL;
+
+SELECT c.check_id, c.verdict, t.* FROM 'trials.parquet' t
+JOIN (SELECT check_id, verdict, unnest(from_json(trial_ids, '["VARCHAR"]')) AS trial_id FROM 'checks.parquet') c USING (trial_id);
+```
 
 **Columns never change their meaning.** New ones may be added at the end of a table's plain columns. Units are in the names.
 

@@ -155,7 +155,7 @@ def main() -> int:
     options = parser.parse_args()
     options.trials = -(-options.trials // PROMPTS) * PROMPTS
     if find_spec("ray") is None:
-        print("Ray is not installed: pip install 'selfopt[ray]'; nothing was measured")
+        print("Ray is not installed: pip install '.[ray]'; nothing was measured")
         return 0
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()

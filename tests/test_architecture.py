@@ -195,7 +195,8 @@ def test_a_gateway_gets_ready_without_what_it_needs_later() -> None:
 
 
 # Who opens connections, and to whom: servers of models (the first two), servers of tools, where model files are pulled from, the embedded
-# engine's own child, whether somebody listens (nothing is sent), and the OpenTelemetry collector of the user's settings (the last two).
+# engine's own child, whether somebody listens (nothing is sent), the OpenTelemetry collector of the user's settings (two files), and whether
+# the head of the Ray cluster that the user's settings name takes this user's token (the last).
 CONNECTING = {
     "endpoints/http.py",
     "web/pool.py",
@@ -207,6 +208,7 @@ CONNECTING = {
     "verbs/doctor.py",
     "wiring/otel.py",
     "wiring/otel_spans.py",
+    "wiring/ray_reach.py",
 }
 CONNECTS = {
     "ClientSession", "TCPConnector", "create_connection", "open_connection", "urlopen", "build_opener", "HTTPConnection",

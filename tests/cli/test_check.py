@@ -73,6 +73,7 @@ def test_exact_sides_take_one_pass_and_a_sample(build: Project) -> None:
     ask(build, "model: good\nbaseline: {model: scripted/good, variant: native_parsed}\nmin_restraint: 0.9\nmust_pass: true\n")
     check = build.ok("check", "--json").json()
     assert (check["verdict"], check["blocks"], check["reasons"]) == ("pass", 0, [])
+    assert "in 0 blocks" not in build.ok("show", check["check_id"]).out
     assert {one["method"] for one in check["figures"]} == {"exact"}
     ask(build, "model: scripted/lost\nbaseline: {model: good}\nmust_pass: [P20, P21]\n")
     said = build.said_no("check").out

@@ -88,7 +88,7 @@ def test_a_summary_stays_within_what_github_takes(project: Project, monkeypatch:
         (("--junit", "."), "is a folder; name a file"),
         (("--junit", "nowhere/x.xml"), "does not exist; make it first"),
         (("--markdown", "nowhere/x.md"), "does not exist; make it first"),
-        (("--record", "state.json", "--junit", "x.xml"), "judges nothing"),
+        (("--record", "state.json", "--junit", "x.xml"), "comes to no verdict"),
     ],
 )
 def test_a_report_that_cannot_be_written_is_refused_before_anything_is_asked(

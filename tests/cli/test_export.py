@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from typing import Any
 
 import pytest
 
+import selfopt
+from selfopt.errors import UsageError
 from selfopt.export import LIVE, TABLES
 from selfopt.gateway.ticket import FeedbackRecord
 from tests.ui.journals import home_with, recently
@@ -27,6 +30,8 @@ def measured(project: Project) -> Project:
     """Two models were measured on small suites, and one of them was judged."""
     project.ok("supervise", "good", "atomic", "--runs", "3")
     project.ok("run", "mute", "extended")
+    project.write("selfopt.check.yaml", "suite: atomic.yaml\nmodel: good\nmin_accuracy: 0.5\nbaseline: {model: mute}\n")
+    project.ok("check")
     project.said_no("decide", "good", "atomic", "--candidate", "native_api", "--baseline", "native_api")
     return project
 
@@ -57,6 +62,46 @@ def test_a_trial_says_what_was_asked_and_its_verdict_joins(measured: Project) ->
     }
     assert all(verdicts[row["trial_id"]]["passed"] for row in trials)
     assert json.loads(trials[0]["exchanges"])[0]["attempts"][0]["status"] == 200
+
+
+def test_a_check_has_its_figures_and_its_trials_are_found(measured: Project) -> None:
+    """`trial_ids` are those of the tables of trials and verdicts."""
+    [check] = [json.loads(line) for line in measured.ok("export", "checks", "--format", "jsonl").out.splitlines()]
+    assert (check["verdict"], check["passes"], check["model"], check["before_model"]) == (
+        "pass",
+        True,
+        "scripted/good",
+        "scripted/mute",
+    )
+    assert (check["accuracy"], check["asked_again"], check["method"]) == (1.0, True, "exact")
+    assert check["change"] == pytest.approx(1.0 - check["before_accuracy"])
+    verdicts = {
+        row["trial_id"]: row for row in map(json.loads, measured.ok("export", "verdicts", "--format", "jsonl").out.splitlines())
+    }
+    assert {verdicts[trial]["model"] for trial in json.loads(check["trial_ids"])} == {"scripted/good"}
+    assert {verdicts[trial]["model"] for trial in json.loads(check["before_trial_ids"])} == {"scripted/mute"}
+    none = measured.ok("export", "checks", "--model", "mute")
+    assert rows_of(none.out) == []
+    assert "none is of mute" in none.err
+
+
+def test_an_ending_that_is_no_format_is_refused(measured: Project) -> None:
+    """A file called .xlsx that holds CSV opens nowhere; --format says what is meant."""
+    measured.run("export", "trials", "--out", "t.xlsx").assert_refused(2, "t.xlsx", ".csv, .jsonl or .parquet", "--format")
+    assert not (measured.root / "t.xlsx").exists()
+    measured.ok("export", "trials", "--out", "t.xlsx", "--format", "csv")
+    assert (measured.root / "t.xlsx").read_text("utf-8").startswith("trial_id,")
+
+
+def test_a_table_that_is_none_is_one_line_and_a_table_says_what_to_do_with_it(measured: Project) -> None:
+    """For programs, which name a table as a text."""
+    name: Any = "cheks"
+    with selfopt.open() as harness:
+        with pytest.raises(UsageError, match=r"no table 'cheks'; there are trials, .*checks"):
+            harness.export.table(name)
+        assert len(repr(harness.export.table("trials"))) < 150
+        assert "to_pandas" in repr(harness.export.table("trials"))
+        assert [row["verdict"] for row in harness.export.table("checks")] == ["pass"]
 
 
 def test_content_is_there_only_where_it_is_asked_for(measured: Project) -> None:

@@ -85,6 +85,7 @@ def test_the_action_checks(project: Project, model: str, code: int) -> None:
     assert done.returncode == code, done.stdout + done.stderr
     assert (project.root / "github_output").read_text("utf-8") == f"exit-code={code}\n"
     assert "selfopt check" in (project.root / "github_step_summary").read_text("utf-8")
+    assert f"scripted/{model}" in (project.root / "selfopt-check.md").read_text("utf-8")
     root = ET.parse(project.root / "selfopt-junit.xml").getroot()
     assert (root.get("failures") == "0") == (code == 0)
     assert ("::error " in done.stdout) == (code == 100)
@@ -109,10 +110,32 @@ def test_the_action_installs_what_it_is_told(project: Project) -> None:
     assert not (project.root / "owned").exists()
 
 
+def test_without_a_requirement_the_action_installs_the_copy_that_it_came_with(project: Project) -> None:
+    """No package index has selfopt, so its name alone would be somebody else's package."""
+    folder = next(one for one in STEPS if one.get("name") == "Install")
+    done = bash(project, folder["run"], CHECK_REQUIREMENT="", GITHUB_ACTION_PATH=str(ROOT / "deploy/github-action"))
+    assert done.returncode == 0, done.stderr
+    assert Path((project.root / "installed.txt").read_text("utf-8").splitlines()[-1]).resolve() == ROOT
+    (project.root / "installed.txt").unlink()
+    alone = bash(project, folder["run"], CHECK_REQUIREMENT="", GITHUB_ACTION_PATH=str(project.root))
+    assert alone.returncode == 2
+    assert "::error::" in alone.stdout
+    assert not (project.root / "installed.txt").exists()
+    assert "selfopt" not in {str(entry["default"]) for entry in ACTION["inputs"].values()}
+
+
+def test_the_job_of_gitlab_wants_to_be_told_what_to_install(project: Project) -> None:
+    """One line, before anything is installed."""
+    done = bash(project, "\n".join(JOB["before_script"]))
+    assert done.returncode == 2
+    assert "CHECK_REQUIREMENT" in done.stdout
+    assert not (project.root / "installed.txt").exists()
+
+
 def test_the_job_of_gitlab_checks(project: Project) -> None:
     """Its script, with its variables, writes what its artifacts name."""
     project.write("selfopt.check.yaml", "suite: atomic.yaml\nmodel: scripted/mute\nvariant: native_api\nmin_accuracy: 0.9\n")
-    done = bash(project, "\n".join(JOB["before_script"] + JOB["script"]), **JOB["variables"])
+    done = bash(project, "\n".join(JOB["before_script"] + JOB["script"]), CHECK_REQUIREMENT="x", **JOB["variables"])
     assert done.returncode == 100, done.stdout + done.stderr
     assert "::" not in done.stdout
     for name in (JOB["artifacts"]["reports"]["junit"], *JOB["artifacts"]["paths"]):

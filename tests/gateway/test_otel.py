@@ -243,7 +243,7 @@ async def test_the_variables_of_opentelemetry_count(tmp_path: Path, monkeypatch:
 async def test_where_the_extra_is_missing_it_says_how_to_install_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line, before anything listens."""
     monkeypatch.setattr(otel_spans, "find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match=r"pip install 'selfopt\[otel\]'"):
+    with pytest.raises(SettingsError, match=r"pip install '\.\[otel\]'"):
         async with gateway_world(tmp_path, settings="[otel]\nenabled = true"):
             pass
 

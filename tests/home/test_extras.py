@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 import tomllib
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from selfopt.home.extras import install_command, requirements_of
+from selfopt.home.extras import extra_needed, install_command, requirements_of
 
 PYPROJECT = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text("utf-8"))
 EXTRAS = PYPROJECT["project"]["optional-dependencies"]
@@ -23,6 +24,27 @@ def test_the_command_names_this_python_and_every_package_of_the_extra(extra: str
     assert words[:4] == [sys.executable, "-m", "pip", "install"]
     assert words[4:] == requirements_of(extra)
     assert not any("selfopt" in word for word in words[4:])
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_both_ways_to_install_an_extra_work_without_an_index(extra: str) -> None:
+    """From a folder of selfopt, or the packages by their own names; never the name of selfopt."""
+    said = extra_needed(extra)
+    assert f"pip install '.[{extra}]'" in said
+    assert said.endswith(install_command(extra))
+    assert "selfopt[" not in said
+
+
+def test_no_message_installs_selfopt_from_an_index() -> None:
+    """Wherever it stands in the code or in a page."""
+    root = Path(__file__).resolve().parents[2]
+    files = [
+        f
+        for folder in ("src", "docs", "deploy", "perf")
+        for f in (root / folder).rglob("*")
+        if f.suffix in (".py", ".md", ".yml", ".yaml")
+    ]
+    assert [str(f) for f in files if re.search(r"pip install (-U |--upgrade )?['\"\\]*selfopt", f.read_text("utf-8"))] == []
 
 
 @pytest.mark.parametrize("extra", EXTRAS)

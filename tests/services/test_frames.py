@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from tests.cli.conftest import project
 from tests.cli.world import Project
 
 __all__ = ["project"]
+
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.services
 
 
@@ -30,6 +33,32 @@ def measured(project: Project) -> Project:
     project.run("run", "scripted/evil_tool", "atomic")
     project.said_no("decide", "good", "atomic", "--candidate", "native_api", "--baseline", "native_api")
     return project
+
+
+def test_the_joins_that_the_page_shows_work(measured: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """The program of docs/DATA.md as it stands there: shares by model, and the trials of a check."""
+    pytest.importorskip("pandas")
+    measured.write("selfopt.check.yaml", "suite: atomic.yaml\nmodel: good\nmin_accuracy: 0.5\n")
+    measured.ok("check")
+    program = re.search(r"```python\n(.*?)```", (ROOT / "docs/DATA.md").read_text("utf-8"), re.DOTALL)
+    assert program is not None
+    exec(compile(program[1], "DATA.md", "exec"), {})
+    shown = capsys.readouterr().out
+    assert re.search(r"scripted/good\s+native_api\s+1\.0", shown)
+    assert "check-" in shown
+
+
+def test_the_share_of_time_in_which_slots_were_in_use_can_be_computed(
+    measured: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The program of docs/SCALE.md as it stands there: a line for each run."""
+    pytest.importorskip("pandas")
+    program = re.search(r"```python\n(.*?)```", (ROOT / "docs/SCALE.md").read_text("utf-8"), re.DOTALL)
+    assert program is not None
+    exec(compile(program[1], "SCALE.md", "exec"), {})
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 4
+    assert all(float(line.split()[1]) >= 0 for line in lines)
 
 
 def test_parquet_holds_the_same_rows_as_json_lines(measured: Project) -> None:

@@ -26,6 +26,7 @@ from selfopt.measure.progress import Progress
 from selfopt.measure.supervisor import SuperviseResult, supervise
 from selfopt.records import Ledger, Trial, TrialAbandoned, TrialStart
 from selfopt.wiring.app import App
+from selfopt.wiring.ray_reach import require_reachable
 from tests.services.servers import ScriptedServer
 
 # A cluster starts several interpreters, on machines that are busy.
@@ -228,14 +229,39 @@ async def test_a_cluster_is_started_and_ended_on_this_machine(tmp_path: Path, sc
 
 
 async def test_nobody_at_the_address_is_one_clear_line(tmp_path: Path, scripted: ScriptedServer) -> None:
-    """It says for how long it waited, or why not."""
+    """It says so at once, and how Ray is started there."""
     (port,) = free_ports(1)
     flags = flags_of(scripted, f"ray://127.0.0.1:{port}")
     async with opened(tmp_path, {**flags, "ray": {"start_timeout_s": 5}}) as app:
         with pytest.raises(SelfoptError) as refused:
             await measured(app, 1)
-    assert f"ray://127.0.0.1:{port}" in str(refused.value)
+    assert f"127.0.0.1:{port} (Connection refused)" in str(refused.value)
+    assert f"--ray-client-server-port={port}" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("token", "said"), [(None, "this user has none"), ("ab" * 32, "does not take the token in RAY_AUTH_TOKEN")]
+)
+async def test_a_token_that_is_missing_or_wrong_is_named_at_once(
+    token: str | None, said: str, tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray itself waits for half a minute, and then speaks of a timeout."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    if token is not None:
+        monkeypatch.setenv("RAY_AUTH_TOKEN", token)
+    with pytest.raises(ClusterError, match=said) as refused:
+        await require_reachable(cluster.address)
+    assert "auth_token" in str(refused.value)
+
+
+async def test_the_token_in_a_file_is_taken(tmp_path: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `ray start` leaves it on the head, copied to this machine."""
+    (tmp_path / "token").write_text(os.environ["RAY_AUTH_TOKEN"] + "\n", "utf-8")
+    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
+    await require_reachable(cluster.address)
 
 
 async def test_ray_of_another_version_is_one_clear_line(

@@ -84,7 +84,7 @@ def test_what_cannot_be_is_one_line_that_names_the_key(tmp_path: Path, text: str
 
 def test_files_that_are_none_are_refused(tmp_path: Path) -> None:
     """Missing, a folder, too large, not UTF-8."""
-    with pytest.raises(UsageError, match=r"no such file.*docs/CHECK\.md"):
+    with pytest.raises(UsageError, match=r"no such file.*selfopt check --new"):
         read_check_file(tmp_path / "missing.yaml")
     with pytest.raises(UsageError, match="a folder"):
         read_check_file(tmp_path)

@@ -75,7 +75,10 @@ VERBS: dict[str, Verb] = {
     "decide": Verb("decide scripted/writer atomic", lambda h, _: h.decide("scripted/writer", "atomic")),
     "doctor": Verb("doctor", lambda h, _: h.doctor()),
     "enforce": Verb("enforce", lambda h, _: h.enforce()),
-    **{f"export {kind}": _table(kind) for kind in ("trials", "verdicts", "evaluations", "decisions", "requests", "feedback")},
+    **{
+        f"export {kind}": _table(kind)
+        for kind in ("trials", "verdicts", "evaluations", "decisions", "checks", "requests", "feedback")
+    },
     "feedback": Verb("feedback", lambda h, _: h.feedback()),
     "keys add": Verb("keys add desk --scope phase", lambda h, _: h.keys.add("desk", scopes=["phase"])),
     "keys list": Verb("keys list", lambda h, _: h.keys.list()),
@@ -141,6 +144,8 @@ VERBS: dict[str, Verb] = {
 }
 
 MORE: dict[str, Verb] = {
+    "a check file to begin with": Verb("check --new new.yaml", lambda h, _: h.new_check_file("new.yaml")),
+    "checks that are over": Verb("check --list", lambda h, _: h.checks()),
     "loop over the plan": Verb("loop --dry-run", lambda h, _: h.plan()),
     "an account of a decision": Verb("decide --explain decision", lambda h, _: h.explain("decision")),
     "warm-up": Verb(

@@ -30,7 +30,7 @@ def opened(tmp_path: Path, executor: str, **endpoint: Any) -> App:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "RAY", "ray://", "ray://host", "ray://host:0", "ray://host:99999", "ray://h:1/x", "http://h:1", "dask"]
+    "value", ["", "RAY", "ray://", "ray://host:", "ray://host:0", "ray://host:99999", "ray://h:1/x", "http://h:1", "dask"]
 )
 def test_an_executor_that_is_none_is_refused(value: str) -> None:
     """The message lists what may be written."""
@@ -42,6 +42,12 @@ def test_an_executor_that_is_none_is_refused(value: str) -> None:
 def test_an_executor_that_is_one_is_taken(value: str) -> None:
     """Names and addresses."""
     assert Settings(executor=value).executor == value
+
+
+@pytest.mark.parametrize("host", ["head", "10.0.0.1", "[::1]"])
+def test_an_address_without_a_port_has_that_of_the_ray_client(host: str) -> None:
+    """10001, as Ray's own commands take it."""
+    assert Settings(executor=f"ray://{host}").executor == f"ray://{host}:10001"
 
 
 @pytest.mark.parametrize(
@@ -67,7 +73,7 @@ def test_what_workers_cannot_ask_is_said_before_anything_is_asked(
 def test_without_the_extra_a_line_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the first trial."""
     monkeypatch.setattr(ray_cluster, "find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match=r"pip install 'selfopt\[ray\]'"):
+    with pytest.raises(SettingsError, match=r"pip install '\.\[ray\]'"):
         opened(tmp_path, "ray").executors.require(["s/m"])
 
 

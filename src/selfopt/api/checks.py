@@ -7,8 +7,10 @@ from pathlib import Path
 
 from selfopt.records import Check, Comparison, Differences, RecordedState
 from selfopt.verbs.check_file import DEFAULT_FILE
+from selfopt.verbs.check_listing import FinishedCheck, finished_checks
 from selfopt.verbs.check_outputs import CheckOutputs, write_check_outputs
 from selfopt.verbs.check_recording import record_state
+from selfopt.verbs.check_starting import MadeCheckFile, new_check_file
 from selfopt.verbs.checking import CheckRequest, run_check
 from selfopt.verbs.differing import MOST_IN_JSON, differences_of
 from selfopt.verbs.measuring import Progress
@@ -41,6 +43,14 @@ class Checks(Noun):
         runs: How many complete runs, from 7 to 1000. None: as many as it takes.
         """
         return self._runner.wait(record_state(self._app, Path(file), Path(to), on_progress, runs=runs))
+
+    def new_check_file(self, file: str | Path = DEFAULT_FILE) -> MadeCheckFile:
+        """Writes a commented check file that fits the models and suites at hand (`selfopt check --new`). Never replaces one."""
+        return self._runner.wait(new_check_file(self._app, Path(file)))
+
+    def checks(self, model: str | None = None) -> list[FinishedCheck]:
+        """Lists the checks that are over, the newest first (`selfopt check --list`). model: Only those of this one."""
+        return finished_checks(self._app, model)
 
     def write_reports(self, check: Check, *, junit: str | Path | None = None, markdown: str | Path | None = None) -> None:
         """Writes what builds and pull requests show of a check (`selfopt check --junit FILE --markdown FILE`)."""

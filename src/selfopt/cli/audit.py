@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, counted, emit, joined, json_option, open_app, say, say_each, say_some, short_id
+from .common import CommandGroup, console, counted, emit, joined, json_option, open_app, say, say_each, say_some, short_id
 from .exit_codes import says
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from selfopt.verbs.verifying import Part
 
 
-@click.group("audit")
+@click.group("audit", cls=CommandGroup)
 def command() -> None:
     """Show, verify, anchor or trace the audit trail."""
 

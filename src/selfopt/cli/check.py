@@ -12,17 +12,21 @@ import click
 
 from .common import (
     LiveLine,
+    answer,
     cap_options,
     console,
+    counted,
     draw,
     emit,
     executor_option,
     json_option,
     limits_of,
     no_commands,
+    open_app,
     progress_option,
     run_with_app,
     say,
+    short_id,
 )
 from .exit_codes import says
 from .faults import fault_of
@@ -57,8 +61,12 @@ class _Check(click.Command):
     "--record",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Measure what FILE describes, often enough to be compared with, and write it as a recorded state. Nothing is judged.",
+    help="Measure what FILE describes, often enough to be compared with, and write it as a recorded state. It passes or fails nothing.",
 )
+@click.option(
+    "--new", is_flag=True, help="Write a commented FILE to start with, for the models and suites at hand. Nothing is asked."
+)
+@click.option("--list", "listed", is_flag=True, help="List the checks that are over, the newest first. FILE is not read.")
 @click.option("--runs", metavar="N", type=click.IntRange(7, 1000), help="With --record: how many complete runs [all it takes].")
 @click.option(
     "--junit",
@@ -97,15 +105,16 @@ def command(
     In a step of GitHub's workflows it also writes annotations, and adds to the step's summary.
 
     \b
+    selfopt check --new
     selfopt check
     selfopt check --junit selfopt.xml --markdown selfopt.md
     selfopt check --record state.json
     """
-    settings = limits_of(flags)
-    if record is not None and (junit or markdown):
-        raise click.UsageError("--record judges nothing, so there is nothing for --junit and --markdown", ctx)
-    if record is None and runs is not None:
-        raise click.UsageError("--runs is for --record", ctx)
+    new, listed, settings = flags.pop("new"), flags.pop("listed"), limits_of(flags)
+    given = {"--fresh": fresh, "--junit": junit, "--markdown": markdown, "--runs": runs}
+    _require_one_way(ctx, {"--new": new, "--list": listed, "--record": record}, given)
+    if new or listed:
+        return _new(ctx, file, settings, as_json=as_json) if new else _list(ctx, as_json=as_json)
     with LiveLine(enabled=not as_json) as live:
         if record is not None:
             return _record(ctx, file, record, runs, settings, live, as_json=as_json)
@@ -137,6 +146,20 @@ def command(
     return says(check.passes)
 
 
+def _require_one_way(ctx: click.Context, ways: dict[str, Any], given: dict[str, Any]) -> None:
+    """Raises a UsageError for options that mean nothing together. ways: what it does in place of checking."""
+    chosen = [name for name, value in ways.items() if value]
+    if len(chosen) > 1:
+        raise click.UsageError(f"{' and '.join(chosen)}: choose one", ctx)
+    way = chosen[0] if chosen else ""
+    fitting = {"": ("--fresh", "--junit", "--markdown"), "--record": ("--fresh", "--runs")}.get(way, ())
+    wrong = next((name for name, value in given.items() if value not in (None, False) and name not in fitting), None)
+    if wrong == "--runs":
+        raise click.UsageError("--runs is for --record", ctx)
+    if wrong is not None:
+        raise click.UsageError(f"{way} comes to no verdict, so there is nothing for {wrong}", ctx)
+
+
 @contextmanager
 def _told_without_verdict(file: Path, junit: Path | None, markdown: Path | None, *, to_stderr: bool) -> Iterator[CheckOutputs]:
     """Says in the reports why the block came to no verdict, if it does not end well. Then the error goes on."""
@@ -165,4 +188,30 @@ def _record(
     how_often = "exact" if state.exact else f"{len(state.rows[0].outcomes)} runs"
     prompts = counted(len(state.rows), "prompt")
     say(console(), f"written: {record} ({state.model} {state.variant}, {prompts}, {how_often}, {state.evaluation_id})")
+    return 0
+
+
+def _new(ctx: click.Context, file: Path, settings: dict[str, Any], *, as_json: bool) -> int:
+    from selfopt.verbs.check_starting import new_check_file
+
+    made = run_with_app(ctx, lambda app: new_check_file(app, file), settings)
+    argument = "" if str(file) == DEFAULT_FILE else f" {file}"
+    lines = [f"written: {file} (suite {made.suite}, model {made.model}, variant {made.variant})"]
+    if not made.model_found:
+        lines.append(f"  no model was found here: put the name of yours into {file}")
+    lines += [f"  check it:    selfopt check{argument}", f"  record it:   selfopt check{argument} --record state.json"]
+    answer(made, lines, as_json=as_json)
+    return 0
+
+
+def _list(ctx: click.Context, *, as_json: bool) -> int:
+    from selfopt.verbs.check_listing import finished_checks
+
+    checks = finished_checks(open_app(ctx))
+    lines = (
+        f"{one.at[:16].replace('T', ' ')}  {short_id(one.check_id)}  {one.verdict:9} {one.model} {one.variant}, {one.suite}"
+        f"{f', before: {one.before}' if one.before else ''} ({counted(one.trials, 'trial')})"
+        for one in checks
+    )
+    answer(checks, lines, as_json=as_json, hang=18, empty="no check is over in this home; selfopt check makes one")
     return 0

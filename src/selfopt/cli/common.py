@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HEADING",
     "SECONDS",
+    "CommandGroup",
     "EventPrinter",
     "LiveLine",
     "Number",
@@ -67,6 +68,9 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+_SENTENCE = 300  # characters of a first sentence, which click cuts at the width of the terminal otherwise
+
+
 class Number(click.FloatRange):
     """A finite number in a range.
 
@@ -84,6 +88,18 @@ class Number(click.FloatRange):
 SECONDS = Number(min=0, max=3600, min_open=True)
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
+
+
+class CommandGroup(click.Group):
+    """A group whose help has the whole first sentence of each command, however narrow the terminal is."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list of commands."""
+        found = [(name, command) for name in self.list_commands(ctx) if (command := self.get_command(ctx, name)) is not None]
+        rows = [(name, command.get_short_help_str(_SENTENCE)) for name, command in found if not command.hidden]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)
 
 
 def is_verbose(ctx: click.Context) -> bool:
@@ -119,7 +135,7 @@ def cap_options(function: F) -> F:
     """Adds the options that limit a measurement: what it may spend, and how much it asks at once."""
     for option in (
         concurrency_option,
-        click.option("--max-cost", type=Number(min=0), help="Stop at this cost (see [prices])."),
+        click.option("--max-cost", type=Number(min=0), help="Stop at this cost (prices: docs/PRICES.md)."),
         click.option("--max-tokens", type=click.IntRange(min=1), help="Stop after so many tokens, in and out."),
         click.option("--max-minutes", type=Number(min=0, min_open=True), help="Stop after so many minutes."),
         click.option("--max-trials", type=click.IntRange(min=1), help="Stop after so many trials."),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @click.command("compare")
-@click.argument("models", nargs=-1, metavar="MODEL")
+@click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option("--suite", "suites", multiple=True, metavar="NAME|FILE", help="On this suite; may be repeated, all of one phase.")
 @click.option("--variant", "variants", multiple=True, metavar="NAME", help="With this variant; may be repeated.")
 @click.option("--split", type=click.Choice(["search", "heldout", "canary", "all"]), help="Part of the suite.")

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import click
 
-from .common import answer, console, emit, json_option, open_app, say, say_each
+from .common import CommandGroup, answer, console, emit, json_option, open_app, say, say_each
 
 _EDITORS = ("VISUAL", "EDITOR")
 
 
-@click.group("config")
+@click.group("config", cls=CommandGroup)
 def command() -> None:
     """Find, show or edit your own settings."""
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from .common import console, counted, emit, open_app, say
+from .common import CommandGroup, console, counted, emit, open_app, say
 from .export_others import bfcl, inspect, mlflow, wandb
 from .streams import write_while_read
 
 PATH = click.Path(path_type=Path)
 
 
-@click.group("export")
+@click.group("export", cls=CommandGroup)
 def command() -> None:
     """Write what was measured and served for other programs.
 
@@ -31,14 +31,19 @@ def _table(kind: str, about: str, *, content: bool = True, model: bool = True) -
         from selfopt.verbs.exporting import TableRequest, export_table
 
         if out is None and sys.stdout.isatty():
-            raise UsageError("a table is no text for a terminal: name a file with --out, or send the output to a program")
+            raise UsageError("the table would go to the terminal: name a file with --out, or send the output to a program")
         wanted = TableRequest(kind=kind, out=out, content=content, **asked)  # type: ignore[arg-type]
         done = export_table(open_app(ctx), wanted, write_while_read)
         if out is not None and as_json:
             emit({"kind": done.kind, "format": done.form, "rows": done.rows, "out": out})
         else:
             where = f"written to {out}" if out is not None else "written"
-            say(console(stderr=out is None), f"{counted(done.rows, 'row')} of {kind} {where}")
+            none = (
+                f"; none is of {asked['model']}: leave --model out to see which there are"
+                if asked.get("model") and not done.rows
+                else ""
+            )
+            say(console(stderr=out is None), f"{counted(done.rows, 'row')} of {kind} {where}{none}")
 
     decorators: list[Any] = [
         click.option(
@@ -52,7 +57,7 @@ def _table(kind: str, about: str, *, content: bool = True, model: bool = True) -
         click.option("--until", metavar="DAY", help="Only rows up to the end of this day, or before this moment (UTC)."),
         *([click.option("--model", help="Only rows of this model.")] if model else []),
         *(
-            [click.option("--content", is_flag=True, help="With what people and models wrote. Mind who reads the file.")]
+            [click.option("--content", is_flag=True, help="With what people and models wrote. Think about who can read it.")]
             if content
             else []
         ),
@@ -69,6 +74,11 @@ _table("trials", "Write a row for each trial.\n\nIt tells what was asked, how it
 _table("verdicts", "Write a row for each verdict.\n\nIt is the outcome of a trial for a parser and a scorer.")
 _table("evaluations", "Write a row for each evaluation: the figures of a spec.", content=False)
 _table("decisions", "Write a row for each decision about a candidate.", content=False)
+_table(
+    "checks",
+    "Write a row for each check that is over.\n\nIt has the verdict, every figure, and the trials behind them.",
+    content=False,
+)
 _table(
     "requests",
     "Write a row for each live request that a gateway answered. Prompts and replies are never recorded.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .common import answer, console, emit, joined, json_option, open_app, say
+from .common import CommandGroup, answer, console, emit, joined, json_option, open_app, say
 from .keys_usage import usage
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 SCOPES = ("phase", "variant", "feedback", "admin")
 
 
-@click.group("keys")
+@click.group("keys", cls=CommandGroup)
 def command() -> None:
     """Make, limit, list and revoke API keys of the gateway. Once there is a key, every request needs one."""
 

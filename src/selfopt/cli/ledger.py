@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from .common import console, counted, emit, json_option, open_app, say
+from .common import CommandGroup, console, counted, emit, json_option, open_app, say
 
 
-@click.group("ledger")
+@click.group("ledger", cls=CommandGroup)
 def command() -> None:
     """Look after the ledger, in a file or in a database (docs/POSTGRES.md)."""
 

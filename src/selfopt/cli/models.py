@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from .common import LiveLine, answer, console, emit, json_option, open_app, progress_option, run_with_app, say
+from .common import CommandGroup, LiveLine, answer, console, emit, json_option, open_app, progress_option, run_with_app, say
 
 
-@click.group("models")
+@click.group("models", cls=CommandGroup)
 def command() -> None:
     """List, pull, inspect and remove models."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import console, counted, draw, emit, joined, json_option, open_app, say, say_each
+from .common import CommandGroup, console, counted, draw, emit, joined, json_option, open_app, say, say_each
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -37,7 +37,7 @@ _PARTLY = {
 _ORIGINS = {"yours": "yours", "imported": "imported", "elsewhere": "variable"}
 
 
-@click.group("prices")
+@click.group("prices", cls=CommandGroup)
 def command() -> None:
     """Show what models cost, or import prices from a public table."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import answer, console, counted, emit, json_option, open_app, run_with_app, say, say_each
+from .common import CommandGroup, answer, console, counted, emit, json_option, open_app, run_with_app, say, say_each
 
 if TYPE_CHECKING:
     from selfopt.records import Ban, RoutingConfig
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from selfopt.verbs.opening import App
 
 
-@click.group("routes")
+@click.group("routes", cls=CommandGroup)
 def command() -> None:
     """Show, set, import or roll back the rules in force, and what they no longer try."""
 

@@ -7,12 +7,25 @@ from typing import Literal
 
 import click
 
-from .common import answer, console, counted, emit, json_option, open_app, run_with_app, say, say_each, say_some, short_id
+from .common import (
+    CommandGroup,
+    answer,
+    console,
+    counted,
+    emit,
+    json_option,
+    open_app,
+    run_with_app,
+    say,
+    say_each,
+    say_some,
+    short_id,
+)
 from .exit_codes import says
 from .suites_import import PATH, PHASES, import_, pull, tell_made, tools_options
 
 
-@click.group("suites")
+@click.group("suites", cls=CommandGroup)
 def command() -> None:
     """List, show, check and make suites."""
 

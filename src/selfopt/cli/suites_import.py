@@ -9,6 +9,7 @@ import click
 
 from .common import (
     SECONDS,
+    CommandGroup,
     LiveLine,
     answer,
     console,
@@ -46,7 +47,7 @@ def tools_options(command: Any) -> Any:
     return tools(timeout(command))
 
 
-class ImportGroup(click.Group):
+class ImportGroup(CommandGroup):
     """A group with one command for each importer."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -125,7 +126,7 @@ def _values(given: str | bool | tuple[str, ...]) -> tuple[str, ...]:
     return ("true",) if given is True else (str(given),)
 
 
-@click.group("pull")
+@click.group("pull", cls=CommandGroup)
 def pull() -> None:
     """Get well-known suites into the home's folder `suites`."""
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from .common import HEADING, answer, block, console, emit, json_option, open_app, say
+from .common import HEADING, CommandGroup, answer, block, console, emit, json_option, open_app, say
 
 
-@click.group("variants")
+@click.group("variants", cls=CommandGroup)
 def command() -> None:
     """List, show, compare and render variants.
 

@@ -22,7 +22,7 @@ Sort = Literal["text", "integer", "number", "flag", "time", "json"]
 Values = dict[str, Sequence[Any]]
 """Some rows of a table, column by column; each column has one value a row, None where there is none."""
 
-TableKind = Literal["trials", "verdicts", "evaluations", "decisions", "requests", "feedback"]
+TableKind = Literal["trials", "verdicts", "evaluations", "decisions", "checks", "requests", "feedback"]
 T = TypeVar("T")
 
 

@@ -10,7 +10,7 @@ from .columns import Column, Values
 from .missing import required
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TableRows:
     """The rows of a table. They are read anew whenever they are asked for.
 
@@ -21,6 +21,10 @@ class TableRows:
 
     columns: tuple[Column, ...]
     batches: Callable[[], Iterator[Values]]
+
+    def __repr__(self) -> str:
+        """Says what there is to do with it, not all of its columns."""
+        return f"<TableRows: {len(self.columns)} columns; iterate over it, or call .to_pandas(), .to_polars() or .to_arrow()>"
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         """Yields a dictionary for each row. Holds a bounded number in memory."""

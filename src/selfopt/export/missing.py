@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from selfopt.errors import UsageError
-from selfopt.home.extras import install_command
+from selfopt.home.extras import extra_needed
 
 
 def required(module: str, extra: str, what: str) -> Any:
@@ -23,5 +23,5 @@ def required(module: str, extra: str, what: str) -> Any:
     except ImportError as error:
         package = module.partition(".")[0]
         if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == package:
-            raise UsageError(f"{what} needs the extra '{extra}': {install_command(extra)}") from None
+            raise UsageError(f"{what} needs {extra_needed(extra)}") from None
         raise UsageError(f"{what} needs the package {package}, which cannot be loaded here: {error!s:.200}") from None

@@ -16,7 +16,7 @@ PAGE = 4096
 
 REQUESTS = DataTable(
     "requests",
-    "One row for each live request that a gateway answered, in the order of each of its processes. Prompts and replies are never recorded.",
+    "One row for each live request that a gateway answered, in the order in which each of its processes wrote them. Prompts and replies are never recorded.",
     (
         Column("id", "text", "the request, as in `x-request-id`"),
         Column("at", "time", "when it was over"),

@@ -8,6 +8,7 @@ from selfopt.gateway.ticket import JournalRecord
 from selfopt.ledger import open_bodies
 from selfopt.records import Ledger
 
+from .checks import CHECKS, check_rows
 from .columns import DataTable, Selection, TableKind, Values
 from .conclusions import DECISIONS, EVALUATIONS, decision_rows, evaluation_rows
 from .requests import FEEDBACK, REQUESTS, feedback_rows, request_rows
@@ -15,7 +16,7 @@ from .trials import TRIALS, trial_rows
 from .verdicts import VERDICTS, verdict_rows
 
 TABLES: dict[TableKind, DataTable] = {
-    table.kind: table for table in (TRIALS, VERDICTS, EVALUATIONS, DECISIONS, REQUESTS, FEEDBACK)
+    table.kind: table for table in (TRIALS, VERDICTS, EVALUATIONS, DECISIONS, CHECKS, REQUESTS, FEEDBACK)
 }
 LIVE: frozenset[TableKind] = frozenset({"requests", "feedback"})
 """Tables of what gateways recorded. The others are the ledger's."""
@@ -23,6 +24,7 @@ LIVE: frozenset[TableKind] = frozenset({"requests", "feedback"})
 _RECORDS: dict[TableKind, Callable[[Ledger, Selection], Iterator[Values]]] = {
     "evaluations": evaluation_rows,
     "decisions": decision_rows,
+    "checks": check_rows,
 }
 
 

@@ -26,6 +26,17 @@ def install_command(extra: str) -> str:
     return f"{shlex.quote(sys.executable or 'python3')} -m pip install {' '.join(map(shlex.quote, requirements_of(extra)))}"
 
 
+def extra_needed(extra: str) -> str:
+    """The words `the extra 'ray': ...` with both ways to install one: from a folder of selfopt, and without any.
+
+    No package index has selfopt, so `selfopt[ray]` is never advice.
+
+    Raises:
+        KeyError: there is no such extra.
+    """
+    return f"the extra '{extra}': pip install '.[{extra}]' in selfopt's folder, or {install_command(extra)}"
+
+
 def requirements_of(extra: str) -> list[str]:
     """The packages of an extra, each with its versions. Raises KeyError where there is no such extra."""
     try:

@@ -95,11 +95,9 @@ class _Fsspec:
         try:
             import fsspec
         except ImportError:
-            from selfopt.home.extras import install_command
+            from selfopt.home.extras import extra_needed
 
-            raise SettingsError(
-                f"{place} needs the extra 'blobs': pip install 'selfopt[blobs]' ({install_command('blobs')})"
-            ) from None
+            raise SettingsError(f"{place} needs {extra_needed('blobs')}") from None
         options: dict[str, Any] = {}
         if PACKAGES[kind] == "s3fs":
             options["config_kwargs"] = {**_S3, **fsspec.config.conf.get("s3", {}).get("config_kwargs", {})}

@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from selfopt.errors import CorruptError, LockedError, NewerSchemaError, SettingsError, StoreError
 from selfopt.home import escape_control
-from selfopt.home.extras import install_command
+from selfopt.home.extras import extra_needed
 
 from .postgres_hosts import stays_here
 
@@ -42,9 +42,7 @@ def driver() -> Any:
     try:
         import psycopg
     except ImportError:
-        raise SettingsError(
-            f"a ledger in PostgreSQL needs the extra 'postgres': pip install 'selfopt[postgres]' ({install_command('postgres')})"
-        ) from None
+        raise SettingsError(f"a ledger in PostgreSQL needs {extra_needed('postgres')}") from None
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # what it warns of, we say ourselves
     return psycopg
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from selfopt.errors import UsageError
+from selfopt.home.extras import extra_needed
 from selfopt.records import (
     MAX_WRITTEN_CHARS,
     MAX_WRITTEN_EXAMPLES,
@@ -143,7 +144,7 @@ def _gepa() -> Any:
         from gepa.strategies.instruction_proposal import InstructionProposalSignature
     except ImportError:
         raise UsageError(
-            "GEPA is not installed; install it with: pip install 'selfopt[search]', or set loop.reflection.backend = \"own\""
+            f'GEPA is not installed; it needs {extra_needed("search")}; or set loop.reflection.backend = "own"'
         ) from None
     return InstructionProposalSignature
 

@@ -130,7 +130,7 @@ async def ready(
     warmed = dict(before or {})
     if always or any(status.state in NOT_LOADED for status in statuses.values()):
         for spec in specs:
-            desk.board.tell("warm_up", "warming up for the race")
+            desk.board.tell("warm_up", "warming up")
             warmed[spec.request_id] = await warm_up(desk, spec, suite, spec.warm_up.model_copy(update={"enabled": True}))
         statuses = await _statuses(desk, specs)
     needless = (WarmUpResult(status="skipped", reason="the model is loaded"), ())

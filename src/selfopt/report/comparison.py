@@ -23,7 +23,7 @@ _WIDE = 76  # columns that every figure takes
 _SAID = 200  # characters of a server's words
 _NOTE = (
     "agent score: 0.4 call accuracy + 0.3 restraint + 0.3 (1 - share of replies that call a tool which no accepted answer names); "
-    "arguments: right among the replies with the right tools; in brackets 95 % intervals over"
+    "arguments: right among the replies with the right tools"
 )
 
 
@@ -51,7 +51,7 @@ def comparison_table(comparison: Comparison, *, width: int = _WIDE) -> Renderabl
         policy_figures = (policy.agent_score, policy.call_accuracy, policy.restraint)
         told = [share(f) if f is not None else "-" for f in policy_figures]
         table.add_row(safe_text(policy.name, limit=60), *((*told, "", "") if wide else _narrow(told)), style="dim")
-    notes = _notes(comparison)
+    notes = _notes(comparison, intervals="below each share" if wide else "")
     if not wide:
         notes.append(f"intervals, arguments, p50 and tokens: at {_WIDE} columns, or with --markdown")
     return Group(table, *(Text(line, "dim") for line in notes))
@@ -86,13 +86,18 @@ def _chance(p_value: float | None) -> str:
     return "p unknown" if p_value is None else "p < 0.001" if p_value < 0.0005 else f"p {p_value:.3f}"
 
 
-def _notes(comparison: Comparison, safe: Callable[[str], str] = safe_terminal) -> list[str]:
+def _notes(comparison: Comparison, safe: Callable[[str], str] = safe_terminal, *, intervals: str) -> list[str]:
+    """intervals: where they stand, "" for nowhere."""
+    over = f"; {intervals} 95 % intervals over {counted(comparison.tool_sets, comparison.unit)}"
+    has_intervals = bool(intervals) and any(
+        row.agent_score is not None and row.agent_score.low is not None for row in comparison.rows
+    )
     suites = ", ".join(
         f"{safe_terminal(name, limit=60)} ({split}{f', {SYNTHETIC}' if name in comparison.synthetic else ''})"
         for name, split in zip(comparison.suites, comparison.splits, strict=True)
     )
     lines = [
-        f"{counted(comparison.prompts, 'prompt')} of {suites}; {_NOTE} {counted(comparison.tool_sets, comparison.unit)}.",
+        f"{counted(comparison.prompts, 'prompt')} of {suites}; {_NOTE}{over if has_intervals else ''}.",
         '"not told apart": from the best row, at 5 % over all rows together (Holm); the order may be chance.',
     ]
     if any(row.unread for row in comparison.rows):
@@ -141,4 +146,4 @@ def comparison_markdown(comparison: Comparison) -> str:
     for policy in comparison.policies:
         figures = [share(f) if f is not None else "-" for f in (policy.agent_score, policy.call_accuracy, policy.restraint)]
         rows.append([safe_markdown(policy.name), "-", figures[0], "-", figures[1], figures[2], "-", "-", "-"])
-    return "\n".join([*markdown_table(heads, rows), "", *_notes(comparison, safe_markdown)]) + "\n"
+    return "\n".join([*markdown_table(heads, rows), "", *_notes(comparison, safe_markdown, intervals="in brackets")]) + "\n"

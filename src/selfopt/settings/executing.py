@@ -11,11 +11,12 @@ from .endpoint import Table
 
 LOCAL = "local"
 RAY = "ray"
-_ADDRESS = re.compile(r"ray://(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,253}):(?P<port>[0-9]{1,5})")
+_ADDRESS = re.compile(r"ray://(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9_.-]{1,253})(?::(?P<port>[0-9]{1,5}))?")
+_PORT = "10001"  # of Ray's own default
 
 
 class RaySettings(Table):
-    """Workers on a Ray cluster. Needs the extra selfopt[ray].
+    """Workers on a Ray cluster. Needs the extra `ray`.
 
     Attributes:
         workers: Worker processes for each sort of `ray_resources`. None: as many as the cluster has room for,
@@ -35,9 +36,11 @@ class RaySettings(Table):
 def executor_name(value: str) -> str:
     """Returns a usable value of the setting `executor`. ValueError says what may be written."""
     found = _ADDRESS.fullmatch(value)
-    if value in (LOCAL, RAY) or (found is not None and 0 < int(found["port"]) < 65536):
-        return value
-    raise ValueError("write local (this process), ray (a Ray cluster started on this machine) or ray://HOST:PORT")
+    if value in (LOCAL, RAY) or (found is not None and 0 < int(found["port"] or _PORT) < 65536):
+        return value if found is None or found["port"] else f"{value}:{_PORT}"
+    raise ValueError(
+        "write local (this process), ray (a Ray cluster started on this machine) or ray://HOST:PORT (10001 by default)"
+    )
 
 
 ExecutorName = Annotated[str, AfterValidator(executor_name)]

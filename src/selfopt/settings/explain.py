@@ -73,6 +73,8 @@ def explain(error: ValidationError, sources: Sequence[Source]) -> str:
     if first["type"] == "missing" and path.endswith(".kind"):
         words += f"; allowed are {', '.join(ENDPOINT_KINDS.names())}"
     got = first.get("input")
+    if first["type"] in ("model_type", "dict_type") and isinstance(got, str) and where == "environment":
+        words += f", or a variable such as SELFOPT_{path.replace('.', '__').upper()}__NAME=VALUE"
     # Keys are not shown, and neither are URLs, which may hold a password.
     shown = (
         f" (got {_short(got)})"

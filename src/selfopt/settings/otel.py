@@ -11,7 +11,7 @@ from .endpoint import Table
 
 
 class OtelSettings(Table):
-    """OpenTelemetry. Needs the extra selfopt[otel].
+    """OpenTelemetry. Needs the extra `otel`.
 
     Attributes:
         enabled: Send a span of each live request and of its attempts to a collector. No content is sent.

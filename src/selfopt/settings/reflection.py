@@ -18,7 +18,7 @@ class ReflectionSettings(Table):
     Attributes:
         model: who is asked. None: nobody.
         backend: who writes the questions. `own`: this program. `gepa`: the prompt of GEPA, which asks
-            for new instructions alone (`pip install 'selfopt[search]'`).
+            for new instructions alone (the extra `search`).
         questions: how often it is asked in one search at most.
         timeout_s: how long an answer may take, in seconds.
         max_tokens: of an answer.

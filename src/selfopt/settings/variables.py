@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 import tomllib
 from collections.abc import Mapping
 from typing import Any
@@ -90,7 +91,7 @@ def _is_private(name: str) -> bool:
 
 
 def _literal(text: str) -> Any:
-    """Reads a list, a table or quoted text as TOML.
+    """Reads a list, a table or quoted text as TOML, or a table as JSON.
 
     Leaves other text to the setting's type, since a key may be all digits.
     """
@@ -99,8 +100,17 @@ def _literal(text: str) -> Any:
     try:
         parsed = tomllib.loads(f"value = {text}")
     except (tomllib.TOMLDecodeError, RecursionError):
-        return text
+        return _json_table(text)
     return parsed["value"] if len(parsed) == 1 else text
+
+
+def _json_table(text: str) -> Any:
+    """A table that is written as JSON, which is what other programs take in variables; else the text."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return found if isinstance(found, dict) else text
 
 
 def with_provider_variables(tree: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:

@@ -18,14 +18,16 @@ from .check import NAME, printable
 from .load import MAX_SIZE_BYTES, SUFFIXES, SUITE_SCHEMA_VERSION, list_suites, load_suite, parse_suite
 
 
-def check_new_name(name: str, folder: Path) -> None:
-    """Raise SuiteError if the name is invalid, built in, or already in the folder."""
+def check_new_name(name: str, folder: Path | None) -> None:
+    """Raise SuiteError if the name is invalid, built in, or already in the folder, if one is given."""
     if not NAME.fullmatch(name) or name.endswith(SUFFIXES):
         raise SuiteError(
             f"{printable(name)!r} cannot be a suite's name; use up to 64 letters, digits, '_', '-', '.', without a file's suffix"
         )
     if name in list_suites():
         raise SuiteError(f"suite {name} is built in; choose another name")
+    if folder is None:
+        return
     for suffix in SUFFIXES:
         if (folder / f"{name}{suffix}").exists():
             raise SuiteError(f"suite {name} already exists ({folder / name}{suffix}); choose another name, or remove that file")

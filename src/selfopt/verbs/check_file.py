@@ -138,14 +138,22 @@ def read_check_file(path: Path) -> CheckFile:
     """
     shown = escape_control(str(path), 300)
     try:
-        data = read_plain_yaml(read_input(path, _MAX_BYTES))
+        text = read_input(path, _MAX_BYTES)
     except InputFileError as error:
-        more = "; docs/CHECK.md has one to start with" if not path.exists() else ""
+        named = "" if shown == DEFAULT_FILE else f" {shown}"
+        more = f"; write one to start with: selfopt check --new{named}" if not path.exists() else ""
         raise UsageError(f"{shown}: {error}{more}") from None
+    return parse_check_file(text, shown)
+
+
+def parse_check_file(text: str, shown: str) -> CheckFile:
+    """Read the text of a check file. shown: its name, for messages. Raises UsageError."""
+    try:
+        data = read_plain_yaml(text)
     except PlainYamlError as error:
         raise UsageError(f"{shown}: {escape_control(str(error), 300)}") from None
     if not isinstance(data, dict):
-        raise UsageError(f"{shown}: holds no mapping; start with suite and model (docs/CHECK.md)")
+        raise UsageError(f"{shown}: holds no mapping; start with suite and model (docs/CHECK.md), or with: selfopt check --new")
     if isinstance(data.get("baseline"), str):
         data["baseline"] = {"state": data["baseline"]}
     try:
@@ -163,8 +171,12 @@ def _problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     places = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
-        inner = "model, variant, state, ask_again" if len(places) > 1 else ", ".join(CheckFile.model_fields)
-        return f"unknown key {escape_control('.'.join(places), _SHOWN)}; allowed are {inner}"
+        import difflib  # only where something is wrong
+
+        inner = EarlierChoice.model_fields if len(places) > 1 else CheckFile.model_fields
+        near = difflib.get_close_matches(places[-1], inner, n=1, cutoff=0.7)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        return f"unknown key {escape_control('.'.join(places), _SHOWN)}; allowed are {', '.join(inner)}{hint}"
     key = next((key for n in (2, 1) if (key := ".".join(places[:n])) in _ALLOWED), places[0] if places else "")
     allowed = _ALLOWED.get(key, "another value")
     if first["type"] == "missing":

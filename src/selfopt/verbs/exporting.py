@@ -70,11 +70,16 @@ class TableRequest:
 
     @property
     def chosen_form(self) -> TableFormat:
-        """The format that is written."""
+        """The format that is written. Raises UsageError where neither it nor the file's ending is one."""
         suffix = self.out.suffix.lower().removeprefix(".") if self.out is not None else ""
         if self.form is not None:
             return self.form
-        return next((form for form in FORMATS if form == suffix), "csv")
+        found = next((form for form in FORMATS if form == suffix), None)
+        if found is None and self.out is not None:
+            raise UsageError(
+                f"{str(self.out)!r:.300} ends in no format that is known: write .csv, .jsonl or .parquet, or name one with --format"
+            )
+        return found or "csv"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +99,16 @@ def export_table(app: App, asked: TableRequest, write: Callable[[str], object]) 
         UsageError: what is asked for can't be, the file exists, or a package for its format is missing.
         StoreError: something can't be read or written.
     """
-    form, table = asked.chosen_form, TABLES[asked.kind]
-    selection = _selection(app, asked)
-    columns = table.chosen(selection)
+    if asked.out is not None:
+        check_target(asked.out, replace=asked.replace)
+    form, selection = asked.chosen_form, _selection(app, asked)
+    columns = TABLES[asked.kind].chosen(selection)
     if asked.out is None:
         if form == "parquet":
             raise UsageError("parquet is no text: name a file with --out")
         return ExportedTable(
             asked.kind, form, _written(_rows(app, asked.kind, selection), text_writer(form, write, columns)), None
         )
-    check_target(asked.out, replace=asked.replace)
     with replacing(asked.out, replace=asked.replace) as file:
         writer = file_writer(form, file, columns)
         rows = _written(_rows(app, asked.kind, selection), writer)
@@ -129,6 +134,8 @@ def check_target(path: Path, *, replace: bool) -> None:
 
 
 def _selection(app: App, asked: TableRequest) -> Selection:
+    if asked.kind not in TABLES:
+        raise UsageError(f"no table {asked.kind!r:.100}; there are {', '.join(TABLES)}")
     if asked.kind == "requests" and asked.content:
         raise UsageError("live requests have no content: prompts and replies are never recorded; leave --content out")
     if asked.kind == "feedback" and asked.model is not None:

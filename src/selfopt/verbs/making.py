@@ -93,7 +93,7 @@ async def new_suite(
         return made
     if to.suffix not in (".yaml", ".yml"):
         raise SuiteError(f"{to}: a starter is YAML with comments; give the path of a .yaml file")
-    check_new_name(name, app.home.suites)
+    check_new_name(name, None)
     made = _made(parse_suite(text, source=f"suite {name}"), to, str(to))
     try:
         atomic_write_text(to, text, replace=False, mode=0o644)

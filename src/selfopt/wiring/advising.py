@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from selfopt.errors import UsageError
+from selfopt.home.extras import extra_needed
 
 if TYPE_CHECKING:
     from selfopt.measure.question import Adviser
@@ -58,7 +59,5 @@ def require_adviser(app: App, models: Iterable[str]) -> None:
     for model in models:
         app.sender.require(model, full)
     if settings.reflection.backend == "gepa" and find_spec("gepa") is None:
-        raise UsageError(
-            'loop.reflection.backend = "gepa" needs GEPA; install it with: pip install \'selfopt[search]\', or set it to "own"'
-        )
+        raise UsageError(f'loop.reflection.backend = "gepa" needs {extra_needed("search")}; or set it to "own"')
     app.require_ready({full})

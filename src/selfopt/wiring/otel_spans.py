@@ -11,6 +11,7 @@ from typing import Any, Literal
 from selfopt import __version__
 from selfopt.errors import SettingsError
 from selfopt.gateway import this_writer
+from selfopt.home.extras import extra_needed
 from selfopt.records.trace import TraceContext
 from selfopt.settings.otel import OtelSettings
 
@@ -28,9 +29,7 @@ def wanted(own: OtelSettings, environ: Mapping[str, str]) -> bool:
 def require_otel() -> None:
     """Raise SettingsError if the extra is not installed."""
     if any(not _installed(name) for name in ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")):
-        raise SettingsError(
-            "otel.enabled wants OpenTelemetry, which is not installed: pip install 'selfopt[otel]', or set otel.enabled = false"
-        )
+        raise SettingsError(f"otel.enabled needs {extra_needed('otel')}; or set otel.enabled = false")
 
 
 def _installed(name: str) -> bool:

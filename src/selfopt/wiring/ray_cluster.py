@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 import platform
@@ -14,7 +15,10 @@ from typing import Any
 
 from selfopt.errors import ClusterError, SettingsError
 from selfopt.home import escape_control
+from selfopt.home.extras import extra_needed
 from selfopt.settings.executing import RAY, RaySettings
+
+from .ray_reach import require_reachable, token_of
 
 _OBJECT_STORE_BYTES = 100 * 1024 * 1024
 _LOCAL_WORKERS = 4
@@ -31,14 +35,14 @@ _QUIET = {
 def _token() -> dict[str, str]:
     """Ray's clients send the token of this user only where this says so, and Ray's clusters want one unless told otherwise."""
     named = "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ
-    return {"RAY_AUTH_MODE": "token"} if named or (Path.home() / ".ray" / "auth_token").is_file() else {}
+    return {"RAY_AUTH_MODE": "token"} if named or token_of(os.environ, Path.home())[0] else {}
 
 
 def require_ray(address: str) -> None:
     """Raise SettingsError if what an executor needs is not installed."""
     wanted = ("ray",) if address == RAY else ("ray", "grpc")
     if any(find_spec(name) is None for name in wanted):
-        raise SettingsError(f"executor {address!r} needs the extra 'ray': pip install 'selfopt[ray]', or take executor local")
+        raise SettingsError(f"executor {address!r} needs {extra_needed('ray')}; or take executor local")
 
 
 class RayCluster:
@@ -73,8 +77,11 @@ class RayCluster:
         require_ray(address)
         for name, value in {**_QUIET, **_token()}.items():
             os.environ.setdefault(name, value)
+        if address != RAY:
+            await require_reachable(address)
         import ray
 
+        logging.getLogger("ray").setLevel(logging.ERROR)  # what it warns of while it connects is meant for its own programs
         cluster = cls(ray, address, settings)
         cluster._thread.start()
         try:
@@ -138,7 +145,16 @@ def _said_nowhere(*_: Any, **__: Any) -> None:
 
 
 def _refusal(ray: Any, address: str, error: BaseException) -> str:
-    """Why a cluster cannot be used, in one line that names the versions here."""
-    said = escape_control(" ".join(str(error).split()), 300) or type(error).__name__
+    """Why a cluster cannot be used, in one line. It names the versions here only where Ray says that they differ."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if any("Starting Ray client server failed" in line for line in lines):
+        return (
+            f"Ray at {address} could not start a process for this client; end it there (ray stop) and start it with "
+            "GRPC_ENABLE_FORK_SUPPORT=0 in its environment (docs/SCALE.md)"
+        )
+    shown = lines[-1:] if any(line.startswith("Traceback") for line in lines) else lines
+    said = escape_control(" ".join(shown), 300) or type(error).__name__
+    if "version" not in said.casefold():
+        return f"Ray at {address} cannot be used: {said}"
     here = f"Ray {ray.__version__} with Python {platform.python_version()}"
     return f"Ray at {address} cannot be used: {said}. Here is {here}; the cluster needs the same versions of both"

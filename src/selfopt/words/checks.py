@@ -116,4 +116,5 @@ def _sure(figure: CheckFigure) -> str:
 def cost_text(check: Check) -> str:
     """What the check took."""
     cost = "" if check.cost is None or not check.cost else f", {check.cost:.4f} {check.currency}".rstrip()
-    return f"{counted(check.trials, 'trial')} in {counted(check.blocks, 'block')}{cost}; {check.check_id}"
+    blocks = f" in {counted(check.blocks, 'block')}" if check.blocks else ""
+    return f"{counted(check.trials, 'trial')}{blocks}{cost}; {check.check_id}"

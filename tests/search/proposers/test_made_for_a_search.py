@@ -78,7 +78,7 @@ def test_optuna_searches_among_the_others() -> None:
 def test_without_optuna_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an extra."""
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(UsageError, match=r"pip install 'selfopt\[search\]'"):
+    with pytest.raises(UsageError, match=r"pip install '\.\[search\]'"):
         Optuna()
 
 

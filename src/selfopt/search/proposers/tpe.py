@@ -91,7 +91,7 @@ def imported() -> Any:
     try:
         import optuna
     except ImportError:
-        raise UsageError("Optuna is not installed; install it with: pip install 'selfopt[search]'") from None
+        raise UsageError("Optuna is not installed: pip install '.[search]' in selfopt's folder, or pip install optuna") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from selfopt.errors import SuiteError
 from selfopt.home import InputFileError
-from selfopt.home.extras import install_command
+from selfopt.home.extras import extra_needed
 from selfopt.home.files import is_regular
 from selfopt.home.outside import outside_loop
 from selfopt.records import ToolDefinition
@@ -50,7 +50,7 @@ class InspectLogs:
         try:
             logs: Any = importlib.import_module("inspect_ai.log")
         except ImportError:
-            raise SuiteError(f"logs of Inspect need the extra 'inspect': {install_command('inspect')}") from None
+            raise SuiteError(f"logs of Inspect need {extra_needed('inspect')}") from None
         try:
             log = outside_loop(lambda: logs.read_eval_log(str(asked.source.absolute())))
         except Exception as error:  # a package of others, on a file that may hold anything
