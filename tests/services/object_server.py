@@ -11,6 +11,7 @@ import sys
 import threading
 import urllib.request
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 KEYS = {
     "AWS_ACCESS_KEY_ID": "testing",
@@ -68,7 +69,12 @@ class ObjectServer:
 
     def keys(self, bucket: str) -> list[str]:
         """The names of all objects of a bucket."""
-        return re.findall(r"<Key>([^<]*)</Key>", self._ask("GET", bucket).decode())
+        found: list[str] = []
+        while True:  # a server lists a thousand at a time
+            answer = self._ask("GET", f"{bucket}?marker={quote(found[-1] if found else '')}").decode()
+            found += re.findall(r"<Key>([^<]*)</Key>", answer)
+            if "<IsTruncated>true</IsTruncated>" not in answer:
+                return found
 
     def _ask(self, method: str, path: str, data: bytes | None = None) -> bytes:
         signed = {"Authorization": "AWS4-HMAC-SHA256 Credential=testing/20260101/us-east-1/s3/aws4_request"}
