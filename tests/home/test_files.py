@@ -82,16 +82,6 @@ def test_a_linked_folder_does_not_lead_outside(tmp_path: Path) -> None:
     assert (home / "file").read_text() == "x"
 
 
-def test_what_is_no_regular_file_is_never_replaced(tmp_path: Path) -> None:
-    """A pipe or a device belongs to others."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    with pytest.raises(StoreError, match="not a regular file"):
-        atomic_write_text(pipe, "text")
-    assert pipe.is_fifo()
-    assert [one.name for one in tmp_path.iterdir()] == ["pipe"]
-
-
 def test_a_good_file_is_read(tmp_path: Path) -> None:
     """The whole object comes back; older schemas are read too."""
     path = tmp_path / "file"

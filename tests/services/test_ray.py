@@ -262,6 +262,9 @@ async def test_the_token_in_a_file_is_taken(tmp_path: Path, cluster: Cluster, mo
     monkeypatch.delenv("RAY_AUTH_TOKEN")
     monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(tmp_path / "token"))
     await require_reachable(cluster.address)
+    (tmp_path / "token").write_text("another\n", "utf-8")
+    with pytest.raises(ClusterError, match="auth_token"):
+        await require_reachable(cluster.address)
 
 
 async def test_ray_of_another_version_is_one_clear_line(

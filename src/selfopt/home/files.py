@@ -138,8 +138,6 @@ def replacing(path: Path, *, replace: bool = True, mode: int = 0o600) -> Iterato
 @contextlib.contextmanager
 def _taking_the_name(path: Path, *, replace: bool, mode: int) -> Iterator[int]:
     """Open a temporary file. It takes the name at the end of the block."""
-    if path.exists() and not path.is_file():  # such as /dev/null, which would be gone for everybody
-        raise StoreError(f"could not write {path}: it is not a regular file; name another")
     temporary = temporary_name(path)
     try:
         with opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
