@@ -163,7 +163,7 @@ def test_the_action_fails_with_a_report(theirs: Theirs, inputs: dict[str, str], 
         (theirs.root / f"{name}.yaml").write_text(text, "utf-8")
     (theirs.root / "selfopt-junit.xml").write_text("<testsuites/>", "utf-8")
     runner = Runner(theirs.root, theirs.environ())
-    good, outputs = runner.run(ACTION, {"requirement": "", **inputs})
+    good, outputs = runner.run(ACTION, {"requirement": "none", **inputs})
     assert not good
     assert outputs == {"exit-code": code}
     root = ET.parse(runner.artifacts["selfopt-check"]).getroot()
