@@ -107,10 +107,10 @@ are too large for a float, at which the evaluator ends; we call them wrong.
 Logs of Inspect, xLAM's data, CSV and JSON lines become suites by `selfopt suites import` ([SUITES](SUITES.md)).
 
 **Cost.** `python perf/export.py` builds a ledger of a million trials and exports it to parquet; in turn with that, pyarrow alone
-writes the same values with the same settings. It tells the time that passes and the CPU of both. On two cores that other work kept
-busy, the export took 7.7 s (9.2 s of CPU), reading included, and pyarrow 2.2 s (2.2 s of CPU): medians of three. So the aim, three
-times pyarrow's time, was missed there, at 3.5 times by the clock and 4.2 times by CPU. Packing has a thread of its own, which helps
-where a core is free. The peak of memory was 254 MB, and 247 MB at 100,000 trials.
+writes the same values with the same settings. It tells the time that passes and the CPU of both. On two quiet cores the export took
+5.8 s, reading included, and pyarrow 2.1 s: 2.7 times as long (medians of five; 3.1 times in a run of three before). By CPU it is 7.6 s
+beside 2.1 s, 3.6 times, because packing has a thread of its own; where no core is free, the clock comes near that. The peak of
+memory was 259 MB, and 246 MB at 100,000 trials.
 
 """
 
