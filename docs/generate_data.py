@@ -73,8 +73,8 @@ JOIN (SELECT check_id, verdict, unnest(from_json(trial_ids, '["VARCHAR"]')) AS t
 
 What is not known is empty in CSV, and null elsewhere.
 
-**CSV is made safe.** Models write texts, and spreadsheets execute texts. A text that begins with `=`, `+`, `-`, `@`, a tab or a
-carriage return gets an apostrophe in front. Control characters besides tabs and ends of lines are written like `\\x1b`, so a
+**CSV is made safe.** Models write texts, and spreadsheets execute texts. A text that begins with `=`, `+`, `-`, `@` (also
+full-width), a tab or an end of line gets an apostrophe in front. Control characters besides tabs and ends of lines are written like `\\x1b`, so a
 terminal that shows the file obeys none. JSON lines and parquet hold texts exactly.
 
 ## Other tools

@@ -18,7 +18,19 @@ from .columns import Column, Values
 TableFormat = Literal["csv", "jsonl", "parquet"]
 FORMATS: tuple[TableFormat, ...] = ("csv", "jsonl", "parquet")
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+    "\n",
+    "\uff1d",
+    "\uff0b",
+    "\uff0d",
+    "\uff20",
+)  # the last four are the full-width signs
 _CONTROL = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\u2027\u202f-\ufffd\U00010000-\U0010ffff]|[\u200b-\u200f\u2060-\u206f\ufeff]")
 _encoder = msgspec.json.Encoder()
 
