@@ -221,8 +221,6 @@ def main() -> None:
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        _to_null(sys.stdout)
     except OSError as error:
         code = _fail(f"the output could not be written: {error.strerror or error}; check space", 1)
         _to_null(sys.stdout)

@@ -36,19 +36,9 @@ def console(*, stderr: bool = False) -> Console:
     """
     from rich.console import Console
 
-    class QuietConsole(Console):
-        """Raises BrokenPipeError when the reader has gone (`selfopt ...
-
-        | head`), where rich exits with code 1.
-        """
-
-        def on_broken_pipe(self) -> None:
-            """Leaves the error to `selfopt.cli.main`."""
-            raise BrokenPipeError
-
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or os.environ.get("COLUMNS") else NO_TERMINAL_COLUMNS
-    return QuietConsole(stderr=stderr, highlight=False, width=width)
+    return Console(stderr=stderr, highlight=False, width=width)
 
 
 def say(out: Console, text: str, *, indent: int = 0, hang: int | None = None, style: str = "") -> None:

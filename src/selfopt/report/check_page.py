@@ -80,9 +80,14 @@ def _figures(figures: Sequence[CheckFigure], width: int) -> Table:
 
 def telling_rows(check: Check) -> list[CheckedPrompt]:
     """The prompts that matter, the worst first: those that fail or are open, then those that lost most."""
-    found = [row for row in check.rows if row.verdict in ("fail", "undecided") or (row.before and _loss(row) > 0)]
+    found = [row for row in check.rows if row.verdict == "fail" or _is_open(row, check) or (row.before and _loss(row) > 0)]
     order: dict[CheckVerdict | None, int] = {"fail": 0, "undecided": 1, "pass": 2, None: 2}
-    return sorted(found, key=lambda row: (order[row.verdict], -_loss(row)))
+    return sorted(found, key=lambda row: (order[row.verdict], _passing(row.now) if row.now else 0.0, -_loss(row)))
+
+
+def _is_open(row: CheckedPrompt, check: Check) -> bool:
+    """Whether a prompt that must pass is open and tells something: a check that fails leaves the others as they are."""
+    return row.verdict == "undecided" and (check.verdict == "undecided" or _passing(row.now or (Outcome.PASS,)) < 1)
 
 
 def _loss(row: CheckedPrompt) -> float:

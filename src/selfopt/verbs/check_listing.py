@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from selfopt.records import Check, CheckVerdict
 from selfopt.wiring.app import App
+from selfopt.wiring.evidence import ledger_or_none
+
+_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,12 @@ def finished_checks(app: App, model: str | None = None) -> list[FinishedCheck]:
         UsageError: there is no such model.
     """
     where = {"model": app.resolve_model(model)} if model is not None else None
-    found = app.ledger.read(Check, where, newest_first=True) if app.has_ledger else ()
-    return [_short(check) for check in found]
+    return [_short(check) for check in ledger_or_none(app).read(Check, where, newest_first=True)]
+
+
+def newest_checks(app: App) -> tuple[Check, ...]:
+    """Return the newest 20 checks of this ledger, as they are."""
+    return tuple(ledger_or_none(app).read(Check, newest_first=True, limit=_SHOWN))
 
 
 def _short(check: Check) -> FinishedCheck:

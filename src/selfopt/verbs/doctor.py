@@ -159,10 +159,8 @@ def _home(app: App) -> Check:
 def _ledger(app: App) -> str:
     if not app.has_ledger:
         return "nothing measured yet"
-    ledger = app.kept_ledger  # the error says what to do
-    if for_rules(app):
-        return f"{app.kept_ledger.place}: this user may read and add rules, as a gateway does, and no records"  # type: ignore[union-attr]
-    return getattr(ledger, "place", str(app.home.ledger))
+    place = str(getattr(app.kept_ledger, "place", app.home.ledger))  # the error says what to do
+    return f"{place}: this user may read and add rules, as a gateway does, and no records" if for_rules(app) else place
 
 
 def _blobs(app: App) -> list[Check]:

@@ -78,7 +78,7 @@ def compared_text(check: Check) -> str | None:
 def figure_text(figure: CheckFigure) -> str:
     """What was found about one criterion."""
     if figure.criterion == "must_pass":
-        return f"{percent(figure.value)} of these prompts pass; a pass rate below {percent(figure.threshold)} fails"
+        return f"{percent(figure.value)} of these prompts are shown to pass; one that passes less often than {percent(figure.threshold)} fails"
     if figure.criterion == "regression":
         change = "unknown" if figure.change is None else points_of(figure.change)
         between = _between(figure.low, figure.high, points=True)

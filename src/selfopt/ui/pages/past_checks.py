@@ -22,7 +22,7 @@ def tone_of(check: Check) -> str:
 
 def listed(app: App) -> dict[str, Any]:
     """What the list of checks needs."""
-    from selfopt.verbs.past_checks import newest_checks
+    from selfopt.verbs.check_listing import newest_checks
     from selfopt.words.checks import CHECK_VERDICTS
 
     return {"checks": newest_checks(app), "check_verdicts": CHECK_VERDICTS, "check_tone": tone_of}
